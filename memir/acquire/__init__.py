@@ -1,0 +1,1 @@
+"""Taking a live node's RAM: transports, tools, sinks, custody."""

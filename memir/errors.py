@@ -1,0 +1,149 @@
+"""Every error memir raises on purpose, in one tree.
+
+::
+
+    MemirError                      exit 3 unless a class below says otherwise
+    ├── UsageError                  exit 2   the command line or an option's value is wrong
+    ├── EvidenceError               exit 3   what was given cannot be analysed as it is
+    │   ├── ImageError                       the file is not an image memir can read
+    │   │   ├── ImageFormatError             wrong magic, absurd lengths, overlapping ranges
+    │   │   ├── TruncatedImageError          bytes promised by a header are not there
+    │   │   ├── ChangedImageError            the file changed while it was read
+    │   │   └── AbsentMemoryError            these physical addresses are not in the image
+    │   ├── SymbolsError                     the kernel's types or addresses cannot be had
+    │   │   ├── BtfError                     BTF absent or malformed
+    │   │   ├── KallsymsError                kallsyms absent or malformed
+    │   │   ├── IsfError                     the ISF given cannot be used
+    │   │   └── KernelNotFoundError          no Linux kernel found in the image
+    │   ├── KernelError                      a kernel structure memir cannot do without is unreadable
+    │   ├── ClusterError                     a Kubernetes API snapshot cannot be used
+    │   ├── RulesError                       YARA rules that do not compile
+    │   ├── CaseError                        a case folder cannot be read or written
+    │   └── CustodyError                     an evidence folder's record does not hold
+    ├── RemoteError                 exit 4   a node, AWS or Kubernetes did not do as asked
+    │   ├── ConnectError                     not reachable, host key refused, lost
+    │   ├── AccessError                      credentials or permissions are missing
+    │   ├── NodeError                        the node cannot be acquired as asked
+    │   ├── StorageError                     the sink refused or lost bytes
+    │   └── PartialError                     the evidence is kept, but not complete
+    └── Interrupted                 exit 130 stopped by the user, partial work kept
+
+A message says what was wrong, where (path, offset, address) and what to do.
+"""
+
+from __future__ import annotations
+
+EXIT_DONE = 0
+EXIT_FINDINGS = 1
+EXIT_USAGE = 2
+EXIT_EVIDENCE = 3
+EXIT_REMOTE = 4
+EXIT_INTERRUPTED = 130
+
+
+class MemirError(Exception):
+    """Base of all errors that memir raises on purpose."""
+
+    exit_code = EXIT_EVIDENCE
+
+
+class UsageError(MemirError):
+    """The command line or an option's value is wrong."""
+
+    exit_code = EXIT_USAGE
+
+
+class EvidenceError(MemirError):
+    """What was given cannot be analysed as it is."""
+
+
+class ImageError(EvidenceError):
+    """The file is not an image memir can read."""
+
+
+class ImageFormatError(ImageError):
+    """Wrong magic, absurd lengths, overlapping or unordered ranges."""
+
+
+class TruncatedImageError(ImageError):
+    """Bytes that a header promises are not in the file."""
+
+
+class ChangedImageError(ImageError):
+    """The file changed while it was read."""
+
+
+class AbsentMemoryError(ImageError):
+    """The physical addresses asked for are not in the image."""
+
+
+class SymbolsError(EvidenceError):
+    """The kernel's types or addresses cannot be had."""
+
+
+class BtfError(SymbolsError):
+    """BTF is absent or malformed."""
+
+
+class KallsymsError(SymbolsError):
+    """The kallsyms tables are absent or malformed."""
+
+
+class IsfError(SymbolsError):
+    """The ISF given cannot be used."""
+
+
+class KernelNotFoundError(SymbolsError):
+    """No Linux kernel was found in the image."""
+
+
+class KernelError(EvidenceError):
+    """A kernel structure that memir cannot do without is unreadable."""
+
+
+class ClusterError(EvidenceError):
+    """A Kubernetes API snapshot cannot be used."""
+
+
+class RulesError(EvidenceError):
+    """YARA rules that do not compile."""
+
+
+class CaseError(EvidenceError):
+    """A case folder cannot be read or written."""
+
+
+class CustodyError(EvidenceError):
+    """An evidence folder's record does not hold."""
+
+
+class RemoteError(MemirError):
+    """A node, AWS or Kubernetes did not do as asked."""
+
+    exit_code = EXIT_REMOTE
+
+
+class ConnectError(RemoteError):
+    """A host is not reachable, its key is refused, or the connection was lost."""
+
+
+class AccessError(RemoteError):
+    """Credentials or permissions are missing."""
+
+
+class NodeError(RemoteError):
+    """The node cannot be acquired as asked."""
+
+
+class StorageError(RemoteError):
+    """The sink refused or lost bytes."""
+
+
+class PartialError(RemoteError):
+    """The evidence is kept, but it is not complete."""
+
+
+class Interrupted(MemirError):  # noqa: N818  (named for what happened, as KeyboardInterrupt is)
+    """Stopped by the user; partial work is kept."""
+
+    exit_code = EXIT_INTERRUPTED

@@ -1,0 +1,1 @@
+"""YARA over the whole of RAM, each hit with its owner; the only folder that imports yara."""

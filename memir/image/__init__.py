@@ -1,0 +1,1 @@
+"""Bytes of RAM: every format becomes one PhysicalMemory."""

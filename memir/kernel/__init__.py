@@ -1,0 +1,1 @@
+"""Tables of kernel objects, one file per kernel subsystem and one per processor architecture."""

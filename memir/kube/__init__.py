@@ -1,0 +1,1 @@
+"""From cgroup paths, namespaces and OCI specs to containers and pods."""
