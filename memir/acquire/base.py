@@ -1,0 +1,425 @@
+"""The one shape behind every acquisition: who runs steps, what makes the stream, who stores it.
+
+::
+
+    transport   runs shell scripts on the node as root, moves bytes          local.py ssh.py ssm.py pod.py
+    tool        a program or module that writes RAM to a FIFO on the node    avml.py lime.py
+    sink        stores the stream: StreamSink through the controller (file.py, s3.py),
+                DirectSink from the node itself (s3.py with node_upload.*)
+    custody     records what happened (custody.py); run.py drives all four
+
+How the bytes go. On the node, `capture.sh` (capture.py) starts the tool on a FIFO and a *consumer* whose standard
+input is the stream. For a StreamSink the consumer is `cat`, its standard output is the transport's stream, and the
+controller feeds `StreamSink.write`. For a DirectSink the consumer is the sink's own uploader; the controller sees no
+bytes, hands out presigned URLs from `DirectSink.tend` and learns the parts from `DirectSink.collect`.
+
+In both cases the node's last word is one line on standard error, `memir-receipt {...}` (`NodeReceipt`): the tool's
+exit code, the consumer's, and the stream's SHA-256 if the node could compute it. A stream without that line was cut.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
+
+Format = Literal["lime", "avml"]
+"""lime: record headers and raw bytes (`--format lime`); avml: the same ranges as snappy frames, smaller."""
+
+Level = Literal["ok", "warn", "fail"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One preflight check's outcome.
+
+    name: what was looked at ("lockdown", "s3:PutObject"). detail: what was found. advice: what to do, if not ok.
+    """
+
+    name: str
+    level: Level
+    detail: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Something that the acquisition leaves or may leave behind, for the receipt and `--dry-run`.
+
+    where: path, log or service. what: what will be found there. avoidable: False where no option avoids it.
+    """
+
+    where: str
+    what: str
+    stays: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a plan: what is done, where (`controller`, `node`, `aws`, `kubernetes`), and the command if any."""
+
+    what: str
+    where: str
+    command: str = ""
+    changes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that a run will do and leave, in order; printed by `--dry-run` and written to the manifest."""
+
+    steps: tuple[Step, ...]
+    traces: tuple[Trace, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a script on the node gave back.
+
+    code: exit status; None when the connection was lost before one arrived (never read this as success).
+    out, err: bounded bytes; truncated says that more was dropped.
+    """
+
+    code: int | None
+    out: bytes = b""
+    err: bytes = b""
+    truncated: bool = False
+
+    @property
+    def text(self) -> str:
+        """Standard output as text, undecodable bytes as backslash escapes."""
+        return self.out.decode("utf-8", "backslashreplace")
+
+    @property
+    def error(self) -> str:
+        """Standard error as text, undecodable bytes as backslash escapes."""
+        return self.err.decode("utf-8", "backslashreplace")
+
+
+class Stream(Protocol):
+    """Bytes of a running script's standard output."""
+
+    def read(self, size: int) -> bytes:
+        """At most `size` bytes; b"" only at the end. Raises ConnectError when the connection is lost."""
+        ...
+
+    def wait(self, timeout: float) -> Result:
+        """Exit status and bounded standard error, after the end of the stream (`out` is empty)."""
+        ...
+
+    def close(self) -> None:
+        """Stop reading; the script on the node gets SIGPIPE or SIGHUP."""
+        ...
+
+
+class Transport(Protocol):
+    """Runs `/bin/sh` scripts as root on one node and moves bytes to it.
+
+    Scripts may show up in the node's logs (the SSM agent writes them): nothing secret goes into one. Secrets and
+    bulk go into `data`, which reaches the script's standard input by a way that no log or process list shows.
+    """
+
+    kind: str
+    """ssh, local, pod or ssm."""
+    streams: bool
+    """Whether open_stream works; without it only a DirectSink can be used."""
+
+    def connect(self) -> None:
+        """Reach the node. Raises ConnectError or AccessError. Changes nothing on the node."""
+        ...
+
+    def identity(self) -> Mapping[str, str]:
+        """Who and what was reached: host, user, host key, instance id, node name, ... (no secrets)."""
+        ...
+
+    def check(self) -> Sequence[Check]:
+        """Preflight checks of this transport alone (ping status, IAM actions by name, RBAC); changes nothing."""
+        ...
+
+    def run(self, script: str, *, data: bytes = b"", timeout: float = 60.0, limit: int = 1 << 20) -> Result:
+        """Run a script to its end. At most `limit` bytes of each output are kept (a transport may keep fewer).
+
+        Raises ConnectError when the connection is lost and on timeout. A non-zero exit is a Result, not an error.
+        """
+        ...
+
+    def open_stream(self, script: str, *, data: bytes = b"") -> Stream:
+        """Start a script and read its standard output as it comes. NodeError if `streams` is False."""
+        ...
+
+    def put(self, path: str, source: bytes | Path, *, mode: int = 0o600) -> None:
+        """Write a file on the node (the caller passes a path on tmpfs only). Its hash is checked by the caller."""
+        ...
+
+    def steps(self) -> Sequence[Step]:
+        """What connecting, and closing, does: for the plan."""
+        ...
+
+    def traces(self) -> Sequence[Trace]:
+        """What using this transport leaves (journal lines, audit records, CloudTrail events, GuardDuty findings)."""
+        ...
+
+    def reconnect(self) -> None:
+        """Connect again after a loss, to clean up. Raises ConnectError."""
+        ...
+
+    def close(self) -> None:
+        """Let go; also removes what the transport itself made (the pod, the SSM parameter). Never raises twice."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRun:
+    """Where one run lives on the node: a private directory on tmpfs.
+
+    alive: the watchdog removes everything when this file was not touched for `grace` seconds; run.py touches it
+    over the transport, and a node-side uploader touches it whenever it makes progress.
+    """
+
+    run_id: str
+    directory: str
+    grace: int = 300
+
+    def path(self, name: str) -> str:
+        """Path of a file in the run's directory."""
+        return f"{self.directory}/{name}"
+
+    @property
+    def fifo(self) -> str:
+        """The FIFO that the tool writes to."""
+        return self.path("stream")
+
+    @property
+    def alive(self) -> str:
+        """The heartbeat file."""
+        return self.path("alive")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """What preflight learned about the node (preflight.py fills it in)."""
+
+    hostname: str = ""
+    kernel: str = ""
+    machine: str = ""
+    boot_id: str = ""
+    lockdown: str = "none"
+    secure_boot: bool | None = None
+    module_signatures_forced: bool | None = None
+    kcore: bool = False
+    uid: int = -1
+    ram_bytes: int = 0
+    free_bytes: int = 0
+    swap: bool = False
+    commands: frozenset[str] = frozenset()
+    clock_offset: float = 0.0
+    tmpfs: str = ""
+    iomem: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFile:
+    """One file that goes to the node: its local path, name there, and pinned hash."""
+
+    source: Path
+    name: str
+    sha256: str
+    size: int
+    mode: int = 0o700
+
+
+class Tool(Protocol):
+    """Writes the node's RAM to a FIFO."""
+
+    name: str
+    version: str
+    format: Format
+    files: tuple[ToolFile, ...]
+
+    def check(self, facts: NodeFacts) -> Sequence[Check]:
+        """Whether it can work on this node (lockdown, vermagic, signatures), before anything is changed."""
+        ...
+
+    def probe(self, run: NodeRun) -> str:
+        """A script that asks the tool on the node for its command line (`avml --help`); "" if there is no need."""
+        ...
+
+    def learn(self, result: Result) -> None:
+        """Take in the probe's answer. Raises NodeError if the tool cannot be used."""
+        ...
+
+    def command(self, run: NodeRun) -> str:
+        """The shell command that writes the stream to `run.fifo` and exits with the tool's own code."""
+        ...
+
+    def cleanup(self, run: NodeRun) -> str:
+        """A script that undoes what `command` may leave loaded (rmmod); "" if nothing."""
+        ...
+
+    def explain(self, code: int | None, log: str) -> str:
+        """What an exit code and the tool's own words mean, and what to do."""
+        ...
+
+    def traces(self) -> Sequence[Trace]:
+        """What running it leaves."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SinkMeta:
+    """What a sink is told at the start. ram_bytes: System RAM by /proc/iomem, for choosing the part size."""
+
+    run_id: str
+    node: str
+    name: str
+    format: Format
+    ram_bytes: int
+    created: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One stored part: number from 1, offset and size in bytes, SHA-256 (hex) by who produced it, store's ETag."""
+
+    number: int
+    offset: int
+    size: int
+    sha256: str
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeReceipt:
+    """The node's last word. sha256 and size: of the whole stream as the node saw it; "" and None if not computed."""
+
+    tool: int | None
+    consumer: int | None
+    sha256: str = ""
+    size: int | None = None
+    log: str = ""
+    extra: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the sink holds in the end.
+
+    where: path or s3:// address of the image. complete: the sink's own opinion (all parts there, hashes equal).
+    missing: what is not there, in words; resume: how to go on. receipt: the store's own statements (version id,
+    checksum, Object Lock mode and retention date, upload id), written to the manifest as they are.
+    """
+
+    where: str
+    size: int
+    sha256: str
+    parts: tuple[Part, ...]
+    complete: bool
+    missing: tuple[str, ...] = ()
+    resume: str = ""
+    receipt: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is: bytes stored, bytes expected at most (0 not known), bytes a second, words for the phase."""
+
+    done: int
+    expected: int
+    rate: float
+    phase: str
+
+
+Report = Callable[[Progress], None]
+
+
+class SinkBase(Protocol):
+    """What both kinds of sink share."""
+
+    kind: str
+    where: str
+
+    def check(self) -> Sequence[Check]:
+        """Preflight: writable, free space, region, Object Lock, IAM actions by name. Leaves nothing behind."""
+        ...
+
+    def steps(self) -> Sequence[Step]:
+        """What storing does: for the plan."""
+        ...
+
+    def traces(self) -> Sequence[Trace]:
+        """What storing leaves (CloudTrail data events, an unfinished multipart upload when interrupted)."""
+        ...
+
+    def begin(self, meta: SinkMeta) -> None:
+        """Open the destination; refuses to overwrite. Raises StorageError or AccessError."""
+        ...
+
+    def record(self, name: str, data: bytes) -> Mapping[str, object]:
+        """Store a small file beside the image (manifest, receipt, context). A store's receipt, {} if it has none."""
+        ...
+
+
+@runtime_checkable
+class StreamSink(SinkBase, Protocol):
+    """Stores bytes that pass through the controller. Memory is bounded by two parts."""
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append. Blocks (back pressure). Raises StorageError; what was stored before stays."""
+        ...
+
+    def commit(self) -> Stored:
+        """Everything arrived: flush, re-check every part against what is stored, publish under the final name."""
+        ...
+
+    def partial(self, why: str) -> Stored:
+        """The stream is not whole: keep what there is, marked as partial. Must not raise for what is already lost."""
+        ...
+
+
+@runtime_checkable
+class DirectSink(SinkBase, Protocol):
+    """Stores bytes that go from the node straight to the store."""
+
+    def prepare(self, transport: Transport, run: NodeRun) -> None:
+        """Put the uploader on the node (tmpfs), verified by hash."""
+        ...
+
+    def consumer(self, run: NodeRun) -> str:
+        """The shell command on the node whose standard input is the stream. No secret in it.
+
+        It may add facts to the node's last line by writing a flat JSON object to `run.path("consumer.json")`;
+        they arrive as `NodeReceipt.extra`.
+        """
+        ...
+
+    def tend(self, transport: Transport, run: NodeRun, stop: threading.Event, report: Report) -> None:
+        """Runs in its own thread while the capture runs: hands out URLs in batches, reports progress, till `stop`."""
+        ...
+
+    def collect(self, transport: Transport, run: NodeRun, receipt: NodeReceipt) -> tuple[Part, ...]:
+        """The parts as the node hashed them, after the capture has ended and before the node is cleaned."""
+        ...
+
+    def commit_parts(self, parts: Sequence[Part], receipt: NodeReceipt) -> Stored:
+        """Complete the upload, then compare the store's own checksums with the node's."""
+        ...
+
+    def partial_parts(self, parts: Sequence[Part], why: str) -> Stored:
+        """Keep the unfinished upload (never abort it), marked as partial, and say how to go on."""
+        ...
+
+
+Sink = StreamSink | DirectSink
+
+
+def bootstrap(script: str) -> tuple[str, bytes]:
+    """A short shell command and the bytes to send first on its standard input, which together run `script`.
+
+    The script travels on standard input, so that sudo's log, the process list and audit records show only a fixed
+    line; what is sent after the script is the script's own standard input. `head -c` reads no byte too many.
+    """
+    body = script.encode()
+    return f'S=$(head -c {len(body)}) && eval "$S"', body
