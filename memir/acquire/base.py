@@ -8,13 +8,15 @@
                 DirectSink from the node itself (s3.py with node_upload.*)
     custody     records what happened (custody.py); run.py drives all four
 
-How the bytes go. On the node, `capture.sh` (capture.py) starts the tool on a FIFO and a *consumer* whose standard
-input is the stream. For a StreamSink the consumer is `cat`, its standard output is the transport's stream, and the
-controller feeds `StreamSink.write`. For a DirectSink the consumer is the sink's own uploader; the controller sees no
-bytes, hands out presigned URLs from `DirectSink.tend` and learns the parts from `DirectSink.collect`.
+How the bytes go. On the node, `capture.sh` (capture.py) starts the tool on a FIFO and a *consumer* whose
+standard input is the stream. For a StreamSink the consumer is `cat`, its standard output is the transport's
+stream, and the controller feeds `StreamSink.write`. For a DirectSink the consumer is the sink's own uploader;
+the controller sees no bytes, hands out presigned URLs from `DirectSink.tend` and learns the parts from
+`DirectSink.collect`.
 
-In both cases the node's last word is one line on standard error, `memir-receipt {...}` (`NodeReceipt`): the tool's
-exit code, the consumer's, and the stream's SHA-256 if the node could compute it. A stream without that line was cut.
+In both cases the node's last word is one line on standard error, `memir-receipt {...}` (`NodeReceipt`): the
+tool's exit code, the consumer's, and the stream's SHA-256 if the node could compute it. A stream without that
+line was cut.
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ Level = Literal["ok", "warn", "fail"]
 class Check:
     """One preflight check's outcome.
 
-    name: what was looked at ("lockdown", "s3:PutObject"). detail: what was found. advice: what to do, if not ok.
+    name: what was looked at ("lockdown", "s3:PutObject"). detail: what was found. advice: what to do, if not
+    ok.
     """
 
     name: str
@@ -58,7 +61,10 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a plan: what is done, where (`controller`, `node`, `aws`, `kubernetes`), and the command if any."""
+    """One step of a plan.
+
+    What is done, where (`controller`, `node`, `aws`, `kubernetes`), and the command if any.
+    """
 
     what: str
     where: str
@@ -68,7 +74,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that a run will do and leave, in order; printed by `--dry-run` and written to the manifest."""
+    """Everything that a run will do and leave, in order.
+
+    Printed by `--dry-run` and written to the manifest.
+    """
 
     steps: tuple[Step, ...]
     traces: tuple[Trace, ...]
@@ -118,8 +127,9 @@ class Stream(Protocol):
 class Transport(Protocol):
     """Runs `/bin/sh` scripts as root on one node and moves bytes to it.
 
-    Scripts may show up in the node's logs (the SSM agent writes them): nothing secret goes into one. Secrets and
-    bulk go into `data`, which reaches the script's standard input by a way that no log or process list shows.
+    Scripts may show up in the node's logs (the SSM agent writes them): nothing secret goes into one. Secrets
+    and bulk go into `data`, which reaches the script's standard input by a way that no log or process list
+    shows.
     """
 
     kind: str
@@ -136,13 +146,18 @@ class Transport(Protocol):
         ...
 
     def check(self) -> Sequence[Check]:
-        """Preflight checks of this transport alone (ping status, IAM actions by name, RBAC); changes nothing."""
+        """Preflight checks of this transport alone (ping status, IAM actions by name, RBAC).
+
+        Changes nothing.
+        """
         ...
 
     def run(self, script: str, *, data: bytes = b"", timeout: float = 60.0, limit: int = 1 << 20) -> Result:
-        """Run a script to its end. At most `limit` bytes of each output are kept (a transport may keep fewer).
+        """Run a script to its end. At most `limit` bytes of each output are kept (a transport may keep
+        fewer).
 
-        Raises ConnectError when the connection is lost and on timeout. A non-zero exit is a Result, not an error.
+        Raises ConnectError when the connection is lost and on timeout. A non-zero exit is a Result, not an
+        error.
         """
         ...
 
@@ -151,7 +166,10 @@ class Transport(Protocol):
         ...
 
     def put(self, path: str, source: bytes | Path, *, mode: int = 0o600) -> None:
-        """Write a file on the node (the caller passes a path on tmpfs only). Its hash is checked by the caller."""
+        """Write a file on the node (the caller passes a path on tmpfs only).
+
+        Its hash is checked by the caller.
+        """
         ...
 
     def steps(self) -> Sequence[Step]:
@@ -159,7 +177,9 @@ class Transport(Protocol):
         ...
 
     def traces(self) -> Sequence[Trace]:
-        """What using this transport leaves (journal lines, audit records, CloudTrail events, GuardDuty findings)."""
+        """What using this transport leaves (journal lines, audit records, CloudTrail events, GuardDuty
+        findings).
+        """
         ...
 
     def reconnect(self) -> None:
@@ -167,7 +187,10 @@ class Transport(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go; also removes what the transport itself made (the pod, the SSM parameter). Never raises twice."""
+        """Let go.
+
+        Also removes what the transport itself made (the pod, the SSM parameter). Never raises twice.
+        """
         ...
 
 
@@ -175,8 +198,8 @@ class Transport(Protocol):
 class NodeRun:
     """Where one run lives on the node: a private directory on tmpfs.
 
-    alive: the watchdog removes everything when this file was not touched for `grace` seconds; run.py touches it
-    over the transport, and a node-side uploader touches it whenever it makes progress.
+    alive: the watchdog removes everything when this file was not touched for `grace` seconds; run.py touches
+    it over the transport, and a node-side uploader touches it whenever it makes progress.
     """
 
     run_id: str
@@ -244,7 +267,10 @@ class Tool(Protocol):
         ...
 
     def probe(self, run: NodeRun) -> str:
-        """A script that asks the tool on the node for its command line (`avml --help`); "" if there is no need."""
+        """A script that asks the tool on the node for its command line (`avml --help`).
+
+        "" if there is no need.
+        """
         ...
 
     def learn(self, result: Result) -> None:
@@ -282,7 +308,10 @@ class SinkMeta:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One stored part: number from 1, offset and size in bytes, SHA-256 (hex) by who produced it, store's ETag."""
+    """One stored part.
+
+    Number from 1, offset and size in bytes, SHA-256 (hex) by who produced it, store's ETag.
+    """
 
     number: int
     offset: int
@@ -293,7 +322,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class NodeReceipt:
-    """The node's last word. sha256 and size: of the whole stream as the node saw it; "" and None if not computed."""
+    """The node's last word.
+
+    Sha256 and size: of the whole stream as the node saw it; "" and None if not computed.
+    """
 
     tool: int | None
     consumer: int | None
@@ -307,9 +339,10 @@ class NodeReceipt:
 class Stored:
     """What the sink holds in the end.
 
-    where: path or s3:// address of the image. complete: the sink's own opinion (all parts there, hashes equal).
-    missing: what is not there, in words; resume: how to go on. receipt: the store's own statements (version id,
-    checksum, Object Lock mode and retention date, upload id), written to the manifest as they are.
+    where: path or s3:// address of the image. complete: the sink's own opinion (all parts there, hashes
+    equal). missing: what is not there, in words; resume: how to go on. receipt: the store's own statements
+    (version id, checksum, Object Lock mode and retention date, upload id), written to the manifest as they
+    are.
     """
 
     where: str
@@ -324,7 +357,10 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is: bytes stored, bytes expected at most (0 not known), bytes a second, words for the phase."""
+    """How far a run is.
+
+    Bytes stored, bytes expected at most (0 not known), bytes a second, words for the phase.
+    """
 
     done: int
     expected: int
@@ -342,7 +378,10 @@ class SinkBase(Protocol):
     where: str
 
     def check(self) -> Sequence[Check]:
-        """Preflight: writable, free space, region, Object Lock, IAM actions by name. Leaves nothing behind."""
+        """Preflight.
+
+        Writable, free space, region, Object Lock, IAM actions by name. Leaves nothing behind.
+        """
         ...
 
     def steps(self) -> Sequence[Step]:
@@ -358,7 +397,10 @@ class SinkBase(Protocol):
         ...
 
     def record(self, name: str, data: bytes) -> Mapping[str, object]:
-        """Store a small file beside the image (manifest, receipt, context). A store's receipt, {} if it has none."""
+        """Store a small file beside the image (manifest, receipt, context).
+
+        A store's receipt, {} if it has none.
+        """
         ...
 
 
@@ -371,11 +413,17 @@ class StreamSink(SinkBase, Protocol):
         ...
 
     def commit(self) -> Stored:
-        """Everything arrived: flush, re-check every part against what is stored, publish under the final name."""
+        """Everything arrived.
+
+        Flush, re-check every part against what is stored, publish under the final name.
+        """
         ...
 
     def partial(self, why: str) -> Stored:
-        """The stream is not whole: keep what there is, marked as partial. Must not raise for what is already lost."""
+        """The stream is not whole.
+
+        Keep what there is, marked as partial. Must not raise for what is already lost.
+        """
         ...
 
 
@@ -396,7 +444,10 @@ class DirectSink(SinkBase, Protocol):
         ...
 
     def tend(self, transport: Transport, run: NodeRun, stop: threading.Event, report: Report) -> None:
-        """Runs in its own thread while the capture runs: hands out URLs in batches, reports progress, till `stop`."""
+        """Runs in its own thread while the capture runs.
+
+        Hands out URLs in batches, reports progress, till `stop`.
+        """
         ...
 
     def collect(self, transport: Transport, run: NodeRun, receipt: NodeReceipt) -> tuple[Part, ...]:
@@ -418,8 +469,9 @@ Sink = StreamSink | DirectSink
 def bootstrap(script: str) -> tuple[str, bytes]:
     """A short shell command and the bytes to send first on its standard input, which together run `script`.
 
-    The script travels on standard input, so that sudo's log, the process list and audit records show only a fixed
-    line; what is sent after the script is the script's own standard input. `head -c` reads no byte too many.
+    The script travels on standard input, so that sudo's log, the process list and audit records show only a
+    fixed line; what is sent after the script is the script's own standard input. `head -c` reads no byte too
+    many.
     """
     body = script.encode()
     return f'S=$(head -c {len(body)}) && eval "$S"', body
