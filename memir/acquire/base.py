@@ -454,6 +454,14 @@ class DirectSink(SinkBase, Protocol):
         """The parts as the node hashed them, after the capture has ended and before the node is cleaned."""
         ...
 
+    def send(self, transport: Transport, run: NodeRun, path: str, name: str) -> bytes:
+        """Take one file from the node through the store, and give its bytes (at most 64 MiB).
+
+        Used for the context (kallsyms, BTF) when `Transport.streams` is False: the node uploads `path` as
+        `name` beside the image, the controller reads it back and compares SHA-256 with the node's.
+        """
+        ...
+
     def commit_parts(self, parts: Sequence[Part], receipt: NodeReceipt) -> Stored:
         """Complete the upload, then compare the store's own checksums with the node's."""
         ...
