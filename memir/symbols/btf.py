@@ -24,7 +24,7 @@ __all__ = ["BtfTypes", "find_btf_header_ok", "parse"]
 STRUCTS = (f.STRUCT, f.UNION)
 ENUMS = (f.ENUM, f.ENUM64)
 _MAX_DEPTH = 64  # the kernel's own limit (MAX_RESOLVE_DEPTH) is 32
-_MAX_MEMBERS = 1 << 17  # of one struct, those of anonymous structs included
+_MAX_MEMBERS = 1 << 13  # of one struct, anonymous structs' included; kernels have 276 at most
 
 
 def parse(data: bytes | memoryview | npt.NDArray[np.uint8], base: BtfTypes | None = None) -> BtfTypes:
