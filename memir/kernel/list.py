@@ -1,0 +1,74 @@
+"""include/linux/list.h: many linked lists walked in step, one hop of all of them at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memir.kernel.pagetable import U64
+
+if TYPE_CHECKING:
+    from memir.kernel.engine import Kernel
+
+LIMIT = 1 << 20
+"""Hops after which a list is given up: none on a real node is longer."""
+
+
+def list_nodes(kernel: Kernel, heads: U64, kind: str, limit: int = LIMIT) -> tuple[NDArray[np.int64], U64]:
+    """Nodes of circular lists (struct list_head): (index of the head int64[n], address of the node uint64[n]).
+
+    Within a head nodes keep their order. A list that cannot be read on, or that loops without coming back to its head,
+    ends there and is counted as a gap; what was met before stays.
+    """
+    return _walk(kernel, np.asarray(heads, np.uint64), kernel.pointers(heads), kind, limit, circular=True)
+
+
+def hlist_nodes(kernel: Kernel, heads: U64, kind: str, limit: int = LIMIT) -> tuple[NDArray[np.int64], U64]:
+    """Nodes of struct hlist_head lists, which end with NULL; otherwise as list_nodes."""
+    return _walk(kernel, np.asarray(heads, np.uint64), kernel.pointers(heads), kind, limit, circular=False)
+
+
+def chain(kernel: Kernel, first: U64, offset: int, kind: str, limit: int = LIMIT) -> tuple[NDArray[np.int64], U64]:
+    """Objects linked by a `next` pointer at `offset` that ends with NULL: (index of the start, address of the object)."""
+    return _walk(kernel, np.asarray(first, np.uint64), np.asarray(first, np.uint64), kind, limit, circular=False, offset=offset)
+
+
+def _walk(
+    kernel: Kernel, heads: U64, first: U64, kind: str, limit: int, *, circular: bool, offset: int = 0
+) -> tuple[NDArray[np.int64], U64]:
+    alive = np.flatnonzero(heads != 0)
+    node = first[alive]
+    marker = np.zeros(len(alive), np.uint64)  # Brent: a node met again under way means a loop
+    next_mark = 1
+    owners: list[NDArray[np.int64]] = []
+    nodes: list[U64] = []
+    for hop in range(limit):
+        done = (node == heads[alive]) if circular else (node == 0)
+        broken = ~done & circular & (node == 0)
+        looped = ~done & (node == marker) if hop else np.zeros(len(node), bool)
+        if broken.any():
+            kernel.gaps.add(kind, f"list at {int(heads[alive][broken][0]):#x}", "link not readable", int(broken.sum()))
+        if looped.any():
+            kernel.gaps.add(kind, f"list at {int(heads[alive][looped][0]):#x}", "list loops", int(looped.sum()))
+        keep = ~(done | broken | looped)
+        alive, node, marker = alive[keep], node[keep], marker[keep]
+        if not len(alive):
+            break
+        owners.append(alive)
+        nodes.append(node)
+        if hop == next_mark:
+            marker, next_mark = node, next_mark * 2
+        following, ok = kernel.try_pointers(node + np.uint64(offset))
+        if not ok.all():
+            kernel.gaps.add(kind, f"{int(node[~ok][0]):#x}", "link not readable", int((~ok).sum()))
+            alive, following, marker = alive[ok], following[ok], marker[ok]
+        node = following
+    else:
+        kernel.gaps.add(kind, f"list at {int(heads[alive][0]):#x}", f"longer than {limit}", len(alive))
+    if not owners:
+        return np.zeros(0, np.int64), np.zeros(0, np.uint64)
+    owner, found = np.concatenate(owners), np.concatenate(nodes)
+    order = np.argsort(owner, kind="stable")
+    return owner[order].astype(np.int64), found[order]

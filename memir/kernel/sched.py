@@ -1,0 +1,202 @@
+"""include/linux/sched.h: every task, found by several witnesses that a rootkit must all deceive.
+
+- tasks: the list that starts at init_task (what ps-like tools walk)
+- pids: the pid IDR of the initial namespace (what /proc lists)
+- threads: the thread lists of the processes known by now
+- children: the children lists of the processes known by now
+- cgroups: the task lists of the css_sets known by now
+
+What only some of them know is kept, with who knew it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memir.errors import KernelError
+from memir.kernel import pid as pids
+from memir.kernel.list import list_nodes
+from memir.kernel.pagetable import Bools, U64
+from memir.kernel.space import u64
+
+if TYPE_CHECKING:
+    from memir.kernel.engine import Kernel
+
+WITNESSES = ("tasks", "pids", "threads", "children", "cgroups")
+PF_KTHREAD = 0x0020_0000
+PID_MAX = 1 << 22
+_TASK_REPORT = 0x7F
+_TASK_IDLE = 0x402
+_STATES = "RSDTtXZPI"
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """All tasks (threads too), by pid. Arrays have one row a task.
+
+    task: address of task_struct. pid, tgid, ppid: int32. comm: bytes. seen: bool[n] for each witness.
+    leader: whether the row is its thread group's leader, that is, a process.
+    """
+
+    task: U64
+    pid: NDArray[np.int32]
+    tgid: NDArray[np.int32]
+    ppid: NDArray[np.int32]
+    comm: list[bytes | None]
+    flags: NDArray[np.uint32]
+    state: list[str]
+    leader: Bools
+    seen: dict[str, Bools]
+
+    def __len__(self) -> int:
+        return len(self.task)
+
+    def select(self, keep: Bools | NDArray[np.int64]) -> Tasks:
+        """The rows chosen by a mask or by indexes."""
+        rows = np.flatnonzero(keep) if keep.dtype == bool else keep
+        return Tasks(
+            self.task[rows], self.pid[rows], self.tgid[rows], self.ppid[rows], [self.comm[row] for row in rows],
+            self.flags[rows], [self.state[row] for row in rows], self.leader[rows],
+            {name: mask[rows] for name, mask in self.seen.items()},
+        )  # fmt: skip
+
+
+def plausible(kernel: Kernel, task: U64) -> Bools:
+    """Whether these addresses can be tasks: pids in range, a leader and a signal struct in kernel memory."""
+    pid, ok = kernel.try_read(task, "task_struct", "pid")
+    tgid, ok2 = kernel.try_read(task, "task_struct", "tgid")
+    leader, ok3 = kernel.try_read(task, "task_struct", "group_leader")
+    signal, ok4 = kernel.try_read(task, "task_struct", "signal")
+    kernel_pointer = kernel.space.is_kernel_pointer
+    sound = (pid >= 0) & (pid <= PID_MAX) & (tgid >= 0) & (tgid <= PID_MAX)
+    result: Bools = ok & ok2 & ok3 & ok4 & sound & kernel_pointer(leader) & kernel_pointer(signal)
+    return result
+
+
+def _accept(kernel: Kernel, task: U64, kind: str) -> U64:
+    task = np.unique(task[task != 0])
+    good = plausible(kernel, task)
+    kernel.count_unread(kind, task, good)
+    return task[good]
+
+
+def _from_idr(kernel: Kernel, init: U64) -> U64:
+    struct_pid = kernel.read(init, "task_struct", "thread_pid").astype(np.uint64)
+    namespace = pids.namespace_of(kernel, struct_pid)
+    _, _, entry = pids.pids(kernel, namespace)
+    return _accept(kernel, pids.task_of(kernel, entry), "task in the pid IDR")
+
+
+def _follow(kernel: Kernel, start: U64, offset: int) -> dict[int, int]:
+    """Links of the task list from task to task, for all tasks known and all that they lead to, a batch a time.
+
+    Reading the links of every task that the IDR knows at once leaves only the list's order to be followed, which is a
+    walk through a dictionary.
+    """
+    links: dict[int, int] = {}
+    frontier = start
+    while len(frontier) and len(links) <= PID_MAX:
+        node, ok = kernel.try_pointers(frontier + np.uint64(offset))
+        base = np.uint64(kernel.types.offset("task_struct", "tasks"))
+        following = np.where(ok, node - base, np.uint64(0))
+        links.update(zip(frontier.tolist(), following.tolist(), strict=True))
+        new = np.unique(following[following != 0])
+        new = new[[task not in links for task in new.tolist()]]
+        frontier = new[plausible(kernel, new)] if len(new) else new
+    return links
+
+
+def _chain(links: dict[int, int], start: int) -> tuple[list[int], bool]:
+    """Tasks from `start` on by these links, and whether they close in a ring."""
+    met = {start}
+    order = []
+    task = links.get(start, 0)
+    while task in links and task not in met:
+        met.add(task)
+        order.append(task)
+        task = links[task]
+    return order, task == start
+
+
+def _from_list(kernel: Kernel, init: int, known: U64) -> U64:
+    """The tasks on the list of init_task; where it is broken, both of its ends are followed."""
+    offset = kernel.types.offset("task_struct", "tasks")
+    start = np.unique(np.append(known, np.uint64(init)))
+    order, closed = _chain(_follow(kernel, start, offset), init)
+    if not closed:
+        backward, _ = _chain(_follow(kernel, start, offset + 8), init)
+        kernel.gaps.add("task list", f"after {order[-1] if order else init:#x}", "link not readable: followed from both ends")
+        order += backward
+    return np.unique(np.array([init, *order], np.uint64))
+
+
+def _from_threads(kernel: Kernel, known: U64) -> U64:
+    signals = np.unique(kernel.read(known, "task_struct", "signal").astype(np.uint64))
+    _, nodes = list_nodes(kernel, kernel.at(signals, "signal_struct", "thread_head"), "thread list")
+    return _accept(kernel, kernel.container(nodes, "task_struct", "thread_node"), "task in a thread list")
+
+
+def _from_children(kernel: Kernel, known: U64) -> U64:
+    _, nodes = list_nodes(kernel, kernel.at(known, "task_struct", "children"), "children list")
+    return _accept(kernel, kernel.container(nodes, "task_struct", "sibling"), "task in a children list")
+
+
+def _from_css_sets(kernel: Kernel, known: U64) -> U64:
+    css_sets = np.unique(kernel.read(known, "task_struct", "cgroups").astype(np.uint64))
+    _, nodes = list_nodes(kernel, kernel.at(css_sets[css_sets != 0], "css_set", "tasks"), "css_set task list")
+    return _accept(kernel, kernel.container(nodes, "task_struct", "cg_list"), "task in a css_set")
+
+
+def tasks(kernel: Kernel) -> Tasks:
+    """Every task that any witness knows; the idle tasks of the processors (pid 0) are left out.
+
+    KernelError if neither the pid IDR nor the task list gives a single task.
+    """
+    init = kernel.anchors.init_task
+    idr = _from_idr(kernel, u64(init))
+    leaders = idr[kernel.read(idr, "task_struct", "pid") == kernel.read(idr, "task_struct", "tgid")]
+    witness: dict[str, U64] = {"pids": idr, "tasks": _from_list(kernel, init, leaders)}
+    known = np.union1d(witness["pids"], witness["tasks"])
+    witness["threads"] = _from_threads(kernel, known)
+    known = np.union1d(known, witness["threads"])
+    witness["children"] = _from_children(kernel, known)
+    known = np.union1d(known, witness["children"])
+    witness["cgroups"] = _from_css_sets(kernel, known)
+    known = np.union1d(known, witness["cgroups"])
+    number = kernel.read(known, "task_struct", "pid")
+    known = known[number != 0]
+    if not len(known):
+        raise KernelError(f"{kernel.memory.path}: no task could be read: neither the pid IDR nor the task list holds one")
+    return _columns(kernel, known, witness)
+
+
+def _columns(kernel: Kernel, task: U64, witness: dict[str, U64]) -> Tasks:
+    def read(path: str) -> NDArray[Any]:
+        return kernel.read(task, "task_struct", path)
+
+    pid, tgid = read("pid").astype(np.int32), read("tgid").astype(np.int32)
+    parent = read("real_parent").astype(np.uint64)
+    ppid = kernel.read(parent, "task_struct", "tgid").astype(np.int32)
+    raw = read("comm")
+    raw = raw.view(np.uint8).reshape(len(task), -1)
+    comm = [row.tobytes().split(b"\0", 1)[0] for row in raw]
+    leader = read("group_leader").astype(np.uint64) == task
+    seen = {name: np.isin(task, witness[name]) for name in WITNESSES}
+    order = np.lexsort((task, pid))
+    found = Tasks(task, pid, tgid, ppid, comm, read("flags").astype(np.uint32), _states(kernel, task), leader, seen)
+    return found.select(order)
+
+
+def _states(kernel: Kernel, task: U64) -> list[str]:
+    """The letter that ps shows: task_state_index() in include/linux/sched.h."""
+    name = kernel.first_member("task_struct", "__state", "state")
+    state = kernel.read(task, "task_struct", name).astype(np.uint64)
+    exit_state = kernel.read(task, "task_struct", "exit_state").astype(np.uint64)
+    report = ((state | exit_state) & np.uint64(_TASK_REPORT)).astype(np.int64)
+    idle = (state & np.uint64(_TASK_IDLE)) == _TASK_IDLE
+    index = np.where(idle, 8, np.frexp(report.astype(np.float64))[1])
+    return [_STATES[at] for at in index.tolist()]

@@ -1,0 +1,154 @@
+"""The kernel's address space: virtual to physical for any number of addresses.
+
+Three ways, cheapest first: the direct map is one subtraction, the kernel image another, everything else (vmalloc,
+vmemmap, modules, kernel stacks) goes through the page tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from memir.errors import KernelError
+from memir.image.memory import PhysicalMemory
+from memir.kernel import arm64, x86_64
+from memir.kernel.pagetable import Bools, Format, Mappings, U64, mappings, translate
+from memir.symbols.anchors import ADDRESS_MASK, Anchors
+from memir.symbols.search import IMAGE_SPAN
+
+ARCHITECTURES: dict[str, ModuleType] = {"x86_64": x86_64, "arm64": arm64}
+
+
+def u64(*values: int) -> U64:
+    """A uint64 array of these integers."""
+    return np.array(values, np.uint64)
+
+
+@dataclass(frozen=True)
+class AddressSpace:
+    """How this kernel's virtual addresses map to physical ones.
+
+    root: physical address of the kernel's top table. image_delta, direct_delta: virtual minus physical, modulo 2**64.
+    image, direct: (first, end) virtual addresses of the kernel image and of the direct map.
+    vmemmap: address of the struct page of physical page 0; page_struct: sizeof(struct page) in bytes.
+    """
+
+    memory: PhysicalMemory
+    arch: Any
+    fmt: Format
+    root: int
+    image_delta: int
+    image: tuple[int, int]
+    direct_delta: int
+    direct: tuple[int, int]
+    vmemmap: int
+    page_struct: int
+
+    def physical(self, va: U64) -> tuple[U64, Bools]:
+        """(physical address uint64[n], known bool[n]) of kernel virtual addresses."""
+        va = np.asarray(va, np.uint64)
+        direct = (va >= np.uint64(self.direct[0])) & (va < np.uint64(self.direct[1]))
+        pa = va - np.uint64(self.direct_delta)
+        found = direct & (pa < np.uint64(self.memory.end))
+        if found.all():
+            return pa, found
+        image = (va >= np.uint64(self.image[0])) & (va < np.uint64(self.image[1]))
+        pa = np.where(image, va - np.uint64(self.image_delta), pa)
+        found |= image
+        rest = np.flatnonzero(~found & self.arch.is_kernel_pointer(va, self.fmt))
+        if len(rest):
+            walked, ok = translate(self.memory, self.fmt, u64(self.root), va[rest])
+            pa[rest], found[rest] = walked, ok
+        return pa, found
+
+    def user_physical(self, roots: U64, va: U64) -> tuple[U64, Bools]:
+        """(physical address, known) of user virtual addresses, each under its own root (physical address)."""
+        pa, ok = translate(self.memory, self.fmt, roots, np.asarray(va, np.uint64))
+        return pa, ok & (np.asarray(va, np.uint64) < np.uint64(self.user_limit))
+
+    def user_mappings(self, roots: U64) -> Mappings:
+        """All present user pages of every root (physical addresses of top tables)."""
+        return mappings(self.memory, self.fmt, roots, 0, self.user_limit)
+
+    @property
+    def user_limit(self) -> int:
+        """First virtual address above user space."""
+        return int(self.arch.user_limit(self.fmt))
+
+    def is_kernel_pointer(self, va: U64) -> Bools:
+        """Whether values could be kernel pointers."""
+        result: Bools = self.arch.is_kernel_pointer(va, self.fmt)
+        return result
+
+    def page_physical(self, page: U64) -> U64:
+        """Physical address of the page that a struct page at `page` describes."""
+        return (page - np.uint64(self.vmemmap)) // np.uint64(self.page_struct) << np.uint64(12)
+
+    def struct_page(self, pa: U64) -> U64:
+        """Virtual address of the struct page that describes physical address `pa`."""
+        return np.uint64(self.vmemmap) + (pa >> np.uint64(12)) * np.uint64(self.page_struct)
+
+
+def _roots(memory: PhysicalMemory, anchors: Anchors) -> U64:
+    """Candidates for the kernel's top table: the named one, then every page of the kernel image."""
+    named = [anchors.symbols[name] for name in ("swapper_pg_dir", "init_top_pgt") if name in anchors.symbols]
+    known = [anchors.image_pa(va) for va in dict.fromkeys(named)]
+    task = anchors.image_pa(anchors.init_task) & ~0xFFF
+    low = max(0, task - IMAGE_SPAN)
+    pages = np.arange(low, task + IMAGE_SPAN, 4096, dtype=np.uint64)
+    return np.concatenate((u64(*known), pages[memory.present(pages)]))
+
+
+def open_space(memory: PhysicalMemory, anchors: Anchors) -> AddressSpace:
+    """The address space of the located kernel, every constant checked against the page tables themselves.
+
+    The top table is the candidate that maps init_task to where it is; the direct map's place is that of the second
+    task, which lies in it. KernelError if no candidate does.
+    """
+    arch = ARCHITECTURES[anchors.arch]
+    types = anchors.types
+    here = anchors.image_pa(anchors.init_task)
+    tasks = types.offset("task_struct", "tasks")
+    following, ok = memory.gather_as(u64(here + tasks), "<u8")
+    if not ok[0]:
+        raise KernelError(f"{memory.path}: the first task at physical {here:#x} is not readable")
+    back = (anchors.init_task + tasks) & ADDRESS_MASK
+    roots = _roots(memory, anchors)
+    for fmt in arch.formats(dict(anchors.numbers)):
+        for at in range(0, len(roots), 4096):
+            part = roots[at : at + 4096] if at else roots[:4096]
+            pa, found = translate(memory, fmt, part, np.full(len(part), anchors.init_task, np.uint64))
+            for root in part[found & (pa == np.uint64(here))]:
+                second, mapped = translate(memory, fmt, u64(int(root)), following)
+                if not mapped[0]:
+                    continue
+                prev, ok = memory.gather_as(second + np.uint64(8), "<u8")
+                if ok[0] and int(prev[0]) == back:
+                    delta = (int(following[0]) - int(second[0])) & ADDRESS_MASK
+                    return _space(memory, anchors, arch, fmt, int(root), delta)
+    raise KernelError(
+        f"{memory.path}: no page table maps the kernel {anchors.release} at {anchors.init_task:#x} to physical {here:#x}: "
+        "the image is torn there, or its pages are not 4 KiB"
+    )
+
+
+def _space(memory: PhysicalMemory, anchors: Anchors, arch: Any, fmt: Format, root: int, delta: int) -> AddressSpace:
+    types, symbols = anchors.types, anchors.symbols
+    first = symbols.get("_text") or symbols.get("_stext") or anchors.init_task
+    last = symbols.get("_end") or anchors.init_task + types.size("task_struct")
+    if not 0 < last - first <= IMAGE_SPAN * 2:
+        first, last = anchors.init_task, anchors.init_task + types.size("task_struct")
+    page_struct = types.size("page")
+    vmemmap = arch.vmemmap(fmt, dict(anchors.numbers), delta)
+    moved = symbols.get("vmemmap_base")
+    if moved is not None:
+        value, ok = memory.gather_as(u64(anchors.image_pa(moved)), "<u8")
+        if ok[0] and value[0]:
+            vmemmap = int(value[0])
+    start, end = arch.direct_window(fmt, delta)
+    return AddressSpace(
+        memory, arch, fmt, root, anchors.image_delta, (first, last), delta, (start, min(end, ADDRESS_MASK)), vmemmap, page_struct
+    )
