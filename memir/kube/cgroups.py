@@ -110,7 +110,9 @@ def parse_cgroup(path: str) -> CgroupIds | None:
     for segment in text.removesuffix(" (deleted)").split("/"):
         if segment and segment not in (".", "..") and len(segment) <= MAX_SEGMENT:
             state.step(segment)
-    return state.result()
+    ids = state.result()
+    # Without a directory it is an OCI cgroupsPath, whose colons are the systemd driver's own form.
+    return replace(ids, driver="systemd") if ids and "/" not in text and ids.driver == "mismatch" else ids
 
 
 def systemd_path(cgroups_path: str) -> str | None:
