@@ -1,0 +1,139 @@
+"""Volatility3's symbol file (ISF 6.2.0) made from a kernel's BTF, its table of addresses and its banner.
+
+Parts can be had by name, which costs next to nothing, or all at once.
+Schema: volatility3/schemas/schema-6.2.0.json.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+import lzma
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from memir import __version__
+from memir.errors import IsfError
+from memir.symbols import btf_format as f
+from memir.symbols.btf import STRUCTS, BtfTypes
+from memir.symbols.isf_describe import VOID, Describer, Json
+from memir.symbols.isf_symbols import SYMBOL_ALIASES, SYMBOL_TYPES
+
+
+class IsfSource:
+    """One kernel as an ISF. Nothing changes but caches; safe to share between threads."""
+
+    def __init__(self, types: BtfTypes, symbols: Mapping[str, int], banner: bytes) -> None:
+        """symbols: name to virtual address as linked, without KASLR. banner: the text of linux_banner.
+
+        IsfError if the banner is not one: volatility3 knows a kernel by it. It gets the newline and NUL that
+        it has in the kernel, if they are missing.
+        """
+        if not banner.startswith(b"Linux version "):
+            raise IsfError(f"linux_banner is {banner[:40]!r}: it must start with 'Linux version '")
+        self.banner = banner.rstrip(b"\0\n") + b"\n\0"
+        self.types = Describer(types)
+        self._blob = types.blob
+        aliases = {
+            name: symbols[at] for name, at in SYMBOL_ALIASES.items() if name not in symbols and at in symbols
+        }
+        self.symbols: dict[str, int] = {**symbols, **aliases}
+        # volatility3 needs this one's text only, and a kernel built without KALLSYMS_ALL does not list it
+        self.symbols.setdefault("linux_banner", 0)
+
+    def symbol(self, name: str) -> Json | None:
+        """A symbol's address, type and, for linux_banner, text; None if there is none."""
+        address = self.symbols.get(name)
+        if address is None:
+            return None
+        if name == "linux_banner":
+            text = {"kind": "array", "count": len(self.banner), "subtype": self.types.base("char")}
+            data = base64.b64encode(self.banner).decode("ascii")
+            return {"type": text, "address": address, "constant_data": data}
+        return {"type": self._symbol_type(name), "address": address}
+
+    def document(self) -> Json:
+        """The whole ISF, ready for JSON; BtfError if a type is malformed."""
+        types, variables = self.types, self._variables
+        symbols: Json = {name: {"type": VOID, "address": address} for name, address in self.symbols.items()}
+        for name in symbols:
+            if name in SYMBOL_TYPES or name.encode(errors="replace") in variables:
+                symbols[name] = self.symbol(name)
+        return {
+            "metadata": metadata(),
+            "base_types": types.base_types,
+            "user_types": {name: types.user_type(name) for name in types.structs},
+            "enums": {name: types.enum(name) for name in types.enums},
+            "symbols": symbols,
+        }
+
+    def write(self, path: Path) -> None:
+        """Write the ISF to a file, compressed if its name ends in .xz; IsfError if it cannot be written."""
+        data = json.dumps(self.document(), separators=(",", ":"), check_circular=False).encode("ascii")
+        if path.suffix == ".xz":
+            data = lzma.compress(data, preset=1)
+        try:
+            path.write_bytes(data)
+        except OSError as error:
+            raise IsfError(f"{path}: cannot be written: {error.strerror}") from error
+
+    @functools.cached_property
+    def _variables(self) -> dict[bytes, int]:
+        """Variables of which BTF has the type: those of every CPU, and with a recent pahole all of them."""
+        return self._blob.names((f.VAR,))
+
+    def _symbol_type(self, name: str) -> Json:
+        text = SYMBOL_TYPES.get(name)
+        if text is not None:
+            return self._declared(name, text)
+        number = self._variables.get(name.encode(errors="replace"))
+        return VOID if number is None else self.types.descriptor(self._blob.raw(number).size_or_type)
+
+    def _declared(self, name: str, text: str) -> Json:
+        """The descriptor of a type as `SYMBOL_TYPES` writes it."""
+        if text.endswith("]"):
+            inner, _, digits = text[:-1].rpartition(" [")
+            count = int(digits) if digits else self._room(name, inner)
+            return {"kind": "array", "count": count, "subtype": self._declared(name, inner)}
+        if text.endswith(" *"):
+            return {"kind": "pointer", "subtype": self._declared(name, text[:-2])}
+        if not text.startswith("struct "):
+            typedef = self._blob.named((f.TYPEDEF,), text)
+            return self.types.base(text) if typedef is None else self.types.descriptor(typedef)
+        number = self._blob.named(STRUCTS, text.removeprefix("struct "))
+        if number is None and name == "tk_core":
+            number = self._tk_core
+        return VOID if number is None else self.types.descriptor(number)
+
+    def _room(self, name: str, text: str) -> int:
+        """How many elements fit between a symbol and the next one."""
+        if text.startswith("struct "):
+            size = (self.types.user_type(text.removeprefix("struct ")) or {"size": 0})["size"]
+        else:
+            size = self.types.base_types.get(text, {"size": 4})["size"]
+        at = int(np.searchsorted(self._addresses, np.uint64(self.symbols[name]), "right"))
+        room = int(self._addresses[at]) - self.symbols[name] if at < len(self._addresses) else 0
+        return min(room, 1 << 26) // size if size else 0
+
+    @functools.cached_property
+    def _addresses(self) -> npt.NDArray[np.uint64]:
+        return np.sort(np.fromiter(self.symbols.values(), np.uint64, len(self.symbols)))
+
+    @functools.cached_property
+    def _tk_core(self) -> int | None:
+        """Before Linux 6.13 (struct tk_data) tk_core was an anonymous {seqcount; struct timekeeper}."""
+        timekeeper = self._blob.named(STRUCTS, "timekeeper")
+        for name, number in self.types.structs.items():
+            if name.startswith("unnamed_") and timekeeper in self._blob.raw(number).words[1::3]:
+                return number
+        return None
+
+
+def metadata() -> Json:
+    """The ISF's `metadata`; no date, so that the same kernel gives the same bytes."""
+    producer = {"name": "memir", "version": __version__}
+    return {"linux": {"symbols": [], "types": []}, "producer": producer, "format": "6.2.0"}
