@@ -131,7 +131,7 @@ def parse_pages(pages: Sequence[bytes | None], where: str, gaps: Gaps | None = N
     first = read_object(runs[0], part_lists=("env", "mounts")) if runs and pages[0] is not None else None
     if whole or (first is not None and first.complete):
         return parse_spec(runs[0] if runs else b"", where, gaps)
-    value = dict(first.value) if first else {"ociVersion": "unknown"}
+    value: dict[str, Any] = dict(first.value) if first else {"ociVersion": "unknown"}
     found: dict[str, Any] = {}
     for run in runs if first is None else runs[1:]:
         found |= find_members(run, ("annotations", "mounts", "namespaces", "cgroupsPath", "hostname"))
