@@ -149,10 +149,7 @@ def _token_tables(span: Bytes) -> list[tuple[int, int]]:
     text = span.tobytes()
     digits = text.find(_DIGITS)
     while digits >= 0 and len(found) < 16:
-        for gap in range(0, 4096, 2):
-            at = digits + gap
-            if at + 512 > len(span) or at % 2:
-                break
+        for at in range((digits + 3) & ~3, min(digits + 4096, len(span) - 512), 4):
             if span[at] or span[at + 1]:
                 continue
             index = np.frombuffer(span, "<u2", 256, at).astype(np.int64)

@@ -1,0 +1,144 @@
+"""include/linux/cgroup.h and kernfs.h: css_set -> cgroup -> kernfs path, for v2 and for every v1 hierarchy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memir.kernel.list import list_nodes
+from memir.kernel.pagetable import U64
+
+if TYPE_CHECKING:
+    from memir.kernel.engine import Kernel
+
+_MAX_DEPTH = 256
+
+
+@dataclass(frozen=True)
+class Hierarchies:
+    """The cgroups of one css_set: (hierarchy id, controllers as /proc/PID/cgroup names them, path) each.
+
+    Hierarchy 0 is the unified one, which /proc shows only once it has been mounted. A path is None where unreadable.
+    """
+
+    rows: tuple[tuple[int, str, str | None], ...]
+
+    def lines(self) -> list[str]:
+        """As /proc/PID/cgroup has them, highest hierarchy first; those whose path is unknown are left out."""
+        return [f"{number}:{names}:{path}" for number, names, path in self.rows if path is not None]
+
+    def path(self) -> str | None:
+        """The path to identify a process by: the deepest of all hierarchies' (on a hybrid node v2 may hold nothing)."""
+        known = [(path.count("/") if path != "/" else 0, -number, path) for number, _, path in self.rows if path]
+        unified = next((path for number, _, path in self.rows if number == 0 and path and path != "/"), None)
+        named = next((path for _, names, path in self.rows if names == "name=systemd" and path and path != "/"), None)
+        return unified or named or (max(known)[2] if known else None)
+
+
+def kernfs_paths(kernel: Kernel, node: U64) -> list[str | None]:
+    """Absolute path of each kernfs node; None where a parent or a name cannot be read or the parents loop."""
+    # 6.15 (633488947ef6) renamed parent to __parent and made it RCU-protected
+    parent_name = kernel.first_member("kernfs_node", "__parent", "parent")
+    node = np.asarray(node, np.uint64)
+    known: dict[int, tuple[int, bytes | None]] = {}
+    frontier = np.unique(node[node != 0])
+    for _ in range(_MAX_DEPTH):
+        if not len(frontier):
+            break
+        parents, ok = kernel.try_read(frontier, "kernfs_node", parent_name)
+        names = kernel.strings(kernel.read(frontier, "kernfs_node", "name").astype(np.uint64), 4096)
+        for at, parent, name, fine in zip(frontier.tolist(), parents.tolist(), names, ok.tolist(), strict=True):
+            known[at] = (int(parent), name if fine else None)
+        upward = np.unique(parents[parents != 0].astype(np.uint64))
+        frontier = upward[[at not in known for at in upward.tolist()]]
+    return [_path(known, at) if at else None for at in node.tolist()]
+
+
+def _path(known: dict[int, tuple[int, bytes | None]], at: int) -> str | None:
+    parts: list[str] = []
+    for _ in range(_MAX_DEPTH):
+        parent, name = known.get(at, (0, None))
+        if name is None:
+            return None
+        if parent == 0:
+            return "/" + "/".join(reversed(parts))
+        parts.append(name.decode("utf-8", "backslashreplace"))
+        at = parent
+    return None
+
+
+def hierarchies(kernel: Kernel, task: U64) -> list[Hierarchies | None]:
+    """The cgroups of each task, None where its css_set cannot be read. Tasks that share a css_set share the object."""
+    css_set = kernel.read(task, "task_struct", "cgroups").astype(np.uint64)
+    unique, back = np.unique(css_set, return_inverse=True)
+    owner, cgroup = _cgroups(kernel, unique)
+    root = kernel.read(cgroup, "cgroup", "root").astype(np.uint64)
+    number = kernel.read(root, "cgroup_root", "hierarchy_id").astype(np.int64)
+    kn = kernel.read(cgroup, "cgroup", "kn").astype(np.uint64)
+    unique_kn, kn_back = np.unique(kn, return_inverse=True)
+    paths = kernfs_paths(kernel, unique_kn)
+    bad = [at for at, path in zip(unique_kn.tolist(), paths, strict=True) if path is None and at]
+    if bad:
+        kernel.gaps.add("cgroup path", f"{bad[0]:#x}", "not readable", len(bad))
+    names = _controllers(kernel, unique, root, number)
+    visible = _default_visible(kernel)
+    rows: list[dict[int, tuple[int, str, str | None]]] = [{} for _ in unique]
+    for at, of, which in zip(owner.tolist(), number.tolist(), range(len(owner)), strict=True):
+        path = paths[kn_back[which]]
+        if of == 0 and not visible and path in ("/", None):
+            continue
+        rows[at].setdefault(of, (of, names.get(int(root[which]), "") if of else "", path))
+    found = [
+        Hierarchies(tuple(row for _, row in sorted(of.items(), reverse=True))) if of else None for of in rows
+    ]  # fmt: skip
+    kernel.count_unread("css_set", unique, np.array([one is not None for one in found], bool))
+    return [found[at] for at in back]
+
+
+def _cgroups(kernel: Kernel, css_set: U64) -> tuple[NDArray[np.int64], U64]:
+    """Every cgroup of every css_set: the unified one, each controller's, and named ones, found only over cgrp_links."""
+    unified = kernel.read(css_set, "css_set", "dfl_cgrp").astype(np.uint64)
+    owner, link = list_nodes(kernel, kernel.at(css_set, "css_set", "cgrp_links"), "cgrp_links")
+    linked = kernel.read(kernel.container(link, "cgrp_cset_link", "cgrp_link"), "cgrp_cset_link", "cgrp").astype(np.uint64)
+    states = kernel.read(css_set, "css_set", "subsys").astype(np.uint64).reshape(len(css_set), -1)
+    row, column = np.nonzero(states)
+    by_controller = kernel.read(states[row, column], "cgroup_subsys_state", "cgroup").astype(np.uint64)
+    every = np.concatenate((np.arange(len(css_set)), owner, row)).astype(np.int64)
+    cgroup = np.concatenate((unified, linked, by_controller))
+    return every[cgroup != 0], cgroup[cgroup != 0]
+
+
+def _controllers(kernel: Kernel, css_set: U64, root: U64, number: NDArray[np.int64]) -> dict[int, str]:
+    """For each v1 root its controllers and name, as /proc/PID/cgroup writes them: "cpu,cpuacct", "name=systemd"."""
+    states = kernel.read(css_set, "css_set", "subsys").astype(np.uint64).reshape(len(css_set), -1)
+    _, column = np.nonzero(states)
+    state = states[states != 0]
+    cgroup = kernel.read(state, "cgroup_subsys_state", "cgroup").astype(np.uint64)
+    of_root = kernel.read(cgroup, "cgroup", "root").astype(np.uint64)
+    subsys = kernel.read(state, "cgroup_subsys_state", "ss").astype(np.uint64)
+    pairs = sorted(set(zip(column.tolist(), of_root.tolist(), subsys.tolist(), strict=True)))
+    legacy = kernel.read(np.array([pair[2] for pair in pairs], np.uint64), "cgroup_subsys", "legacy_name").astype(np.uint64)
+    texts = kernel.strings(legacy, 32)
+    found: dict[int, list[str]] = {}
+    for (_, of, _), text in zip(pairs, texts, strict=True):
+        label = (text or b"?").decode("utf-8", "backslashreplace")
+        if label not in found.setdefault(of, []):
+            found[of].append(label)
+    roots = np.unique(root[number != 0])
+    name_at = kernel.at(roots, "cgroup_root", "name")
+    for of, name in zip(roots.tolist(), kernel.strings(name_at, 64), strict=True):
+        if name:
+            found.setdefault(of, []).append("name=" + name.decode("utf-8", "backslashreplace"))
+    return {of: ",".join(labels) for of, labels in found.items()}
+
+
+def _default_visible(kernel: Kernel) -> bool:
+    """cgrp_dfl_visible: /proc/PID/cgroup shows the unified hierarchy only once it was mounted."""
+    at = kernel.symbols.get("cgrp_dfl_visible")
+    if at is None:
+        return True
+    raw, ok = kernel.read_bytes(np.array([at], np.uint64), 1)
+    return bool(raw[0, 0]) or not ok[0]

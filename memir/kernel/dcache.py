@@ -1,0 +1,87 @@
+"""include/linux/dcache.h: names and paths of dentries, thousands at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memir.kernel.list import hlist_nodes, list_nodes
+from memir.kernel.pagetable import Bools, U64
+
+if TYPE_CHECKING:
+    from memir.kernel.engine import Kernel
+
+_MAX_DEPTH = 512
+NAME_MAX = 256
+
+
+class Dentries:
+    """Parents and names of dentries, read once: load() brings in a set of dentries with all their ancestors."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._known: dict[int, tuple[int, bytes | None]] = {}
+
+    def load(self, dentry: U64) -> None:
+        """Read these dentries and everything above them; what cannot be read is counted as a gap."""
+        kernel = self._kernel
+        # 7.2 has the name in a union with __d_name
+        name_path = kernel.first_member("dentry", "d_name.name", "__d_name.name")
+        frontier = np.unique(dentry[dentry != 0])
+        for _ in range(_MAX_DEPTH):
+            frontier = frontier[[at not in self._known for at in frontier.tolist()]]
+            if not len(frontier):
+                return
+            parent, ok = kernel.try_read(frontier, "dentry", "d_parent")
+            name, _ = kernel.try_read(frontier, "dentry", name_path)
+            names = kernel.strings(name.astype(np.uint64), NAME_MAX)
+            kernel.count_unread("dentry", frontier, ok)
+            for at, up, text in zip(frontier.tolist(), parent.tolist(), names, strict=True):
+                self._known[at] = (int(up), text)
+            frontier = np.unique(parent[parent != 0].astype(np.uint64))
+        kernel.gaps.add("dentry", f"{int(frontier[0]):#x}", "deeper than a path can be", len(frontier))
+
+    def parent(self, dentry: int) -> int:
+        """The parent of a loaded dentry; itself for a root."""
+        return self._known.get(dentry, (0, None))[0]
+
+    def name(self, dentry: int) -> bytes | None:
+        """The name of a loaded dentry."""
+        return self._known.get(dentry, (0, None))[1]
+
+    def below(self, dentry: int, root: int) -> list[bytes] | None:
+        """Names from `root` (left out) down to the dentry; stops at the file system's own root. None if unreadable."""
+        parts: list[bytes] = []
+        for _ in range(_MAX_DEPTH):
+            if dentry == root:
+                return parts[::-1]
+            up, name = self._known.get(dentry, (0, None))
+            if up == dentry:
+                return parts[::-1]
+            if name is None or not up:
+                return None
+            parts.append(name)
+            dentry = up
+        return None
+
+    def path(self, dentry: int) -> bytes | None:
+        """Path within the file system that the dentry is on."""
+        parts = self.below(dentry, 0)
+        return None if parts is None else b"/" + b"/".join(parts)
+
+
+def unlinked(kernel: Kernel, dentry: U64) -> Bools:
+    """d_unlinked(): no longer in the hash and not a root, so the name has been deleted."""
+    pprev, ok = kernel.try_read(dentry, "dentry", "d_hash.pprev")
+    parent, _ = kernel.try_read(dentry, "dentry", "d_parent")
+    return ok & (pprev == 0) & (parent != dentry)
+
+
+def children(kernel: Kernel, dentry: U64) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], U64]:
+    """Child dentries that are in memory: (index of the parent, address of the child)."""
+    if kernel.types.has("dentry", "d_children"):  # 6.8 (da549bdd15c2): hlists
+        owner, node = hlist_nodes(kernel, kernel.at(dentry, "dentry", "d_children"), "dentry children")
+        return owner, kernel.container(node, "dentry", "d_sib")
+    owner, node = list_nodes(kernel, kernel.at(dentry, "dentry", "d_subdirs"), "dentry children")
+    return owner, kernel.container(node, "dentry", "d_child")

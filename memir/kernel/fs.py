@@ -1,0 +1,46 @@
+"""include/linux/fs.h: superblocks and the trees of files on them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memir.kernel import dcache
+from memir.kernel.pagetable import U64
+
+if TYPE_CHECKING:
+    from memir.kernel.engine import Kernel
+
+_MAX_TREE = 1 << 20
+
+
+def types_of(kernel: Kernel, superblock: U64) -> list[bytes | None]:
+    """Name of each superblock's file system type ("tmpfs", "overlay")."""
+    kind = kernel.read(superblock, "super_block", "s_type").astype(np.uint64)
+    return kernel.strings(kernel.read(kind, "file_system_type", "name").astype(np.uint64), 32)
+
+
+def tree(kernel: Kernel, superblock: U64, depth: int = 16) -> tuple[NDArray[np.int64], U64]:
+    """All dentries in memory below the roots of superblocks, to `depth` levels: (index of the superblock, dentry)."""
+    root = kernel.read(superblock, "super_block", "s_root").astype(np.uint64)
+    owner = np.flatnonzero(root != 0).astype(np.int64)
+    dentry = root[owner]
+    owners, found, total = [owner], [dentry], 0
+    seen = set(dentry.tolist())
+    for _ in range(depth):
+        which, child = dcache.children(kernel, dentry)
+        new = np.array([at not in seen for at in child.tolist()], bool)
+        which, child = which[new], child[new]
+        seen.update(child.tolist())
+        owner, dentry = owner[which], child
+        total += len(child)
+        if not len(child):
+            break
+        if total > _MAX_TREE:
+            kernel.gaps.add("dentry tree", f"{int(root[0]):#x}", f"more than {_MAX_TREE} files", len(child))
+            break
+        owners.append(owner)
+        found.append(dentry)
+    return np.concatenate(owners), np.concatenate(found)

@@ -1,0 +1,130 @@
+"""include/linux/mm_types.h: what a process's own memory says: arguments, environment, executable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memir.kernel.dcache import unlinked
+from memir.kernel.mount import Mounts, mount_of
+from memir.kernel.pagetable import Bools, U64
+
+if TYPE_CHECKING:
+    from memir.kernel.engine import Kernel
+
+ARG_LIMIT = 8 << 20
+"""Bytes of arguments or environment read of one process; execve() allows 6 MiB (3/4 of _STK_LIM)."""
+_PAGE = np.uint64(4096)
+_BATCH = 8192  # pages gathered at once: 32 MiB
+
+
+def page_roots(kernel: Kernel, mm: U64) -> U64:
+    """Physical address of each mm's top page table, 0 where the mm is none or unreadable."""
+    pgd = kernel.read(mm, "mm_struct", "pgd").astype(np.uint64)
+    pa, ok = kernel.space.physical(pgd)
+    return np.where(ok & (pgd != 0), pa, np.uint64(0))
+
+
+def user_ranges(kernel: Kernel, roots: U64, start: U64, end: U64, kind: str) -> list[bytes | None]:
+    """The bytes [start, end) of each process's user memory; None where a page of it is not in RAM (a counted gap).
+
+    roots: from page_roots(); a root of 0 gives None without a gap. Empty ranges give b"".
+    """
+    size = np.where(end > start, end - start, np.uint64(0))
+    absurd = (size > ARG_LIMIT) | (end > np.uint64(kernel.space.user_limit))
+    if (absurd & (roots != 0)).any():
+        kernel.gaps.add(kind, f"{int(start[absurd][0]):#x}", "range is longer than the kernel allows", int((absurd & (roots != 0)).sum()))
+    usable = (roots != 0) & ~absurd
+    first = start & ~(_PAGE - np.uint64(1))
+    count = np.where(usable & (size > 0), (end - first + _PAGE - np.uint64(1)) // _PAGE, np.uint64(0)).astype(np.int64)
+    owner = np.repeat(np.arange(len(roots)), count)
+    step = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
+    va = first[owner] + step.astype(np.uint64) * _PAGE
+    pa, found = kernel.space.user_physical(roots[owner], va)
+    pieces: list[list[bytes]] = [[] for _ in roots]
+    missing = np.zeros(len(roots), np.int64)
+    for at in range(0, len(owner), _BATCH):
+        part = slice(at, at + _BATCH)
+        pages, ok = kernel.memory.gather(pa[part], 4096)
+        ok &= found[part]
+        np.add.at(missing, owner[part][~ok], 1)
+        for who, page in zip(owner[part].tolist(), pages, strict=True):
+            pieces[who].append(page.tobytes())
+    whole: list[bytes | None] = []
+    for row, parts in enumerate(pieces):
+        if not usable[row] or missing[row]:
+            whole.append(None)
+            continue
+        low = int(start[row] - first[row])
+        whole.append(b"".join(parts)[low : low + int(size[row])])
+    torn = np.flatnonzero(usable & (missing > 0))
+    if len(torn):
+        kernel.gaps.add(kind, f"{int(start[torn[0]]):#x}", "page not in RAM", len(torn))
+    return whole
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """One entry a process: arguments and environment as /proc/PID/cmdline and environ give them, None if unknown."""
+
+    args: list[list[bytes] | None]
+    environ: list[list[bytes] | None]
+
+
+def arguments(kernel: Kernel, mm: U64) -> Arguments:
+    """Command lines and environments; a process without user memory (kernel thread, zombie) has empty ones."""
+    roots = page_roots(kernel, mm)
+    bounds = {name: kernel.read(mm, "mm_struct", name).astype(np.uint64) for name in ("arg_start", "arg_end", "env_start", "env_end")}
+    args = user_ranges(kernel, roots, bounds["arg_start"], bounds["arg_end"], "args")
+    environ = user_ranges(kernel, roots, bounds["env_start"], bounds["env_end"], "environ")
+    found = Arguments([], [])
+    for row, (raw, env) in enumerate(zip(args, environ, strict=True)):
+        adjacent = bounds["env_start"][row] == bounds["arg_end"][row]
+        text = _title(raw, env if adjacent else b"") if raw and not raw.endswith(b"\0") else raw
+        none = mm[row] == 0
+        found.args.append([] if none else _split(text))
+        found.environ.append([] if none else _split(env))
+    return found
+
+
+def _title(raw: bytes, env: bytes | None) -> bytes:
+    """setproctitle(3): a last byte that is not NUL says that the arguments were overwritten, maybe into the environment.
+
+    fs/proc/base.c get_mm_proctitle(): then the text goes on to the first NUL, a page at most.
+    """
+    return (raw + (env or b"")).split(b"\0", 1)[0][:4096] + b"\0"
+
+
+def _split(raw: bytes | None) -> list[bytes] | None:
+    if raw is None:
+        return None
+    parts = raw.split(b"\0")
+    if parts and not parts[-1]:
+        parts.pop()
+    return parts
+
+
+@dataclass(frozen=True)
+class Executables:
+    """One entry a process: path of its executable (None: unknown or none), and whether that file was unlinked."""
+
+    path: list[bytes | None]
+    deleted: Bools
+    known: Bools
+
+
+def executables(kernel: Kernel, mm: U64, mounts: Mounts) -> Executables:
+    """What /proc/PID/exe names. A memfd's path is /memfd:NAME and counts as deleted, as the kernel shows it."""
+    file = kernel.read(mm, "mm_struct", "exe_file").astype(np.uint64)
+    dentry = kernel.read(file, "file", "f_path.dentry").astype(np.uint64)
+    mount = mount_of(kernel, kernel.read(file, "file", "f_path.mnt").astype(np.uint64))
+    paths = mounts.paths(mount, dentry)
+    unreadable = [at for at, path in zip(dentry.tolist(), paths, strict=True) if at and path is None]
+    if unreadable:
+        kernel.gaps.add("exe", f"{unreadable[0]:#x}", "path not readable", len(unreadable))
+    parent, ok = kernel.try_read(dentry, "dentry", "d_parent")
+    roots = np.array([(found.root if (found := mounts.known.get(at)) else 0) for at in mount.tolist()], np.uint64)
+    pseudo = ok & (parent == dentry) & (roots != dentry) & (dentry != 0)
+    return Executables(paths, unlinked(kernel, dentry) | pseudo, dentry != 0)

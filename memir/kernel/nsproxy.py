@@ -1,0 +1,64 @@
+"""include/linux/nsproxy.h: the eight namespaces of a task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memir.kernel import pid as pids
+from memir.kernel.pagetable import U64
+
+if TYPE_CHECKING:
+    from memir.kernel.engine import Kernel
+
+_IN_NSPROXY = {
+    "mnt": ("mnt_ns", "mnt_namespace"),
+    "net": ("net_ns", "net"),
+    "ipc": ("ipc_ns", "ipc_namespace"),
+    "uts": ("uts_ns", "uts_namespace"),
+    "cgroup": ("cgroup_ns", "cgroup_namespace"),
+    "time": ("time_ns", "time_namespace"),
+}
+_STRUCT = {**{kind: struct for kind, (_, struct) in _IN_NSPROXY.items()}, "pid": "pid_namespace", "user": "user_namespace"}
+KINDS = ("mnt", "pid", "net", "ipc", "uts", "user", "cgroup", "time")
+
+
+@dataclass(frozen=True)
+class Namespaces:
+    """For each kind of namespace: its address and its number (as /proc/PID/ns shows), uint64[n], 0 where unknown.
+
+    A task that is ending has given its nsproxy back: those kinds are 0 then.
+    """
+
+    address: dict[str, U64]
+    inum: dict[str, U64]
+
+
+def namespaces(kernel: Kernel, task: U64, user_ns: U64) -> Namespaces:
+    """The namespaces of tasks; user_ns comes from their credentials, pid from the struct pid itself."""
+    nsproxy = kernel.read(task, "task_struct", "nsproxy").astype(np.uint64)
+    address: dict[str, U64] = {}
+    for kind, (member, _) in _IN_NSPROXY.items():
+        if kernel.types.has("nsproxy", member):
+            address[kind] = kernel.read(nsproxy, "nsproxy", member).astype(np.uint64)
+        else:
+            address[kind] = np.zeros(len(task), np.uint64)  # time namespaces came with 5.6
+    address["pid"] = pids.namespace_of(kernel, kernel.read(task, "task_struct", "thread_pid").astype(np.uint64))
+    address["user"] = user_ns
+    inum = {kind: numbers(kernel, kind, address[kind]) for kind in KINDS}
+    return Namespaces({kind: address[kind] for kind in KINDS}, inum)
+
+
+def numbers(kernel: Kernel, kind: str, address: U64) -> U64:
+    """The inum of namespaces of one kind."""
+    if not kernel.types.exists(_STRUCT[kind]):
+        return np.zeros(len(address), np.uint64)
+    return kernel.read(address, _STRUCT[kind], "ns.inum").astype(np.uint64)
+
+
+def uts_names(kernel: Kernel, address: U64) -> list[bytes | None]:
+    """The host name in each UTS namespace."""
+    at = kernel.at(address, "uts_namespace", "name.nodename")
+    return kernel.strings(at, 65)
