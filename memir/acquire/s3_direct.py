@@ -1,0 +1,322 @@
+"""The S3 sink for bytes that go from the node straight to the bucket; the controller only signs URLs.
+
+The uploader on the node asks for each part with its SHA-256 and gets a URL that is signed for just these
+bytes (docs/decisions/presigned-parts.md). Where commands on the node are quick (SSH, pod, local) the wishes
+and URLs go through files on the node's tmpfs, with one long-waiting command a batch; over SSM they go
+through the bucket.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import shlex
+import threading
+import time
+import zipfile
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
+
+from memir.acquire.base import NodeReceipt, NodeRun, Part, Progress, Report, SinkMeta, Stored, Transport
+from memir.acquire.s3 import b64, explain
+from memir.acquire.s3_mailbox import Mailbox
+from memir.acquire.s3_upload import S3Upload
+from memir.errors import ConnectError, NodeError, RemoteError, StorageError
+
+WANT = re.compile(r"(?:W )?([0-9]{1,5}) ([0-9]{1,12}) ([0-9a-f]{64}) ([0-9]{1,4})")
+DONE = re.compile(r'(?:D )?([0-9]{1,5}) ([0-9]{1,15}) ([0-9]{1,12}) ([0-9a-f]{64}) ("?[0-9A-Za-z-]{1,80}"?)')
+MAX_RENEWALS = 50
+SEND_LIMIT = 64 << 20
+PROBE = r"""
+p=no; for c in python3 /usr/libexec/platform-python; do
+  $c -I -c 'import sys, hashlib, http.client, ssl; sys.exit(sys.version_info < (3, 6))' 2>/dev/null || continue
+  p=$c; break
+done
+b=yes; for c in bash curl sha256sum base64 head; do command -v $c >/dev/null 2>&1 || b=no; done
+echo "python=$p bash=$b"
+"""
+POLL = r"""
+cd {dir} || exit 66
+cat > grants.new || exit 67
+if [ {length} -gt 0 ]; then
+  [ "$(wc -c < grants.new)" -eq {length} ] || exit 68
+  mv grants.new grants.{serial}
+fi
+touch alive
+i=0
+while [ $i -lt {rounds} ]; do
+  s=$(wc -c < want 2>/dev/null || echo 0)
+  [ "$s" -gt {offset} ] && break
+  [ -f consumer.json ] && break
+  sleep {pause}; i=$((i+1))
+done
+tail -c +{start} want 2>/dev/null | head -c 200000
+"""
+
+
+def archive() -> bytes:
+    """The uploader as one file that Python runs as it is; the same bytes for the same memir."""
+    out = io.BytesIO()
+    here = files("memir.acquire")
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
+        texts = {
+            f"memir/acquire/{name}.py": (here / f"{name}.py").read_text()
+            for name in ("node_http", "node_parts")
+        }
+        texts |= {"memir/__init__.py": "", "memir/acquire/__init__.py": ""}
+        texts["__main__.py"] = (here / "node_upload.py").read_text()
+        for name in sorted(texts):
+            packed.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), texts[name])
+    return out.getvalue()
+
+
+class S3DirectSink(S3Upload):
+    """Parts go from the node to the bucket."""
+
+    uploader = "auto"
+    """auto, python or bash: what sends on the node."""
+    _python = ""
+    _started = 0.0
+    _default_retention: bool | None = None
+    errors: list[str]
+
+    def begin(self, meta: SinkMeta) -> None:
+        """Create the upload."""
+        super().begin(meta)
+        self.errors = []
+        self._started = time.monotonic()
+
+    def prepare(self, transport: Transport, run: NodeRun) -> None:
+        """Choose an uploader that this node can run, put it on tmpfs, check its hash there."""
+        said = transport.run(PROBE, timeout=60)
+        python = re.search(r"python=(\S+)", said.text)
+        usable = python.group(1) if python and python.group(1) != "no" else ""
+        if self.uploader != "bash" and usable:
+            self._python, name, body = usable, "upload.pyz", archive()
+        elif self.uploader != "python" and "bash=yes" in said.text:
+            self._python, name = "", "upload.sh"
+            body = (files("memir.acquire") / "node" / "upload.sh").read_bytes()
+        else:
+            raise NodeError(
+                "the node has neither Python 3.6 nor bash with curl and sha256sum: it cannot upload by itself; "
+                "send the image through the controller, over SSH or a pod (--through-controller)"
+            )
+        transport.put(run.path(name), body, mode=0o600)
+        said = transport.run(f"sha256sum < {shlex.quote(run.path(name))}", timeout=60)
+        if said.text.split(" ", 1)[0] != hashlib.sha256(body).hexdigest():
+            raise NodeError(
+                f"{run.path(name)} on the node is not what was sent: {said.text[:80]!r} {said.error[:200]}"
+            )
+
+    def consumer(self, run: NodeRun) -> str:
+        """The uploader's command line: a directory and numbers, nothing secret."""
+        o = self.options
+        words = [
+            run.directory, str(self.part_size), "--buffers", str(o.buffers), "--rate", f"{o.rate:.0f}",
+            "--attempts", str(o.attempts), "--patience", f"{o.patience:.0f}", "--backoff", f"{o.backoff:g}",
+        ]  # fmt: skip
+        program = ["bash", run.path("upload.sh")]
+        if self._python:
+            program = [self._python, "-I", "-B", run.path("upload.pyz")]
+        return shlex.join(program + words)
+
+    def grants(self, lines: Iterable[str]) -> list[str]:
+        """Answer wishes with URLs. What is not a wish for a part of this upload is not answered."""
+        out = []
+        for line in lines:
+            found = WANT.fullmatch(line)
+            if not found:
+                continue
+            number, size, sha256, attempt = int(found[1]), int(found[2]), found[3], int(found[4])
+            if attempt > MAX_RENEWALS:
+                continue
+            try:
+                out.append(f"{number} {attempt} {self.sign(number, size, sha256)}")
+            except StorageError as error:
+                self.errors.append(str(error))
+                out.append("STOP the controller refuses this part")
+        return out
+
+    def tend(self, transport: Transport, run: NodeRun, stop: threading.Event, report: Report) -> None:
+        """Sign what the node asks for until `stop`; report what the store has."""
+        watch = Watch(self, report)
+        if transport.streams or not self._python or self.has_default_retention():
+            self._tend_by_commands(transport, run, stop, watch)
+        else:
+            self._tend_by_mail(transport, run, stop, watch)
+
+    def _tend_by_commands(
+        self, transport: Transport, run: NodeRun, stop: threading.Event, watch: Watch
+    ) -> None:
+        offset, serial, owed, pause = 0, 0, b"", 0.5
+        while not stop.is_set():
+            script = POLL.format(
+                dir=shlex.quote(run.directory), length=len(owed), serial=serial, rounds=40, offset=offset,
+                start=offset + 1, pause="0.05" if offset == 0 else "0.1",
+            )  # fmt: skip
+            try:
+                said = transport.run(script, data=owed, timeout=60, limit=1 << 18)
+            except ConnectError as error:
+                # the node asks again by itself; a wish that was answered twice does no harm
+                self.errors.append(str(error))
+                stop.wait(pause)
+                pause = min(15.0, pause * 2)
+                continue
+            pause = 0.5
+            if said.code == 66:
+                stop.wait(0.5)
+                continue
+            if said.code != 0:
+                continue
+            whole = said.out[: said.out.rfind(b"\n") + 1]
+            offset += len(whole)
+            lines = self.grants(whole.decode("ascii", "replace").splitlines())
+            owed, serial = "".join(f"{line}\n" for line in lines).encode(), serial + 1
+            watch.look()
+
+    def _tend_by_mail(self, transport: Transport, run: NodeRun, stop: threading.Event, watch: Watch) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        box = Mailbox(self.client, self.address, run.run_id, self.options.url_seconds)
+        self._first_letter(transport, run, box, stop)
+        pause = 0.05
+        while not stop.is_set():
+            try:
+                letter = box.receive()
+                if letter is not None:
+                    box.answer(self.grants(letter))
+                    pause = 0.05
+            except (ClientError, BotoCoreError) as error:
+                self.errors.append(
+                    str(explain(error, "s3:GetObject", self.address.url(".memir-" + run.run_id)))
+                )
+                pause = 2.0
+            stop.wait(pause)
+            pause = min(1.0, pause * 1.1)
+            watch.look()
+        self.errors += [f"{key} could not be removed from the bucket" for key in box.close()]
+
+    def _first_letter(self, transport: Transport, run: NodeRun, box: Mailbox, stop: threading.Event) -> None:
+        line = (box.invitation(0) + "\n").encode()
+        target = shlex.quote(run.directory)
+        whole = f"[ $(wc -c < grants.new) -eq {len(line)} ]"
+        script = f"cd {target} && cat > grants.new && {whole} && mv grants.new grants.0"
+        for attempt in range(4):
+            try:
+                if transport.run(script, data=line, timeout=120).code == 0:
+                    return
+            except ConnectError as error:
+                self.errors.append(str(error))
+            if stop.wait(2.0**attempt):
+                return
+        raise StorageError(f"{self.where}: the node did not take the first URL: {self.errors[-1:]}")
+
+    def has_default_retention(self) -> bool:
+        """Whether the bucket locks every object (then letters would stay, and need checksums)."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        if self._default_retention is None:
+            try:
+                answer = self.client.get_object_lock_configuration(Bucket=self.address.bucket)
+                rule = answer.get("ObjectLockConfiguration", {}).get("Rule", {})
+                self._default_retention = bool(rule.get("DefaultRetention"))
+            except ClientError as error:
+                code = error.response.get("Error", {}).get("Code", "")
+                # without the right to ask, assume the careful answer
+                self._default_retention = code != "ObjectLockConfigurationNotFoundError"
+            except BotoCoreError:
+                self._default_retention = True
+        return self._default_retention
+
+    def collect(self, transport: Transport, run: NodeRun, receipt: NodeReceipt) -> tuple[Part, ...]:  # noqa: ARG002
+        """The parts that the node says it stored."""
+        said = transport.run(f"cat {shlex.quote(run.path('done'))} 2>/dev/null", timeout=120, limit=4 << 20)
+        found: dict[int, Part] = {}
+        for line in said.text.splitlines():
+            match = DONE.fullmatch(line)
+            if match:
+                found[int(match[1])] = Part(int(match[1]), int(match[2]), int(match[3]), match[4], match[5])
+        return tuple(found[number] for number in sorted(found))
+
+    def send(self, transport: Transport, run: NodeRun, path: str, name: str) -> bytes:
+        """Take one file from the node through the store."""
+        copy, source = shlex.quote(run.path("send.tmp")), shlex.quote(path)
+        said = transport.run(
+            f"umask 077; head -c {SEND_LIMIT + 1} {source} > {copy} && wc -c < {copy} && sha256sum < {copy}",
+            timeout=120,
+        )
+        words = said.text.split()
+        if said.code != 0 or len(words) < 2 or not re.fullmatch(r"[0-9]+ [0-9a-f]{64}", " ".join(words[:2])):
+            raise NodeError(f"{path} on the node cannot be read: {said.error.strip()[:300] or said.code}")
+        size, sha256 = int(words[0]), words[1]
+        if size > SEND_LIMIT:
+            raise NodeError(f"{path} on the node is larger than {SEND_LIMIT} bytes")
+        params = {
+            "Bucket": self.address.bucket, "Key": self.address.key(name), "ChecksumSHA256": b64(sha256),
+        }  # fmt: skip
+        url = self.client.generate_presigned_url("put_object", Params=params, ExpiresIn=900)
+        said = transport.run(self._put_script(run, copy, b64(sha256)), data=f"{url}\n".encode(), timeout=600)
+        if said.code != 0:
+            raise StorageError(
+                f"{self.address.url(name)}: the node could not store {path}: {said.error.strip()[:300]}"
+            )
+        return self._fetch(name, sha256)
+
+    def _put_script(self, run: NodeRun, copy: str, checksum: str) -> str:
+        if self._python:
+            send = shlex.join([self._python, "-I", "-B", run.path("upload.pyz"), "--put"])
+            return f"{send} {copy} {checksum}; c=$?; rm -f {copy}; exit $c"
+        return (
+            f'read -r u && printf \'url = "%s"\\n\' "$u" | curl -K - -sS --fail-with-body -H Expect: '
+            f"--retry 4 --retry-all-errors -H 'x-amz-checksum-sha256: {checksum}' -T {copy}; "
+            f"c=$?; rm -f {copy}; exit $c"
+        )
+
+    def _fetch(self, name: str, sha256: str) -> bytes:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            body: bytes = self.client.get_object(Bucket=self.address.bucket, Key=self.address.key(name))[
+                "Body"
+            ].read()
+        except (ClientError, BotoCoreError) as error:
+            raise explain(error, "s3:GetObject", self.address.url(name)) from error
+        if hashlib.sha256(body).hexdigest() != sha256:
+            raise StorageError(f"{self.address.url(name)} is not what the node sent")
+        return body
+
+    def commit_parts(self, parts: Sequence[Part], receipt: NodeReceipt) -> Stored:
+        """Complete and compare; unfinished when the node did not say that all went well."""
+        if receipt.consumer != 0:
+            word = str(receipt.extra.get("error", ""))[:500]
+            return self.unfinished(parts, [f"the uploader on the node ended with {receipt.consumer}: {word}"])
+        if receipt.size is None:
+            return self.unfinished(parts, ["the node did not say how many bytes it sent"])
+        return self.finish(parts, receipt.size, receipt.sha256)
+
+    def partial_parts(self, parts: Sequence[Part], why: str) -> Stored:
+        """Keep what there is."""
+        return self.unfinished(parts, [why, *self.errors[-3:]])
+
+
+class Watch:
+    """Progress from ListParts, at most every two seconds."""
+
+    def __init__(self, sink: S3DirectSink, report: Report) -> None:
+        self._sink, self._report = sink, report
+        self._last = self._first = time.monotonic()
+
+    def look(self) -> None:
+        """Ask the store and report."""
+        now = time.monotonic()
+        if now - self._last < 2.0:
+            return
+        self._last = now
+        try:
+            held = sum(part.size for part in self._sink.held().values())
+        except RemoteError as error:
+            self._sink.errors.append(str(error))
+            return
+        expected = self._sink.expected
+        self._report(Progress(held, expected, held / max(0.001, now - self._first), "upload"))

@@ -1,0 +1,88 @@
+"""Letters between the node and the controller through the bucket, where a command on the node takes seconds.
+
+Each slot is a pair of URLs that only fit one pair of objects: the node PUTs its wishes to the first, and
+polls the second until the controller's answer is there. An answer brings the next slot. A letter from the
+node is data from a host that may be hostile: it is bounded, parsed strictly, and can only make the
+controller sign URLs for parts of the one upload, each for one SHA-256.
+
+The bucket's objects of a run: PREFIX/.memir-RUN/N.want and N.grant, removed afterwards (every version of
+them). A bucket with a default retention would keep them, and refuses a PUT without a checksum: there the
+sink goes by commands alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+
+from memir.acquire.s3 import Client, S3Address
+
+LETTER = 1 << 20
+
+
+@dataclass
+class Mailbox:
+    """The controller's side. `seconds`: how long a slot's URLs live."""
+
+    client: Client
+    address: S3Address
+    run_id: str
+    seconds: int = 3600
+    slot: int = 0
+    _written: list[tuple[str, str | None]] = field(default_factory=list)
+
+    def key(self, slot: int, side: str) -> str:
+        """Key of a letter."""
+        return self.address.key(f".memir-{self.run_id}/{slot}.{side}")
+
+    def invitation(self, slot: int) -> str:
+        """The line that opens a slot to the node."""
+        put = self._sign("put_object", self.key(slot, "want"))
+        get = self._sign("get_object", self.key(slot, "grant"))
+        return f"M {slot} {put} {get}"
+
+    def _sign(self, method: str, key: str) -> str:
+        url: str = self.client.generate_presigned_url(
+            method, Params={"Bucket": self.address.bucket, "Key": key}, ExpiresIn=self.seconds
+        )
+        return url
+
+    def receive(self) -> list[str] | None:
+        """The node's next letter, None while there is none. Raises ClientError for other trouble."""
+        from botocore.exceptions import ClientError
+
+        try:
+            answer = self.client.get_object(Bucket=self.address.bucket, Key=self.key(self.slot, "want"))
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code", "")
+            if code in ("NoSuchKey", "404"):
+                return None
+            raise
+        self._written.append((self.key(self.slot, "want"), answer.get("VersionId")))
+        body: bytes = answer["Body"].read(LETTER)
+        return body.decode("ascii", "replace").splitlines()
+
+    def answer(self, lines: list[str]) -> None:
+        """Answer the letter and open the next slot."""
+        text = "\n".join([*lines, self.invitation(self.slot + 1), ""])
+        key = self.key(self.slot, "grant")
+        answer = self.client.put_object(Bucket=self.address.bucket, Key=key, Body=text.encode())
+        self._written.append((key, answer.get("VersionId")))
+        self.slot += 1
+
+    def close(self) -> list[str]:
+        """Remove every letter; the keys that could not be removed."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        # a letter that came after the last look
+        with contextlib.suppress(ClientError, BotoCoreError):
+            self.receive()
+        left = []
+        for key, version in self._written:
+            which = {"VersionId": version} if version and version != "null" else {}
+            try:
+                self.client.delete_object(Bucket=self.address.bucket, Key=key, **which)
+            except (ClientError, BotoCoreError):
+                left.append(key)
+        self._written.clear()
+        return left

@@ -1,0 +1,246 @@
+"""One multipart upload: create or resume, sign parts, list, complete, and compare what the store holds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from memir.acquire.base import Part, SinkMeta, Stored
+from memir.acquire.s3 import MAX_PARTS, S3Sink, b64, composite, explain, part_size, tidy
+from memir.errors import RemoteError, StorageError
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A part as the store lists it."""
+
+    size: int
+    etags: frozenset[str]
+
+
+class S3Upload(S3Sink):
+    """An S3 sink that has one upload; the two kinds of sink differ in who sends the parts."""
+
+    upload_id = ""
+    part_size = 0
+
+    def begin(self, meta: SinkMeta) -> None:
+        """Create the upload, or find the one to resume. Raises StorageError, AccessError."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        self._meta = meta
+        self.where = self.address.url(meta.name)
+        self.part_size = self.options.part_size or part_size(meta.ram_bytes)
+        bucket, key = self.address.bucket, self.address.key(meta.name)
+        try:
+            if self.options.resume:
+                self.upload_id = self.options.resume
+                self.held()
+                return
+            self._refuse_existing(bucket, key)
+            answer = self.client.create_multipart_upload(
+                Bucket=bucket, Key=key, ChecksumAlgorithm="SHA256",
+                Metadata={"memir-run": meta.run_id, "memir-node": meta.node[:200]},
+                **self.lock_arguments(), **self.key_arguments(),
+            )  # fmt: skip
+        except (ClientError, BotoCoreError) as error:
+            raise explain(error, "s3:PutObject", self.where) from error
+        self.upload_id = answer["UploadId"]
+
+    def _refuse_existing(self, bucket: str, key: str) -> None:
+        from botocore.exceptions import ClientError
+
+        try:
+            self.client.head_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            # 404, or 403 where the caller may not list: then IfNoneMatch at the end decides
+            if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") not in (403, 404):
+                raise
+        else:
+            raise StorageError(
+                f"{self.where} exists already and evidence is never overwritten: choose another name"
+            )
+        try:
+            running = self.client.list_multipart_uploads(Bucket=bucket, Prefix=key).get("Uploads", [])
+        except ClientError:
+            # the right to list uploads is not needed for a run
+            return
+        for upload in running:
+            if upload.get("Key") == key:
+                raise StorageError(
+                    f"{self.where}: another upload of this name is under way or was left "
+                    f"({upload.get('UploadId')}, since {upload.get('Initiated')}): wait, resume it, or choose "
+                    "another name"
+                )
+
+    def sign(self, number: int, size: int, sha256: str) -> str:
+        """A URL that stores exactly this part. Raises StorageError for what no upload can hold."""
+        if not 1 <= number <= MAX_PARTS or not 0 < size <= self.part_size:
+            raise StorageError(f"{self.where}: part {number} of {size} bytes was asked for; refused")
+        url: str = self.client.generate_presigned_url(
+            "upload_part",
+            Params={
+                "Bucket": self.address.bucket, "Key": self.address.key(self.image_name),
+                "UploadId": self.upload_id, "PartNumber": number, "ChecksumSHA256": b64(sha256),
+                "ContentLength": size,
+            },
+            ExpiresIn=self.options.url_seconds,
+        )  # fmt: skip
+        return url
+
+    def held(self) -> dict[int, Held]:
+        """The parts that the store has. A part that was sent twice keeps both ETags (seaweedfs lists
+        both)."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        found: dict[int, Held] = {}
+        marker = 0
+        try:
+            while True:
+                answer = self.client.list_parts(
+                    Bucket=self.address.bucket, Key=self.address.key(self.image_name),
+                    UploadId=self.upload_id, PartNumberMarker=marker,
+                )  # fmt: skip
+                for part in answer.get("Parts", []):
+                    number, etag = part["PartNumber"], part["ETag"]
+                    etags = found[number].etags if number in found else frozenset()
+                    found[number] = Held(part["Size"], etags | {etag})
+                marker = answer.get("NextPartNumberMarker", 0)
+                if not answer.get("IsTruncated") or not marker:
+                    return found
+        except (ClientError, BotoCoreError) as error:
+            raise explain(error, "s3:ListMultipartUploadParts", self.where) from error
+
+    def lacking(self, parts: Sequence[Part], size: int | None) -> list[str]:
+        """What is wrong with a list of parts before it may be completed, in words; empty when nothing is."""
+        if not parts:
+            return ["no part was stored"]
+        said, offset, held = [], 0, self.held()
+        for number, part in enumerate(parts, 1):
+            if part.number != number or part.offset != offset:
+                said.append(f"part {number} at byte {offset} is missing")
+                break
+            if number < len(parts) and part.size != self.part_size:
+                said.append(f"part {number} has {part.size} bytes instead of {self.part_size}")
+            there = held.get(number)
+            if there is None or there.size != part.size or part.etag not in there.etags:
+                said.append(f"the store does not hold part {number} as the node sent it")
+            offset += part.size
+        extra = sorted(set(held) - {part.number for part in parts})
+        if extra:
+            said.append(f"the store holds parts that the node did not report: {extra[:10]}")
+        if size is not None and offset != size:
+            said.append(f"the parts hold {offset} bytes, the node sent {size}")
+        return said
+
+    def finish(self, parts: Sequence[Part], size: int | None, sha256: str) -> Stored:
+        """Complete, then compare. Complete is False, with reasons, unless everything is equal."""
+        parts = sorted(parts, key=lambda part: part.number)
+        wrong = self.lacking(parts, size)
+        if wrong:
+            return self.unfinished(parts, wrong)
+        total = sum(part.size for part in parts)
+        try:
+            receipt = self._complete(parts, total)
+        except RemoteError as error:
+            return self.unfinished(parts, [f"the upload could not be completed: {error}"])
+        wrong = self._compare(parts, total, receipt)
+        return Stored(
+            where=self.where, size=total, sha256=sha256, parts=tuple(parts), complete=not wrong,
+            missing=tuple(wrong), receipt=receipt | {"UploadId": self.upload_id, "PartSize": self.part_size},
+        )  # fmt: skip
+
+    def _complete(self, parts: Sequence[Part], total: int) -> dict[str, object]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        bucket, key = self.address.bucket, self.address.key(self.image_name)
+        listed = [
+            {"PartNumber": part.number, "ETag": part.etag, "ChecksumSHA256": b64(part.sha256)}
+            for part in parts
+        ]
+        try:
+            answer = self.client.complete_multipart_upload(
+                Bucket=bucket, Key=key, UploadId=self.upload_id, MultipartUpload={"Parts": listed},
+                IfNoneMatch="*", MpuObjectSize=total,
+            )  # fmt: skip
+        except (ClientError, BotoCoreError) as error:
+            # a lost answer and its retry look like a refusal: what the store holds decides
+            receipt = self._look(None)
+            if receipt.get("ChecksumSHA256") == composite([part.sha256 for part in parts]):
+                return receipt
+            raise explain(error, "s3:PutObject", self.where) from error
+        return self._look(answer.get("VersionId"))
+
+    def _look(self, version: str | None) -> dict[str, object]:
+        """What the store says about the image; {} when it is not there."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        which: dict[str, Any] = {"VersionId": version} if version else {}
+        try:
+            answer = self.client.head_object(
+                Bucket=self.address.bucket,
+                Key=self.address.key(self.image_name),
+                ChecksumMode="ENABLED",
+                **which,
+            )
+        except (ClientError, BotoCoreError):
+            return {}
+        return tidy(answer)
+
+    def _compare(self, parts: Sequence[Part], total: int, receipt: dict[str, object]) -> list[str]:
+        wrong = []
+        if receipt.get("ContentLength") != total:
+            wrong.append(f"the store holds {receipt.get('ContentLength')} bytes instead of {total}")
+        expected = composite([part.sha256 for part in parts])
+        if receipt.get("ChecksumSHA256") != expected:
+            wrong.append(
+                f"the store's SHA-256 is {receipt.get('ChecksumSHA256')}, the node's parts give {expected}"
+            )
+        if self.options.lock_mode and receipt.get("ObjectLockMode") != self.options.lock_mode:
+            wrong.append(
+                f"Object Lock is {receipt.get('ObjectLockMode')} instead of {self.options.lock_mode}"
+            )
+        return wrong
+
+    def unfinished(self, parts: Sequence[Part], why: Sequence[str]) -> Stored:
+        """Keep the upload as it is."""
+        held = sum(part.size for part in parts)
+        listing = (
+            f"aws s3api list-parts --bucket {self.address.bucket} "
+            f"--key {self.address.key(self.image_name)} --upload-id {self.upload_id}"
+        )
+        return Stored(
+            where=self.where, size=held, sha256="", parts=tuple(parts), complete=False, missing=tuple(why),
+            resume=f"the parts are kept in upload {self.upload_id} (`{listing}`); while the tool still runs on "
+            f"the node, go on with --resume {self.upload_id}; a bucket rule that aborts old uploads would "
+            "delete them",
+            receipt={"UploadId": self.upload_id, "PartSize": self.part_size},
+        )  # fmt: skip
+
+    def reread(self, parts: Sequence[Part]) -> list[str]:
+        """Read the whole image back and compare each part's SHA-256; the parts that differ, in words."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        wrong = []
+        try:
+            body = self.client.get_object(Bucket=self.address.bucket, Key=self.address.key(self.image_name))[
+                "Body"
+            ]
+            for part in parts:
+                digest, left = hashlib.sha256(), part.size
+                while left and (chunk := body.read(min(left, 1 << 20))):
+                    digest.update(chunk)
+                    left -= len(chunk)
+                if left or digest.hexdigest() != part.sha256:
+                    wrong.append(f"part {part.number} at byte {part.offset} differs from what the node sent")
+        except (ClientError, BotoCoreError, OSError) as error:
+            raise explain(error, "s3:GetObject", self.where) from error
+        return wrong
+
+    def with_name(self, parts: Sequence[Part]) -> tuple[Part, ...]:
+        """Parts with quoted ETags, as the store lists them."""
+        return tuple(
+            replace(part, etag=part.etag if part.etag.startswith('"') else f'"{part.etag}"') for part in parts
+        )

@@ -1,0 +1,57 @@
+"""Servers that the tests of memir.acquire run against; each is started once."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acquire.rigs.s3shim import Shim
+from tests.acquire.rigs.seaweed import ACCESS_KEY, SECRET_KEY, Seaweed
+
+
+@pytest.fixture(scope="session")
+def seaweed() -> Iterator[Seaweed]:
+    """The S3 server."""
+    folder = Path(tempfile.mkdtemp(prefix="weed-"))
+    server = Seaweed(folder / "s3")
+    server.start()
+    yield server
+    server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def shim(seaweed: Seaweed) -> Iterator[Shim]:
+    """A strict proxy before it, one a test."""
+    proxy = Shim(seaweed.port)
+    proxy.start()
+    yield proxy
+    proxy.stop()
+
+
+@pytest.fixture
+def s3(shim: Shim, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A client through the shim; the environment has the credentials."""
+    from memir.acquire.s3 import S3Options, make_client
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    return make_client(S3Options(region=shim.region, endpoint=shim.endpoint))
+
+
+@pytest.fixture
+def bucket(s3: Any) -> str:
+    """A new bucket with Object Lock and no default retention."""
+    name = f"evidence-{uuid.uuid4().hex[:12]}"
+    s3.create_bucket(
+        Bucket=name, ObjectLockEnabledForBucket=True, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+    )
+    return name

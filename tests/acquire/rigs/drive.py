@@ -1,0 +1,74 @@
+"""Runs one direct upload end to end on this machine: setup, uploader, grants, collect; what run.py does."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import shlex
+import threading
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from memir.acquire.base import NodeReceipt, NodeRun, Part, Progress, Result, SinkMeta, Stored, Transport
+from memir.acquire.capture import capture_script, parse_receipt
+from memir.acquire.s3_direct import S3DirectSink
+
+MIB = 1 << 20
+
+
+def data_of(size: int, seed: int = 1) -> bytes:
+    """The same random bytes for the same seed."""
+    return random.Random(seed).randbytes(size)
+
+
+def meta(name: str = "ram.lime", ram: int = 64 * MIB) -> SinkMeta:
+    """What a sink is told."""
+    return SinkMeta(uuid.uuid4().hex[:12], "node-1", name, "lime", ram, "2026-01-01T00:00:00Z")
+
+
+@dataclass
+class Outcome:
+    """What came of a run."""
+
+    result: Result | None
+    receipt: NodeReceipt | None
+    parts: tuple[Part, ...]
+    stored: Stored
+    progress: list[Progress] = field(default_factory=list)
+
+
+def drive(
+    sink: S3DirectSink, transport: Transport, folder: Path, source: bytes, *, tool: str = "", name: str = "ram.lime",
+    timeout: float = 120.0,
+) -> Outcome:  # fmt: skip
+    """Send `source` (or what the shell command `tool` writes to its FIFO) through a direct sink."""
+    told = meta(name, max(len(source), MIB))
+    run = NodeRun(told.run_id, str(folder))
+    (folder / "alive").touch()
+    (folder / "groups").touch()
+    if not tool:
+        (folder / "source").write_bytes(source)
+        tool = f"cat {shlex.quote(str(folder / 'source'))} > {shlex.quote(run.fifo)}"
+    sink.begin(told)
+    sink.prepare(transport, run)
+    stop, progress = threading.Event(), []
+    tender = threading.Thread(target=sink.tend, args=(transport, run, stop, progress.append), daemon=True)
+    tender.start()
+    result = None
+    try:
+        result = transport.run(capture_script(run, tool, sink.consumer(run)), timeout=timeout)
+    finally:
+        stop.set()
+    tender.join(60)
+    assert not tender.is_alive(), "tend does not end"
+    receipt = parse_receipt(result.err) if result else None
+    parts = sink.collect(transport, run, receipt) if receipt else ()
+    if receipt is None or receipt.tool != 0:
+        return Outcome(result, receipt, parts, sink.partial_parts(parts, "the tool failed"), progress)
+    return Outcome(result, receipt, parts, sink.commit_parts(parts, receipt), progress)
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 in hex."""
+    return hashlib.sha256(data).hexdigest()
