@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
 
+_BATCH = 8192  # pages gathered at once: 32 MiB
+
+
 @dataclass(frozen=True)
 class CachedPages:
     """Pages of many files, by file and place. owner: int64[n], which mapping; index: uint64[n], page number in the
@@ -38,27 +41,29 @@ def cached_pages(kernel: Kernel, mapping: U64) -> CachedPages:
     return CachedPages(found.owner, found.index, pa + (inside << np.uint64(12)), found.values)
 
 
-def read_files(kernel: Kernel, inode: U64, limit: int, kind: str) -> list[bytes | None]:
-    """Contents of whole files from the page cache, at most `limit` bytes each; None where a page is not there.
+def file_pages(kernel: Kernel, inode: U64, limit: int) -> list[list[bytes | None]]:
+    """Pages of each file in order, the last one cut at the file's size; None for a page that is not in the page cache.
 
-    Meant for small files and for tmpfs, whose pages have no other home.
+    limit: bytes of a file that are read at most; a size that is negative or beyond it is cut there and counted.
     """
     size = kernel.read(inode, "inode", "i_size").astype(np.int64)
-    mapping = kernel.read(inode, "inode", "i_mapping").astype(np.uint64)
-    pages = cached_pages(kernel, mapping)
-    wanted = (np.minimum(size, limit) + 4095) // 4096
-    keep = pages.index.astype(np.int64) < wanted[pages.owner]
+    absurd = (size < 0) | (size > limit)
+    if absurd.any():
+        kernel.gaps.add("file", f"inode {int(inode[absurd][0]):#x}", f"larger than {limit} bytes: only its start is read", int(absurd.sum()))
+    size = np.where(size < 0, 0, np.minimum(size, limit))
+    pages = cached_pages(kernel, kernel.read(inode, "inode", "i_mapping").astype(np.uint64))
+    count = (size + 4095) // 4096
+    keep = pages.index < count[pages.owner].astype(np.uint64)
     owner, index = pages.owner[keep], pages.index[keep].astype(np.int64)
-    data, ok = kernel.memory.gather(pages.pa[keep], 4096)
-    out: list[bytes | None] = []
-    start = np.searchsorted(owner, np.arange(len(inode) + 1))
-    for row in range(len(inode)):
-        mine = slice(int(start[row]), int(start[row + 1]))
-        if size[row] < 0 or size[row] > limit or not np.array_equal(index[mine], np.arange(wanted[row])) or not ok[mine].all():
-            out.append(None)
-            continue
-        out.append(data[mine].tobytes()[: int(size[row])])
-    missing = [at for at, one in zip(inode.tolist(), out, strict=True) if one is None and at]
-    if missing:
-        kernel.gaps.add(kind, f"{missing[0]:#x}", "file not whole in the page cache", len(missing))
+    out: list[list[bytes | None]] = [[None] * int(many) for many in count]
+    for at in range(0, len(owner), _BATCH):
+        part = slice(at, at + _BATCH)
+        data, ok = kernel.memory.gather(pages.pa[keep][part], 4096)
+        for who, which, page, fine in zip(owner[part].tolist(), index[part].tolist(), data, ok.tolist(), strict=True):
+            if fine:
+                out[who][which] = page.tobytes()
+    for row, cut in enumerate((size % 4096).tolist()):
+        last = out[row][-1] if out[row] else None
+        if cut and last is not None:
+            out[row][-1] = last[:cut]
     return out

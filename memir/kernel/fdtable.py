@@ -1,0 +1,35 @@
+"""include/linux/fdtable.h: open files of many processes at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memir.kernel.pagetable import U64
+
+if TYPE_CHECKING:
+    from memir.kernel.engine import Kernel
+
+MAX_FDS = 1 << 20
+"""sysctl fs.nr_open's default: a process cannot have more unless an administrator raised it."""
+
+
+def open_files(kernel: Kernel, task: U64) -> tuple[NDArray[np.int64], NDArray[np.int64], U64]:
+    """Open files of tasks: (index of the task, file descriptor, address of struct file)."""
+    files = kernel.read(task, "task_struct", "files").astype(np.uint64)
+    table = kernel.read(files, "files_struct", "fdt").astype(np.uint64)
+    count = kernel.read(table, "fdtable", "max_fds").astype(np.int64)
+    absurd = count > MAX_FDS
+    if absurd.any():
+        kernel.gaps.add("open files", f"{int(table[absurd][0]):#x}", f"more than {MAX_FDS} descriptors", int(absurd.sum()))
+    count = np.where(absurd | (table == 0), 0, count)
+    array = kernel.read(table, "fdtable", "fd").astype(np.uint64)
+    owner = np.repeat(np.arange(len(task)), count)
+    fd = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
+    slot = array[owner] + np.uint64(8) * fd.astype(np.uint64)
+    file, ok = kernel.try_pointers(slot)
+    kernel.count_unread("open files", slot, ok)
+    used = file != 0
+    return owner[used].astype(np.int64), fd[used].astype(np.int64), file[used]

@@ -1,0 +1,89 @@
+"""include/linux/module.h: types that a module brings along (its split BTF)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memir.errors import AbsentMemoryError, BtfError
+from memir.kernel.list import list_nodes
+from memir.kernel.pagetable import U64
+from memir.kernel.space import u64
+from memir.symbols import btf
+from memir.symbols.types import KernelTypes
+
+if TYPE_CHECKING:
+    from memir.kernel.engine import Kernel
+
+_MAX_BTF = 16 << 20
+
+
+def read_virtual(kernel: Kernel, address: int, size: int) -> bytes | None:
+    """A run of kernel virtual memory, page by page; None if any page of it is not in the image."""
+    first = address & ~0xFFF
+    pages = np.arange(first, address + size, 4096, dtype=np.uint64)
+    raw, ok = kernel.read_bytes(pages, 4096)
+    return raw.tobytes()[address - first : address - first + size] if ok.all() else None
+
+
+def types_with_module(kernel: Kernel, module: U64) -> KernelTypes | None:
+    """The kernel's types and those of one module (address of struct module, array of one); None if it carries none.
+
+    A module's types never replace the kernel's own: a split BTF may repeat core types.
+    """
+    if kernel.anchors.btf is None or not kernel.types.has("module", "btf_data") or not module[0]:
+        return None
+    name = kernel.strings(kernel.at(module, "module", "name"), 64)[0]
+    size = int(kernel.read(module, "module", "btf_data_size")[0])
+    if not 0 < size <= _MAX_BTF:
+        return None
+    at = int(kernel.read(module, "module", "btf_data").astype(np.uint64)[0]) or _registered(kernel, int(module[0]))
+    data = read_virtual(kernel, at, size) if at else _search(kernel, size)
+    if data is None:
+        kernel.gaps.add("module BTF", f"{name!r} at {at:#x}", "not readable")
+        return None
+    try:
+        return kernel.types.with_source(btf.parse(data, kernel.anchors.btf))
+    except BtfError as error:
+        kernel.gaps.add("module BTF", f"{name!r} at {at:#x}", str(error))
+        return None
+
+
+def _registered(kernel: Kernel, module: int) -> int:
+    """Address of a module's BTF as kernel/bpf/btf.c keeps it (btf_modules), 0 if not found.
+
+    Loading clears module.btf_data once the BTF has been copied and checked.
+    """
+    head = kernel.symbols.get("btf_modules")
+    if head is None or not kernel.types.exists("btf_module"):
+        return 0
+    _, node = list_nodes(kernel, u64(head), "btf_modules", limit=4096)
+    entry = kernel.container(node, "btf_module", "list")
+    found = entry[kernel.read(entry, "btf_module", "module").astype(np.uint64) == module]
+    types = kernel.read(found[:1], "btf_module", "btf").astype(np.uint64)
+    data = kernel.read(types, "btf", "data").astype(np.uint64)
+    return int(data[0]) if len(data) else 0
+
+
+def _search(kernel: Kernel, size: int) -> bytes | None:
+    """A module's BTF by its magic and exact size, for kernels whose data symbols are not in kallsyms."""
+    for pa, view in kernel.memory.views():
+        skip = -pa % 8
+        words = np.ndarray((max(0, (len(view) - skip) // 8),), "<u8", view, skip)
+        # magic, version 1, flags 0, hdr_len 24
+        for at in np.flatnonzero(words == np.uint64(0x18_0001_EB9F)):
+            address = pa + skip + 8 * int(at)
+            try:
+                data = kernel.memory.read(address, size)
+            except AbsentMemoryError:
+                continue
+            if btf.find_btf_header_ok(data[:64]) == (24, size):
+                return data
+    return None
+
+
+def module_of_filesystem(kernel: Kernel, superblock: U64) -> U64:
+    """The module that a superblock's file system comes from; 0 if it is built in."""
+    kind = kernel.read(superblock, "super_block", "s_type").astype(np.uint64)
+    return kernel.read(kind, "file_system_type", "owner").astype(np.uint64) if len(kind) else u64()

@@ -1,0 +1,133 @@
+"""What container runtimes left in memory: OCI specs and runtime states on tmpfs, containerd's metadata in page cache.
+
+The bundles of running containers lie on tmpfs, below /run, so their files are whole in page cache. containerd also
+keeps the spec of every container it knows, ended ones too, in its boltdb file meta.db, which it maps; its freed pages
+keep specs of containers that are gone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from memir.kernel import fs
+from memir.kernel.engine import Kernel
+from memir.kernel.fdtable import open_files
+from memir.kernel.mount import Mounts
+from memir.kernel.pagemap import file_pages
+from memir.kernel.pagetable import U64
+from memir.kube.carve import best_by_container, carve_specs
+from memir.kube.oci import OciSpec, parse_pages
+from memir.kube.runc import RuntimeState, parse_state
+
+SPEC_LIMIT = 4 << 20
+METADATA_LIMIT = 256 << 20
+_SPEC, _STATE, _METADATA = b"config.json", b"state.json", b"meta.db"
+
+
+@dataclass
+class RuntimeFiles:
+    """By container id: the best spec, and the runtime's state. Where each came from is in its own `where`."""
+
+    specs: dict[str, OciSpec] = field(default_factory=dict)
+    states: dict[str, RuntimeState] = field(default_factory=dict)
+
+
+def runtime_files(kernel: Kernel, mounts: Mounts, host_mounts: U64, task: U64) -> RuntimeFiles:
+    """Specs and states that memory holds.
+
+    mounts: loaded with every mount of the node. host_mounts: those of the initial mount namespace, which give tmpfs
+    files their path. task: processes whose open files are searched for runtimes' metadata.
+    """
+    specs = _tmpfs_files(kernel, mounts, host_mounts)
+    found = RuntimeFiles()
+    every: list[OciSpec] = []
+    for path, pages in specs:
+        if path.rsplit(b"/", 1)[-1] == _STATE:
+            _state(kernel, found, path, pages)
+            continue
+        if not _is_spec(pages):
+            continue
+        spec = parse_pages(pages, path.decode("utf-8", "backslashreplace"), kernel.gaps)
+        if spec is not None:
+            every.append(spec)
+    every.extend(_metadata(kernel, mounts, task))
+    found.specs = best_by_container(every)
+    return found
+
+
+def _is_spec(pages: list[bytes | None]) -> bool:
+    """Many programs have a config.json: one whose first page is there must begin as a spec does."""
+    return bool(pages) and (pages[0] is None or b'"ociVersion"' in pages[0][:256])
+
+
+def _state(kernel: Kernel, found: RuntimeFiles, path: bytes, pages: list[bytes | None]) -> None:
+    if not pages or pages[0] is None or b'"init_process' not in b"".join(page or b"" for page in pages):
+        return
+    where = path.decode("utf-8", "backslashreplace")
+    whole = b"".join(page if page is not None else bytes(4096) for page in pages)
+    state = parse_state(whole, where, kernel.gaps)
+    if state is not None and state.container_id is not None:
+        found.states.setdefault(state.container_id, state)
+
+
+def _tmpfs_files(kernel: Kernel, mounts: Mounts, host_mounts: U64) -> list[tuple[bytes, list[bytes | None]]]:
+    """Path and pages of every config.json and state.json on a tmpfs."""
+    of_superblock: dict[int, int] = {}
+    for at in host_mounts.tolist():
+        known = mounts.known.get(at)
+        if known is not None:
+            of_superblock.setdefault(known.superblock, at)
+    superblock = np.unique(
+        np.array([mount.superblock for mount in mounts.known.values() if mount.superblock], np.uint64)
+    )
+    kinds = fs.types_of(kernel, superblock)
+    tmpfs = superblock[[kind == b"tmpfs" for kind in kinds]]
+    owner, dentry = fs.tree(kernel, tmpfs)
+    mounts.dentries.load(dentry)
+    wanted = np.array([mounts.dentries.name(at) in (_SPEC, _STATE) for at in dentry.tolist()], bool)
+    owner, dentry = owner[wanted], dentry[wanted]
+    inode = kernel.read(dentry, "dentry", "d_inode").astype(np.uint64)
+    owner, dentry, inode = owner[inode != 0], dentry[inode != 0], inode[inode != 0]
+    mount = np.array([of_superblock.get(int(at), 0) for at in tmpfs[owner]], np.uint64)
+    paths = mounts.paths(mount, dentry)
+    pages = file_pages(kernel, inode, SPEC_LIMIT)
+    inside = [mounts.dentries.path(at) for at in dentry.tolist()]
+    # a tmpfs that is not mounted on the node itself still has a path of its own
+    return [
+        ((path if at else None) or own or b"?", content)
+        for path, at, own, content in zip(paths, mount.tolist(), inside, pages, strict=True)
+    ]
+
+
+def _metadata(kernel: Kernel, mounts: Mounts, task: U64) -> list[OciSpec]:
+    """Specs in the metadata file of containerd (any process that has a meta.db open)."""
+    _, _, file = open_files(kernel, task)
+    file = np.unique(file)
+    dentry = kernel.read(file, "file", "f_path.dentry").astype(np.uint64)
+    mounts.dentries.load(dentry)
+    named = np.array([mounts.dentries.name(at) == _METADATA for at in dentry.tolist()], bool)
+    dentry = np.unique(dentry[named])
+    inode = kernel.read(dentry, "dentry", "d_inode").astype(np.uint64)
+    found: list[OciSpec] = []
+    for at, pages in zip(dentry.tolist(), file_pages(kernel, inode, METADATA_LIMIT), strict=True):
+        path = (mounts.dentries.path(at) or b"meta.db").decode("utf-8", "backslashreplace")
+        for start, run in _runs(pages):
+            found.extend(one.found for one in carve_specs(run, f"meta.db:{path}+", base=start, in_order=True))
+    return found
+
+
+def _runs(pages: list[bytes | None]) -> list[tuple[int, bytes]]:
+    """Contiguous stretches of a file that has holes: (offset in the file, bytes)."""
+    runs: list[tuple[int, list[bytes]]] = []
+    fresh = True
+    for number, page in enumerate(pages):
+        if page is None:
+            fresh = True
+        elif fresh:
+            runs.append((number * 4096, [page]))
+            fresh = False
+        else:
+            runs[-1][1].append(page)
+    return [(start, b"".join(parts)) for start, parts in runs]
