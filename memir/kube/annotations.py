@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from memir.kube.cgroups import CgroupIds
+from memir.kube.paths import pod_uid_of, sandbox_id_of, storage_id_of
 
 Kind = Literal["sandbox", "container"]
 
@@ -20,8 +21,9 @@ _ANY_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.+-]{0,127}")
 # <bundle>/config.json of containerd and runc, <dir>/userdata/config.json of CRI-O and podman.
 _BUNDLE = re.compile(r"/([^/]{1,128})(?:/userdata)?/(?:config|state)\.json")
 _LOG_DIRECTORY = re.compile(r"/var/log/pods/([a-z0-9.-]{1,253})_([a-z0-9.-]{1,253})_([0-9A-Za-z-]{1,64})/?")
-_POD_MOUNT = re.compile(r"/pods/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32})(?:/|\Z)")
-_SANDBOX_MOUNT = re.compile(r"/(?:sandboxes|overlay-containers)/([0-9a-f]{64})(?:/|\Z)")
+# Wider than the API server's rules, for crictl takes more; narrow enough for a terminal and a file name.
+_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,252}")
+_IMAGE = re.compile(r"[!-~]{1,1024}")
 
 CRI = "io.kubernetes.cri."
 CRIO = "io.kubernetes.cri-o."
@@ -53,20 +55,11 @@ def container_id_of_path(path: str) -> str | None:
     return name if name and _ANY_ID.fullmatch(name) else None
 
 
-def pod_uid_of_mount(source: str) -> str | None:
-    """The pod UID in a path of kubelet's (`/var/lib/kubelet/pods/<uid>/...`), wherever its root is."""
-    found = _POD_MOUNT.search(source[:4096])
-    return found.group(1) if found else None
+def names_of(annotations: dict[str, str], cgroup: CgroupIds | None, path: str, doubts: list[str]) -> Names:
+    """Put together what annotations, cgroup and path say; annotations speak first, the path for the id.
 
-
-def sandbox_id_of_mount(source: str) -> str | None:
-    """The sandbox id in a path of containerd's or CRI-O's (`.../sandboxes/<id>/shm`)."""
-    found = _SANDBOX_MOUNT.search(source[:4096])
-    return found.group(1) if found else None
-
-
-def names_of(annotations: dict[str, str], cgroup: CgroupIds | None, path: str) -> Names:
-    """Put together what annotations, cgroup and path say; annotations speak first, the path for the id."""
+    A text that cannot be such a name is left out, and `doubts` says so.
+    """
     from_path = container_id_of_path(path)
     get = annotations.get
     cri = any(key.startswith(CRI) for key in annotations)
@@ -84,23 +77,21 @@ def names_of(annotations: dict[str, str], cgroup: CgroupIds | None, path: str) -
         or get(LABEL + "container.name")
         or _crio_name(get(CRIO + "Metadata"), kind)
     )
+    image = get(CRI + "image-name") or get(CRI + "podsandbox.image-name") or get(CRIO + "ImageName")
+    pod_name = get(CRI + "sandbox-name") or get(LABEL + "pod.name") or get(CRIO + "KubeName") or logged[1]
+    namespace = get(CRI + "sandbox-namespace") or get(LABEL + "pod.namespace") or get(CRIO + "Namespace")
+    uid = get(CRI + "sandbox-uid") or get(LABEL + "pod.uid")
     return Names(
         container_id=from_path or own or (cgroup.container_id if cgroup else None),
         kind=kind,
         engine="containerd" if cri else "cri-o" if crio else _engine(path, cgroup),
         # The kubelet labels a sandbox POD; it has no name in the pod's spec.
-        container_name=None if kind == "sandbox" else name,
-        image=get(CRI + "image-name") or get(CRI + "podsandbox.image-name") or get(CRIO + "ImageName"),
+        container_name=None if kind == "sandbox" else _name(name, doubts),
+        image=_name(image, doubts, _IMAGE),
         sandbox_id=sandbox_id,
-        pod_name=get(CRI + "sandbox-name") or get(LABEL + "pod.name") or get(CRIO + "KubeName") or logged[1],
-        namespace=get(CRI + "sandbox-namespace")
-        or get(LABEL + "pod.namespace")
-        or get(CRIO + "Namespace")
-        or logged[0],
-        pod_uid=get(CRI + "sandbox-uid")
-        or get(LABEL + "pod.uid")
-        or (cgroup.pod_uid if cgroup else None)
-        or logged[2],
+        pod_name=_name(pod_name, doubts),
+        namespace=_name(namespace or logged[0], doubts),
+        pod_uid=_name(uid, doubts) or (cgroup.pod_uid if cgroup else None) or logged[2],
     )
 
 
@@ -117,13 +108,21 @@ def contradictions(
     ids = {one for one in (from_path, own, in_cgroup) if one and CONTAINER_ID.fullmatch(one)}
     if len(ids) > 1:
         out.append("container ids differ: " + " ".join(sorted(ids)))
-    uids = {names.pod_uid, cgroup.pod_uid if cgroup else None, *map(pod_uid_of_mount, mounts)} - {None}
+    uids = {names.pod_uid, cgroup.pod_uid if cgroup else None, *map(pod_uid_of, mounts)} - {None}
     if len(uids) > 1:
         out.append("pod UIDs differ: " + " ".join(sorted(uid for uid in uids if uid)))
-    sandboxes = {names.sandbox_id, *map(sandbox_id_of_mount, mounts)} - {None}
+    sandboxes = {names.sandbox_id, *map(sandbox_id_of, mounts), *map(storage_id_of, mounts)}
+    sandboxes -= {None, names.container_id if names.kind == "container" else None}
     if names.sandbox_id and len(sandboxes) > 1:
         out.append("sandbox ids differ: " + " ".join(sorted(one for one in sandboxes if one)))
     return out
+
+
+def _name(text: str | None, doubts: list[str], pattern: re.Pattern[str] = _NAME) -> str | None:
+    if text and not pattern.fullmatch(text):
+        doubts.append(f"{text[:40]!a} is not a name")
+        return None
+    return text or None
 
 
 def _id(text: str | None) -> str | None:

@@ -172,7 +172,7 @@ def spec_of(document: Document, where: str, gaps: Gaps | None = None) -> OciSpec
     annotations = read.strings_by_key(root, "annotations")
     cgroups_path = read.string(linux, "cgroupsPath")
     cgroup = parse_cgroup(cgroups_path) if cgroups_path else None
-    names = names_of(annotations, cgroup, where)
+    names = names_of(annotations, cgroup, where, read.doubts)
     namespaces = _namespaces(read, linux)
     mounts = _mounts(read, root)
     # Absence concludes only where the whole document was read.

@@ -83,7 +83,7 @@ def _runc(document: Document, where: str) -> RuntimeState:
     paths = {key: _below_mount(path, key) for key, path in read.strings_by_key(root, "cgroup_paths").items()}
     cgroup = _first_cgroup(paths)
     container_id = read.string(root, "id")
-    names = names_of(labels, cgroup, where)
+    names = names_of(labels, cgroup, where, read.doubts)
     if names.container_id and container_id and names.container_id != container_id:
         read.doubts.append(f"container ids differ: {container_id} {names.container_id}")
     return RuntimeState(
@@ -109,7 +109,7 @@ def _crun(document: Document, where: str) -> RuntimeState:
     path = read.string(root, "cgroup-path")
     cgroup = parse_cgroup(path) if path else None
     bundle = read.string(root, "bundle")
-    names = names_of({}, cgroup, f"{bundle}/config.json" if bundle else where)
+    names = names_of({}, cgroup, f"{bundle}/config.json" if bundle else where, read.doubts)
     found = _STATUS_PATH.search(where[-200:])
     from_path = found.group(1) if found and found.end() == len(where[-200:]) else None
     if from_path and names.container_id and from_path != names.container_id:
