@@ -1,0 +1,99 @@
+"""The scripts that run on the node, and the reading of its last word.
+
+The scripts are the files in `node/`; what varies is set as shell variables in front of them.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import shlex
+from collections.abc import Mapping
+from importlib.resources import files
+
+from memir.acquire.base import NodeReceipt, NodeRun, Result
+
+RECEIPT = b"memir-receipt "
+RELAY = "cat"
+"""The consumer that gives the stream to the transport."""
+RELAY_HASHED = 'tee "$DIR/hash"'
+"""The same, with a copy to sha256sum on the node."""
+
+
+def node_script(*names: str, **variables: str | int) -> str:
+    """The files `node/NAME.sh`, one after another, with shell variables set before them."""
+    head = "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in variables.items())
+    body = "\n".join((files("memir.acquire") / "node" / f"{name}.sh").read_text() for name in names)
+    return head + body
+
+
+def setup_script(run_id: str, *, grace: int, poll: int, need: int) -> str:
+    """Make the run's directory, take the lock, start the watchdog."""
+    watchdog = node_script("remove", "watchdog")
+    return node_script("setup", RUN=run_id, GRACE=grace, POLL=poll, NEED=need, WATCHDOG=watchdog)
+
+
+def cleanup_script(run: NodeRun, lock: str, mounted: bool) -> str:
+    """Stop and remove everything of the run."""
+    return node_script("remove", "cleanup", DIR=run.directory, LOCK=lock, MOUNTED=int(mounted))
+
+
+def capture_script(run: NodeRun, tool: str, consumer: str, *, nice: int = 10, node_hash: bool = False) -> str:
+    """Run the tool into the consumer. `consumer` is a shell command; `$DIR` in it is the run's directory."""
+    return node_script(
+        "capture", DIR=run.directory, TOOL=tool, CONSUMER=f"DIR={shlex.quote(run.directory)}; {consumer}",
+        NICE=nice, HASH=int(node_hash),
+    )  # fmt: skip
+
+
+def parse_receipt(error: bytes) -> NodeReceipt | None:
+    """The node's receipt from the end of a capture's standard error; None if there is none or it is not whole.
+
+    Whatever the node says is data from a host that may be hostile: wrong types become "not known".
+    """
+    start = error.rfind(RECEIPT)
+    if start < 0:
+        return None
+    line, newline, _ = error[start + len(RECEIPT) :].partition(b"\n")
+    if not newline:
+        return None
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict):
+        return None
+    extra = value.get("extra")
+    if not isinstance(extra, dict):
+        extra = {}
+    return NodeReceipt(
+        tool=_integer(value.get("tool")),
+        consumer=_integer(value.get("consumer")),
+        sha256=_hash(value.get("sha256")) or _hash(extra.get("sha256")),
+        size=_integer(extra.get("size")),
+        log=_text(value.get("log")),
+        extra=extra,
+    )
+
+
+def parse_pairs(result: Result) -> Mapping[str, str]:
+    """`key=value` words of a script's last line."""
+    lines = result.text.strip().splitlines()
+    return dict(word.partition("=")[::2] for word in lines[-1].split()) if lines else {}
+
+
+def _integer(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _hash(value: object) -> str:
+    ok = isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
+    return str(value) if ok else ""
+
+
+def _text(value: object) -> str:
+    try:
+        return base64.b64decode(str(value), validate=True).decode("utf-8", "backslashreplace")
+    except (binascii.Error, ValueError):
+        return ""

@@ -1,0 +1,42 @@
+"""The image opened as the analysis opens it, and the kernel's own name looked for in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from memir.acquire.iomem import Range
+
+if TYPE_CHECKING:
+    from memir.image.memory import PhysicalMemory
+
+SLICE = 16 << 20
+
+
+def look_inside(where: str, kernel: str) -> tuple[list[Range], str]:
+    """The image's ranges, and the kernel's banner of that release, "" if it is not there.
+
+    where: a path or an s3:// address. kernel: `uname -r` of the node; "" takes any. Raises ImageError when the
+    image does not open, or ends before its headers say.
+    """
+    from memir.image.open import open_image
+
+    with open_image(where) as memory:
+        ranges = [(part.start, part.end) for part in memory.ranges]
+        return ranges, find_banner(memory, kernel)
+
+
+def find_banner(memory: PhysicalMemory, kernel: str) -> str:
+    """`Linux version RELEASE (...)` as the kernel keeps it in RAM; "" if it is nowhere."""
+    wanted = b"Linux version " + kernel.encode() + (b" " if kernel else b"")
+    for _, view in memory.views():
+        for start in range(0, len(view), SLICE):
+            # the slices overlap by a banner's length, so that none is cut in two
+            data = bytes(memoryview(view)[start : start + SLICE + 512])
+            at = data.find(wanted)
+            while at >= 0:
+                text = data[at : at + 512]
+                end = min((i for i in (text.find(b"\n"), text.find(b"\0")) if i > 0), default=0)
+                if end and b"(" in text[:end] and b"%s" not in text[:end]:
+                    return text[:end].decode("utf-8", "backslashreplace")
+                at = data.find(wanted, at + 1)
+    return ""

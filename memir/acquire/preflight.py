@@ -1,0 +1,164 @@
+"""What is looked at before anything is changed on the node."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from memir.acquire.base import Check, NodeFacts, Tool, Transport
+from memir.acquire.capture import node_script
+from memir.acquire.iomem import Range, parse_iomem, parse_kcore, total
+from memir.errors import AccessError, NodeError
+
+NEEDED = ("base64", "mkfifo", "nice", "setsid", "sha256sum", "stat")
+CLOCK_WARN = 2.0
+SPARE = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """The node's facts, the physical ranges to expect, and who holds the node's lock ("" nobody)."""
+
+    facts: NodeFacts
+    ram: tuple[Range, ...]
+    kcore: tuple[Range, ...]
+    running: str
+
+
+def parse_lines(out: bytes) -> Mapping[str, bytes]:
+    """The `name base64` lines of a node script; lines that are not whole or not base64 are left out."""
+    found: dict[str, bytes] = {}
+    for line in out.splitlines():
+        name, _, packed = line.partition(b" ")
+        try:
+            found[name.decode("ascii")] = base64.b64decode(packed.strip(), validate=True)
+        except (binascii.Error, UnicodeDecodeError, ValueError):
+            continue
+    return found
+
+
+def look(transport: Transport) -> Preflight:
+    """Ask the node. Raises NodeError when it does not answer as a Linux node does."""
+    before = time.time()
+    result = transport.run(node_script("facts"), timeout=60)
+    after = time.time()
+    said = parse_lines(result.out)
+    if "kernel" not in said or "uid" not in said:
+        raise NodeError(
+            f"the node did not answer the preflight script: {result.error.strip()[:300] or result.code}"
+        )
+    return read_facts(said, (before + after) / 2)
+
+
+def read_facts(said: Mapping[str, bytes], now: float) -> Preflight:
+    """Facts from the script's answers; `now` is the controller's clock in the middle of the call."""
+
+    def word(name: str) -> str:
+        return said.get(name, b"").decode("utf-8", "replace").strip()
+
+    memory: dict[str, str] = dict(re.findall(r"^(\w+):\s+(\d{1,15}) kB$", word("meminfo"), re.MULTILINE))
+    lockdown = re.search(r"\[(\w+)\]", word("lockdown"))
+    secure = word("secure_boot").split()
+    kcore = said.get("kcore", b"")
+    ram = parse_iomem(said.get("iomem", b""))
+    clock = re.fullmatch(r"(\d{1,12})(\.\d{1,9})?N?", word("clock").replace(".N", ""))
+    facts = NodeFacts(
+        hostname=word("hostname"),
+        kernel=word("kernel"),
+        machine=word("machine"),
+        boot_id=word("boot_id"),
+        lockdown=lockdown[1] if lockdown else "none",
+        secure_boot=secure[-1] == "1" if secure else None,
+        module_signatures_forced={"Y": True, "N": False}.get(word("sig_enforce")),
+        kcore=kcore[:4] == b"\x7fELF",
+        uid=int(word("uid")) if word("uid").isdigit() else -1,
+        ram_bytes=total(ram),
+        free_bytes=int(memory.get("MemAvailable") or memory.get("MemFree") or 0) << 10,
+        swap=len(word("swaps").splitlines()) > 1,
+        commands=frozenset(word("commands").split()),
+        clock_offset=float(clock[0].rstrip("N")) - now if clock else 0.0,
+        tmpfs=word("tmpfs"),
+        iomem=said.get("iomem", b""),
+    )
+    return Preflight(facts, ram, parse_kcore(kcore), " since ".join(word("running").split("\n")[:2]))
+
+
+def judge(seen: Preflight, tool: Tool, need: int) -> list[Check]:
+    """Checks of the node; `need` is the bytes that the tool's files take on tmpfs."""
+    facts = seen.facts
+    out = [
+        Check("kernel", "ok", f"{facts.kernel} {facts.machine}"),
+        _root(facts),
+        _commands(facts),
+        _memory(facts, need),
+        _tmpfs(facts),
+        _clock(facts),
+        _running(seen),
+        _ram(seen),
+    ]
+    if facts.swap:
+        advice = "memir uses noswap where the kernel has it (6.4 and later)"
+        out.append(Check("swap", "warn", "swap is on: pages of tmpfs may reach the swap device", advice))
+    out.append(Check("lockdown", "warn" if facts.lockdown != "none" else "ok", facts.lockdown))
+    return out + list(tool.check(facts))
+
+
+def refuse(checks: Sequence[Check]) -> None:
+    """Raises NodeError (AccessError if it is all about rights) that names every failed check."""
+    failed = [check for check in checks if check.level == "fail"]
+    if failed:
+        words = "; ".join(f"{c.name}: {c.detail}" + (f" ({c.advice})" if c.advice else "") for c in failed)
+        rights = all(check.name == "root" or ":" in check.name for check in failed)
+        raise (AccessError if rights else NodeError)(f"nothing was changed, {words}")
+
+
+def _root(facts: NodeFacts) -> Check:
+    if facts.uid == 0:
+        return Check("root", "ok", "scripts run as root")
+    return Check("root", "fail", f"scripts run as user id {facts.uid}", "connect as root or with sudo")
+
+
+def _commands(facts: NodeFacts) -> Check:
+    lacking = [name for name in NEEDED if name not in facts.commands]
+    if lacking:
+        return Check("commands", "fail", f"the node lacks {', '.join(lacking)}", "use a privileged pod")
+    return Check("commands", "ok", f"{len(facts.commands)} found")
+
+
+def _memory(facts: NodeFacts, need: int) -> Check:
+    want = need + SPARE
+    detail = f"{facts.free_bytes:,} bytes available, {want:,} wanted"
+    return Check("free memory", "ok" if facts.free_bytes >= want else "fail", detail, "free some first")
+
+
+def _tmpfs(facts: NodeFacts) -> Check:
+    if not facts.tmpfs:
+        return Check("tmpfs", "fail", "neither /dev/shm nor /run is a tmpfs", "mount a tmpfs at /dev/shm")
+    if "noexec" in facts.tmpfs.splitlines()[0] and "mount" not in facts.commands:
+        return Check("tmpfs", "fail", "tmpfs is noexec and the node has no mount command")
+    return Check("tmpfs", "ok", facts.tmpfs.splitlines()[0])
+
+
+def _clock(facts: NodeFacts) -> Check:
+    level = "warn" if abs(facts.clock_offset) > CLOCK_WARN else "ok"
+    return Check("clock", level, f"node minus controller: {facts.clock_offset:+.2f} s")  # type: ignore[arg-type]
+
+
+def _running(seen: Preflight) -> Check:
+    if seen.running:
+        return Check(
+            "lock", "fail", f"a run is going on: {seen.running}", "wait for it, or let its watchdog end it"
+        )
+    return Check("lock", "ok", "no other run")
+
+
+def _ram(seen: Preflight) -> Check:
+    if not seen.ram:
+        return Check(
+            "/proc/iomem", "fail", "shows no System RAM", "CAP_SYS_ADMIN in the first user namespace"
+        )
+    return Check("/proc/iomem", "ok", f"{len(seen.ram)} ranges, {total(seen.ram):,} bytes of RAM")

@@ -1,0 +1,190 @@
+"""One acquisition from the first look to the receipt.
+
+The order is: look (nothing changed), take the lock, capture, take the context, clean the node, judge, write the
+receipt. Whatever goes wrong after the lock was taken, the node is cleaned and what arrived is kept, marked partial.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from memir.acquire import receipt as paper
+from memir.acquire.base import Check, Format, Plan, Progress, Report, Sink, SinkMeta, Tool, Transport
+from memir.acquire.collect import collect
+from memir.acquire.custody import Manifest, now
+from memir.acquire.evidence import CONTEXT, IMAGE, SUFFIX
+from memir.acquire.plan import make_plan
+from memir.acquire.preflight import Preflight, judge, look, refuse
+from memir.acquire.session import GRACE, SPARE_TMPFS, NodeSession
+from memir.acquire.stream import Captured, capture
+from memir.acquire.tools import Choice, Store, choose
+from memir.acquire.verdict import Verdict, judge_image
+from memir.errors import Interrupted, MemirError, PartialError, RemoteError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user chose. limit_rate: bytes a second, 0 none. sign_key: an Ed25519 private key."""
+
+    tool: Choice = "auto"
+    tool_path: Path | None = None
+    format: Format = "avml"
+    grace: int = GRACE
+    nice: int = 10
+    limit_rate: int = 0
+    node_hash: bool = True
+    context: bool = True
+    sign_key: Path | None = None
+    isolating: bool = False
+    who: str = ""
+    command: Sequence[str] = ()
+    case: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What the look found: nothing on the node has changed yet."""
+
+    seen: Preflight
+    tool: Tool
+    plan: Plan
+    checks: tuple[Check, ...]
+
+
+@dataclass
+class Acquisition:
+    """One node, one evidence folder. `snapshot` writes a Kubernetes API snapshot into the folder it is given."""
+
+    transport: Transport
+    sink: Sink
+    evidence: Path
+    options: Options = field(default_factory=Options)
+    store: Store = field(default_factory=Store)
+    report: Report = lambda _: None
+    snapshot: Callable[[Path], Sequence[Path]] | None = None
+    run_id: str = field(default_factory=lambda: f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(4)}")
+
+    def look(self) -> Ready:
+        """Connect and look, changing nothing. Raises NodeError, AccessError or ConnectError."""
+        self.transport.connect()
+        checks = [*self.transport.check(), *self.sink.check()]
+        seen = look(self.transport)
+        tool = choose(seen.facts, self.options.tool, self.options.format, self.options.tool_path, self.store)
+        checks += judge(seen, tool, sum(file.size for file in tool.files))
+        plan = make_plan(
+            self.transport, tool, self.sink, grace=self.options.grace, cluster=self.snapshot is not None,
+            isolating=self.options.isolating,
+        )  # fmt: skip
+        return Ready(seen, tool, plan, tuple(checks))
+
+    def execute(self, ready: Ready | None = None) -> Mapping[str, object]:
+        """Acquire. Returns the receipt of a complete image.
+
+        Raises PartialError (exit 4) or Interrupted (exit 130) when the image is not whole; the evidence folder then
+        has what arrived and a receipt that says what is missing and how to go on.
+        """
+        ready = ready or self.look()
+        refuse(ready.checks)
+        key = paper.signing_key(self.options.sign_key)
+        self.evidence.mkdir(parents=True, exist_ok=True)
+        manifest = Manifest(self.evidence)
+        book = paper.Book(manifest, self.evidence, self.sink)
+        try:
+            return self._record(ready, book, key)
+        finally:
+            manifest.close()
+
+    def _record(self, ready: Ready, book: paper.Book, key: Ed25519PrivateKey | None) -> Mapping[str, object]:
+        manifest = book.manifest
+        manifest.add("begin", **paper.begin(self.run_id, self.options, self.transport, ready))
+        session = NodeSession(self.transport, self.run_id, self.options.grace)
+        got = Captured()
+        stopped: BaseException | None = None
+        left: list[str] = []
+        try:
+            try:
+                self._on_node(ready, session, book, got)
+            except (MemirError, KeyboardInterrupt, OSError) as error:
+                stopped = error
+            if got.stored is None and got.begun:
+                got.stored = got.give_up(self.sink, _words(stopped))
+        finally:
+            left = self._clean(session, manifest)
+        if self.snapshot is not None and not isinstance(stopped, KeyboardInterrupt):
+            stopped = self._cluster(book) or stopped
+        verdict = self._judge(ready, got, stopped)
+        final = paper.finish(book, key, paper.Story(self.run_id, ready, got, verdict, left, stopped, self.options))
+        self._raise(final, verdict, stopped)
+        return final
+
+    def _on_node(self, ready: Ready, session: NodeSession, book: paper.Book, got: Captured) -> None:
+        manifest, tool = book.manifest, ready.tool
+        session.start(sum(file.size for file in tool.files) + SPARE_TMPFS)
+        manifest.add("node", directory=session.run.directory, mounted=session.mounted, stale=session.stale)
+        with session.heartbeat():
+            session.put_tool(tool)
+            command = tool.command(session.run)
+            manifest.add("tool", command=command, **paper.tool_fields(tool))
+            if self.options.context:
+                book.context(collect(self.transport, session.run, self.sink, "before", self.evidence / CONTEXT))
+            meta = SinkMeta(
+                self.run_id, ready.seen.facts.hostname, IMAGE + SUFFIX[tool.format], tool.format,
+                ready.seen.facts.ram_bytes, now(),
+            )  # fmt: skip
+            self.sink.begin(meta)
+            got.begun = True
+            manifest.add("capture", where=self.sink.where, ram_bytes=meta.ram_bytes)
+            capture(self.transport, session.run, command, self.sink, got, self.options, self.report, meta)
+            manifest.add("captured", **paper.receipt_fields(got.receipt))
+            if self.options.context:
+                book.context(collect(self.transport, session.run, self.sink, "after", self.evidence / CONTEXT))
+
+    def _clean(self, session: NodeSession, manifest: Manifest) -> list[str]:
+        left = session.finish()
+        manifest.add("cleaned", left=left)
+        with suppress(RemoteError, OSError):
+            self.transport.close()
+        return left
+
+    def _cluster(self, book: paper.Book) -> MemirError | None:
+        assert self.snapshot is not None
+        try:
+            book.files(self.snapshot(self.evidence / "cluster"))
+        except MemirError as error:
+            book.manifest.add("problem", where="cluster", why=str(error))
+            return error
+        return None
+
+    def _judge(self, ready: Ready, got: Captured, stopped: BaseException | None) -> Verdict:
+        reasons = [_words(stopped)] if stopped is not None else []
+        seen = ready.seen
+        self.report(Progress(got.size, got.size, 0.0, "check"))
+        return judge_image(reasons, ready.tool, got, seen.ram, seen.kcore, seen.facts.kernel)
+
+    def _raise(self, final: Mapping[str, object], verdict: Verdict, stopped: BaseException | None) -> None:
+        if not verdict.missing:
+            return
+        words = "; ".join(verdict.missing[:3])
+        said = f"{self.evidence}: {final['status']}, {words}. {final['resume']}"
+        if isinstance(stopped, KeyboardInterrupt):
+            raise Interrupted(said)
+        raise PartialError(said) from stopped
+
+
+def _words(error: BaseException | None) -> str:
+    if error is None:
+        return "the capture did not end"
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted by the user"
+    return str(error)
+
+

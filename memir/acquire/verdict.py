@@ -1,0 +1,99 @@
+"""Is the image whole? Every reason why not, in words; an empty list is the only success."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from memir.acquire.base import NodeReceipt, Stored, Tool
+from memir.acquire.iomem import AVML_BLOCK, Coverage, Range, compare, merge, show, total
+from memir.acquire.opened import look_inside
+from memir.acquire.stream import Captured
+from memir.errors import ImageError
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """missing: why the image is not whole (empty: it is). banner: the kernel's own words in the image."""
+
+    missing: tuple[str, ...]
+    coverage: Coverage | None = None
+    banner: str = ""
+    notes: tuple[str, ...] = field(default=())
+
+
+def stream_problems(receipt: NodeReceipt | None, stored: Stored | None, tool: Tool) -> list[str]:
+    """What the exit codes, sizes and hashes say."""
+    if receipt is None:
+        return ["the node's receipt never came: the stream was cut, or the node stopped"]
+    wrong = []
+    if receipt.tool != 0:
+        wrong.append(f"the tool's exit code is {receipt.tool}: {tool.explain(receipt.tool, receipt.log)}")
+    if receipt.consumer != 0:
+        wrong.append(f"the node's sender ended with {receipt.consumer}")
+    if stored is not None:
+        wrong += stored.missing
+        if receipt.sha256 and stored.sha256 and receipt.sha256 != stored.sha256:
+            wrong.append(f"the node sent SHA-256 {receipt.sha256}, stored is {stored.sha256}")
+        if receipt.size is not None and receipt.size != stored.size:
+            wrong.append(f"the node sent {receipt.size:,} bytes, stored are {stored.size:,}")
+        if sum(part.size for part in stored.parts) != stored.size:
+            wrong.append("the parts do not add up to the whole")
+        if not stored.complete and not wrong:
+            wrong.append("the store does not have all of it")
+    return wrong
+
+
+def coverage_of(
+    ram: Sequence[Range], got: Sequence[Range], kcore: Sequence[Range], tool: str
+) -> tuple[Coverage, list[str], list[str]]:
+    """What the image covers, what is missing, and what is worth a note."""
+    zeros = AVML_BLOCK if tool == "avml" else 0
+    found = compare(ram, got, kcore if tool == "avml" else (), zeros)
+    wrong, notes = [], []
+    if not found.ram:
+        wrong.append("/proc/iomem showed no System RAM: nothing to compare with")
+    if found.missing:
+        wrong.append(f"{total(found.missing):,} bytes of System RAM are missing: {show(found.missing)}")
+    if len(got) != len(set(got)) or total(got) != total(merge(got)):
+        wrong.append("some ranges came twice: two sources may have been joined")
+    if found.zero:
+        notes.append(f"{total(found.zero):,} bytes left out as all-zero blocks: {show(found.zero)}")
+    if found.unreadable:
+        notes.append(f"{total(found.unreadable):,} bytes that /proc/kcore does not give: {show(found.unreadable)}")
+    if found.extra:
+        notes.append(f"{total(found.extra):,} bytes outside System RAM: {show(found.extra)}")
+    return found, wrong, notes
+
+
+def judge_image(
+    reasons: Sequence[str], tool: Tool, got: Captured, ram: Sequence[Range], kcore: Sequence[Range], kernel: str
+) -> Verdict:
+    """Everything together: why the run stopped, the codes and hashes, the coverage, and the kernel in the image."""
+    wrong = [*reasons, *got.problems]
+    if not reasons:
+        wrong += stream_problems(got.receipt, got.stored, tool)
+    if got.format_problem:
+        wrong.append(got.format_problem)
+    if got.stored is None:
+        return Verdict(tuple(dict.fromkeys(wrong or ["nothing was stored"])))
+    notes: list[str] = []
+    found = None
+    ranges = None
+    if got.walker is not None:
+        if got.walker.torn and not got.format_problem:
+            wrong.append(f"the stream stops inside a record: {got.walker.torn}")
+        ranges = got.walker.ranges
+    banner = ""
+    if not wrong or got.walker is None:
+        try:
+            seen, banner = look_inside(got.stored.where, kernel)
+            ranges = ranges if ranges is not None else seen
+            if not banner:
+                wrong.append(f"the image opens, but the kernel {kernel} does not name itself in it")
+        except ImageError as error:
+            wrong.append(f"the image does not open: {error}")
+    if ranges is not None:
+        found, lacking, notes = coverage_of(ram, ranges, kcore, tool.name)
+        wrong += lacking
+    return Verdict(tuple(dict.fromkeys(wrong)), found, banner, tuple(notes))
