@@ -54,10 +54,14 @@ def read_object(data: bytes | memoryview, part_lists: Iterable[str] = ()) -> Doc
         torn, end = _Torn(text, decoder, frozenset(part_lists)).members(0, 0)
         if not torn:
             return None
-        return Document(_clean(torn, text), _bytes(text, end), False, tuple(dict.fromkeys(doubts)))
+        return Document(
+            without_lone_surrogates(torn, text), _bytes(text, end), False, tuple(dict.fromkeys(doubts))
+        )
     if not isinstance(value, dict):
         return None
-    return Document(_clean(value, text), _bytes(text, end), True, tuple(dict.fromkeys(doubts)))
+    return Document(
+        without_lone_surrogates(value, text), _bytes(text, end), True, tuple(dict.fromkeys(doubts))
+    )
 
 
 def find_members(data: bytes | memoryview, keys: Iterable[str]) -> dict[str, Any]:
@@ -78,7 +82,7 @@ def find_members(data: bytes | memoryview, keys: Iterable[str]) -> dict[str, Any
         except (ValueError, RecursionError):
             continue
         if text[end : end + 1] in (",", "}", "]"):
-            found[key] = _clean(value, text)
+            found[key] = without_lone_surrogates(value, text)
     return found
 
 
@@ -108,8 +112,8 @@ def _decoder(doubts: list[str]) -> json.JSONDecoder:
     return json.JSONDecoder(object_pairs_hook=pairs, parse_constant=constant)
 
 
-def _clean(value: Any, text: str) -> Any:
-    """Replace lone surrogates, which UTF-8 and so every table refuses."""
+def without_lone_surrogates(value: Any, text: str) -> Any:
+    """`value`, read from `text`, with U+FFFD for each lone surrogate, which UTF-8 and every table refuse."""
     if not _LONE.search(text):
         return value
     return _replace_lone(value, 0)

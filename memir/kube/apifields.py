@@ -1,0 +1,104 @@
+"""Typed members of the API server's JSON, which know their place in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from memir.errors import ClusterError
+
+_KINDS = {
+    dict: "an object",
+    list: "a list",
+    str: "a string",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """A JSON object and where it is: `pods.json: items[3].spec`.
+
+    A member that is absent or null is None (or empty); one of another type than asked for raises
+    ClusterError with file, JSON path and what was there.
+    """
+
+    value: dict[str, Any]
+    where: str
+
+    @classmethod
+    def of(cls, value: Any, where: str) -> At:
+        """Check that `value` is an object."""
+        if not isinstance(value, dict):
+            raise _wrong(where, value, "an object")
+        return cls(value, where)
+
+    def at(self, key: str) -> str:
+        """The place of a member."""
+        return f"{self.where}.{key}" if not self.where.endswith(": ") else self.where + key
+
+    def object(self, key: str) -> At:
+        """The object at `key`; an empty one if there is none."""
+        value = self.value.get(key)
+        return At({} if value is None else _typed(value, dict, self.at(key)), self.at(key))
+
+    def objects(self, key: str) -> list[At]:
+        """The objects in the list at `key`."""
+        value = self.value.get(key)
+        items = [] if value is None else _typed(value, list, self.at(key))
+        return [At.of(item, f"{self.at(key)}[{index}]") for index, item in enumerate(items)]
+
+    def text(self, key: str) -> str | None:
+        """The text at `key`; None also for an empty one, which the API writes for not known."""
+        value = self.value.get(key)
+        return None if value is None else _typed(value, str, self.at(key)) or None
+
+    def needed(self, key: str) -> str:
+        """The text at `key`, which must be there."""
+        value = self.text(key)
+        if value is None:
+            raise ClusterError(f"{self.at(key)}: missing; is this `kubectl get ... -o json`, unedited?")
+        return value
+
+    def flag(self, key: str) -> bool:
+        """The boolean at `key`, False if there is none."""
+        value = self.value.get(key)
+        return False if value is None else _typed(value, bool, self.at(key))
+
+    def number(self, key: str) -> int | None:
+        """The whole number at `key`."""
+        value = self.value.get(key)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise _wrong(self.at(key), value, "a whole number")
+        return value
+
+    def texts(self, key: str) -> dict[str, str]:
+        """The object of texts at `key` (labels, annotations)."""
+        inner = self.object(key)
+        return {name: _typed(text, str, inner.at(name)) for name, text in inner.value.items()}
+
+    def moment(self, key: str) -> datetime | None:
+        """The time at `key`, UTC."""
+        text = self.text(key)
+        if text is None:
+            return None
+        try:
+            moment = datetime.fromisoformat(text)
+            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        except (ValueError, OverflowError) as error:
+            raise ClusterError(f"{self.at(key)}: {text[:40]!r} is not a time") from error
+
+
+def _typed(value: Any, kind: type, where: str) -> Any:
+    if not isinstance(value, kind):
+        raise _wrong(where, value, _KINDS[kind])
+    return value
+
+
+def _wrong(where: str, value: Any, wanted: str) -> ClusterError:
+    return ClusterError(f"{where}: {_KINDS.get(type(value), 'null')}, not {wanted}")
