@@ -1,0 +1,120 @@
+"""One record a process: what the kernel's structures say of it, before anyone asks which pod it belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from memir.kernel import cgroup, cred, mm, nsproxy, pid, sched, timekeeping
+from memir.kernel.cgroup import Hierarchies
+from memir.kernel.engine import Kernel
+from memir.kernel.mount import Mounts
+from memir.kernel.pagetable import U64
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A thread group. None means not known; the columns are those of the table `processes`.
+
+    namespaces: number by kind, 0 where the process has given it back. start: ns since 1970 UTC.
+    hostname: node name of its UTS namespace.
+    """
+
+    task: int
+    pid: int
+    ppid: int
+    tgid: int
+    comm: str
+    args: list[str] | None
+    environ: list[str] | None
+    exe: str | None
+    exe_deleted: bool | None
+    start: int | None
+    uid: int | None
+    cap_effective: int | None
+    seccomp: int
+    pids: list[int]
+    threads: int
+    kernel_thread: bool
+    state: str
+    cgroups: Hierarchies | None
+    namespaces: dict[str, int]
+    hostname: str | None
+    seen_by: list[str]
+
+    @property
+    def cgroup_path(self) -> str | None:
+        """The cgroup that identifies it."""
+        return self.cgroups.path() if self.cgroups else None
+
+
+def text(raw: bytes) -> str:
+    """Bytes as text: UTF-8 where valid, other bytes as backslash escapes."""
+    return raw.decode("utf-8", "backslashreplace")
+
+
+@dataclass(frozen=True)
+class ProcessList:
+    """Processes in the order of their pids, with the addresses that further walks start from (uint64[n] each)."""
+
+    rows: list[Process]
+    task: U64
+    mnt_ns: U64
+    threads: sched.Tasks
+
+
+def processes(kernel: Kernel, mounts: Mounts) -> ProcessList:
+    """Every process of the node. A thread that only some witness knows without its leader is a row of its own."""
+    every = sched.tasks(kernel)
+    found = every.select(every.leader | ~np.isin(every.tgid, every.pid[every.leader]))
+    task = found.task
+    who = cred.credentials(kernel, task)
+    spaces = nsproxy.namespaces(kernel, task, who.user_ns)
+    groups = cgroup.hierarchies(kernel, task)
+    memory = kernel.read(task, "task_struct", "mm").astype(np.uint64)
+    words = mm.arguments(kernel, memory)
+    programs = mm.executables(kernel, memory, mounts)
+    numbers = pid.numbers(kernel, kernel.read(task, "task_struct", "thread_pid").astype(np.uint64))
+    signal = kernel.read(task, "task_struct", "signal").astype(np.uint64)
+    threads = kernel.read(signal, "signal_struct", "nr_threads")
+    boot = timekeeping.boot_time(kernel)
+    since = kernel.read(task, "task_struct", kernel.first_member("task_struct", "start_boottime", "real_start_time"))
+    hosts = _hostnames(kernel, spaces.address["uts"])
+    rows = []
+    for at in range(len(found)):
+        args, environ, path = words.args[at], words.environ[at], programs.path[at]
+        known = bool(who.known[at])
+        rows.append(
+            Process(
+                task=int(task[at]),
+                pid=int(found.pid[at]),
+                ppid=int(found.ppid[at]),
+                tgid=int(found.tgid[at]),
+                comm=text(found.comm[at] or b""),
+                args=None if args is None else [text(one) for one in args],
+                environ=None if environ is None else [text(one) for one in environ],
+                exe=None if path is None else text(path),
+                exe_deleted=bool(programs.deleted[at]) if programs.known[at] else None,
+                start=None if boot is None else boot + int(since[at]),
+                uid=int(who.uid[at]) if known else None,
+                cap_effective=int(who.cap_effective[at]) if known else None,
+                seccomp=int(who.seccomp[at]),
+                pids=numbers[at] or [int(found.pid[at])],
+                threads=int(threads[at]),
+                kernel_thread=bool(found.flags[at] & sched.PF_KTHREAD),
+                state=found.state[at],
+                cgroups=groups[at],
+                namespaces={kind: int(spaces.inum[kind][at]) for kind in nsproxy.KINDS},
+                hostname=hosts[at],
+                seen_by=[name for name in sched.WITNESSES if found.seen[name][at]],
+            )
+        )
+    return ProcessList(rows, task, spaces.address["mnt"], every)
+
+
+def _hostnames(kernel: Kernel, uts: U64) -> list[str | None]:
+    unique, back = np.unique(uts, return_inverse=True)
+    names = nsproxy.uts_names(kernel, unique)
+    found = [None if name is None else text(name) for name in names]
+    return [found[at] for at in back]
