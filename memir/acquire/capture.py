@@ -48,7 +48,8 @@ def capture_script(run: NodeRun, tool: str, consumer: str, *, nice: int = 10, no
 
 
 def parse_receipt(error: bytes) -> NodeReceipt | None:
-    """The node's receipt from the end of a capture's standard error; None if there is none or it is not whole.
+    """The node's receipt from the end of a capture's standard error; None if there is none or it is not
+    whole.
 
     Whatever the node says is data from a host that may be hostile: wrong types become "not known".
     """

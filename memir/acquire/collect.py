@@ -40,8 +40,8 @@ def script(phase: Literal["before", "after"]) -> str:
 def read_lines(chunks: Iterator[bytes]) -> Iterator[tuple[str, bytes]]:
     """The (name, content) pairs of a context script's output.
 
-    The node may be hostile: a name that could leave the folder, a line that is too long or not whole, and content
-    that is not base64 are passed over. Raises NodeError when the node sends more than MAX_TOTAL.
+    The node may be hostile: a name that could leave the folder, a line that is too long or not whole, and
+    content that is not base64 are passed over. Raises NodeError when the node sends more than MAX_TOTAL.
     """
     held, total, skipping = bytearray(), 0, False
     for chunk in chunks:

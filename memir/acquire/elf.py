@@ -14,7 +14,10 @@ SIGNATURE = b"~Module signature appended~\n"
 
 @dataclass(frozen=True, slots=True)
 class ElfFacts:
-    """machine: uname's word for the processor. static: needs no loader. module: a relocatable object (.ko)."""
+    """machine.
+
+    Uname's word for the processor. static: needs no loader. module: a relocatable object (.ko).
+    """
 
     machine: str
     static: bool

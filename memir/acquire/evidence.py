@@ -40,7 +40,9 @@ def read_receipt(folder: Path) -> Mapping[str, Any]:
     try:
         value = json.loads(path.read_bytes())
     except OSError as error:
-        raise CustodyError(f"{path} is missing: the run did not end, or this is no evidence folder") from error
+        raise CustodyError(
+            f"{path} is missing: the run did not end, or this is no evidence folder"
+        ) from error
     except (ValueError, RecursionError) as error:
         raise CustodyError(f"{path} is not JSON: {error}") from error
     if not isinstance(value, dict) or not isinstance(value.get("image"), dict):
@@ -63,7 +65,10 @@ def address_of(folder: Path) -> str:
 
 
 def image_of(folder: Path) -> Path:
-    """The image file of an evidence folder, whole or partial. Raises CustodyError if it is not on this machine."""
+    """The image file of an evidence folder, whole or partial.
+
+    Raises CustodyError if it is not on this machine.
+    """
     where = address_of(folder)
     if where.startswith("s3://"):
         raise CustodyError(f"the image of {folder} is at {where}: give that address, or fetch it first")

@@ -1,7 +1,7 @@
 """The file sink: the stream becomes a file in the evidence folder.
 
-While it is written it is called NAME.partial; it gets its name only after it was read back from the disk and every
-part's SHA-256 is what arrived.
+While it is written it is called NAME.partial; it gets its name only after it was read back from the disk and
+every part's SHA-256 is what arrived.
 """
 
 from __future__ import annotations

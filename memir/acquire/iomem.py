@@ -1,8 +1,9 @@
 """Which physical memory a complete image must hold, and whether it does.
 
-/proc/iomem names the RAM; the PT_LOAD headers of /proc/kcore say which of it the kernel hands out. AVML cuts each
-piece that is in both into blocks of at most 16 MiB and leaves out a block that is all zero, without a mark. So a
-hole is a zero block only if it is whole blocks of that grid; anything else that is missing is missing.
+/proc/iomem names the RAM; the PT_LOAD headers of /proc/kcore say which of it the kernel hands out. AVML cuts
+each piece that is in both into blocks of at most 16 MiB and leaves out a block that is all zero, without a
+mark. So a hole is a zero block only if it is whole blocks of that grid; anything else that is missing is
+missing.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ class Coverage:
     """What an image holds of a node's RAM; every list in order of address.
 
     missing: RAM that should be there and is not. zero: holes that the tool leaves for all-zero blocks.
-    unreadable: edges of less than a page and RAM that /proc/kcore does not hand out. extra: ranges outside RAM.
+    unreadable: edges of less than a page and RAM that /proc/kcore does not hand out. extra: ranges outside
+    RAM.
     """
 
     ram: tuple[Range, ...]
@@ -44,8 +46,9 @@ class Coverage:
 def parse_iomem(text: bytes) -> tuple[Range, ...]:
     """The System RAM ranges of /proc/iomem, merged, in order.
 
-    `System RAM (virtio_mem)` and the like count, also below another resource. Returns () when the kernel hid the
-    addresses (all zero, as without CAP_SYS_ADMIN) or there is none; lines that are not iomem's are passed over.
+    `System RAM (virtio_mem)` and the like count, also below another resource. Returns () when the kernel hid
+    the addresses (all zero, as without CAP_SYS_ADMIN) or there is none; lines that are not iomem's are passed
+    over.
     """
     found: list[Range] = []
     for line in text.decode("utf-8", "replace").splitlines():
@@ -62,7 +65,10 @@ def parse_iomem(text: bytes) -> tuple[Range, ...]:
 
 
 def parse_kcore(head: bytes) -> tuple[Range, ...]:
-    """Physical ranges of the PT_LOADs of /proc/kcore's first bytes that have a physical address; () if unknown."""
+    """Physical ranges of the PT_LOADs of /proc/kcore's first bytes that have a physical address.
+
+    () if unknown.
+    """
     if len(head) < 64 or head[:6] != b"\x7fELF\x02\x01":
         return ()
     table, size, count = struct.unpack_from("<Q14xHH", head, 32)
@@ -126,8 +132,8 @@ def compare(
 ) -> Coverage:
     """Compare an image's ranges with the node's RAM.
 
-    ram: System RAM of /proc/iomem. kcore: what /proc/kcore hands out (() not known: all of the RAM is expected).
-    block: the tool's block size for leaving out zeros; 0 if it leaves out nothing (LiME).
+    ram: System RAM of /proc/iomem. kcore: what /proc/kcore hands out (() not known: all of the RAM is
+    expected). block: the tool's block size for leaving out zeros; 0 if it leaves out nothing (LiME).
     """
     ram, have = merge(ram), merge(got)
     readable = intersect(ram, merge(kcore)) if kcore else ram

@@ -36,8 +36,9 @@ class Lime:
         if self.kernel != facts.kernel or self.machine != facts.machine:
             out.append(
                 Check(
-                    "vermagic", "fail", f"built for {self.kernel} {self.machine}, the node runs {facts.kernel} "
-                    f"{facts.machine}", "build it with `memir tools build lime --headers`, or use --tool avml",
+                    "vermagic", "fail", f"built for {self.kernel} {self.machine}, the node runs {facts.kernel}
+                    " f"{facts.machine}", "build it with `memir tools build lime --headers`, or use --tool
+                    avml",
                 )
             )  # fmt: skip
         if facts.lockdown != "none" and not self.signed:

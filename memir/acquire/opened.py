@@ -15,8 +15,8 @@ SLICE = 16 << 20
 def look_inside(where: str, kernel: str) -> tuple[list[Range], str]:
     """The image's ranges, and the kernel's banner of that release, "" if it is not there.
 
-    where: a path or an s3:// address. kernel: `uname -r` of the node; "" takes any. Raises ImageError when the
-    image does not open, or ends before its headers say.
+    where: a path or an s3:// address. kernel: `uname -r` of the node; "" takes any. Raises ImageError when
+    the image does not open, or ends before its headers say.
     """
     from memir.image.open import open_image
 

@@ -7,13 +7,19 @@ from collections.abc import Sequence
 from memir.acquire.base import Plan, Sink, Step, Tool, Trace, Transport
 
 ISOLATE = (
-    "acquire before you isolate: a security group without rules also cuts SSM and SSH; if the node must be cut off "
-    "first, leave the way that memir uses open"
+    "acquire before you isolate: a security group without rules also cuts SSM and SSH; if the node must be cut
+    off " "first, leave the way that memir uses open"
 )
 
 
 def make_plan(
-    transport: Transport, tool: Tool, sink: Sink, *, grace: int, cluster: bool = False, isolating: bool = False
+    transport: Transport,
+    tool: Tool,
+    sink: Sink,
+    *,
+    grace: int,
+    cluster: bool = False,
+    isolating: bool = False,
 ) -> Plan:
     """The steps in order, the traces, and warnings. isolating: the user means to cut the node off."""
     program = ", ".join(f"{file.name} ({file.size:,} bytes, SHA-256 {file.sha256})" for file in tool.files)
@@ -28,7 +34,10 @@ def make_plan(
         Step("take /proc/kallsyms, BTF, iomem, version, command line, runtime and kubelet state", "node"),
         Step("note mounts, processes, clock again", "node"),
         Step("stop what runs, unload and remove everything, release the lock", "node", changes=True),
-        Step("compare ranges with System RAM, hashes, exit codes; open the image, find its kernel", "controller"),
+        Step(
+            "compare ranges with System RAM, hashes, exit codes; open the image, find its kernel",
+            "controller",
+        ),
     ]
     if cluster:
         steps.insert(-1, Step("snapshot of the Kubernetes API, secrets' values left out", "kubernetes"))
@@ -37,12 +46,16 @@ def make_plan(
 
 
 def _traces(transport: Transport, tool: Tool, sink: Sink, grace: int) -> Sequence[Trace]:
-    while_running = f"a directory and a lock on tmpfs (/dev/shm or /run), removed at the end or {grace} s after a loss"
+    while_running = (
+        f"a directory and a lock on tmpfs (/dev/shm or /run), removed at the end or {grace} s after a loss"
+    )
     return (
         *transport.traces(),
         *tool.traces(),
         *sink.traces(),
         Trace("RAM", "pages of memir's own processes and tool displace a few MB of free or cached memory"),
-        Trace("/var/lib/kubelet, /var/log/pods", "access times of directories that are listed, if atime is kept"),
+        Trace(
+            "/var/lib/kubelet, /var/log/pods", "access times of directories that are listed, if atime is kept"
+        ),
         Trace("memory file system", while_running, stays=False),
     )

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from memir.acquire.run import Options, Ready
 
 
-
-
 def signing_key(path: Path | None) -> Ed25519PrivateKey | None:
     """The key, read before anything is done on the node."""
     return load_private(path) if path else None
@@ -63,6 +61,7 @@ def begin(run_id: str, options: Options, transport: Transport, ready: Ready) -> 
         "transport": transport.kind,
         "identity": dict(transport.identity()),
         "node": facts,
+        "kcore": [list(one) for one in ready.seen.kcore],
         "checks": [asdict(check) for check in ready.checks],
         "plan": asdict(ready.plan),
     }
@@ -129,11 +128,16 @@ class Story:
 
 
 def finish(book: Book, key: Ed25519PrivateKey | None, story: Story) -> dict[str, Any]:
-    """Write the image's record, receipt.json, the end of the manifest, and the signature; give the receipt."""
+    """Write the image's record, receipt.json, the end of the manifest, and the signature.
+
+    Give the receipt.
+    """
     document = summary(book, story)
     manifest = book.manifest
     manifest.add("image", **document["image"])
-    manifest.add("verdict", status=document["status"], missing=document["missing"], coverage=document["coverage"])
+    manifest.add(
+        "verdict", status=document["status"], missing=document["missing"], coverage=document["coverage"]
+    )
     data = json.dumps(document, indent=2, ensure_ascii=True).encode() + b"\n"
     _write(book.folder / RECEIPT, data)
     manifest.add("end", receipt=hashlib.sha256(data).hexdigest(), status=document["status"])
@@ -157,9 +161,16 @@ def summary(book: Book, story: Story) -> dict[str, Any]:
         coverage = {
             "ram_bytes": total(found.ram),
             "complete": found.complete,
-            **{name: [list(one) for one in getattr(found, name)] for name in ("missing", "zero", "unreadable", "extra")},
+            **{
+                name: [list(one) for one in getattr(found, name)]
+                for name in ("missing", "zero", "unreadable", "extra")
+            },
         }
-    resume = got.stored.resume if got.stored and got.stored.resume else "run the same command again, with a new folder"
+    resume = (
+        got.stored.resume
+        if got.stored and got.stored.resume
+        else "run the same command again, with a new folder"
+    )
     return {
         "memir": version(),
         "run": story.run_id,
@@ -168,7 +179,12 @@ def summary(book: Book, story: Story) -> dict[str, Any]:
         "resume": "" if status == "complete" else resume,
         "notes": [*verdict.notes, *book.problems],
         "finished": now(),
-        "node": {"hostname": facts.hostname, "kernel": facts.kernel, "machine": facts.machine, "boot_id": facts.boot_id},
+        "node": {
+            "hostname": facts.hostname,
+            "kernel": facts.kernel,
+            "machine": facts.machine,
+            "boot_id": facts.boot_id,
+        },
         "clock_offset": facts.clock_offset,
         "tool": tool_fields(ready.tool),
         "image": image_fields(got.stored, ready.tool.format),
@@ -183,7 +199,15 @@ def summary(book: Book, story: Story) -> dict[str, Any]:
 def image_fields(stored: Stored | None, form: str) -> dict[str, Any]:
     """The image's place, size, hashes and parts; a path is given by its name in the evidence folder."""
     if stored is None:
-        return {"where": "", "size": 0, "sha256": "", "format": form, "parts": [], "complete": False, "stored": {}}
+        return {
+            "where": "",
+            "size": 0,
+            "sha256": "",
+            "format": form,
+            "parts": [],
+            "complete": False,
+            "stored": {},
+        }
     where = stored.where if "://" in stored.where else Path(stored.where).name
     return {
         "where": where,

@@ -1,7 +1,8 @@
 """One acquisition from the first look to the receipt.
 
-The order is: look (nothing changed), take the lock, capture, take the context, clean the node, judge, write the
-receipt. Whatever goes wrong after the lock was taken, the node is cleaned and what arrived is kept, marked partial.
+The order is: look (nothing changed), take the lock, capture, take the context, clean the node, judge, write
+the receipt. Whatever goes wrong after the lock was taken, the node is cleaned and what arrived is kept,
+marked partial.
 """
 
 from __future__ import annotations
@@ -62,7 +63,10 @@ class Ready:
 
 @dataclass
 class Acquisition:
-    """One node, one evidence folder. `snapshot` writes a Kubernetes API snapshot into the folder it is given."""
+    """One node, one evidence folder.
+
+    `snapshot` writes a Kubernetes API snapshot into the folder it is given.
+    """
 
     transport: Transport
     sink: Sink
@@ -71,7 +75,9 @@ class Acquisition:
     store: Store = field(default_factory=Store)
     report: Report = lambda _: None
     snapshot: Callable[[Path], Sequence[Path]] | None = None
-    run_id: str = field(default_factory=lambda: f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(4)}")
+    run_id: str = field(
+        default_factory=lambda: f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(4)}"
+    )
 
     def look(self) -> Ready:
         """Connect and look, changing nothing. Raises NodeError, AccessError or ConnectError."""
@@ -89,8 +95,8 @@ class Acquisition:
     def execute(self, ready: Ready | None = None) -> Mapping[str, object]:
         """Acquire. Returns the receipt of a complete image.
 
-        Raises PartialError (exit 4) or Interrupted (exit 130) when the image is not whole; the evidence folder then
-        has what arrived and a receipt that says what is missing and how to go on.
+        Raises PartialError (exit 4) or Interrupted (exit 130) when the image is not whole; the evidence
+        folder then has what arrived and a receipt that says what is missing and how to go on.
         """
         ready = ready or self.look()
         refuse(ready.checks)
@@ -122,7 +128,9 @@ class Acquisition:
         if self.snapshot is not None and not isinstance(stopped, KeyboardInterrupt):
             stopped = self._cluster(book) or stopped
         verdict = self._judge(ready, got, stopped)
-        final = paper.finish(book, key, paper.Story(self.run_id, ready, got, verdict, left, stopped, self.options))
+        final = paper.finish(
+            book, key, paper.Story(self.run_id, ready, got, verdict, left, stopped, self.options)
+        )
         self._raise(final, verdict, stopped)
         return final
 
@@ -135,7 +143,9 @@ class Acquisition:
             command = tool.command(session.run)
             manifest.add("tool", command=command, **paper.tool_fields(tool))
             if self.options.context:
-                book.context(collect(self.transport, session.run, self.sink, "before", self.evidence / CONTEXT))
+                book.context(
+                    collect(self.transport, session.run, self.sink, "before", self.evidence / CONTEXT)
+                )
             meta = SinkMeta(
                 self.run_id, ready.seen.facts.hostname, IMAGE + SUFFIX[tool.format], tool.format,
                 ready.seen.facts.ram_bytes, now(),
@@ -146,7 +156,9 @@ class Acquisition:
             capture(self.transport, session.run, command, self.sink, got, self.options, self.report, meta)
             manifest.add("captured", **paper.receipt_fields(got.receipt))
             if self.options.context:
-                book.context(collect(self.transport, session.run, self.sink, "after", self.evidence / CONTEXT))
+                book.context(
+                    collect(self.transport, session.run, self.sink, "after", self.evidence / CONTEXT)
+                )
 
     def _clean(self, session: NodeSession, manifest: Manifest) -> list[str]:
         left = session.finish()
@@ -186,5 +198,3 @@ def _words(error: BaseException | None) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted by the user"
     return str(error)
-
-

@@ -1,4 +1,7 @@
-"""One run's stay on the node: its directory, lock, watchdog and heartbeat; put tools, take everything away."""
+"""One run's stay on the node.
+
+Its directory, lock, watchdog and heartbeat; put tools, take everything away.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,9 @@ class NodeSession:
         result = self.transport.run(script, timeout=60)
         said = parse_pairs(result)
         if result.code == 75:
-            raise NodeError(f"another run is going on on this node ({result.error.strip()}): wait until it ends")
+            raise NodeError(
+                f"another run is going on on this node ({result.error.strip()}): wait until it ends"
+            )
         if result.code != 0 or not said.get("dir", "").endswith(self.run_id):
             why = result.error.strip() or f"exit code {result.code}"
             raise NodeError(f"the node has no place in memory for the tool: {why}")
@@ -60,7 +65,10 @@ class NodeSession:
 
     @contextmanager
     def heartbeat(self) -> Iterator[None]:
-        """Touch the run's `alive` file until the block ends; a failed touch is no error, the stream will tell."""
+        """Touch the run's `alive` file until the block ends.
+
+        A failed touch is no error, the stream will tell.
+        """
         stop = threading.Event()
         pulse = f"touch {shlex.quote(self.run.alive)}"
 
@@ -80,8 +88,8 @@ class NodeSession:
     def finish(self, sleep: Callable[[float], None] = time.sleep) -> list[str]:
         """Remove everything; connects again if the connection was lost.
 
-        Returns what is still there, in words (empty: nothing). Raises nothing: a node that cannot be reached is
-        left to its watchdog, and that is said.
+        Returns what is still there, in words (empty: nothing). Raises nothing: a node that cannot be reached
+        is left to its watchdog, and that is said.
         """
         if not self.run.directory:
             return []
@@ -101,4 +109,7 @@ class NodeSession:
                     sleep(0.2 * 4**attempt)
                     with suppress(RemoteError):
                         self.transport.reconnect()
-        return [f"{self.run.directory}: the node cannot be reached ({why}); its watchdog removes it in {self.grace} s"]
+        return [
+            f"{self.run.directory}: the node cannot be reached ({why}); its watchdog removes it in
+            {self.grace} s"
+        ]

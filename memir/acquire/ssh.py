@@ -1,7 +1,8 @@
 """A node reached by SSH: ~/.ssh/config, jump hosts, agent, strict host keys.
 
-paramiko is used as it is in a process of its own right: nothing is written to known_hosts, no terminal is asked
-for, and the connection's loss is never taken for the end of a stream (an end counts only with an exit status).
+paramiko is used as it is in a process of its own right: nothing is written to known_hosts, no terminal is
+asked for, and the connection's loss is never taken for the end of a stream (an end counts only with an exit
+status).
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ MAX_JUMPS = 8
 def open_client(target: SshTarget) -> tuple[paramiko.SSHClient, list[paramiko.SSHClient]]:
     """Connect, through jump hosts if the target or ~/.ssh/config names them.
 
-    Returns the client of the target and every client opened, outermost first. Raises ConnectError when a host is
-    not reachable or its key is unknown or changed, AccessError when the login is refused.
+    Returns the client of the target and every client opened, outermost first. Raises ConnectError when a host
+    is not reachable or its key is unknown or changed, AccessError when the login is refused.
     """
     opened: list[paramiko.SSHClient] = []
     try:
@@ -77,7 +77,8 @@ def _open(target: SshTarget, opened: list[paramiko.SSHClient], depth: int) -> pa
     user = target.user or said.get("user") or _me()
     try:
         client.connect(
-            alias, port if alias == name else 22, username=user, sock=through, key_filename=keys or None,  # type: ignore[arg-type]  # a list is allowed, the stubs say str
+            alias, port if alias == name else 22, username=user, sock=through, key_filename=keys or None,  #
+            type: ignore[arg-type]  # a list is allowed, the stubs say str
            
             look_for_keys=not keys and target.agent, allow_agent=agent, timeout=target.timeout,
             banner_timeout=target.timeout, auth_timeout=target.timeout, transport_factory=_fast_transport(),

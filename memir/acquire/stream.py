@@ -69,10 +69,13 @@ class Captured:
 
 
 def capture(
-    transport: Transport, run: NodeRun, command: str, sink: Sink, got: Captured, limits: Limits, report: Report,
-    meta: SinkMeta,
+    transport: Transport, run: NodeRun, command: str, sink: Sink, got: Captured, limits: Limits, report:
+    Report, meta: SinkMeta,
 ) -> None:  # fmt: skip
-    """Run the tool into the sink; fills `got`. Raises RemoteError when the stream did not end as it should."""
+    """Run the tool into the sink.
+
+    Fills `got`. Raises RemoteError when the stream did not end as it should.
+    """
     begin = time.monotonic()
     try:
         if isinstance(sink, StreamSink) and transport.streams:
@@ -111,11 +114,19 @@ def relay(
     if result.code == 0 and got.receipt.tool == 0 and got.receipt.consumer == 0:
         got.stored = sink.commit()
     else:
-        got.stored = sink.partial(f"the tool ended with {got.receipt.tool}, its sender with {got.receipt.consumer}")
+        got.stored = sink.partial(
+            f"the tool ended with {got.receipt.tool}, its sender with {got.receipt.consumer}"
+        )
 
 
 def direct(
-    transport: Transport, run: NodeRun, command: str, sink: DirectSink, got: Captured, limits: Limits, report: Report
+    transport: Transport,
+    run: NodeRun,
+    command: str,
+    sink: DirectSink,
+    got: Captured,
+    limits: Limits,
+    report: Report,
 ) -> None:
     """From the node to the store; the controller hands out addresses and waits."""
     sink.prepare(transport, run)
@@ -176,5 +187,3 @@ class Pace:
         if spent - self.said >= 0.5:
             self.said = spent
             self.report(Progress(self.done, self.expected, self.done / spent, "capture"))
-
-

@@ -1,7 +1,7 @@
 """Tools with a known origin: a store of pinned files, and the choice of one for a node.
 
-The store is a folder (`$MEMIR_TOOLS`, else `$XDG_DATA_HOME/memir/tools`) with the files and `tools.json`, which
-pins each by SHA-256. A file whose hash is not the pinned one is never used.
+The store is a folder (`$MEMIR_TOOLS`, else `$XDG_DATA_HOME/memir/tools`) with the files and `tools.json`,
+which pins each by SHA-256. A file whose hash is not the pinned one is never used.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ Choice = Literal["auto", "avml", "lime"]
 
 @dataclass(frozen=True, slots=True)
 class Pinned:
-    """One tool in the store. kernel and vermagic: of a LiME module; version "" if not known before it runs."""
+    """One tool in the store.
+
+    Kernel and vermagic: of a LiME module; version "" if not known before it runs.
+    """
 
     tool: str
     file: str
@@ -68,7 +71,10 @@ class Store:
             raise UsageError(f"{path} cannot be read: {error}") from error
 
     def add(self, source: Path, *, version: str = "", sha256: str = "", origin: str = "") -> Pinned:
-        """Copy a file into the store and pin it. Raises UsageError if it is no tool or its hash is another."""
+        """Copy a file into the store and pin it.
+
+        Raises UsageError if it is no tool or its hash is another.
+        """
         data = _read(source)
         pinned = describe(data, source, version=version, origin=origin or str(source))
         if sha256 and pinned.sha256 != sha256.lower():
@@ -101,7 +107,9 @@ class Store:
         """The path of a pinned tool, hash checked. Raises UsageError when it is not the pinned file."""
         for entry, wrong in self.verify():
             if entry == one and wrong:
-                raise UsageError(f"{self.folder / one.file}: {wrong}; add it again from a source that you trust")
+                raise UsageError(
+                    f"{self.folder / one.file}: {wrong}; add it again from a source that you trust"
+                )
         return self.folder / Path(one.file).name
 
 
@@ -116,11 +124,13 @@ def describe(data: bytes, source: Path, *, version: str = "", origin: str = "") 
         kernel = (magic.split() or [""])[0]
         said = version or facts.modinfo.get("version", "")
         return Pinned(
-            "lime", f"lime-{_safe(kernel)}-{facts.machine}-{digest[:12]}.ko", digest, len(data), facts.machine,
-            said, kernel, magic, facts.signed, origin, now(),
+            "lime", f"lime-{_safe(kernel)}-{facts.machine}-{digest[:12]}.ko", digest, len(data),
+            facts.machine, said, kernel, magic, facts.signed, origin, now(),
         )  # fmt: skip
     if not facts.static:
-        raise UsageError(f"{source} is not static: it may not start on the node. `memir tools build avml` makes one")
+        raise UsageError(
+            f"{source} is not static: it may not start on the node. `memir tools build avml` makes one"
+        )
     name = f"avml-{facts.machine}-{digest[:12]}"
     return Pinned("avml", name, digest, len(data), facts.machine, version, origin=origin, added=now())
 
@@ -139,8 +149,8 @@ def make(one: Pinned, path: Path, form: Format) -> Tool:
 def choose(facts: NodeFacts, choice: Choice, form: Format, path: Path | None, store: Store) -> Tool:
     """The tool for a node: the file given, else the store's, else `avml` on PATH.
 
-    auto takes AVML where /proc/kcore can be read, else a LiME module for this very kernel. Raises NodeError when
-    there is none, with what to do.
+    auto takes AVML where /proc/kcore can be read, else a LiME module for this very kernel. Raises NodeError
+    when there is none, with what to do.
     """
     if path is not None:
         pinned = describe(_read(path), path, origin=str(path))

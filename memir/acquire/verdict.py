@@ -60,16 +60,26 @@ def coverage_of(
     if found.zero:
         notes.append(f"{total(found.zero):,} bytes left out as all-zero blocks: {show(found.zero)}")
     if found.unreadable:
-        notes.append(f"{total(found.unreadable):,} bytes that /proc/kcore does not give: {show(found.unreadable)}")
+        notes.append(
+            f"{total(found.unreadable):,} bytes that /proc/kcore does not give: {show(found.unreadable)}"
+        )
     if found.extra:
         notes.append(f"{total(found.extra):,} bytes outside System RAM: {show(found.extra)}")
     return found, wrong, notes
 
 
 def judge_image(
-    reasons: Sequence[str], tool: Tool, got: Captured, ram: Sequence[Range], kcore: Sequence[Range], kernel: str
+    reasons: Sequence[str],
+    tool: Tool,
+    got: Captured,
+    ram: Sequence[Range],
+    kcore: Sequence[Range],
+    kernel: str,
 ) -> Verdict:
-    """Everything together: why the run stopped, the codes and hashes, the coverage, and the kernel in the image."""
+    """Everything together.
+
+    Why the run stopped, the codes and hashes, the coverage, and the kernel in the image.
+    """
     wrong = [*reasons, *got.problems]
     if not reasons:
         wrong += stream_problems(got.receipt, got.stored, tool)

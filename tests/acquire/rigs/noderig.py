@@ -1,7 +1,7 @@
 """A chroot that looks to AVML like a node: its own /proc/iomem and /proc/kcore over this machine's /proc.
 
-/proc/kcore is an ELF core whose PT_LOADs carry physical addresses, so that the real AVML acquires chosen bytes.
-Everything else in /proc is a link to the real one. Needs root (mount, chroot) for the life of the rig.
+/proc/kcore is an ELF core whose PT_LOADs carry physical addresses, so that the real AVML acquires chosen
+bytes. Everything else in /proc is a link to the real one. Needs root (mount, chroot) for the life of the rig.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class NodeRig:
             elif source.is_dir():
                 target.mkdir()
                 self._mount(target, "--rbind", str(source))
-        for name in ("run", "tmp", "root", "var", "real"):
+        for name in ("run", "tmp", "root", "var", "real", "ssh"):
             (self.root / name).mkdir()
         self._mount(self.root / "run", "-t", "tmpfs", "-o", "mode=755", "rig")
         # its own /dev/shm: what a run leaves there is seen, and nothing of this machine's
@@ -125,6 +125,7 @@ class NodeRig:
             str(path.relative_to(self.root))
             for base in ("dev/shm", "run", "tmp", "root", "var")
             for path in (self.root / base).rglob("*")
+            if path.name != "sshd" and path.relative_to(self.root).as_posix() != "run/sshd"
         )
 
     def processes(self) -> list[str]:

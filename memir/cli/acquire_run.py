@@ -1,0 +1,210 @@
+"""From options to a run: folders, sinks, one node or many, what is printed."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import typer
+
+from memir.cli.acquire_options import Common
+from memir.errors import EXIT_REMOTE, MemirError, UsageError
+
+if TYPE_CHECKING:
+    from memir.acquire.base import Plan, Progress, Report, Sink, Transport
+    from memir.acquire.run import Acquisition
+
+
+def evidence_folder(common: Common, name: str, many: bool) -> Path:
+    """Where a node's evidence goes on the controller."""
+    safe = re.sub(r"[^A-Za-z0-9._-]", "_", name.rpartition("@")[2])[:80] or "node"
+    given = common.output
+    if given is None and common.to is not None and not common.to.startswith("s3://"):
+        given = Path(common.to)
+    if given is None:
+        return Path(f"memir-{safe}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}")
+    return given / safe if many else given
+
+
+def make_sink(common: Common, folder: Path, transport: Transport) -> Sink:
+    """The sink for a run: the evidence folder, or S3 from the node or through here."""
+    from memir.acquire.file import FileSink
+
+    if common.to is None or not common.to.startswith("s3://"):
+        return FileSink(folder)
+    from memir.acquire.s3 import S3Address, S3Options
+    from memir.acquire.s3_direct import S3DirectSink
+    from memir.acquire.s3_stream import S3StreamSink
+
+    if common.via not in {"node", "controller"}:
+        raise UsageError(f"--via {common.via!r}: write node or controller")
+    mode, _, days = common.lock.partition(":")
+    if common.lock and (mode not in {"GOVERNANCE", "COMPLIANCE"} or not days.isdigit() or not int(days)):
+        raise UsageError(f"--object-lock {common.lock!r}: write GOVERNANCE:DAYS or COMPLIANCE:DAYS")
+    base = S3Address.parse(common.to)
+    address = S3Address(base.bucket, base.key(folder.name))
+    chosen = S3Options(
+        region=common.region, endpoint=common.endpoint, profile=common.profile, lock_mode=mode,
+        lock_days=int(days or 0), rate=float(common.options.limit_rate), resume=common.resume,
+    )  # fmt: skip
+    if common.via == "controller" and transport.streams:
+        return S3StreamSink(address, chosen)
+    return S3DirectSink(address, chosen)
+
+
+def go(common: Common, names: Sequence[str], connect: Callable[[str], Transport]) -> None:
+    """Acquire one node or many, print what there is to print, end with the exit code."""
+    from memir.acquire.run import Acquisition
+
+    many = len(names) > 1
+    if common.output is not None and common.to is not None and not common.to.startswith("s3://"):
+        raise UsageError("give the evidence folder once: with -o, or with --to FOLDER")
+
+    def make(name: str, report: Report) -> Acquisition:
+        transport = connect(name)
+        folder = evidence_folder(common, name, many)
+        snapshot = _snapshot if common.cluster else None
+        return Acquisition(transport, make_sink(common, folder, transport), folder, common.options,
+        report=report,
+                           snapshot=snapshot)  # fmt: skip
+
+    if common.dry_run:
+        _dry_run(common, [make(name, lambda _: None) for name in names])
+    elif many:
+        _many(common, names, make)
+    else:
+        _one(common, names[0], make)
+
+
+def _snapshot(folder: Path) -> Sequence[Path]:
+    from memir.acquire.cluster import snapshot
+
+    return cast("Sequence[Path]", snapshot(folder))
+
+
+def _one(common: Common, name: str, make: Callable[[str, Report], Acquisition]) -> None:
+    from memir.acquire.evidence import read_receipt
+
+    with progress_bar() as report:
+        acquisition = make(name, lambda progress: report(name, progress))
+        try:
+            receipt = acquisition.execute()
+        except MemirError as error:
+            if not common.as_json or not (acquisition.evidence / "receipt.json").is_file():
+                raise
+            typer.echo(json.dumps(read_receipt(acquisition.evidence), indent=2))
+            raise typer.Exit(error.exit_code) from error
+    if common.as_json:
+        typer.echo(json.dumps(receipt, indent=2))
+    else:
+        say(acquisition.evidence, receipt)
+
+
+def _many(common: Common, names: Sequence[str], make: Callable[[str, Report], Acquisition]) -> None:
+    from memir.acquire.fleet import acquire_many, worst
+
+    with progress_bar() as report:
+        outcomes = acquire_many(names, make, parallel=common.parallel, report=report)
+    if common.as_json:
+        rows = [
+            {"node": one.name, "evidence": str(one.evidence), "error": str(one.error) if one.error else None,
+             "exit_code": one.error.exit_code if one.error else 0, "receipt": one.receipt}
+            for one in outcomes
+        ]  # fmt: skip
+        typer.echo(json.dumps({"nodes": rows}, indent=2))
+    else:
+        for one in outcomes:
+            typer.echo(
+                f"{one.name}: {'complete, ' + str(one.evidence) if one.error is None else str(one.error)}"
+            )
+    if code := worst(outcomes):
+        raise typer.Exit(code)
+
+
+def _dry_run(common: Common, runs: Sequence[Acquisition]) -> None:
+    from dataclasses import asdict
+
+    documents = []
+    refused = False
+    for run in runs:
+        try:
+            ready = run.look()
+        finally:
+            run.transport.close()
+        refused = refused or any(check.level == "fail" for check in ready.checks)
+        documents.append({"evidence": str(run.evidence), "checks": [asdict(check) for check in ready.checks],
+                          "plan": asdict(ready.plan)})  # fmt: skip
+        if not common.as_json:
+            show_plan(ready.plan, ready.checks)
+    if common.as_json:
+        typer.echo(json.dumps(documents[0] if len(documents) == 1 else documents, indent=2))
+    if refused:
+        raise typer.Exit(EXIT_REMOTE)
+
+
+def show_plan(plan: Plan, checks: Sequence[Any]) -> None:
+    """The plan for people."""
+    typer.echo("Checks (nothing was changed):")
+    for check in checks:
+        advice = f" -> {check.advice}" if check.advice and check.level != "ok" else ""
+        typer.echo(f"  {check.level:4} {check.name}: {check.detail}{advice}")
+    typer.echo("Steps:")
+    for number, step in enumerate(plan.steps, 1):
+        typer.echo(f"  {number:2} [{step.where}] {step.what}{' (changes the node)' if step.changes else ''}")
+    typer.echo("Traces:")
+    for trace in plan.traces:
+        typer.echo(f"  {trace.where}: {trace.what}{'' if trace.stays else ' (does not stay)'}")
+    for warning in plan.warnings:
+        typer.echo(f"Warning: {warning}")
+
+
+def say(folder: Path, receipt: Any) -> None:
+    """A complete run, for people."""
+    image, tool = receipt["image"], receipt["tool"]
+    typer.echo(f"complete: {image['where']} in {folder}, {image['size']:,} bytes, SHA-256 {image['sha256']}")
+    typer.echo(f"{tool['tool']} {tool['version']}, {receipt['seconds']:.1f} s; {receipt['banner']}")
+    for note in [*receipt["notes"], *receipt["left_on_node"]]:
+        typer.echo(f"note: {note}")
+
+
+class progress_bar:  # noqa: N801  (used as a function)
+    """Bars on standard error, one a node, when it is a terminal."""
+
+    def __enter__(self) -> Callable[[str, Progress], None]:
+        self.bars: Any = None
+        if not sys.stderr.isatty():
+            return lambda _name, _progress: None
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )  # fmt: skip
+
+        self.bars = Progress(
+            TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
+            TimeRemainingColumn(), console=Console(stderr=True),
+        )  # fmt: skip
+        self.bars.start()
+        tasks: dict[str, Any] = {}
+
+        def report(name: str, progress: Any) -> None:
+            if name not in tasks:
+                tasks[name] = self.bars.add_task(name)
+            self.bars.update(tasks[name], description=f"{name} {progress.phase}", completed=progress.done,
+                             total=progress.expected or None)  # fmt: skip
+
+        return report
+
+    def __exit__(self, *_: object) -> Literal[False]:
+        if self.bars is not None:
+            self.bars.stop()
+        return False

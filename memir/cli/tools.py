@@ -1,0 +1,110 @@
+"""`memir tools`: the tools that go to nodes, each pinned by its hash."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from memir.errors import EXIT_EVIDENCE, UsageError
+
+if TYPE_CHECKING:
+    from memir.acquire.tools import Pinned
+
+app = typer.Typer(help="Tools that go to nodes: AVML, LiME.", no_args_is_help=True, rich_markup_mode=None)
+
+Folder = Annotated[
+    Path | None, typer.Option("--store", help="Tool store, instead of $MEMIR_TOOLS or the default.")
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+
+
+def register(parent: typer.Typer) -> None:
+    """Add `memir tools` to the command line."""
+    parent.add_typer(app, name="tools")
+
+
+@app.command("list")
+def list_tools(store: Folder = None, as_json: Json = False) -> None:
+    """Every tool in the store."""
+    from memir.acquire.tools import Store
+
+    _show(Store(store).list(), as_json)
+
+
+@app.command()
+def add(
+    sources: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="avml, lime.ko, a folder of them, s3://...")
+    ],
+    sha256: Annotated[str, typer.Option("--sha256", help="The hash that the one file must have.")] = "",
+    version: Annotated[str, typer.Option("--version", help="AVML's version, checked on the node.")] = "",
+    store: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Pin tools: programs and modules by file, all modules of a folder, or those below an S3 prefix."""
+    from memir.acquire.tools import Store
+    from memir.acquire.tools_fetch import expand
+
+    added = []
+    with expand(sources) as paths:
+        if sha256 and len(paths) != 1:
+            raise UsageError(f"--sha256 is for one file, {len(paths)} were given")
+        for path, origin in paths:
+            added.append(Store(store).add(path, version=version, sha256=sha256, origin=origin))
+    _show(added, as_json)
+
+
+@app.command("verify")
+def verify_tools(store: Folder = None, as_json: Json = False) -> None:
+    """Compare every file of the store with its pinned hash."""
+    from memir.acquire.tools import Store
+
+    rows = list(Store(store).verify())
+    if as_json:
+        typer.echo(json.dumps([{**asdict(one), "wrong": wrong} for one, wrong in rows], indent=2))
+    else:
+        for one, wrong in rows:
+            typer.echo(f"{'WRONG' if wrong else 'ok   '} {one.file} {wrong}".rstrip())
+    if any(wrong for _, wrong in rows):
+        raise typer.Exit(EXIT_EVIDENCE)
+
+
+@app.command()
+def build(
+    tool: Annotated[str, typer.Argument(help="avml or lime.")],
+    *,
+    machine: Annotated[str, typer.Option("--machine", help="x86_64 or aarch64 (avml).")] = "",
+    version: Annotated[str, typer.Option("--version", help="AVML's version.")] = "",
+    headers: Annotated[Path | None, typer.Option("--headers", help="Kernel headers (lime).")] = None,
+    source: Annotated[Path | None, typer.Option("--source", help="LiME's source folder (lime).")] = None,
+    store: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Build AVML with cargo (static), or LiME against a kernel's headers, and pin it."""
+    from memir.acquire.tools import Store
+    from memir.acquire.tools_build import AVML_VERSION, build_avml, build_lime
+
+    if tool == "avml":
+        one = build_avml(Store(store), machine or platform.machine(), version or AVML_VERSION)
+    elif tool == "lime":
+        if headers is None:
+            raise UsageError("LiME is built against a kernel: give --headers /usr/src/linux-headers-RELEASE")
+        one = build_lime(Store(store), headers, source)
+    else:
+        raise UsageError(f"{tool!r}: write avml or lime")
+    _show([one], as_json)
+
+
+def _show(rows: Sequence[Pinned], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in rows], indent=2))
+        return
+    for one in rows:
+        what = f"{one.tool} {one.version}".strip() + (f" for {one.kernel}" if one.kernel else "")
+        typer.echo(f"{one.sha256[:16]}  {one.machine:8} {what}  {one.file}  from {one.origin}")

@@ -1,0 +1,62 @@
+"""`memir verify`: hashes, custody chain, completeness."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from memir.errors import EXIT_EVIDENCE, EXIT_REMOTE
+
+
+def register(parent: typer.Typer) -> None:
+    """Add `memir verify` to the command line."""
+    parent.command("verify")(verify)
+
+
+def verify(
+    evidence: Annotated[str, typer.Argument(help="Evidence folder, or s3://BUCKET/PREFIX/RUN.")],
+    *,
+    public_key: Annotated[
+        Path | None, typer.Option("--public-key", help="The key that must have signed.")
+    ] = None,
+    shallow: Annotated[
+        bool, typer.Option("--shallow", help="Do not open the image to look for its kernel.")
+    ] = False,
+    s3_endpoint: Annotated[str | None, typer.Option("--s3-endpoint", help="Another S3 endpoint.")] = None,
+    region: Annotated[str | None, typer.Option("--region", help="AWS region.")] = None,
+    profile: Annotated[str | None, typer.Option("--profile", help="AWS profile.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+) -> None:
+    """Check everything again and say exactly what does not match.
+
+    Exit 0: it holds and is complete. 3: something does not match. 4: it holds, but it is a partial image.
+    """
+    from memir.acquire.verify import summary
+    from memir.acquire.verify import verify as check
+    from memir.acquire.verify_s3 import Store, fetched
+
+    store = Store(endpoint=s3_endpoint, region=region, profile=profile)
+    with fetched(evidence, store) as folder:
+        found = check(folder, public_key=public_key, deep=not shallow, store=store)
+    document = dict(summary(found), evidence=evidence)
+    if as_json:
+        typer.echo(json.dumps(document, indent=2))
+    else:
+        for line in found.checked:
+            typer.echo(f"checked: {line}")
+        signer = f" by {found.signer}" if found.signer else ""
+        typer.echo(f"signature: {found.signature}{signer}")
+        for problem in found.problems:
+            typer.echo(f"WRONG {problem.where}: {problem.what}")
+        for missing in found.missing:
+            typer.echo(f"missing: {missing}")
+        for note in found.notes:
+            typer.echo(f"note: {note}")
+        typer.echo(f"{evidence}: {'holds' if found.holds else 'DOES NOT HOLD'}, {found.status}")
+    if not found.holds:
+        raise typer.Exit(EXIT_EVIDENCE)
+    if not found.complete:
+        raise typer.Exit(EXIT_REMOTE)
