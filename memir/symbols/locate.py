@@ -82,7 +82,8 @@ def locate(memory: PhysicalMemory, given: Given | None = None, store: Store | No
     if given.isf is not None:
         from memir.symbols.locate_isf import locate_with_isf
 
-        return locate_with_isf(memory, given.isf, next(_places(memory), None))
+        place = next(_places(memory), None)
+        return locate_with_isf(memory, given.isf, place.delta if place else None, place.info if place else None)
     failures: list[SymbolsError] = []
     for place in _places(memory):
         try:

@@ -1,0 +1,5 @@
+"""`python -m memir`."""
+
+from memir.cli.main import main
+
+main()

@@ -1,0 +1,86 @@
+"""What stands out in the tables of one node: facts a responder wants first, not verdicts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Row = Mapping[str, Any]
+_KERNEL_NAME = re.compile(r"\[.*\]|(kworker|kthread|ksoftirqd|migration|rcu_|kswapd|kdevtmpfs|khugepaged|kcompactd|irq/)")
+_ALL_WITNESSES = {"tasks", "pids"}
+
+
+@dataclass(frozen=True, slots=True)
+class Oddity:
+    """kind: short name of what it is. text: one line for people. pid, container_id, pod_uid: whom it is about."""
+
+    kind: str
+    text: str
+    pid: int | None = None
+    container_id: str | None = None
+    pod_uid: str | None = None
+
+
+def where(row: Row) -> str:
+    """`namespace/pod/container` of a row, `node` for what is in none."""
+    if row.get("pod_name"):
+        parts = [row.get("namespace"), row["pod_name"], row.get("container_name")]
+        return "/".join(str(part) for part in parts if part)
+    if row.get("container_name"):
+        return f"container {row['container_name']}"
+    if row.get("container_id"):
+        return f"container {row['container_id'][:12]}"
+    return f"pod {row['pod_uid']}" if row.get("pod_uid") else "node"
+
+
+def oddities(tables: Mapping[str, Sequence[Row]]) -> list[Oddity]:
+    """Oddities of processes, then of containers."""
+    found: list[Oddity] = []
+    for row in tables["processes"]:
+        found.extend(_process(row))
+    for row in tables["containers"]:
+        found.extend(_container(row))
+    return found
+
+
+def _process(row: Row) -> list[Oddity]:
+    name = f"pid {row['pid']} {row['comm']} ({where(row)})"
+    out = []
+
+    def add(kind: str, text: str) -> None:
+        out.append(Oddity(kind, text, row["pid"], row["container_id"], row["pod_uid"]))
+
+    exe = row["exe"]
+    if exe is not None and exe.startswith("/memfd:"):
+        add("memfd executable", f"{name} runs from memory: {exe}")
+    elif row["exe_deleted"]:
+        add("deleted executable", f"{name} runs {exe}, which has been deleted")
+    first = (row["args"] or [""])[0]
+    if not row["kernel_thread"] and exe is not None and (_KERNEL_NAME.match(row["comm"]) or _KERNEL_NAME.fullmatch(first)):
+        add("kernel thread's name", f"{name} is named like a kernel thread ({first or row['comm']}), but runs {exe}")
+    missing = _ALL_WITNESSES - set(row["seen_by"])
+    if missing:
+        add("hidden task", f"{name} is known to {', '.join(row['seen_by'])}, not to {', '.join(sorted(missing))}")
+    if row["disagreements"]:
+        add("witnesses disagree", f"{name}: {', '.join(row['disagreements'])}")
+    return out
+
+
+def _container(row: Row) -> list[Oddity]:
+    name = row["container_name"] or row["container_id"][:12]
+    out = []
+
+    def add(kind: str, text: str) -> None:
+        out.append(Oddity(kind, text, row["init_pid"], row["container_id"], row["pod_uid"]))
+
+    if row["pod_uid"] is None and row["pod_name"] is None:
+        add("container without a pod", f"container {name} ({row['container_id'][:12]}, {row['state']}) belongs to no pod")
+    if row["kind"] != "sandbox" and row["privileged"] and row["state"] == "running":
+        shared = [what for what, on in (("the node's pids", row["host_pid"]), ("the node's network", row["host_network"])) if on]
+        add("privileged container", f"{where(row)} is privileged" + (f" and shares {' and '.join(shared)}" if shared else ""))
+    if "doubt:" in row["source"]:
+        doubts = [part[7:] for part in row["source"].split("; ") if part.startswith("doubt: ")]
+        add("doubtful spec", f"{where(row)}: {'; '.join(doubts)}")
+    return out
