@@ -47,6 +47,12 @@ def capture_script(run: NodeRun, tool: str, consumer: str, *, nice: int = 10, no
     )  # fmt: skip
 
 
+def abort_script(run: NodeRun) -> str:
+    """Stop the tool and the consumer; the capture script then ends by itself, with its receipt."""
+    groups = shlex.quote(run.path("groups"))
+    return f'for group in $(cat {groups}); do kill -s TERM -- "-$group" 2>/dev/null; done; true'
+
+
 def parse_receipt(error: bytes) -> NodeReceipt | None:
     """The node's receipt from the end of a capture's standard error; None if there is none or it is not
     whole.

@@ -134,6 +134,9 @@ class FileSink:
                 missing.append(f"the last bytes may not be on the disk: {error}")
             os.close(self._fd)
             self._fd = -1
+        if self.path.exists() and not self.unfinished.exists():
+            # stopped just after the file got its final name
+            self.path.rename(self.unfinished)
         try:
             missing += self._compare()
         except OSError as error:

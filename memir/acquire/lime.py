@@ -34,13 +34,9 @@ class Lime:
                 Check("lime", "fail", f"the module is {self.modinfo['name']!r}, not lime", "give another")
             )
         if self.kernel != facts.kernel or self.machine != facts.machine:
-            out.append(
-                Check(
-                    "vermagic", "fail", f"built for {self.kernel} {self.machine}, the node runs {facts.kernel}
-                    " f"{facts.machine}", "build it with `memir tools build lime --headers`, or use --tool
-                    avml",
-                )
-            )  # fmt: skip
+            said = f"built for {self.kernel} {self.machine}, the node runs {facts.kernel} {facts.machine}"
+            advice = "build it with `memir tools build lime --headers`, or use --tool avml"
+            out.append(Check("vermagic", "fail", said, advice))
         if facts.lockdown != "none" and not self.signed:
             out.append(
                 Check("lime", "fail", f"unsigned, and lockdown is {facts.lockdown}", "use --tool avml")

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from memir.acquire.base import Plan, Sink, Step, Tool, Trace, Transport
 
 ISOLATE = (
-    "acquire before you isolate: a security group without rules also cuts SSM and SSH; if the node must be cut
-    off " "first, leave the way that memir uses open"
+    "acquire before you isolate: a security group without rules also cuts SSM and SSH; if the node must be "
+    "cut off first, leave the way that memir uses open"
 )
 
 

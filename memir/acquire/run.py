@@ -7,6 +7,7 @@ marked partial.
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,13 +24,16 @@ from memir.acquire.evidence import CONTEXT, IMAGE, SUFFIX
 from memir.acquire.plan import make_plan
 from memir.acquire.preflight import Preflight, judge, look, refuse
 from memir.acquire.session import GRACE, SPARE_TMPFS, NodeSession
-from memir.acquire.stream import Captured, capture
+from memir.acquire.stream import Capture, Captured
 from memir.acquire.tools import Choice, Store, choose
 from memir.acquire.verdict import Verdict, judge_image
-from memir.errors import Interrupted, MemirError, PartialError, RemoteError
+from memir.errors import Interrupted, MemirError, PartialError, RemoteError, StorageError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+
+RESERVE, RESERVED = ".reserve", 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +107,12 @@ class Acquisition:
         key = paper.signing_key(self.options.sign_key)
         self.evidence.mkdir(parents=True, exist_ok=True)
         manifest = Manifest(self.evidence)
+        _reserve(self.evidence)
         book = paper.Book(manifest, self.evidence, self.sink)
         try:
             return self._record(ready, book, key)
         finally:
+            _free(self.evidence)
             manifest.close()
 
     def _record(self, ready: Ready, book: paper.Book, key: Ed25519PrivateKey | None) -> Mapping[str, object]:
@@ -121,11 +127,12 @@ class Acquisition:
                 self._on_node(ready, session, book, got)
             except (MemirError, KeyboardInterrupt, OSError) as error:
                 stopped = error
+            _free(self.evidence)
             if got.stored is None and got.begun:
                 got.stored = got.give_up(self.sink, _words(stopped))
         finally:
             left = self._clean(session, manifest)
-        if self.snapshot is not None and not isinstance(stopped, KeyboardInterrupt):
+        if self.snapshot is not None and not isinstance(stopped, KeyboardInterrupt | Interrupted):
             stopped = self._cluster(book) or stopped
         verdict = self._judge(ready, got, stopped)
         final = paper.finish(
@@ -153,7 +160,9 @@ class Acquisition:
             self.sink.begin(meta)
             got.begun = True
             manifest.add("capture", where=self.sink.where, ram_bytes=meta.ram_bytes)
-            capture(self.transport, session.run, command, self.sink, got, self.options, self.report, meta)
+            Capture(
+                self.transport, session.run, command, self.sink, meta, self.options, self.report, got
+            ).go()
             manifest.add("captured", **paper.receipt_fields(got.receipt))
             if self.options.context:
                 book.context(
@@ -180,16 +189,30 @@ class Acquisition:
         reasons = [_words(stopped)] if stopped is not None else []
         seen = ready.seen
         self.report(Progress(got.size, got.size, 0.0, "check"))
-        return judge_image(reasons, ready.tool, got, seen.ram, seen.kcore, seen.facts.kernel)
+        return judge_image(reasons, ready.tool, got, seen)
 
     def _raise(self, final: Mapping[str, object], verdict: Verdict, stopped: BaseException | None) -> None:
         if not verdict.missing:
             return
         words = "; ".join(verdict.missing[:3])
         said = f"{self.evidence}: {final['status']}, {words}. {final['resume']}"
-        if isinstance(stopped, KeyboardInterrupt):
+        if isinstance(stopped, KeyboardInterrupt | Interrupted):
             raise Interrupted(said)
         raise PartialError(said) from stopped
+
+
+def _reserve(folder: Path) -> None:
+    """Set a little room aside, so that the end can be written down even when the image filled the disk."""
+    try:
+        with (folder / RESERVE).open("xb") as file:
+            os.posix_fallocate(file.fileno(), 0, RESERVED)
+    except OSError as error:
+        (folder / RESERVE).unlink(missing_ok=True)
+        raise StorageError(f"{folder} has no room: {error}") from error
+
+
+def _free(folder: Path) -> None:
+    (folder / RESERVE).unlink(missing_ok=True)
 
 
 def _words(error: BaseException | None) -> str:

@@ -109,7 +109,5 @@ class NodeSession:
                     sleep(0.2 * 4**attempt)
                     with suppress(RemoteError):
                         self.transport.reconnect()
-        return [
-            f"{self.run.directory}: the node cannot be reached ({why}); its watchdog removes it in
-            {self.grace} s"
-        ]
+        where = self.run.directory
+        return [f"{where}: the node cannot be reached ({why}); its watchdog removes it in {self.grace} s"]

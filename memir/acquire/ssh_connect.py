@@ -6,7 +6,7 @@ import contextlib
 import socket
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from memir.errors import AccessError, ConnectError, UsageError
 
@@ -76,10 +76,9 @@ def _open(target: SshTarget, opened: list[paramiko.SSHClient], depth: int) -> pa
     alias = said.get("hostkeyalias", name)
     user = target.user or said.get("user") or _me()
     try:
+        # paramiko takes a list of key files; its stubs say one name
         client.connect(
-            alias, port if alias == name else 22, username=user, sock=through, key_filename=keys or None,  #
-            type: ignore[arg-type]  # a list is allowed, the stubs say str
-           
+            alias, port if alias == name else 22, username=user, sock=through, key_filename=cast("str", keys or None),
             look_for_keys=not keys and target.agent, allow_agent=agent, timeout=target.timeout,
             banner_timeout=target.timeout, auth_timeout=target.timeout, transport_factory=_fast_transport(),
         )  # fmt: skip

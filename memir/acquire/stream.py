@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -21,9 +22,9 @@ from memir.acquire.base import (
     StreamSink,
     Transport,
 )  # fmt: skip
-from memir.acquire.capture import RELAY, RELAY_HASHED, capture_script, parse_receipt
+from memir.acquire.capture import RELAY, RELAY_HASHED, abort_script, capture_script, parse_receipt
 from memir.acquire.records import RecordWalker
-from memir.errors import ConnectError, ImageFormatError, NodeError, RemoteError
+from memir.errors import ConnectError, ImageFormatError, Interrupted, MemirError, NodeError, RemoteError
 
 CHUNK = 1 << 20
 DAY = 86_400.0
@@ -68,96 +69,99 @@ class Captured:
             return None
 
 
-def capture(
-    transport: Transport, run: NodeRun, command: str, sink: Sink, got: Captured, limits: Limits, report:
-    Report, meta: SinkMeta,
-) -> None:  # fmt: skip
-    """Run the tool into the sink.
+@dataclass
+class Capture:
+    """One capture: `command` (the tool's) on the node, its stream into `sink`; fills `got`."""
 
-    Fills `got`. Raises RemoteError when the stream did not end as it should.
-    """
-    begin = time.monotonic()
-    try:
-        if isinstance(sink, StreamSink) and transport.streams:
-            relay(transport, run, command, sink, got, limits, report, meta)
-        elif isinstance(sink, DirectSink):
-            direct(transport, run, command, sink, got, limits, report)
-        else:
-            raise NodeError(f"the {transport.kind} transport cannot send to {sink.where}: use --to s3://...")
-    finally:
-        got.seconds = time.monotonic() - begin
+    transport: Transport
+    run: NodeRun
+    command: str
+    sink: Sink
+    meta: SinkMeta
+    limits: Limits
+    report: Report
+    got: Captured
 
-
-def relay(
-    transport: Transport, run: NodeRun, command: str, sink: StreamSink, got: Captured, limits: Limits,
-    report: Report, meta: SinkMeta,
-) -> None:  # fmt: skip
-    """Through the controller."""
-    consumer = RELAY_HASHED if limits.node_hash else RELAY
-    script = capture_script(run, command, consumer, nice=limits.nice, node_hash=limits.node_hash)
-    got.walker = RecordWalker()
-    expected = meta.ram_bytes if meta.format == "lime" else 0
-    pace = Pace(limits.limit_rate, expected, report)
-    stream = transport.open_stream(script)
-    try:
-        while chunk := stream.read(CHUNK):
-            sink.write(chunk)
-            got.size += len(chunk)
-            _walk(got, chunk)
-            pace.step(len(chunk))
-        result = stream.wait(120)
-    finally:
-        stream.close()
-    got.receipt = parse_receipt(result.err)
-    if result.code is None or got.receipt is None:
-        raise ConnectError(f"the stream ended after {got.size:,} bytes without the node's receipt")
-    if result.code == 0 and got.receipt.tool == 0 and got.receipt.consumer == 0:
-        got.stored = sink.commit()
-    else:
-        got.stored = sink.partial(
-            f"the tool ended with {got.receipt.tool}, its sender with {got.receipt.consumer}"
-        )
-
-
-def direct(
-    transport: Transport,
-    run: NodeRun,
-    command: str,
-    sink: DirectSink,
-    got: Captured,
-    limits: Limits,
-    report: Report,
-) -> None:
-    """From the node to the store; the controller hands out addresses and waits."""
-    sink.prepare(transport, run)
-    script = capture_script(run, command, sink.consumer(run), nice=limits.nice)
-    stop = threading.Event()
-    failed: list[BaseException] = []
-
-    def tend() -> None:
+    def go(self) -> None:
+        """Raises RemoteError when the stream did not end as it should; `got` then has what is known."""
+        begin = time.monotonic()
         try:
-            sink.tend(transport, run, stop, report)
-        except RemoteError as error:
-            failed.append(error)
+            if isinstance(self.sink, StreamSink) and self.transport.streams:
+                self.relay(self.sink)
+            elif isinstance(self.sink, DirectSink):
+                self.direct(self.sink)
+            else:
+                kind = self.transport.kind
+                raise NodeError(f"the {kind} transport cannot send to {self.sink.where}: use --to s3://...")
+        finally:
+            self.got.seconds = time.monotonic() - begin
 
-    thread = threading.Thread(target=tend, daemon=True)
-    thread.start()
-    try:
-        result = transport.run(script, timeout=2 * DAY)
-    finally:
-        stop.set()
-        thread.join(60)
-    got.receipt = parse_receipt(result.err)
-    if got.receipt is not None:
-        got.parts = sink.collect(transport, run, got.receipt)
-    if result.code is None or got.receipt is None:
-        raise ConnectError("the capture on the node ended without its receipt") from next(iter(failed), None)
-    if result.code == 0 and got.receipt.tool == 0 and got.receipt.consumer == 0:
-        got.stored = sink.commit_parts(got.parts, got.receipt)
-    else:
-        why = f"the tool ended with {got.receipt.tool}, the uploader with {got.receipt.consumer}"
-        got.stored = sink.partial_parts(got.parts, "; ".join([why, *map(str, failed)]))
-    got.size = got.stored.size
+    def relay(self, sink: StreamSink) -> None:
+        """Through the controller."""
+        got, hashed = self.got, self.limits.node_hash
+        consumer = RELAY_HASHED if hashed else RELAY
+        script = capture_script(self.run, self.command, consumer, nice=self.limits.nice, node_hash=hashed)
+        got.walker = RecordWalker()
+        expected = self.meta.ram_bytes if self.meta.format == "lime" else 0
+        pace = Pace(self.limits.limit_rate, expected, self.report)
+        stream = self.transport.open_stream(script)
+        try:
+            while chunk := stream.read(CHUNK):
+                sink.write(chunk)
+                got.size += len(chunk)
+                _walk(got, chunk)
+                pace.step(len(chunk))
+            result = stream.wait(120)
+        finally:
+            stream.close()
+        receipt = got.receipt = parse_receipt(result.err)
+        if result.code is None or receipt is None:
+            raise ConnectError(f"the stream ended after {got.size:,} bytes without the node's receipt")
+        if result.code == 0 and receipt.tool == 0 and receipt.consumer == 0:
+            got.stored = sink.commit()
+        else:
+            got.stored = sink.partial(
+                f"the tool ended with {receipt.tool}, its sender with {receipt.consumer}"
+            )
+
+    def direct(self, sink: DirectSink) -> None:
+        """From the node to the store; the controller hands out addresses and waits."""
+        got = self.got
+        sink.prepare(self.transport, self.run)
+        script = capture_script(self.run, self.command, sink.consumer(self.run), nice=self.limits.nice)
+        stop = threading.Event()
+        failed: list[MemirError] = []
+        thread = threading.Thread(target=self._tend, args=(sink, stop, failed), daemon=True)
+        thread.start()
+        try:
+            result = self.transport.run(script, timeout=2 * DAY)
+        finally:
+            stop.set()
+            thread.join(60)
+        receipt = got.receipt = parse_receipt(result.err)
+        if receipt is not None:
+            got.parts = sink.collect(self.transport, self.run, receipt)
+        if failed and isinstance(failed[0], Interrupted):
+            raise failed[0]
+        if result.code is None or receipt is None:
+            raise ConnectError("the capture on the node ended without its receipt") from next(
+                iter(failed), None
+            )
+        if result.code == 0 and receipt.tool == 0 and receipt.consumer == 0:
+            got.stored = sink.commit_parts(got.parts, receipt)
+        else:
+            why = f"the tool ended with {receipt.tool}, the uploader with {receipt.consumer}"
+            got.stored = sink.partial_parts(got.parts, "; ".join([why, *map(str, failed)]))
+        got.size = got.stored.size
+
+    def _tend(self, sink: DirectSink, stop: threading.Event, failed: list[MemirError]) -> None:
+        try:
+            sink.tend(self.transport, self.run, stop, self.report)
+        except (RemoteError, Interrupted) as error:
+            failed.append(error)
+            # nobody hands out addresses any more: end the capture now, not when its patience ends
+            with suppress(RemoteError):
+                self.transport.run(abort_script(self.run), timeout=60)
 
 
 def _walk(got: Captured, chunk: bytes) -> None:

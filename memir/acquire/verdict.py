@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from memir.acquire.base import NodeReceipt, Stored, Tool
 from memir.acquire.iomem import AVML_BLOCK, Coverage, Range, compare, merge, show, total
 from memir.acquire.opened import look_inside
+from memir.acquire.preflight import Preflight
 from memir.acquire.stream import Captured
 from memir.errors import ImageError
 
@@ -68,14 +69,7 @@ def coverage_of(
     return found, wrong, notes
 
 
-def judge_image(
-    reasons: Sequence[str],
-    tool: Tool,
-    got: Captured,
-    ram: Sequence[Range],
-    kcore: Sequence[Range],
-    kernel: str,
-) -> Verdict:
+def judge_image(reasons: Sequence[str], tool: Tool, got: Captured, node: Preflight) -> Verdict:
     """Everything together.
 
     Why the run stopped, the codes and hashes, the coverage, and the kernel in the image.
@@ -97,13 +91,15 @@ def judge_image(
     banner = ""
     if not wrong or got.walker is None:
         try:
-            seen, banner = look_inside(got.stored.where, kernel)
+            seen, banner = look_inside(got.stored.where, node.facts.kernel)
             ranges = ranges if ranges is not None else seen
             if not banner:
-                wrong.append(f"the image opens, but the kernel {kernel} does not name itself in it")
+                wrong.append(
+                    f"the image opens, but the kernel {node.facts.kernel} does not name itself in it"
+                )
         except ImageError as error:
             wrong.append(f"the image does not open: {error}")
     if ranges is not None:
-        found, lacking, notes = coverage_of(ram, ranges, kcore, tool.name)
+        found, lacking, notes = coverage_of(node.ram, ranges, node.kcore, tool.name)
         wrong += lacking
     return Verdict(tuple(dict.fromkeys(wrong)), found, banner, tuple(notes))

@@ -88,8 +88,9 @@ def options_of(
         raise UsageError(f"--tool {tool!r}: write avml, lime or auto")
     if form not in {"avml", "lime"}:
         raise UsageError(f"--format {form!r}: write avml or lime (raw has no addresses and is not offered)")
+    chosen = cast("Format", "lime" if tool == "lime" else form)
     return Options(
-        tool=cast("Choice", tool), tool_path=tool_path, format=cast("Format", "lime" if tool == "lime" else form),
+        tool=cast("Choice", tool), tool_path=tool_path, format=chosen,
         grace=grace, nice=nice, limit_rate=size_of(rate), node_hash=node_hash, context=context,
         sign_key=sign_key, isolating=isolating, command=sys.argv[1:], case=case,
     )  # fmt: skip

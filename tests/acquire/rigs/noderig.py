@@ -6,7 +6,6 @@ bytes. Everything else in /proc is a link to the real one. Needs root (mount, ch
 
 from __future__ import annotations
 
-import os
 import platform
 import random
 import shutil
@@ -97,9 +96,9 @@ class NodeRig:
         proc = self.root / "proc"
         proc.mkdir()
         self._mount(proc, "-t", "tmpfs", "rig")
-        for entry in os.listdir("/proc"):
-            if not entry.isdigit() and entry not in {"iomem", "kcore"}:
-                (proc / entry).symlink_to(f"../real/{entry}")
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit() and entry.name not in {"iomem", "kcore"}:
+                (proc / entry.name).symlink_to(f"../real/{entry.name}")
         (proc / "iomem").write_bytes(iomem(self.segments))
         (proc / "kcore").write_bytes(kcore(self.segments))
         return self
@@ -135,7 +134,7 @@ class NodeRig:
             if not entry.name.isdigit():
                 continue
             try:
-                if os.readlink(entry / "root") == str(self.root):
+                if (entry / "root").readlink() == self.root:
                     out.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip())
             except OSError:
                 continue
