@@ -277,7 +277,8 @@ def tidy(answer: Mapping[str, Any]) -> dict[str, object]:
     """The statements of a store's answer that belong into the record, as JSON can hold them."""
     wanted = (
         "VersionId", "ETag", "ChecksumSHA256", "ChecksumType", "ServerSideEncryption", "SSEKMSKeyId",
-        "ContentLength", "LastModified", "ObjectLockMode", "ObjectLockRetainUntilDate", "ObjectLockLegalHoldStatus",
+        "ContentLength", "LastModified", "ObjectLockMode", "ObjectLockRetainUntilDate",
+        "ObjectLockLegalHoldStatus",
     )  # fmt: skip
     found: dict[str, object] = {}
     for name in wanted:

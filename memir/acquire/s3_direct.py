@@ -29,8 +29,9 @@ DONE = re.compile(r'(?:D )?([0-9]{1,5}) ([0-9]{1,15}) ([0-9]{1,12}) ([0-9a-f]{64
 MAX_RENEWALS = 50
 SEND_LIMIT = 64 << 20
 PROBE = r"""
+v="import sys, hashlib, http.client, ssl; sys.exit(sys.version_info < (3, 6))"
 p=no; for c in python3 /usr/libexec/platform-python; do
-  $c -I -c 'import sys, hashlib, http.client, ssl; sys.exit(sys.version_info < (3, 6))' 2>/dev/null || continue
+  $c -I -c "$v" 2>/dev/null || continue
   p=$c; break
 done
 b=yes; for c in bash curl sha256sum base64 head; do command -v $c >/dev/null 2>&1 || b=no; done
@@ -99,7 +100,7 @@ class S3DirectSink(S3Upload):
             body = (files("memir.acquire") / "node" / "upload.sh").read_bytes()
         else:
             raise NodeError(
-                "the node has neither Python 3.6 nor bash with curl and sha256sum: it cannot upload by itself; "
+                "the node has neither Python 3.6 nor bash with curl and sha256sum; "
                 "send the image through the controller, over SSH or a pod (--through-controller)"
             )
         transport.put(run.path(name), body, mode=0o600)
@@ -229,7 +230,12 @@ class S3DirectSink(S3Upload):
                 self._default_retention = True
         return self._default_retention
 
-    def collect(self, transport: Transport, run: NodeRun, receipt: NodeReceipt) -> tuple[Part, ...]:  # noqa: ARG002
+    def collect(
+        self,
+        transport: Transport,
+        run: NodeRun,
+        receipt: NodeReceipt,  # noqa: ARG002  part of the shape that all direct sinks share
+    ) -> tuple[Part, ...]:
         """The parts that the node says it stored."""
         said = transport.run(f"cat {shlex.quote(run.path('done'))} 2>/dev/null", timeout=120, limit=4 << 20)
         found: dict[int, Part] = {}

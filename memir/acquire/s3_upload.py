@@ -71,8 +71,8 @@ class S3Upload(S3Sink):
             if upload.get("Key") == key:
                 raise StorageError(
                     f"{self.where}: another upload of this name is under way or was left "
-                    f"({upload.get('UploadId')}, since {upload.get('Initiated')}): wait, resume it, or choose "
-                    "another name"
+                    f"({upload.get('UploadId')}, since {upload.get('Initiated')}): wait, resume it, "
+                    "or choose another name"
                 )
 
     def sign(self, number: int, size: int, sha256: str) -> str:
@@ -213,8 +213,8 @@ class S3Upload(S3Sink):
         )
         return Stored(
             where=self.where, size=held, sha256="", parts=tuple(parts), complete=False, missing=tuple(why),
-            resume=f"the parts are kept in upload {self.upload_id} (`{listing}`); while the tool still runs on "
-            f"the node, go on with --resume {self.upload_id}; a bucket rule that aborts old uploads would "
+            resume=f"the parts are kept in upload {self.upload_id} (`{listing}`); while the tool still runs "
+            f"on the node, go on with --resume {self.upload_id}; a bucket rule that aborts old uploads would "
             "delete them",
             receipt={"UploadId": self.upload_id, "PartSize": self.part_size},
         )  # fmt: skip

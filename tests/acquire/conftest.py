@@ -13,6 +13,7 @@ import pytest
 
 from tests.acquire.rigs.s3shim import Shim
 from tests.acquire.rigs.seaweed import ACCESS_KEY, SECRET_KEY, Seaweed
+from tests.acquire.rigs.ssm import SsmServer
 
 
 @pytest.fixture(scope="session")
@@ -36,14 +37,19 @@ def shim(seaweed: Seaweed) -> Iterator[Shim]:
 
 
 @pytest.fixture
-def s3(shim: Shim, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A client through the shim; the environment has the credentials."""
-    from memir.acquire.s3 import S3Options, make_client
-
+def aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials that the loopback servers know."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.delenv("AWS_PROFILE", raising=False)
+
+
+@pytest.fixture
+def s3(shim: Shim, aws: None) -> Any:
+    """A client through the shim."""
+    from memir.acquire.s3 import S3Options, make_client
+
     return make_client(S3Options(region=shim.region, endpoint=shim.endpoint))
 
 
@@ -51,7 +57,15 @@ def s3(shim: Shim, monkeypatch: pytest.MonkeyPatch) -> Any:
 def bucket(s3: Any) -> str:
     """A new bucket with Object Lock and no default retention."""
     name = f"evidence-{uuid.uuid4().hex[:12]}"
-    s3.create_bucket(
-        Bucket=name, ObjectLockEnabledForBucket=True, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
-    )
+    where = {"LocationConstraint": "eu-west-1"}
+    s3.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True, CreateBucketConfiguration=where)
     return name
+
+
+@pytest.fixture
+def ssm_server(tmp_path_factory: pytest.TempPathFactory, aws: None) -> Iterator[SsmServer]:
+    """The SSM stand-in, without instances; times run ten times faster."""
+    server = SsmServer(tmp_path_factory.mktemp("ssm"), scale=10.0)
+    server.start()
+    yield server
+    server.stop()

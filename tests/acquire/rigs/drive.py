@@ -39,8 +39,8 @@ class Outcome:
 
 
 def drive(
-    sink: S3DirectSink, transport: Transport, folder: Path, source: bytes, *, tool: str = "", name: str = "ram.lime",
-    timeout: float = 120.0,
+    sink: S3DirectSink, transport: Transport, folder: Path, source: bytes, *, tool: str = "",
+    name: str = "ram.lime", timeout: float = 120.0,
 ) -> Outcome:  # fmt: skip
     """Send `source` (or what the shell command `tool` writes to its FIFO) through a direct sink."""
     told = meta(name, max(len(source), MIB))
@@ -52,7 +52,8 @@ def drive(
         tool = f"cat {shlex.quote(str(folder / 'source'))} > {shlex.quote(run.fifo)}"
     sink.begin(told)
     sink.prepare(transport, run)
-    stop, progress = threading.Event(), []
+    stop = threading.Event()
+    progress: list[Progress] = []
     tender = threading.Thread(target=sink.tend, args=(transport, run, stop, progress.append), daemon=True)
     tender.start()
     result = None
