@@ -1,0 +1,295 @@
+from __future__ import annotations
+
+import base64
+import bz2
+import copy
+import gzip
+import json
+import lzma
+import os
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from memir.errors import IsfError
+from memir.symbols import btf, isf
+from memir.symbols import btf_format as f
+from memir.symbols.isf import IsfTypes
+from memir.symbols.isf_make import IsfSource
+from memir.symbols.types import KernelTypes, Member, TypeRef
+from tests.symbols.btf_real import Case, cases, kernel_btf
+from tests.symbols.test_btf import Maker
+
+BANNER = b"Linux version 6.1.0 (someone@somewhere) #1 SMP"
+TEXT = 0xFFFFFFFF81000000
+
+
+def small() -> IsfSource:
+    """A kernel of a few types."""
+    make = Maker()
+    number = make.int32()
+    make.add(f.INT, "unsigned long", 8, 64)
+    make.add(f.INT, "_Bool", 1, 4 << 24 | 8)
+    head = make.struct("list_head", 16, ("next", 5, 0), ("prev", 5, 64))
+    assert make.add(f.PTR, "", head) == 5
+    anonymous = make.struct("", 4, ("counter", number, 0))
+    atomic = make.add(f.TYPEDEF, "atomic_t", anonymous)
+    inner = make.struct("", 8, ("x", number, 0), ("y", number, 0), kind=f.UNION)
+    enum = make.add(f.ENUM, "state", 4, make.text("OFF"), 0, make.text("ON"), 1, vlen=2)
+    make.add(f.TYPEDEF, "mode_t", make.add(f.ENUM, "", 4, make.text("A"), (1 << 32) - 1, vlen=1, flag=True))
+    array = make.add(f.ARRAY, "", 0, atomic, number, 3)
+    later = make.add(f.PTR, "", make.add(f.FWD, "later", 0))
+    proto = make.add(f.PTR, "", make.add(f.FUNC_PROTO, "", number))
+    double = make.add(f.FLOAT, "double", 8)
+    make.struct(
+        "thing", 96, ("", inner, 0), ("list", head, 64), ("a", array, 192), ("s", enum, 288),
+        ("l", later, 320), ("f", proto, 384), ("d", double, 448), ("b", number, 3 << 24 | 512),
+        ("c", number, 5 << 24 | 515), flag=True,
+    )  # fmt: skip
+    make.struct("thing", 4, ("other", number, 0))
+    make.struct(
+        "", 16, ("seq", number, 0), ("timekeeper", make.struct("timekeeper", 8, ("t", number, 0)), 64)
+    )
+    make.struct("taint_flag", 3, ("c", number, 0))
+    make.add(f.VAR, "per_cpu_list", head, 1)
+    symbols = {
+        "_text": TEXT, "modules": TEXT + 0x100, "tk_core": TEXT + 0x200, "taint_flags": TEXT + 0x300,
+        "after": TEXT + 0x340, "per_cpu_list": 0x1000, "linux_banner": TEXT + 0x400,
+        "idt_table": TEXT + 0x500, "prb": TEXT + 0x600,
+    }  # fmt: skip
+    return IsfSource(btf.parse(make.blob()), symbols, BANNER)
+
+
+def test_types_come_back_as_they_were() -> None:
+    types = IsfTypes(small().document())
+    found = types.struct("thing")
+    assert found is not None
+    size, members = found
+    int32 = TypeRef("int", 4, "int", signed=True)
+    assert size == 96
+    assert members["x"] == members["y"] == Member(0, int32)
+    assert members["list"] == Member(8, TypeRef("struct", 16, "list_head"))
+    assert members["a"].type.count == 3
+    assert members["a"].type.element == TypeRef("struct", 4, "atomic_t")
+    assert members["s"] == Member(36, TypeRef("enum", 4, "state"))
+    assert members["l"].type.element == TypeRef("void", 0, "void")
+    assert members["f"].type.element == TypeRef("function", 0, "function")
+    assert members["d"] == Member(56, TypeRef("float", 8, "double", signed=True))
+    assert members["b"] == Member(64, int32, 0, 3)
+    assert members["c"] == Member(64, int32, 3, 5)
+    assert KernelTypes(types).offset("thing", "list.prev") == 16
+    assert types.enum("state") == {"OFF": 0, "ON": 1}
+    assert types.enum("mode_t") == {"A": -1}
+    assert types.enum("none") is None
+    assert types.struct("none") is None
+    assert types.banner == BANNER + b"\n\0"
+
+
+def test_symbols_and_their_types() -> None:
+    source = small()
+    document = source.document()
+    assert IsfTypes(document).symbols == source.symbols
+    assert {name: source.symbol(name) for name in source.symbols} == document["symbols"]
+    types = {name: symbol["type"] for name, symbol in document["symbols"].items()}
+    assert types["modules"] == types["per_cpu_list"] == {"kind": "struct", "name": "list_head"}
+    assert types["tk_core"]["kind"] == "struct"
+    assert "timekeeper" in document["user_types"][types["tk_core"]["name"]]["fields"]
+    assert types["taint_flags"] == {
+        "kind": "array",
+        "count": 21,
+        "subtype": {"kind": "struct", "name": "taint_flag"},
+    }
+    assert types["after"] == {"kind": "base", "name": "void"}
+    assert types["prb"]["subtype"] == {"kind": "base", "name": "void"}  # this kernel has no printk_ringbuffer
+    assert types["idt_table"]["count"] == 256
+    assert source.symbol("nothing") is None
+    assert base64.b64decode(document["symbols"]["linux_banner"]["constant_data"]) == BANNER + b"\n\0"
+
+
+def test_clang_names_of_integers_have_gccs_beside_them() -> None:
+    base = small().document()["base_types"]
+    assert (
+        base["long unsigned int"]
+        == base["unsigned long"]
+        == {"size": 8, "signed": False, "kind": "int", "endian": "little"}
+    )
+    assert base["_Bool"]["kind"] == "bool"
+    assert base["pointer"]["size"] == 8
+    assert base["void"]["size"] == 0
+
+
+def test_a_kernel_that_does_not_list_its_banner_still_has_one() -> None:
+    make = Maker()
+    make.int32()
+    source = IsfSource(btf.parse(make.blob()), {"timekeeper_data": 5}, BANNER + b"\n\0")
+    document = source.document()
+    assert IsfTypes(document).banner == BANNER + b"\n\0"
+    assert document["symbols"]["tk_core"]["address"] == 5  # renamed in 6.17
+    with pytest.raises(IsfError, match="must start with"):
+        IsfSource(btf.parse(make.blob()), {}, b"garbage")
+
+
+@pytest.mark.parametrize("suffix", [".json", ".json.xz", ".json.gz", ".json.bz2"])
+def test_files_of_every_packing(tmp_path: Path, suffix: str) -> None:
+    source, path = small(), tmp_path / f"k{suffix}"
+    packers: dict[str, Any] = {".json.gz": gzip.compress, ".json.bz2": bz2.compress}
+    if suffix in packers:
+        path.write_bytes(packers[suffix](json.dumps(source.document()).encode()))
+    else:
+        source.write(path)
+    assert isf.read(path).document == source.document()
+
+
+def test_files_that_are_no_isf(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    cases = {
+        b"": "is not JSON",
+        b"[1, 2]": "not an ISF",
+        b"{}": "has no section 'base_types'",
+        b"[" * 100_000: "is not JSON",
+        b"\xff\xfe": "is not JSON",
+        lzma.compress(b"{}" * 1000)[:40]: "is not whole",
+        gzip.compress(b"{}" * 1000)[:20]: "is not whole",
+        b"\x1f\x8bgarbage of more than ten bytes": "cannot be read",
+    }
+    for data, message in cases.items():
+        path.write_bytes(data)
+        with pytest.raises(IsfError, match=message):
+            isf.read(path)
+    with pytest.raises(IsfError, match="cannot be read"):
+        isf.read(tmp_path)
+    with pytest.raises(IsfError, match="cannot be read"):
+        isf.read(tmp_path / "none")
+    with pytest.raises(IsfError, match="cannot be written"):
+        small().write(tmp_path / "none" / "x.json")
+
+
+def test_files_of_other_systems() -> None:
+    document = small().document()
+    with pytest.raises(IsfError, match="another system"):
+        IsfTypes(document | {"metadata": {"windows": {}}})
+    pointer = {"pointer": document["base_types"]["pointer"] | {"size": 4}}
+    with pytest.raises(IsfError, match="pointers of 4 bytes"):
+        IsfTypes(document | {"base_types": document["base_types"] | pointer})
+
+
+def test_anonymous_structs_that_hold_themselves() -> None:
+    document = small().document()
+    field = {"type": {"kind": "struct", "name": "loop"}, "offset": 0, "anonymous": True}
+    document["user_types"]["loop"] = {"kind": "struct", "size": 8, "fields": {"a": field, "b": field}}
+    begin = time.perf_counter()
+    with pytest.raises(IsfError, match="holds itself"):
+        IsfTypes(document).struct("loop")
+    deep: dict[str, Any] = {"kind": "base", "name": "int"}
+    for _ in range(500):
+        deep = {"kind": "pointer", "subtype": deep}
+    document["user_types"]["deep"] = {
+        "kind": "struct",
+        "size": 8,
+        "fields": {"a": {"type": deep, "offset": 0}},
+    }
+    with pytest.raises(IsfError, match="nested too deep"):
+        IsfTypes(document).struct("deep")
+    assert time.perf_counter() - begin < 2
+
+
+def test_mutated_documents_give_only_isf_errors() -> None:
+    whole = small().document()
+    dice = random.Random(11)
+    values: list[Any] = [
+        None,
+        -1,
+        1 << 70,
+        "x",
+        "",
+        [],
+        {},
+        {"kind": "array"},
+        1.5,
+        True,
+        {"kind": "struct", "name": "thing"},
+    ]
+    for _ in range(10_000 if os.environ.get("CI") else 300):
+        document = copy.deepcopy(whole)
+        for _ in range(dice.choice((1, 3))):
+            place: Any = document
+            while True:
+                key = dice.choice(list(place)) if isinstance(place, dict) else dice.randrange(len(place))
+                if isinstance(place[key], dict | list) and place[key] and dice.random() < 0.85:
+                    place = place[key]
+                    continue
+                if dice.random() < 0.3 and isinstance(place, dict):
+                    del place[key]
+                else:
+                    place[key] = copy.deepcopy(dice.choice(values))
+                break
+            if not document:
+                break
+        try:
+            types = IsfTypes(document)
+            names = (
+                "thing",
+                "list_head",
+                "atomic_t",
+                *(n for n in document["user_types"] if isinstance(n, str)),
+            )
+            for name in names:
+                types.struct(name)
+                types.enum("state")
+            assert types.symbols is not None
+            assert types.banner is None or types.banner
+        except IsfError:
+            continue
+
+
+@pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
+def test_real_kernels_come_back_as_they_were(case: Case) -> None:
+    source = btf.parse(kernel_btf(case))
+    begin = time.process_time()
+    document = IsfSource(source, {"_text": TEXT}, BANNER).document()
+    text = json.dumps(document, separators=(",", ":"))
+    took = time.process_time() - begin
+    types = IsfTypes(json.loads(text))
+    names = [name.decode() for name in source.blob.names(btf.STRUCTS)]
+    assert len(names) > 5000
+
+    def shape(members: dict[str, Member]) -> dict[str, tuple[int, int, int, str, int]]:
+        return {
+            name: (m.offset, m.bit_offset, m.bit_size, m.type.kind, m.type.size)
+            for name, m in members.items()
+        }
+
+    for name in [*names[::9], "task_struct", "page", "sock", "inode", "iphdr", "tcphdr"]:
+        mine, other = source.struct(name), types.struct(name)
+        assert mine is not None
+        assert other is not None
+        assert mine[0] == other[0], name
+        assert shape(mine[1]) == shape(other[1]), name
+    for name in (name.decode() for name in source.blob.names(btf.ENUMS)):
+        assert source.enum(name) == types.enum(name)
+    assert took < 3, f"{took:.2f} s"
+
+
+def test_reduced_kernels_pass_the_schema() -> None:
+    jsonschema, schemas = pytest.importorskip("jsonschema"), pytest.importorskip("volatility3.schemas")
+    for case in cases()[-1:]:
+        document = IsfSource(btf.parse(kernel_btf(case)), {"_text": TEXT, "modules": TEXT}, BANNER).document()
+        types = document["user_types"]
+        kept = {name: types[name] for name in [*list(types)[:300], "page", "iphdr", "task_struct", "sock"]}
+        enums = {name: document["enums"][name] for name in list(document["enums"])[:100]}
+        assert schemas.validate(document | {"user_types": kept, "enums": enums}, use_cache=False)
+    assert schemas.validate(small().document(), use_cache=False)
+    with pytest.raises(jsonschema.ValidationError):
+        schemas.validate(small().document() | {"more": 1}, use_cache=False)
+
+
+@pytest.mark.slow
+def test_a_whole_kernel_passes_the_schema() -> None:
+    pytest.importorskip("jsonschema")
+    schemas = pytest.importorskip("volatility3.schemas")
+    case = next(case for case in cases() if case.kernel == "6.12")
+    document = IsfSource(btf.parse(kernel_btf(case)), {"_text": TEXT}, BANNER).document()
+    assert schemas.validate(document, use_cache=False)

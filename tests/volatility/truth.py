@@ -1,0 +1,195 @@
+"""What a recorded node said of itself, and how volatility3's rows are held against it.
+
+A `.truth.txt` has one JSON object a line behind "@KIND "; node-6.1's truth is one JSON document. Both come
+from /proc of the running node, seconds before its memory was taken.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Row = Mapping[str, Any]
+
+
+@dataclass
+class Process:
+    pid: int
+    ppid: int
+    comm: str
+    kernel_thread: bool
+    mnt_ns: int | None = None
+    net_ns: int | None = None
+    mounts: list[str] = field(default_factory=list)
+    maps: list[str] = field(default_factory=list)
+    fds: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass
+class Truth:
+    processes: dict[int, Process]
+    shift: int | None
+
+    @property
+    def user(self) -> dict[int, Process]:
+        """Processes with memory of their own."""
+        return {pid: p for pid, p in self.processes.items() if not p.kernel_thread}
+
+
+def load(folder: Path, name: str) -> Truth:
+    """The truth of an image by its name."""
+    node = folder / f"{name}.truth.json.gz"
+    if node.exists():
+        return _node(json.loads(gzip.decompress(node.read_bytes())))
+    kinds: dict[str, list[Any]] = {}
+    for line in (folder / f"{name}.truth.txt").read_text(errors="replace").splitlines():
+        kind, _, data = line.partition(" ")
+        if kind.startswith("@") and data:
+            kinds.setdefault(kind[1:], []).append(json.loads(data))
+    processes = {}
+    for p in kinds["PROC"]:
+        found = Process(
+            p["pid"], p["ppid"], p["comm"], bool(p["kthread"]), _inum(p["ns"], "mnt"), _inum(p["ns"], "net")
+        )
+        found.mounts = p.get("mountinfo", "").splitlines()
+        found.maps = p.get("maps", "").splitlines()
+        found.fds = {int(fd): target for fd, target in p.get("fds", {}).items() if target}
+        if p["comm"] != "truth":
+            processes[found.pid] = found
+    text = kinds["SYM"][0].get("_text")
+    return Truth(
+        processes, int(text, 16) - 0xFFFFFFFF81000000 if text and text.startswith("0xffffffff") else None
+    )
+
+
+def _node(record: Any) -> Truth:
+    processes = {}
+    for t in record["tasks"]:
+        found = Process(
+            t["pid"], t["ppid"], t["comm"], t["kthread"], _inum(t["ns"], "mnt"), _inum(t["ns"], "net")
+        )
+        found.mounts = [" - ".join(parts) for parts in record["mounts"].get(t["ns"]["mnt"], [])]
+        found.maps = [" ".join(parts) for parts in t["vmas"]]
+        found.fds = {int(fd): target for fd, target in t["fds"].items() if target}
+        processes[found.pid] = found
+    # The record was taken over an SSH session that ended before the memory was taken.
+    for pid in [
+        pid for pid, p in processes.items() if p.comm == "python3" and processes[p.ppid].comm == "sshd"
+    ]:
+        del processes[processes.pop(pid).ppid]
+    return Truth(processes, None)
+
+
+def _inum(namespaces: Mapping[str, str | None], kind: str) -> int | None:
+    text = namespaces.get(kind)
+    return int(text.split("[")[1][:-1]) if text else None
+
+
+def pslist(truth: Truth, rows: Iterable[Row]) -> list[str]:
+    """What differs in pid, ppid and comm of user processes; empty if nothing does."""
+    wanted = {(p.pid, p.ppid, p.comm) for p in truth.user.values()}
+    kernel = {pid for pid, p in truth.processes.items() if p.kernel_thread}
+    found = {(row["PID"], row["PPID"], row["COMM"]) for row in rows if row["PID"] not in kernel}
+    return _differ(wanted, found)
+
+
+HIDDEN = ("rootfs", "nullfs")
+"""File systems below a namespace's root, whose mounts /proc does not show."""
+
+
+def mountinfo(truth: Truth, rows: Iterable[Row]) -> list[str]:
+    """What differs in the mounts of every mount namespace.
+
+    /proc shows those below the root of the process asked; volatility3 all of the namespace, so that one which
+    does not hang below that root is no difference. It gives "/" as the root of a namespace file's mount.
+    """
+    rows = list(rows)
+    wanted, roots = set(), {}
+    for p in truth.user.values():
+        for line in p.mounts:
+            number, parent, device, root, point, fstype = _mount(line)
+            wanted.add((p.mnt_ns, number, parent, device, "/" if fstype == "nsfs" else root, point, fstype))
+            if point == "/":
+                roots[p.mnt_ns] = number
+    parents = {(row["MNT_NS_ID"], row["MOUNT ID"]): row["PARENT_ID"] for row in rows}
+
+    def below_root(ns: int, number: int) -> bool:
+        for _ in range(64):
+            if number == roots[ns]:
+                return True
+            number = parents.get((ns, number), number)
+        return False
+
+    names = ("MNT_NS_ID", "MOUNT ID", "PARENT_ID", "MAJOR:MINOR", "ROOT", "MOUNT_POINT", "FSTYPE")
+    found = {
+        tuple(row[name] for name in names)
+        for row in rows
+        if row["MNT_NS_ID"] in roots
+        and below_root(row["MNT_NS_ID"], row["MOUNT ID"])
+        and row["FSTYPE"] not in HIDDEN
+    }
+    return _differ(wanted, found)
+
+
+def _mount(line: str) -> tuple[int, int, str, str, str, str]:
+    left, right = line.split(" - ")
+    number, parent, device, root, point = left.split()[:5]
+    return int(number), int(parent), device, _unescape(root), _unescape(point), right.split()[0]
+
+
+def _unescape(text: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda m: chr(int(m[1], 8)), text)
+
+
+def lsof(truth: Truth, rows: Iterable[Row]) -> list[str]:
+    """What differs in the open file descriptors of user processes."""
+    wanted = {(p.pid, fd) for p in truth.user.values() for fd in p.fds}
+    found = {(row["PID"], row["FD"]) for row in rows if row["PID"] in truth.user}
+    return _differ(wanted, found)
+
+
+def sockstat(truth: Truth, rows: Iterable[Row]) -> list[str]:
+    """What differs in the sockets of user processes, by network namespace, pid and descriptor."""
+    wanted = {
+        (p.pid, fd) for p in truth.user.values() for fd, to in p.fds.items() if to.startswith("socket:")
+    }
+    found = {(row["PID"], row["FD"]) for row in rows if row["PID"] in truth.user}
+    return _differ(wanted, found)
+
+
+def maps(truth: Truth, rows: Iterable[Row]) -> list[str]:
+    """What differs in the memory areas of user processes: bounds, permissions and offset."""
+    wanted = set()
+    for p in truth.user.values():
+        for line in p.maps:
+            bounds, flags, offset = line.split()[:3]
+            start, _, end = bounds.partition("-")
+            if int(start, 16) < 1 << 63:  # not the vsyscall page: it is no area of the process
+                wanted.add((p.pid, int(start, 16), int(end, 16), flags[:3], int(offset, 16)))
+    found = {
+        (row["PID"], row["Start"], row["End"], row["Flags"][:3], row["PgOff"])
+        for row in rows
+        if row["PID"] in truth.user
+    }
+    return _differ(wanted, found)
+
+
+def _differ(wanted: set[Any], found: set[Any]) -> list[str]:
+    return [f"missing {x}" for x in sorted(wanted - found, key=repr)] + [
+        f"extra {x}" for x in sorted(found - wanted, key=repr)
+    ]
+
+
+CHECKS = {
+    "linux.pslist": pslist,
+    "linux.mountinfo": mountinfo,
+    "linux.lsof": lsof,
+    "linux.sockstat": sockstat,
+    "linux.proc": maps,
+}
+"""volatility3's plugin to the comparison of its rows."""
