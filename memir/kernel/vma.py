@@ -1,0 +1,60 @@
+"""include/linux/mm_types.h: struct vm_area_struct, the regions of many processes at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memir.kernel import maple_tree
+from memir.kernel.list import chain
+from memir.kernel.pagetable import U64
+
+if TYPE_CHECKING:
+    from memir.kernel.engine import Kernel
+
+VM_READ, VM_WRITE, VM_EXEC, VM_SHARED = 1, 2, 4, 8
+
+
+@dataclass(frozen=True)
+class Vmas:
+    """Regions, by owner and start. owner: int64[n], index of the mm. vma: addresses of vm_area_struct.
+
+    start, end: user virtual addresses, bytes. flags: VM_*. file: struct file or 0. pgoff: uint64, page of the
+    file (or virtual page, for anonymous memory) at `start`.
+    """
+
+    owner: NDArray[np.int64]
+    vma: U64
+    start: U64
+    end: U64
+    flags: U64
+    file: U64
+    pgoff: U64
+
+    def __len__(self) -> int:
+        return len(self.vma)
+
+
+def vmas(kernel: Kernel, mm: U64) -> Vmas:
+    """The regions of mm_structs (0: none). One that is empty or not of this mm is a counted gap."""
+    if kernel.types.has("mm_struct", "mm_mt"):  # 6.1 (524e00b36e8c)
+        root = kernel.read(mm, "mm_struct", "mm_mt.ma_root").astype(np.uint64)
+        owner, vma = maple_tree.entries(kernel, root, "vma")
+    else:
+        first = kernel.read(mm, "mm_struct", "mmap").astype(np.uint64)
+        owner, vma = chain(kernel, first, kernel.types.offset("vm_area_struct", "vm_next"), "vma")
+    back, ok = kernel.try_read(vma, "vm_area_struct", "vm_mm")
+    start = kernel.try_read(vma, "vm_area_struct", "vm_start")[0].astype(np.uint64)
+    end = kernel.try_read(vma, "vm_area_struct", "vm_end")[0].astype(np.uint64)
+    good = ok & (back == mm[owner]) & (start < end) & (end <= np.uint64(kernel.space.user_limit))
+    kernel.count_unread("vma", vma, good)
+    owner, vma, start, end = owner[good], vma[good], start[good], end[good]
+    order = np.lexsort((start, owner))
+    owner, vma, start, end = owner[order], vma[order], start[order], end[order]
+    flags = kernel.read(vma, "vm_area_struct", "vm_flags").astype(np.uint64)
+    file = kernel.read(vma, "vm_area_struct", "vm_file").astype(np.uint64)
+    pgoff = kernel.read(vma, "vm_area_struct", "vm_pgoff").astype(np.uint64)
+    return Vmas(owner, vma, start, end, flags, file, pgoff)
