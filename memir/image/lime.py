@@ -1,0 +1,88 @@
+"""LiME, and AVML's format, which is LiME's with a second record type.
+
+Records of a 32-byte header and a body, to the end of the file:
+https://github.com/504ensicsLabs/LiME/blob/master/doc/README.md, https://github.com/microsoft/avml (src/image.rs).
+
+- version 1, magic `EMiL`: the range's bytes as they are
+- version 2, magic `AVML`: one stream in snappy's framing format, then a u64 with the stream's length
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from construct import Const, ConstructError, Int32ul, Int64ul, Struct
+
+from memir.errors import ImageFormatError, TruncatedImageError
+from memir.image.memory import Segment
+from memir.image.source import Source, read
+
+LIME_MAGIC, AVML_MAGIC = 0x4C694D45, 0x4C4D5641
+HEADER = Struct("magic" / Int32ul, "version" / Int32ul, "start" / Int64ul, "end" / Int64ul, "padding" / Const(bytes(8)))
+HEADER_SIZE = HEADER.sizeof()
+MAX_PHYSICAL = 1 << 56
+"""No processor memir knows has more address bits; a range beyond is damage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One header: the range [start, start + size) whose body begins at `offset`; compressed or as it is."""
+
+    start: int
+    size: int
+    offset: int
+    compressed: bool
+
+
+def read_header(source: Source, offset: int, after: int) -> Record:
+    """The record at an offset of the file. after: first address that may follow (ranges must rise).
+
+    ImageFormatError for a wrong magic or version, bytes where zeros belong, or ranges that are empty, overlap, fall
+    or are absurd; TruncatedImageError if the header is cut.
+    """
+    try:
+        found = HEADER.parse(read(source, offset, HEADER_SIZE))
+    except ConstructError as error:
+        raise ImageFormatError(f"{source.name}: record header at offset {offset:#x} is damaged: its last 8 bytes are not zero") from error
+    kinds = {(LIME_MAGIC, 1): False, (AVML_MAGIC, 2): True}
+    if (found.magic, found.version) not in kinds:
+        raise ImageFormatError(
+            f"{source.name}: no LiME or AVML record at offset {offset:#x}: magic {found.magic:#010x}, version {found.version}"
+        )
+    if found.end < found.start or found.end >= MAX_PHYSICAL:
+        raise ImageFormatError(f"{source.name}: record at offset {offset:#x} has the absurd range {found.start:#x}-{found.end:#x}")
+    if found.start < after:
+        raise ImageFormatError(
+            f"{source.name}: record at offset {offset:#x} starts at {found.start:#x}, "
+            f"but the one before it ends at {after - 1:#x}: ranges overlap or are not in order"
+        )
+    return Record(found.start, found.end - found.start + 1, offset + HEADER_SIZE, kinds[found.magic, found.version])
+
+
+def lime_segments(source: Source, allow_truncated: bool) -> tuple[list[Segment], int]:
+    """Segments of a file of version 1 records, and how many promised bytes are missing."""
+    segments: list[Segment] = []
+    offset, after = 0, 0
+    while offset < source.size:
+        try:
+            record = read_header(source, offset, after)
+        except TruncatedImageError:
+            if not allow_truncated:
+                raise
+            return segments, HEADER_SIZE - (source.size - offset)
+        size = min(record.size, source.size - record.offset)
+        if size < record.size and not allow_truncated:
+            raise truncated(source, record.offset, record.size - size)
+        segments.append(Segment(record.start, size, record.offset))
+        if size < record.size:
+            return segments, record.size - size
+        offset, after = record.offset + record.size, record.start + record.size
+    return segments, 0
+
+
+def truncated(source: Source, offset: int, missing: int) -> TruncatedImageError:
+    """The error for a body that the file does not hold whole."""
+    return TruncatedImageError(
+        f"{source.name}: the range whose bytes begin at offset {offset:#x} lacks {missing} bytes: the file ends at "
+        f"{source.size:#x}. Acquire again, or read what is there with --allow-truncated"
+    )
