@@ -30,7 +30,7 @@ def read_elf(data: bytes, what: str) -> ElfFacts:
     """Facts of a 64-bit little-endian ELF file. Raises UsageError, naming `what`, if it is none or is cut."""
     try:
         return _read(data)
-    except (struct.error, ValueError, IndexError) as error:
+    except (struct.error, ValueError, IndexError, OverflowError) as error:
         raise UsageError(f"{what} is not a whole ELF file for x86-64 or arm64: {error}") from error
 
 

@@ -125,7 +125,7 @@ class RecordWalker:
         said = int.from_bytes((yield 8), "little")
         if said != packed:
             raise ImageFormatError(
-                f"a record's length says {said:,}, its data are {packed:,}, at {self.offset:,}"
+                f"a record's length says {said:,}, its data are {packed:,}, at byte {self.offset:,}"
             )
 
 

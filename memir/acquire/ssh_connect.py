@@ -61,7 +61,7 @@ def _open(target: SshTarget, opened: list[paramiko.SSHClient], depth: int) -> pa
     jump = target.jump or said.get("proxyjump")
     through: Any = None
     if jump and jump.lower() != "none":
-        through = _through(target, jump, name, port, opened, depth)
+        through = _through(target, jump, (name, port), opened, depth)
     elif said.get("proxycommand", "none").lower() != "none":
         through = paramiko.ProxyCommand(said["proxycommand"])
     else:
@@ -75,10 +75,11 @@ def _open(target: SshTarget, opened: list[paramiko.SSHClient], depth: int) -> pa
     where = f"{name} port {port}"
     alias = said.get("hostkeyalias", name)
     user = target.user or said.get("user") or _me()
+    # paramiko takes a list of key files; its stubs say one name
+    key_files = cast("str", keys or None)
     try:
-        # paramiko takes a list of key files; its stubs say one name
         client.connect(
-            alias, port if alias == name else 22, username=user, sock=through, key_filename=cast("str", keys or None),
+            alias, port if alias == name else 22, username=user, sock=through, key_filename=key_files,
             look_for_keys=not keys and target.agent, allow_agent=agent, timeout=target.timeout,
             banner_timeout=target.timeout, auth_timeout=target.timeout, transport_factory=_fast_transport(),
         )  # fmt: skip
@@ -109,7 +110,7 @@ def _open(target: SshTarget, opened: list[paramiko.SSHClient], depth: int) -> pa
 
 
 def _through(
-    target: SshTarget, jump: str, name: str, port: int, opened: list[paramiko.SSHClient], depth: int
+    target: SshTarget, jump: str, end: tuple[str, int], opened: list[paramiko.SSHClient], depth: int
 ) -> paramiko.Channel:
     import paramiko
 
@@ -127,9 +128,9 @@ def _through(
     transport = gate.get_transport()
     assert transport is not None
     try:
-        return transport.open_channel("direct-tcpip", (name, port), ("127.0.0.1", 0), timeout=target.timeout)
+        return transport.open_channel("direct-tcpip", end, ("127.0.0.1", 0), timeout=target.timeout)
     except (paramiko.SSHException, OSError) as error:
-        raise ConnectError(f"the jump host {host} cannot reach {name} port {port}: {error}") from error
+        raise ConnectError(f"the jump host {host} cannot reach {end[0]} port {end[1]}: {error}") from error
 
 
 def _socket(name: str, port: int, timeout: float) -> socket.socket:

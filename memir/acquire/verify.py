@@ -281,7 +281,7 @@ def _strangers(folder: Path, chain: Chain, found: Findings) -> None:
 
 
 def inside(folder: Path, name: str) -> Path | None:
-    """The path of a recorded name, None if it would lead out of the folder or goes through a symbolic link."""
+    """The path of a recorded name, None if it leads out of the folder or through a symbolic link."""
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or any(part in {"..", "."} for part in parts) or "\0" in name:
         return None
