@@ -17,6 +17,12 @@ from typing import Generic, TypeVar
 from memir.kube.oci import OciSpec, spec_of
 from memir.kube.runc import RuntimeState, state_of
 from memir.kube.tornjson import LIMIT, Document, read_object
+from memir.model import Gaps
+
+MIN_DOCUMENT = 256
+"""No runtime writes a spec or state this short; what opens again sooner is not one."""
+MAX_DOCUMENTS = 200_000
+"""A node has a few hundred; memory filled with openings must not hold up the rest."""
 
 Bytes = bytes | bytearray | memoryview | mmap.mmap
 
@@ -40,7 +46,13 @@ class Carved(Generic[T]):
 
 
 def carve_specs(
-    chunk: Bytes, where: str, base: int = 0, page_size: int = 4096, in_order: bool = False
+    chunk: Bytes,
+    where: str,
+    base: int = 0,
+    page_size: int = 4096,
+    *,
+    in_order: bool = False,
+    gaps: Gaps | None = None,
 ) -> Iterator[Carved[OciSpec]]:
     """Find OCI specs in raw memory.
 
@@ -49,9 +61,10 @@ def carve_specs(
         If not, of a document that does not parse only what lies in its first page is given: further on,
         anything may follow. One that parses whole is given as it is; `crossings` says how far to trust it.
 
-    Linear in the chunk whatever it holds. Specs found are not unique: see `best_by_container`.
+    Linear in the chunk whatever it holds; of more than MAX_DOCUMENTS the rest is a gap. Specs found are not
+    unique: see `best_by_container`.
     """
-    pages = _Pages(base, page_size, in_order)
+    pages = _Pages(base, page_size, in_order, where, gaps)
     for offset, document, crossings in _documents(chunk, _SPEC, pages, ("env", "mounts")):
         spec = spec_of(document, f"{where}{base + offset:#x}")
         if spec is not None:
@@ -59,10 +72,16 @@ def carve_specs(
 
 
 def carve_states(
-    chunk: Bytes, where: str, base: int = 0, page_size: int = 4096, in_order: bool = False
+    chunk: Bytes,
+    where: str,
+    base: int = 0,
+    page_size: int = 4096,
+    *,
+    in_order: bool = False,
+    gaps: Gaps | None = None,
 ) -> Iterator[Carved[RuntimeState]]:
     """Find runc's state.json in raw memory; as `carve_specs`. (crun's status has no start to look for.)"""
-    pages = _Pages(base, page_size, in_order)
+    pages = _Pages(base, page_size, in_order, where, gaps)
     for offset, document, crossings in _documents(chunk, _STATE, pages, ("labels",)):
         state = state_of(document, f"{where}{base + offset:#x}")
         if state is not None:
@@ -94,6 +113,8 @@ class _Pages:
     base: int
     size: int
     in_order: bool
+    where: str
+    gaps: Gaps | None
 
 
 def _documents(
@@ -102,13 +123,21 @@ def _documents(
     view = memoryview(chunk)
     offsets = start.finditer(chunk)
     here = next(offsets, None)
+    read = 0
     while here is not None:
         after = next(offsets, None)
         offset = here.start()
         # Inside a document its own opening would be escaped, so the next one ends it: no byte is read twice.
         end = min(offset + LIMIT, after.start() if after else len(view))
-        document = read_object(view[offset:end], part_lists)
         here = after
+        if after is not None and end - offset < MIN_DOCUMENT:
+            continue
+        read += 1
+        if read > MAX_DOCUMENTS:
+            if pages.gaps is not None:
+                pages.gaps.add("carved documents", f"{pages.where}{pages.base + offset:#x}", "too many")
+            return
+        document = read_object(view[offset:end], part_lists)
         if document is None:
             continue
         first = (pages.base + offset) % pages.size
