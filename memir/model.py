@@ -81,7 +81,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         pid              int32        process id in the node's initial pid namespace
         ppid             int32        pid of the parent (real_parent's tgid), as /proc/PID/stat gives it
         tgid             int32        thread group id; equal to pid for a process's main thread
-        comm             string       task name, at most 15 bytes, undecodable bytes as backslash escapes
+        comm             string       task name as /proc/PID/comm shows it (a kernel thread's in full, a worker's with its work); undecodable bytes as backslash escapes
         args             list<string> command line, one element an argument; null if it could not be read whole
         exe              string       path of the executable as the process's own mount namespace shows it
         exe_deleted      bool         the executable's file has been unlinked
@@ -174,9 +174,11 @@ TABLES: dict[str, tuple[Column, ...]] = {
         meta             list<string> `key=value` of the rule's metadata
         string           string       identifier of the string that matched, with its $
         paddr            uint64       physical address of the first byte
+        length           int64        bytes matched; 0 for a rule whose condition asks for no string
         vaddr            uint64       virtual address in the owner, if it has one
         pid              int32        owner process
         container_id     string       container of the owner
+        container_name   string       name of that container in the pod's spec
         pod_uid          string       pod of the owner
         pod_name         string       pod of the owner
         namespace        string       Kubernetes namespace of the owner

@@ -45,7 +45,10 @@ def console(*, stderr: bool = False) -> Console:
     """A rich console that leaves text as it is: no markup, no emoji codes, no guessing at numbers."""
     from rich.console import Console
 
-    return Console(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=True)
+    out = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    if not out.is_terminal:
+        out.width = 10_000  # a file or a pipe has no edge to wrap at
+    return out
 
 
 def progress() -> Callable[[str, int, int], None] | None:
@@ -125,12 +128,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: st
     table = Table(*[safe(str(name)) for name in columns], title=title, box=box.SIMPLE_HEAD, pad_edge=False)
     for row in rows:
         table.add_row(*["" if cell is None else safe(cell_text(cell)) for cell in row])
-    out = console()
-    if not sys.stdout.isatty():
-        out.width = 10_000
-        for column in table.columns:
-            column.no_wrap = True
-    out.print(table)
+    console().print(table)
 
 
 def cell_text(value: Any) -> str:

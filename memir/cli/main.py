@@ -8,7 +8,7 @@ import sys
 import typer
 
 from memir import __version__
-from memir.cli import acquire, analyze, hunt, info, query, run, symbols, tools, verify
+from memir.cli import acquire, analyze, info, query, symbols, tools, verify
 from memir.errors import EXIT_INTERRUPTED, MemirError
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (info, analyze, hunt, acquire, verify, tools, symbols, run, query):
+for verb in (info, analyze, acquire, verify, tools, symbols, query):
     verb.register(app)
 
 

@@ -228,10 +228,13 @@ class PhysicalMemory:
             parts.append(bytes(pa + size - at))
         return b"".join(parts), holes
 
-    def views(self, limit: int = 16 << 20, lo: int = 0, hi: int | None = None) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    def views(
+        self, limit: int = 16 << 20, lo: int = 0, hi: int | None = None, *, skip_zeros: bool = False
+    ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """(physical address, bytes) of all present memory in [lo, hi), in order, without a copy, `limit` bytes at most.
 
-        Borders lie at multiples of `limit` from the start of each range.
+        Borders lie at multiples of `limit` from the start of each range. skip_zeros: leave out what is known to be
+        zeros without reading it (holes of a sparse file), cut to whole pages.
         """
         top = self.end if hi is None else hi
         for start, size, offset in zip(self._starts.tolist(), self._sizes.tolist(), self._offsets.tolist(), strict=True):
@@ -239,7 +242,11 @@ class PhysicalMemory:
             while first < last:
                 step = min(limit - (first - start) % limit, last - first)
                 index = offset + first - start
-                yield from self._present_views(first, index, step)
+                if skip_zeros and isinstance(self._layout.data, MappedFile):
+                    for low, high in self._layout.data.data_runs(index, index + step):
+                        yield from self._present_views(first + low - index, low, high - low)
+                else:
+                    yield from self._present_views(first, index, step)
                 first += step
 
     def _present_views(self, pa: int, index: int, size: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:

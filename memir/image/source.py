@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import mmap
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -109,6 +111,22 @@ class MappedFile:
         """Map the pages [low, high) at once: a hundredfold cheaper than a fault each. Only a hint; errors do not matter."""
         address = self.data.ctypes.data + (low & ~4095)
         _LIBC.madvise(ctypes.c_void_p(address), ctypes.c_size_t(high - (low & ~4095)), _MADV_POPULATE_READ)
+
+    def data_runs(self, low: int, high: int) -> Iterator[tuple[int, int]]:
+        """The parts [first, end) of [low, high) that the file system stores; the rest are holes, which read as zeros."""
+        at = low
+        while at < high:
+            try:
+                first = os.lseek(self._descriptor, at, os.SEEK_DATA)
+                end = os.lseek(self._descriptor, first, os.SEEK_HOLE)
+            except OSError as error:
+                if error.errno != errno.ENXIO:  # ENXIO: nothing but a hole up to the end
+                    yield at, high
+                return
+            if first >= high:
+                return
+            yield first, min(end, high)
+            at = end
 
     def close(self) -> None:
         """Close the descriptor; the mapping goes when the last view of it does."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
 _MAX_DEPTH = 256
+_CSS_ONLINE = 1 << 1
 
 
 @dataclass(frozen=True)
@@ -22,13 +23,16 @@ class Hierarchies:
     """The cgroups of one css_set: (hierarchy id, controllers as /proc/PID/cgroup names them, path) each.
 
     Hierarchy 0 is the unified one, which /proc shows only once it has been mounted. A path is None where unreadable.
+    dead: the unified cgroup has been removed, which leaves only tasks that have ended in it.
     """
 
     rows: tuple[tuple[int, str, str | None], ...]
+    dead: bool = False
 
     def lines(self) -> list[str]:
         """As /proc/PID/cgroup has them, highest hierarchy first; those whose path is unknown are left out."""
-        return [f"{number}:{names}:{path}" for number, names, path in self.rows if path is not None]
+        gone = " (deleted)" if self.dead else ""
+        return [f"{of}:{names}:{path}{gone if of == 0 else ''}" for of, names, path in self.rows if path is not None]
 
     def path(self) -> str | None:
         """The path to identify a process by: the deepest of all hierarchies' (on a hybrid node v2 may hold nothing)."""
@@ -85,15 +89,21 @@ def hierarchies(kernel: Kernel, task: U64) -> list[Hierarchies | None]:
         kernel.gaps.add("cgroup path", f"{bad[0]:#x}", "not readable", len(bad))
     names = _controllers(kernel, unique, root, number)
     visible = _default_visible(kernel)
+    if visible is None:  # the symbol is not known: hidden if v1 is in use and nothing is below the unified root
+        visible = not (number != 0).any() or any(paths[at] != "/" for at in kn_back[number == 0])
     rows: list[dict[int, tuple[int, str, str | None]]] = [{} for _ in unique]
     for at, of, which in zip(owner.tolist(), number.tolist(), range(len(owner)), strict=True):
         path = paths[kn_back[which]]
         if of == 0 and not visible and path in ("/", None):
             continue
         rows[at].setdefault(of, (of, names.get(int(root[which]), "") if of else "", path))
+    unified = kernel.read(unique, "css_set", "dfl_cgrp").astype(np.uint64)
+    online, read = kernel.try_read(unified, "cgroup", "self.flags")
+    dead = read & ((online.astype(np.uint64) & np.uint64(_CSS_ONLINE)) == 0)
     found = [
-        Hierarchies(tuple(row for _, row in sorted(of.items(), reverse=True))) if of else None for of in rows
-    ]  # fmt: skip
+        Hierarchies(tuple(row for _, row in sorted(of.items(), reverse=True)), bool(gone)) if of else None
+        for of, gone in zip(rows, dead, strict=True)
+    ]
     kernel.count_unread("css_set", unique, np.array([one is not None for one in found], bool))
     return [found[at] for at in back]
 
@@ -135,10 +145,10 @@ def _controllers(kernel: Kernel, css_set: U64, root: U64, number: NDArray[np.int
     return {of: ",".join(labels) for of, labels in found.items()}
 
 
-def _default_visible(kernel: Kernel) -> bool:
-    """cgrp_dfl_visible: /proc/PID/cgroup shows the unified hierarchy only once it was mounted."""
+def _default_visible(kernel: Kernel) -> bool | None:
+    """cgrp_dfl_visible: /proc/PID/cgroup shows the unified hierarchy only once it was mounted; None if not known."""
     at = kernel.symbols.get("cgrp_dfl_visible")
     if at is None:
-        return True
+        return None
     raw, ok = kernel.read_bytes(np.array([at], np.uint64), 1)
-    return bool(raw[0, 0]) or not ok[0]
+    return bool(raw[0, 0]) if ok[0] else None

@@ -23,7 +23,8 @@ def entries(kernel: Kernel, root: U64, kind: str) -> tuple[NDArray[np.int64], U6
     """Entries of trees given by their ma_root values: (index of the tree, entry), ascending within a tree.
 
     root: uint64[n]. A node's pivots say how many of its slots are in use: what lies behind them is left over
-    or metadata. A node that is unreadable, met twice or of a type that no such tree has is left out and counted.
+    or metadata. A node that is unreadable, met twice or of a type that no such tree has is left out and
+    counted.
     """
     owner = np.flatnonzero(root != 0).astype(np.int64)
     node = root[owner]

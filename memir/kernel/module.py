@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memir.errors import AbsentMemoryError, BtfError
+from memir.errors import BtfError
 from memir.kernel.list import list_nodes
 from memir.kernel.pagetable import U64
 from memir.kernel.space import u64
@@ -39,15 +39,19 @@ def types_with_module(kernel: Kernel, module: U64) -> KernelTypes | None:
     if not 0 < size <= _MAX_BTF:
         return None
     at = int(kernel.read(module, "module", "btf_data").astype(np.uint64)[0]) or _registered(kernel, int(module[0]))
-    data = read_virtual(kernel, at, size) if at else _search(kernel, size)
-    if data is None:
-        kernel.gaps.add("module BTF", f"{name!r} at {at:#x}", "not readable")
-        return None
-    try:
-        return kernel.types.with_source(btf.parse(data, kernel.anchors.btf))
-    except BtfError as error:
-        kernel.gaps.add("module BTF", f"{name!r} at {at:#x}", str(error))
-        return None
+    places = [at] if at else _search(kernel, name or b"", size)
+    why = "not found"
+    for place in places:
+        data = read_virtual(kernel, place, size)
+        if data is None:
+            why = "not readable"
+            continue
+        try:
+            return kernel.types.with_source(btf.parse(data, kernel.anchors.btf))
+        except BtfError as error:
+            why = str(error)
+    kernel.gaps.add("module BTF", f"{name!r}", why)
+    return None
 
 
 def _registered(kernel: Kernel, module: int) -> int:
@@ -66,21 +70,26 @@ def _registered(kernel: Kernel, module: int) -> int:
     return int(data[0]) if len(data) else 0
 
 
-def _search(kernel: Kernel, size: int) -> bytes | None:
-    """A module's BTF by its magic and exact size, for kernels whose data symbols are not in kallsyms."""
-    for pa, view in kernel.memory.views():
-        skip = -pa % 8
+def _search(kernel: Kernel, name: bytes, size: int) -> list[int]:
+    """Where a module's BTF is, by the struct btf that bears its name and size: for kernels whose data symbols are not
+    in kallsyms. Addresses of the data, which may lie in vmalloc space, its pages anywhere."""
+    types = kernel.types
+    if not name or not types.has("btf", "name"):
+        return []
+    at_name, at_data, at_size = (types.offset("btf", member) for member in ("name", "data", "data_size"))
+    pattern = np.uint64(int.from_bytes((name + b"\0").ljust(8, b"\0")[:8], "little"))
+    found = []
+    for pa, view in kernel.memory.views(skip_zeros=True):
+        skip = (at_name - pa) % 8
         words = np.ndarray((max(0, (len(view) - skip) // 8),), "<u8", view, skip)
-        # magic, version 1, flags 0, hdr_len 24
-        for at in np.flatnonzero(words == np.uint64(0x18_0001_EB9F)):
-            address = pa + skip + 8 * int(at)
-            try:
-                data = kernel.memory.read(address, size)
-            except AbsentMemoryError:
+        for at in np.flatnonzero(words == pattern):
+            start = pa + skip + 8 * int(at) - at_name
+            raw, ok = kernel.memory.gather(u64(max(start, 0)), types.size("btf"))
+            if not ok[0] or raw[0, at_name : at_name + len(name) + 1].tobytes() != name + b"\0":
                 continue
-            if btf.find_btf_header_ok(data[:64]) == (24, size):
-                return data
-    return None
+            if int.from_bytes(raw[0, at_size : at_size + 4].tobytes(), "little") == size:
+                found.append(int.from_bytes(raw[0, at_data : at_data + 8].tobytes(), "little"))
+    return found
 
 
 def module_of_filesystem(kernel: Kernel, superblock: U64) -> U64:

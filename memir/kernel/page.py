@@ -214,7 +214,8 @@ def _block(kernel: Kernel, layout: _Layout, here: U64) -> tuple[U8, U64, U64, ND
 def _listed(kernel: Kernel, layout: _Layout, raw: U8, here: U64, idle: Bools) -> Bools:
     """Unreferenced pages whose list links hold on both sides: those wait on a processor's own free lists.
 
-    Freed single pages go there first (include/linux/mmzone.h per_cpu_pages): what a process just left is there.
+    Freed single pages go there first (include/linux/mmzone.h per_cpu_pages): what a process just left is
+    there.
     """
     found = np.zeros(len(here), bool)
     rows = np.flatnonzero(idle)

@@ -5,6 +5,7 @@
 - threads: the thread lists of the processes known by now
 - children: the children lists of the processes known by now
 - cgroups: the task lists of the css_sets known by now
+- slab: the memory that the kernel allocates tasks from, object by object, whatever links to them
 
 What only some of them know is kept, with who knew it.
 """
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from memir.errors import KernelError
 from memir.kernel import pid as pids
+from memir.kernel import slab
 from memir.kernel.list import list_nodes
 from memir.kernel.pagetable import Bools, U64
 from memir.kernel.space import u64
@@ -26,8 +28,7 @@ from memir.kernel.space import u64
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
-WITNESSES = ("tasks", "pids", "threads", "children", "cgroups")
-PF_KTHREAD = 0x0020_0000
+WITNESSES = ("tasks", "pids", "threads", "children", "cgroups", "slab")
 PID_MAX = 1 << 22
 _TASK_REPORT = 0x7F
 _TASK_IDLE = 0x402
@@ -151,6 +152,24 @@ def _from_css_sets(kernel: Kernel, known: U64) -> U64:
     return _accept(kernel, kernel.container(nodes, "task_struct", "cg_list"), "task in a css_set")
 
 
+def _from_slab(kernel: Kernel, known: U64) -> U64:
+    """Tasks that are alive in the slab cache of task_struct: with a stack, references, and not ended.
+
+    A task that has ended keeps its content until its slot is used again, but has given its stack back.
+    """
+    cache = slab.cache_of(kernel, known)
+    if not cache:
+        kernel.gaps.add("task slab", f"{len(known)} tasks", "their slab cache could not be told")
+        return np.zeros(0, np.uint64)
+    task = slab.objects(kernel, cache)
+    task = task[plausible(kernel, task)]
+    stack = kernel.read(task, "task_struct", "stack").astype(np.uint64)
+    ended = kernel.read(task, "task_struct", "exit_state") != 0
+    usage = kernel.read(task, "task_struct", kernel.first_member("task_struct", "usage.refs.counter", "usage.counter"))
+    alive = kernel.space.is_kernel_pointer(stack) & (usage > 0) & ~ended
+    return task[alive | np.isin(task, known)]
+
+
 def tasks(kernel: Kernel) -> Tasks:
     """Every task that any witness knows; the idle tasks of the processors (pid 0) are left out.
 
@@ -167,6 +186,8 @@ def tasks(kernel: Kernel) -> Tasks:
     known = np.union1d(known, witness["children"])
     witness["cgroups"] = _from_css_sets(kernel, known)
     known = np.union1d(known, witness["cgroups"])
+    witness["slab"] = _from_slab(kernel, known)
+    known = np.union1d(known, witness["slab"])
     number = kernel.read(known, "task_struct", "pid")
     known = known[number != 0]
     if not len(known):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from memir.kernel.overlayfs import Layers
@@ -82,6 +82,7 @@ def build_containers(
 ) -> dict[str, Container]:
     """Containers by id. roots: by mount namespace number. node: API pods of other nodes are left out."""
     found: dict[str, Container] = {}
+    alive: Counter[str] = Counter()
     for container in {*files.specs, *files.states, *known.init, *(one.container_id for one in identities if one.container_id)}:
         found[container] = _from_memory(container, known, files, roots)
     for process, identity in zip(processes, identities, strict=True):
@@ -89,15 +90,14 @@ def build_containers(
             continue
         row = found[identity.container_id]
         row.processes += 1
+        alive[identity.container_id] += process.state not in "ZX"
         if row.cgroup_path is None and f"cgroup=container:{row.container_id}" in identity.witnesses:
             row.cgroup_path = process.cgroup_path
-    shims = {claim[10:] for one in identities for claim in one.witnesses if claim.startswith("shim=pod:")}
     for row in found.values():
         row.pod_uid = row.pod_uid or known.pod_of.get(row.container_id)
-        row.state = _state(row, known, files)
+        row.state = _state(row, alive[row.container_id], files)
         if row.kind is None and row.container_id in known.sandbox_pod:
             row.kind = "sandbox"
-    del shims
     _share_sandbox(found)
     if cluster is not None:
         _from_api(found, cluster, node)
@@ -149,14 +149,12 @@ def _from_spec(row: Container, spec: OciSpec) -> None:
         row.doubts.append("the spec in memory is torn")
 
 
-def _state(row: Container, known: Membership, files: RuntimeFiles) -> str:
-    """Running needs a living process; a spec or state without one is of a container that has ended (or never began)."""
-    init = known.init.get(row.container_id)
-    if init is not None and init.state not in "ZX":
+def _state(row: Container, alive: int, files: RuntimeFiles) -> str:
+    """Running needs a living process; one known by its spec, its state or only its dead has ended (or never began)."""
+    if alive:
         return "running"
-    if row.processes:
-        return "running" if init is None else "unknown"
-    return "exited" if row.container_id in files.specs or row.container_id in files.states else "unknown"
+    known = row.processes or row.container_id in files.specs or row.container_id in files.states
+    return "exited" if known else "unknown"
 
 
 def _share_sandbox(found: dict[str, Container]) -> None:
@@ -197,6 +195,7 @@ def build_pods(
     containers: dict[str, Container],
     identities: list[Identity],
     known: Membership,
+    files: RuntimeFiles,
     cluster: ClusterSnapshot | None,
     node: str | None,
 ) -> dict[str, Pod]:
@@ -210,15 +209,16 @@ def build_pods(
         if row.host_network is not None:
             pod.host_network = row.host_network if pod.host_network is None or row.kind == "sandbox" else pod.host_network
         pod.containers += row.kind != "sandbox"
+        spec = files.specs.get(row.container_id)
+        pod.qos = pod.qos or (spec.cgroup.qos if spec is not None and spec.cgroup is not None else None)
         if row.seen_in != "api":
             pod.sources.extend(source for source in row.sources if source not in pod.sources and source != "API")
-    for path, parsed in known.ids.items():
+    for parsed in known.ids.values():
         if parsed is not None and parsed.pod_uid:
             pod = found.setdefault(parsed.pod_uid, Pod(parsed.pod_uid))
             pod.qos = pod.qos or parsed.qos
             if "cgroup" not in pod.sources:
                 pod.sources.append("cgroup")
-            del path
     for identity in identities:
         if identity.pod_uid:
             found.setdefault(identity.pod_uid, Pod(identity.pod_uid)).processes += 1

@@ -110,7 +110,7 @@ def read_node(kernel: Kernel, cluster: ClusterSnapshot | None = None) -> Node:
     roots = {inums[ns]: RootFilesystem(layers, sources.rootfs.get(ns)) for ns, layers in sources.root.items() if ns in inums}
     name = _node_name(found, known, cluster)
     containers = build_containers(found.rows, identities, known, files, roots, cluster, name)
-    pods = build_pods(containers, identities, known, cluster, name)
+    pods = build_pods(containers, identities, known, files, cluster, name)
     return Node(kernel, found, identities, known, containers, pods, mounts, sources, name)
 
 

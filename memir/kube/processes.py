@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memir.kernel import cgroup, cred, mm, nsproxy, pid, sched, timekeeping
+from memir.kernel import cgroup, cred, kthread, mm, nsproxy, pid, sched, timekeeping
 from memir.kernel.cgroup import Hierarchies
 from memir.kernel.engine import Kernel
 from memir.kernel.mount import Mounts
@@ -80,6 +80,7 @@ def processes(kernel: Kernel, mounts: Mounts) -> ProcessList:
     threads = kernel.read(signal, "signal_struct", "nr_threads")
     boot = timekeeping.boot_time(kernel)
     since = kernel.read(task, "task_struct", kernel.first_member("task_struct", "start_boottime", "real_start_time"))
+    names = kthread.names(kernel, task, found.flags.astype(np.uint64), found.comm)
     hosts = _hostnames(kernel, spaces.address["uts"])
     rows = []
     for at in range(len(found)):
@@ -91,7 +92,7 @@ def processes(kernel: Kernel, mounts: Mounts) -> ProcessList:
                 pid=int(found.pid[at]),
                 ppid=int(found.ppid[at]),
                 tgid=int(found.tgid[at]),
-                comm=text(found.comm[at] or b""),
+                comm=text(names[at] or b""),
                 args=None if args is None else [text(one) for one in args],
                 environ=None if environ is None else [text(one) for one in environ],
                 exe=None if path is None else text(path),
@@ -102,7 +103,7 @@ def processes(kernel: Kernel, mounts: Mounts) -> ProcessList:
                 seccomp=int(who.seccomp[at]),
                 pids=numbers[at] or [int(found.pid[at])],
                 threads=int(threads[at]),
-                kernel_thread=bool(found.flags[at] & sched.PF_KTHREAD),
+                kernel_thread=bool(found.flags[at] & kthread.PF_KTHREAD),
                 state=found.state[at],
                 cgroups=groups[at],
                 namespaces={kind: int(spaces.inum[kind][at]) for kind in nsproxy.KINDS},

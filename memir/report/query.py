@@ -26,7 +26,7 @@ def query(folder: Path, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
             connection.register(path.stem, pq.read_table(path))
         except (OSError, pa.ArrowException) as error:
             raise CaseError(f"{path}: cannot be read: {error}") from error
-    connection.execute("SET enable_external_access = false; SET lock_configuration = true; SET TimeZone = 'UTC'")
+    connection.execute("SET TimeZone = 'UTC'; SET enable_external_access = false; SET lock_configuration = true")
     try:
         result = connection.execute(sql)
         names = [column[0] for column in result.description or []]

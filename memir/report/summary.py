@@ -112,5 +112,5 @@ def _process(row: Row) -> str:
         marks.append("memfd" if (row["exe"] or "").startswith("/memfd:") else "deleted")
     if row["disagreements"]:
         marks.append("witnesses disagree")
-    mark = f"  <- {', '.join(marks)}" if marks else ""
-    return f"{row['pid']}{inside} {safe(words, 90)}{mark}"
+    mark = f"({', '.join(marks)}) " if marks else ""
+    return f"{row['pid']}{inside} {mark}{safe(words, 90)}"

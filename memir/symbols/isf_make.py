@@ -38,16 +38,24 @@ class IsfSource:
         self.banner = banner.rstrip(b"\0\n") + b"\n\0"
         self.types = Describer(types)
         self._blob = types.blob
-        aliases = {
-            name: symbols[at] for name, at in SYMBOL_ALIASES.items() if name not in symbols and at in symbols
-        }
-        self.symbols: dict[str, int] = {**symbols, **aliases}
-        # volatility3 needs this one's text only, and a kernel built without KALLSYMS_ALL does not list it
-        self.symbols.setdefault("linux_banner", 0)
+        self._symbols = symbols
+        self._extra = {new: symbols[old] for new, old in SYMBOL_ALIASES.items() if old in symbols}
+        # volatility3 needs the text of this one only, and a kernel without KALLSYMS_ALL does not list it.
+        self._extra["linux_banner"] = 0
+
+    @functools.cached_property
+    def symbols(self) -> dict[str, int]:
+        """Every symbol with its address as linked, those made up for volatility3 included."""
+        return {**self._extra, **self._symbols}
+
+    def address(self, name: str) -> int | None:
+        """A symbol's address as linked; None if there is none."""
+        found = self._symbols.get(name)
+        return self._extra.get(name) if found is None else found
 
     def symbol(self, name: str) -> Json | None:
         """A symbol's address, type and, for linux_banner, text; None if there is none."""
-        address = self.symbols.get(name)
+        address = self.address(name)
         if address is None:
             return None
         if name == "linux_banner":

@@ -38,8 +38,8 @@ def image_span(memory: PhysicalMemory, pa: int, size: int = IMAGE_SPAN) -> tuple
 def _windows(memory: PhysicalMemory, near: int | None) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """Views of RAM: those around `near` first, then all."""
     if near is not None:
-        yield from memory.views(lo=max(0, (near & ~0x1FFFFF) - (2 << 20)), hi=near + IMAGE_SPAN)
-    yield from memory.views()
+        yield from memory.views(lo=max(0, (near & ~0x1FFFFF) - (2 << 20)), hi=near + IMAGE_SPAN, skip_zeros=True)
+    yield from memory.views(skip_zeros=True)
 
 
 def _words(view: NDArray[np.uint8], dtype: str, offset: int) -> NDArray[np.uint64]:

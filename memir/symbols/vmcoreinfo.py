@@ -11,12 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from memir.errors import AbsentMemoryError
 from memir.image.memory import PhysicalMemory
 
 _FIRST_WORD = np.uint64(int.from_bytes(b"OSRELEAS", "little"))
 _PAGE = 4096
+_EARLY = 96 << 20
+_ZONE = 1 << 32
 _LINE = re.compile(rb"^(?:([A-Z]+)\(([^()]{1,64})\)|([A-Za-z_][A-Za-z0-9_.-]{0,64}))=([ -~]{0,128})$")
 
 
@@ -76,19 +79,37 @@ def parse(text: bytes, address: int) -> VmcoreInfo:
     return VmcoreInfo(address, plain, symbols, numbers)
 
 
+def _windows(memory: PhysicalMemory) -> Iterator[tuple[int, int]]:
+    """Where to look first: the page is allocated early in boot, near the start of a memory zone; then everywhere."""
+    for part in memory.ranges:
+        yield part.start, min(part.end, part.start + _EARLY)
+        if part.start < _ZONE < part.end:
+            yield _ZONE, min(part.end, _ZONE + _EARLY)
+    yield 0, memory.end
+
+
 def find(memory: PhysicalMemory) -> Iterator[VmcoreInfo]:
-    """Every VMCOREINFO page of the image, lowest address first; a guest's or an old kernel's may be among them."""
-    for pa, view in memory.views():
-        skip = -pa % _PAGE
-        words = len(view) - skip
-        if words < _PAGE:
-            continue
-        first = np.ndarray((words // _PAGE,), "<u8", view, skip, (_PAGE,))
-        for page in np.flatnonzero(first == _FIRST_WORD):
-            address = pa + skip + int(page) * _PAGE
-            try:
-                info = parse(memory.read(address, _PAGE), address)
-            except AbsentMemoryError:
-                continue
-            if info.release and "swapper_pg_dir" in info.symbols:
-                yield info
+    """Every VMCOREINFO page of the image, likeliest places first; a guest's or an old kernel's may be among them."""
+    seen: set[int] = set()
+    for low, high in _windows(memory):
+        for pa, view in memory.views(lo=low, hi=high, skip_zeros=True):
+            for address in _candidates(pa, view):
+                if address in seen:
+                    continue
+                seen.add(address)
+                try:
+                    info = parse(memory.read(address, _PAGE), address)
+                except AbsentMemoryError:
+                    continue
+                if info.release and "swapper_pg_dir" in info.symbols:
+                    yield info
+
+
+def _candidates(pa: int, view: NDArray[np.uint8]) -> list[int]:
+    """Addresses of the pages in a view that begin as VMCOREINFO does."""
+    skip = -pa % _PAGE
+    pages = (len(view) - skip) // _PAGE
+    if pages <= 0:
+        return []
+    first = np.ndarray((pages,), "<u8", view, skip, (_PAGE,))
+    return [pa + skip + int(page) * _PAGE for page in np.flatnonzero(first == _FIRST_WORD)]

@@ -1,0 +1,84 @@
+"""mm/slab.h: all objects of one slab cache, found by their pages and not by anything that links them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memir.kernel.pagetable import U64
+
+if TYPE_CHECKING:
+    from memir.kernel.engine import Kernel
+
+_PAGE = 4096
+_BLOCK = 1024  # pages of vmemmap read at once: 4 MiB, which describe 256 MiB of RAM
+_MAX_OBJECTS = 1 << 15  # slab.objects has 15 bits
+
+
+def _member(kernel: Kernel, name: str) -> tuple[str, str]:
+    """struct slab is a part of struct page's memory; before 5.17 (d122019bf061) its members were struct page's own."""
+    return ("slab", name) if kernel.types.has("slab", name) else ("page", name)
+
+
+def heads(kernel: Kernel, page: U64) -> U64:
+    """The head of the compound page that each struct page belongs to; itself where it is no tail."""
+    # 7.2: compound_info, which may hold a mask instead of an address
+    member = kernel.first_member("page", "compound_info", "compound_head")
+    info = kernel.try_read(page, "page", member)[0].astype(np.uint64)
+    tail = (info & np.uint64(1)) != 0
+    masked = info >= np.uint64(0xFFFF_FFFF_0000_0000)  # no vmemmap lies so high
+    return np.where(tail, np.where(masked, page & info, info - np.uint64(1)), page)
+
+
+def cache_of(kernel: Kernel, address: U64) -> int:
+    """The kmem_cache that most of these objects (in the direct map) come from; 0 if none can be told."""
+    pa, known = kernel.space.physical(address)
+    page = kernel.space.struct_page(pa[known])
+    cache = kernel.try_read(heads(kernel, page), *_member(kernel, "slab_cache"))[0].astype(np.uint64)
+    cache = cache[kernel.space.is_kernel_pointer(cache)]
+    if not len(cache):
+        return 0
+    values, counts = np.unique(cache, return_counts=True)
+    return int(values[counts.argmax()])
+
+
+def objects(kernel: Kernel, cache: int) -> U64:
+    """Addresses of every object slot of a cache, used or free: uint64[n]."""
+    size = int(kernel.read(np.array([cache], np.uint64), "kmem_cache", "size")[0])
+    if not 8 <= size <= 1 << 20:
+        kernel.gaps.add("slab cache", f"{cache:#x}", f"objects of {size} bytes")
+        return np.zeros(0, np.uint64)
+    page = _pages_of(kernel, cache)
+    struct, member = _member(kernel, "objects")
+    count = np.minimum(kernel.read(page, struct, member).astype(np.int64), _MAX_OBJECTS)
+    start = kernel.space.page_physical(page) + np.uint64(kernel.space.direct_delta)
+    owner = np.repeat(np.arange(len(page)), count)
+    step = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
+    return start[owner] + step.astype(np.uint64) * np.uint64(size)
+
+
+def _pages_of(kernel: Kernel, cache: int) -> U64:
+    """struct pages (heads) whose slab_cache is this one, over all RAM in the image."""
+    space = kernel.space
+    offset = kernel.types.offset(*_member(kernel, "slab_cache"))
+    found: list[U64] = []
+    for part in kernel.memory.ranges:
+        first = int(space.struct_page(np.array([part.start], np.uint64))[0])
+        last = int(space.struct_page(np.array([part.end - 1], np.uint64))[0]) + space.page_struct
+        low = first & ~(_PAGE - 1)
+        every = np.arange(low, last, _PAGE, dtype=np.uint64)
+        for at in range(0, len(every), _BLOCK):
+            va = every[at : at + _BLOCK]
+            pa, known = space.physical(va)
+            raw, ok = kernel.memory.gather(pa, _PAGE)
+            raw[~(ok & known)] = 0
+            flat = raw.reshape(-1)
+            shift = (first - int(va[0])) % space.page_struct
+            rows = (len(flat) - shift) // space.page_struct
+            column = np.ndarray((rows,), "<u8", flat, shift + offset, (space.page_struct,))
+            hit = np.flatnonzero(column == np.uint64(cache))
+            found.append(va[0] + np.uint64(shift) + hit.astype(np.uint64) * np.uint64(space.page_struct))
+    pages = np.concatenate(found) if found else np.zeros(0, np.uint64)
+    # a tail page of an old layout repeats nothing, but a stale word may look like the cache: heads only
+    return np.unique(pages[heads(kernel, pages) == pages])
