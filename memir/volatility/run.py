@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: LicenseRef-VSL-1.0
+"""Run any volatility3 plugin on a located kernel, and say of each row to which pod it belongs.
+
+result = run_plugin(memory, anchors, "linux.sockstat", ["--pids", "1292"], pods=Pods(by_pid, by_task))
+for row in result.rows: ...
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from volatility3.framework import exceptions, plugins
+
+from memir.errors import MemirError, UsageError
+from memir.image.memory import PhysicalMemory
+from memir.kernel.space import AddressSpace
+from memir.symbols.anchors import Anchors
+from memir.symbols.isf import IsfTypes
+from memir.volatility.context import LAYER, MODULE, build_context
+from memir.volatility.output import Cell, Kind, file_handler, heard, kind_of, plain
+from memir.volatility.plugins import configure, find_plugin, full_name, process_settings
+
+POD_COLUMNS = ("pod_name", "namespace", "container_name", "container_id")
+_TASKS = frozenset({"offset (v)", "offset", "task", "task offset", "task_struct"})
+_PIDS = ("pid", "tgid", "process id", "tid")
+
+
+class Identity(Protocol):
+    """Whose a process is; None for what is not known or for a process of the node itself."""
+
+    @property
+    def pod_name(self) -> str | None:
+        """Name of the pod."""
+
+    @property
+    def namespace(self) -> str | None:
+        """Kubernetes namespace."""
+
+    @property
+    def container_name(self) -> str | None:
+        """Name of the container in the pod's spec."""
+
+    @property
+    def container_id(self) -> str | None:
+        """Id of the container."""
+
+
+@dataclass(frozen=True)
+class Pods:
+    """Identities by pid and by the kernel address of the task; a task's address is the better witness."""
+
+    by_pid: Mapping[int, Identity] = field(default_factory=dict)
+    by_task: Mapping[int, Identity] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PluginColumn:
+    """A column and how its values are meant: int, hex, float, bool, string, bytes (hex digits) or time."""
+
+    name: str
+    kind: Kind
+
+
+@dataclass(frozen=True)
+class PluginResult:
+    """What a plugin gave.
+
+    plugin: its full name. columns, rows: values are plain Python, None where there is none. depths: how
+    deep each row lies in the plugin's tree, 0 at the top. files: what it wrote. warnings: what volatility3
+    warned of, and how often. failure: why it stopped before its end, None if it came to its end; then
+    `rows` are only those before.
+    """
+
+    plugin: str
+    columns: tuple[PluginColumn, ...]
+    rows: list[tuple[Cell, ...]]
+    depths: list[int]
+    files: list[Path]
+    warnings: dict[str, int]
+    failure: str | None
+
+    def dicts(self) -> list[dict[str, Cell]]:
+        """The rows by column name."""
+        names = [column.name for column in self.columns]
+        return [dict(zip(names, row, strict=True)) for row in self.rows]
+
+
+class Host:
+    """volatility3 over one located kernel; the context is built once and serves any number of plugins.
+
+    Not for several threads: volatility3 keeps much for the whole process, so that runs wait for each other.
+    """
+
+    def __init__(
+        self,
+        memory: PhysicalMemory,
+        anchors: Anchors,
+        space: AddressSpace | None = None,
+        isf: IsfTypes | None = None,
+    ) -> None:
+        """Arguments as for `build_context`."""
+        self.context = build_context(memory, anchors, space, isf)
+        self._runs = itertools.count()
+
+    def run(
+        self,
+        plugin: str,
+        options: Sequence[str] = (),
+        *,
+        plugin_dirs: Sequence[Path] = (),
+        output: Path | None = None,
+        pods: Pods | None = None,
+        progress: Callable[[float, str], None] | None = None,
+    ) -> PluginResult:
+        """Run a plugin by name with options as on `vol`'s command line.
+
+        plugin_dirs: folders with more plugins, as `vol -p`. output: folder for files that the plugin
+        writes. pods: when given, rows with a pid or a task get `POD_COLUMNS`. progress: is told (percent,
+        what).
+
+        UsageError for an unknown plugin, a wrong option or a requirement that the image cannot meet. What
+        goes wrong while the plugin runs is the result's `failure`.
+        """
+        for folder in (*plugin_dirs, *([output] if output else [])):
+            if not folder.is_dir():
+                raise UsageError(f"{folder}: is not a folder")
+        with process_settings(plugin_dirs), heard() as messages:
+            chosen = find_plugin(plugin)
+            written: list[Path] = []
+            constructed = self._construct(chosen, options, progress, file_handler(output, written))
+            columns, rows, depths, failure = _populate(constructed)
+        if pods is not None:
+            columns, rows = self._with_pods(columns, rows, pods)
+        return PluginResult(full_name(chosen), columns, rows, depths, written, messages, failure)
+
+    def _construct(self, plugin: type[Any], options: Sequence[str], progress: Any, handler: type[Any]) -> Any:
+        base = f"memir.run{next(self._runs)}"
+        configure(self.context, plugin, options, f"{base}.{plugin.__name__}", layer=LAYER, module=MODULE)
+        try:
+            return plugins.construct_plugin(self.context, [], plugin, base, progress, handler)
+        except exceptions.UnsatisfiedException as error:
+            needs = [
+                f"{path.rpartition('.')[2]} ({need.description})" for path, need in error.unsatisfied.items()
+            ]
+            raise UsageError(f"{full_name(plugin)} needs what is not there: {', '.join(needs)}") from error
+
+    def _with_pods(
+        self, columns: tuple[PluginColumn, ...], rows: list[tuple[Cell, ...]], pods: Pods
+    ) -> tuple[tuple[PluginColumn, ...], list[tuple[Cell, ...]]]:
+        names = [column.name.casefold() for column in columns]
+        tasks = [at for at, name in enumerate(names) if name in _TASKS]
+        pids = [names.index(name) for name in _PIDS if name in names][:1]
+        if not tasks and not pids:
+            return columns, rows
+        canonicalize = self.context.layers[LAYER].canonicalize
+
+        def owner(row: tuple[Cell, ...]) -> Identity | None:
+            for at in tasks:
+                address = row[at]
+                if (
+                    isinstance(address, int)
+                    and (found := pods.by_task.get(canonicalize(address))) is not None
+                ):
+                    return found
+            pid = row[pids[0]] if pids else None
+            return pods.by_pid.get(pid) if isinstance(pid, int) else None
+
+        more = [tuple(getattr(owner(row), name, None) for name in POD_COLUMNS) for row in rows]
+        wider = (*columns, *(PluginColumn(name, "string") for name in POD_COLUMNS))
+        return wider, [row + pod for row, pod in zip(rows, more, strict=True)]
+
+
+def run_plugin(
+    memory: PhysicalMemory,
+    anchors: Anchors,
+    plugin: str,
+    options: Sequence[str] = (),
+    *,
+    space: AddressSpace | None = None,
+    isf: IsfTypes | None = None,
+    plugin_dirs: Sequence[Path] = (),
+    output: Path | None = None,
+    pods: Pods | None = None,
+    progress: Callable[[float, str], None] | None = None,
+) -> PluginResult:
+    """Run one plugin; see `Host` and `Host.run`."""
+    host = Host(memory, anchors, space, isf)
+    return host.run(plugin, options, plugin_dirs=plugin_dirs, output=output, pods=pods, progress=progress)
+
+
+def _populate(plugin: Any) -> tuple[tuple[PluginColumn, ...], list[tuple[Cell, ...]], list[int], str | None]:
+    columns: tuple[PluginColumn, ...] = ()
+    rows: list[tuple[Cell, ...]] = []
+    depths: list[int] = []
+
+    def visit(node: Any, _: None) -> None:
+        rows.append(tuple(plain(value) for value in node.values))
+        depths.append(max(0, node.path_depth - 1))
+
+    try:
+        grid = plugin.run()
+        columns = tuple(PluginColumn(column.name, kind_of(column.type)) for column in grid.columns)
+        error = grid.populate(visit, None, fail_on_errors=False)
+    except MemirError:
+        raise
+    except Exception as raised:  # noqa: BLE001  a plugin is anyone's code
+        error = raised
+    if isinstance(error, MemirError):
+        raise error
+    return columns, rows, depths, None if error is None else _explain(error)
+
+
+def _explain(error: Exception) -> str:
+    match error:
+        case exceptions.InvalidAddressException():
+            where = f"address {error.invalid_address:#x} of layer {error.layer_name}"
+            return f"memory that it needs cannot be read: {where} ({error})"
+        case exceptions.SymbolError():
+            return f"this kernel has no {error.symbol_name}: {error}"
+        case exceptions.VolatilityException():
+            return str(error) or type(error).__name__
+        case _:
+            return f"{type(error).__name__}: {error}"
