@@ -102,14 +102,17 @@ class _Layout:
     def is_buddy(self, kind: U64) -> Bools:
         """Head of a block on the buddy allocator's free lists."""
         if self.buddy_byte is not None and self.buddy_byte < 256:
-            return np.equal(kind >> np.uint64(24), np.uint64(self.buddy_byte))
-        return np.equal(kind, np.uint64(self.buddy_word))
+            result: Bools = (kind >> np.uint64(24)) == np.uint64(self.buddy_byte)
+        else:
+            result = kind == np.uint64(self.buddy_word)
+        return result
 
     def is_typed(self, kind: U64) -> Bools:
         """page_type says what the page is (a table, a slab), where a mapped page has its map count."""
         end = np.uint64(0xFF00_0000 if self.buddy_byte else 0xFFFF_FF80)
         typed = (kind >= np.uint64(0x8000_0000)) & (kind < end)
-        return np.logical_and(typed, (kind >> np.uint64(24)) != np.uint64(self.hugetlb_byte & 0xFF))
+        other: Bools = (kind >> np.uint64(24)) != np.uint64(self.hugetlb_byte & 0xFF)
+        return typed & other
 
 
 def pages(kernel: Kernel) -> Pages:

@@ -1,0 +1,230 @@
+"""`memir hunt IMAGE... --rules PATH`: YARA over RAM, every hit with its owner."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from memir.cli.common import (
+    BaseOption,
+    BtfOption,
+    CacheOption,
+    IsfOption,
+    JsonOption,
+    KallsymsOption,
+    TruncatedOption,
+    find_kernel,
+    open_memory,
+    print_json,
+    print_table,
+    progress,
+)
+from memir.errors import UsageError
+from memir.model import Gap, Gaps
+
+if TYPE_CHECKING:
+    from memir.hunt.hunt import Hunt, Options
+    from memir.hunt.rules import RuleSet
+    from memir.kube.snapshot import ClusterSnapshot
+
+_RULES = (".yar", ".yara", ".yarc")
+_SHOWN = 48
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("hunt")(hunt)
+
+
+def hunt(
+    images: Annotated[
+        list[str], typer.Argument(metavar="IMAGE...", help="RAM images, evidence folders or s3:// addresses.")
+    ],
+    rules: Annotated[
+        list[Path] | None,
+        typer.Option("--rules", "-r", metavar="PATH", help="Rule file, folder or compiled rules."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="CASE", help="Case folder for tables/hits.parquet."),
+    ] = None,
+    pod: Annotated[list[str] | None, typer.Option("--pod", help="Only this pod (name or UID).")] = None,
+    namespace: Annotated[
+        list[str] | None, typer.Option("--namespace", "-n", help="Only this namespace.")
+    ] = None,
+    container: Annotated[
+        list[str] | None, typer.Option("--container", help="Only this container (name or id).")
+    ] = None,
+    pid: Annotated[list[int] | None, typer.Option("--pid", help="Only this process.")] = None,
+    kinds: Annotated[
+        str | None, typer.Option("--kinds", help="Of process,files,kernel,free,unknown; all if not given.")
+    ] = None,
+    scope: Annotated[
+        str,
+        typer.Option(
+            "--scope", help="region: a condition is judged in each region; process: over all of them."
+        ),
+    ] = "region",
+    rule_timeout: Annotated[
+        int, typer.Option("--rule-timeout", min=1, help="Seconds for one unit, all rules.")
+    ] = 60,
+    external: Annotated[
+        list[str] | None, typer.Option("--external", metavar="NAME=VALUE", help="A variable that rules use.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Threads; processors if not given.")
+    ] = None,
+    cluster: Annotated[
+        Path | None, typer.Option("--cluster", help="The API's view, for names of pods.")
+    ] = None,
+    show_secrets: Annotated[
+        bool, typer.Option("--show-secrets", help="Show what rules tagged `secret` matched.")
+    ] = False,
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="Print one JSON object a row on stdout.")] = False,
+    json: JsonOption = False,
+    cache: CacheOption = None,
+    allow_truncated: TruncatedOption = False,
+    base: BaseOption = None,
+    btf: BtfOption = None,
+    kallsyms: KallsymsOption = None,
+    isf: IsfOption = None,
+) -> None:
+    """Scan RAM with YARA rules and say for every hit which process, pod, file, or free memory it lies in."""
+    from memir.hunt.hunt import hunt as run
+    from memir.hunt.rules import load_rules, parse_externals
+
+    begun = time.time()
+    compiled, images = _rule_paths(images, rules or [])
+    ruleset = load_rules(compiled, parse_externals(external or []))
+    options = _options(
+        kinds, scope, rule_timeout, workers, show_secrets, cluster, (pod, namespace, container, pid)
+    )
+    if len(images) != 1:
+        raise UsageError("give one image")
+    case = _case(output)
+    memory = open_memory(images[0], cache=cache, allow_truncated=allow_truncated, base=base)
+    gaps = Gaps()
+    if memory.missing:
+        gaps.add("image", str(memory.path), "bytes that the headers promise are missing", memory.missing)
+    _, kernel = find_kernel(memory, cache=cache, btf=btf, kallsyms=kallsyms, isf=isf, gaps=gaps)
+    found = run(kernel, ruleset, options, progress=progress())
+    memory.check_unchanged()
+    record = _record(found, ruleset, str(memory.path), options, time.time() - begun)
+    if case is not None:
+        counts = case.write_tables({"hits": found.rows})
+        case.finish({"hunt": record}, gaps, counts)
+    _print(found, record, list(gaps), json=json, jsonl=jsonl)
+
+
+def _rule_paths(images: list[str], rules: list[Path]) -> tuple[list[Path], list[str]]:
+    """`--rules a.yar b.yar` as a shell's wildcard gives it: what is named like rules is none of the images."""
+    more = [Path(one) for one in images if one.lower().endswith(_RULES)]
+    images = [one for one in images if not one.lower().endswith(_RULES)]
+    if not rules and not more:
+        raise UsageError("no rules: give --rules PATH (a file, a folder or compiled rules)")
+    if not images:
+        raise UsageError("no image to hunt through")
+    return [*rules, *more], images
+
+
+def _options(
+    kinds: str | None,
+    scope: str,
+    timeout: int,
+    workers: int | None,
+    show_secrets: bool,
+    cluster: Path | None,
+    asked: tuple[list[str] | None, list[str] | None, list[str] | None, list[int] | None],
+) -> Options:
+    import os
+
+    from memir.hunt.hunt import Options, parse_kinds
+    from memir.hunt.identity import Wanted
+
+    if scope not in ("region", "process"):
+        raise UsageError(f"--scope {scope}: it is region or process")
+    pod, namespace, container, pid = asked
+    wanted = Wanted(
+        frozenset(pod or ()), frozenset(namespace or ()), frozenset(container or ()), frozenset(pid or ())
+    )
+    return Options(
+        parse_kinds(kinds), wanted, "process" if scope == "process" else "region", timeout,
+        workers or os.cpu_count() or 1, show_secrets, _snapshot(cluster),
+    )  # fmt: skip
+
+
+def _snapshot(cluster: Path | None) -> ClusterSnapshot | None:
+    if cluster is None:
+        return None
+    from memir.kube.snapshot import load_cluster
+
+    return load_cluster(cluster)
+
+
+def _case(output: Path | None) -> Any:
+    if output is None:
+        return None
+    from memir.report.case import Case
+
+    return Case(output, add=True)
+
+
+def _record(found: Hunt, rules: RuleSet, image: str, options: Options, seconds: float) -> dict[str, Any]:
+    return {
+        "image": image,
+        "rules": {
+            "files": [str(path) for path in rules.files],
+            "count": rules.count,
+            "notes": list(rules.notes),
+        },
+        "scope": options.scope,
+        "kinds": sorted(options.kinds),
+        "hits": found.hits,
+        "rows": len(found.rows),
+        "units": found.units,
+        "scanned": found.scanned,
+        "seconds": round(seconds, 3),
+        "laps": found.seconds,
+    }
+
+
+def _print(found: Hunt, record: dict[str, Any], gaps: list[Gap], *, json: bool, jsonl: bool) -> None:
+    if json:
+        told = [{"kind": gap.kind, "where": gap.where, "why": gap.why, "count": gap.count} for gap in gaps]
+        print_json({**record, "hits": found.rows, "hit_count": found.hits, "gaps": told})
+        return
+    if jsonl:
+        for row in found.rows:
+            print_json(row)
+        return
+    from memir.report.text import safe
+
+    columns = ("rule", "string", "owner", "pid", "pod", "container", "address", "path", "data")
+    print_table(columns, [_cells(row) for row in found.rows])
+    print(
+        f"{found.hits} hits, {len(found.rows)} owners; {sum(found.scanned.values()) >> 20} MiB in {record['seconds']} s"
+    )
+    for note in record["rules"]["notes"]:
+        print(f"note: {safe(note)}", file=sys.stderr)
+    for gap in gaps:
+        print(
+            f"not covered: {safe(gap.kind)}: {safe(gap.why)} ({gap.count} times, {safe(gap.where)})",
+            file=sys.stderr,
+        )
+
+
+def _cells(row: dict[str, Any]) -> tuple[Any, ...]:
+    pod = "/".join(part for part in (row["namespace"], row["pod_name"] or row["pod_uid"]) if part)
+    address = row.get("vaddr")
+    path = row.get("path")
+    return (
+        row["rule"], row["string"], row["owner"], row.get("pid"), pod or None,
+        row["container_name"] or (row["container_id"] or "")[:12] or None,
+        f"{address:#x}" if address is not None else f"phys {row['paddr']:#x}",
+        f"{path} (deleted)" if path and row.get("deleted") else path,
+        row["data"] if len(row["data"]) <= _SHOWN else row["data"][:_SHOWN] + "...",
+    )  # fmt: skip

@@ -1,0 +1,292 @@
+"""Whose file a page of the page cache belongs to: its path, whether it is deleted, and the containers that
+have it.
+
+A container's files are on the layers of its overlay, never on the overlay itself, so a file is followed up
+its directories until one is the root of some container's layer. A file system that only containers have
+mounted is theirs; a path of the kubelet's or the runtime's names the pod; a memfd is its users'.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from memir.hunt.identity import Identities, Owner
+from memir.hunt.memory import Memory
+from memir.kernel import fdtable, fs, overlayfs
+from memir.kernel.dcache import unlinked
+from memir.kernel.list import hlist_nodes
+from memir.kernel.mount import mount_of, namespace_mounts
+from memir.kernel.pagetable import U64
+from memir.kube.node import Node
+from memir.kube.paths import container_id_of, container_name_of, pod_uid_of, sandbox_id_of, storage_id_of
+
+_POD_LOG = re.compile(r"/log/pods/[^/_]+_[^/_]+_([0-9a-f-]{32,36})/([0-9A-Za-z][0-9A-Za-z._-]*)/")
+_MAX_LAYERS = 512
+_MAX_DEPTH = 512
+
+
+@dataclass(frozen=True, slots=True)
+class FileInfo:
+    """path: as the owner sees it; None: not known. owners: (nobody known: one empty Owner). source: how it
+    is known."""
+
+    path: str | None
+    deleted: bool | None
+    owners: tuple[Owner, ...]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Inode:
+    """A file's address_space, its first dentry, its superblock and that one's root dentry; 0: none."""
+
+    mapping: int
+    dentry: int
+    superblock: int
+    root: int
+
+
+class Files:
+    """Files by struct address_space, read when they are asked for."""
+
+    def __init__(self, node: Node, memory: Memory, identities: Identities) -> None:
+        self._node, self._memory, self._kernel = node, memory, node.kernel
+        self._who = identities
+        self._known: dict[int, FileInfo] = {}
+        spaces = np.unique(node.processes.mnt_ns[node.processes.mnt_ns != 0])
+        self._host = next(
+            (
+                int(ns)
+                for ns, one in zip(node.processes.mnt_ns, node.processes.rows, strict=True)
+                if one.pid == 1
+            ),
+            0,
+        )
+        owner, mount = namespace_mounts(self._kernel, spaces)
+        node.mounts.load(mount)
+        self._mounts_of: dict[int, list[tuple[int, int]]] = defaultdict(list)  # superblock: namespace, mount
+        for space, at in zip(spaces[owner].tolist(), mount.tolist(), strict=True):
+            if at in node.mounts.known:
+                self._mounts_of[node.mounts.known[at].superblock].append((space, at))
+        self._of_space = identities.by_space(node)
+        self._tops = self._on_node()
+        self._layers = self._layer_roots()
+        self._users: dict[int, set[Owner]] | None = None
+
+    def of(self, mapping: Iterable[int]) -> dict[int, FileInfo]:
+        """What is known of these files."""
+        wanted = list(dict.fromkeys(mapping))
+        new = np.array([at for at in wanted if at not in self._known], np.uint64)
+        if len(new):
+            self._load(new)
+        return {at: self._known[at] for at in wanted}
+
+    def _load(self, mapping: U64) -> None:
+        kernel = self._kernel
+        inode = kernel.try_read(mapping, "address_space", "host")[0].astype(np.uint64)
+        superblock = kernel.try_read(inode, "inode", "i_sb")[0].astype(np.uint64)
+        nlink, read = kernel.try_read(inode, "inode", "i_nlink")
+        number = kernel.try_read(inode, "inode", "i_ino")[0]
+        kinds = fs.types_of(kernel, superblock)
+        first, node = hlist_nodes(
+            kernel, np.where(inode != 0, kernel.at(inode, "inode", "i_dentry"), 0), "file name"
+        )
+        dentry = np.zeros(len(mapping), np.uint64)
+        name = kernel.first_member("dentry", "d_alias", "d_u.d_alias")
+        aliases = kernel.container(node, "dentry", name)
+        dentry[first[::-1]] = aliases[::-1]  # the first name of several
+        self._node.mounts.dentries.load(dentry)
+        gone = unlinked(kernel, dentry) | (read & (nlink == 0))
+        root = kernel.try_read(superblock, "super_block", "s_root")[0]
+        for row, at in enumerate(mapping.tolist()):
+            kind = (kinds[row] or b"?").decode("utf-8", "backslashreplace")
+            about = f"page cache of {kind} inode {int(number[row])}" if inode[row] else "page cache, no inode"
+            one = _Inode(at, int(dentry[row]), int(superblock[row]), int(root[row]))
+            path, owners, place = self._place(one)
+            deleted = bool(gone[row]) if inode[row] else None
+            self._known[at] = FileInfo(path, deleted, owners or (Owner(),), about + place)
+
+    def _place(self, file: _Inode) -> tuple[str | None, tuple[Owner, ...], str]:
+        """(path, owners, what to add to the source) of a file."""
+        mounts, superblock, dentry = self._node.mounts, file.superblock, file.dentry
+        dentries = mounts.dentries
+        if not dentry:
+            return None, self._private(superblock) or self._mapped_by(file.mapping), ""
+        if dentries.parent(dentry) == dentry and dentry != file.root:  # memfd, SysV segment, shared memory
+            name = dentries.name(dentry)
+            return None if name is None else "/" + _text(name), self._mapped_by(file.mapping), ""
+        inside, top = dentries.path(dentry), self._tops.get(superblock)
+        on_node = None if inside is None or top is None else _text(top + inside)
+        layer = self._layer_of(dentry)
+        if layer is not None:
+            below = dentries.below(dentry, layer)
+            path = on_node if below is None else "/" + _text(b"/".join(below))
+            which = "upper" if any(upper for _, upper in self._layers[layer]) else "lower"
+            owners = {owner for sb, _ in self._layers[layer] for owner in self._overlay_owners(sb)}
+            return path, _sorted(owners), f", {which} layer, on the node {on_node}"
+        private = self._private(superblock)
+        if private:
+            return self._seen_at(superblock, dentry) or on_node, private, ""
+        if on_node is None:
+            return self._seen_at(superblock, dentry), self._mapped_by(file.mapping), ""
+        named = self._by_path(on_node, superblock)
+        return on_node, (named,) if named else (), ""
+
+    def _by_path(self, path: str, superblock: int) -> Owner | None:
+        """The container or pod that a path of the kubelet's or a runtime's names."""
+        who = self._who
+        log = _POD_LOG.search(path)
+        if log:
+            return who.container_named(log[1], log[2]) or who.pod(log[1])
+        named = container_name_of(path)
+        if named:
+            return who.container_named(*named) or who.pod(named[0])
+        uid = pod_uid_of(path)
+        if uid:
+            spaces = {space for space, _ in self._mounts_of[superblock] if space != self._host}
+            owners = {
+                owner for space in spaces for owner in self._of_space.get(space, ()) if owner.pod_uid == uid
+            }
+            return next(iter(owners)) if len(owners) == 1 else who.pod(uid)
+        container = container_id_of(path) or sandbox_id_of(path) or storage_id_of(path)
+        return who.container(container) if container else None
+
+    def _private(self, superblock: int) -> tuple[Owner, ...]:
+        """Containers that have this file system mounted, if the node itself has not (or has it for one of
+        them)."""
+        mounts = self._mounts_of.get(superblock, [])
+        spaces = {space for space, _ in mounts}
+        owners: set[Owner] = set()
+        if not spaces or self._host in spaces:
+            return _sorted(self._overlay_owners(superblock))
+        for space in spaces:
+            owners |= set(self._of_space.get(space, ()))
+        pods = {owner.pod_uid for owner in owners}
+        if len(owners) > 1 and len(pods) == 1 and None not in pods:
+            return (self._who.pod(next(iter(pods)) or ""),)
+        return _sorted(owners)
+
+    def _seen_at(self, superblock: int, dentry: int) -> str | None:
+        """The path through some mount of its file system, containers' before the node's."""
+        mounts = self._node.mounts
+        for _, at in sorted(self._mounts_of.get(superblock, []), key=lambda one: one[0] == self._host):
+            if mounts.dentries.below(dentry, mounts.known[at].root) is not None:
+                path = mounts.paths(np.array([at], np.uint64), np.array([dentry], np.uint64))[0]
+                if path is not None:
+                    return _text(path)
+        return None
+
+    def _on_node(self) -> dict[int, bytes]:
+        """Where the node has each file system's root mounted; b"" for /."""
+        mounts = self._node.mounts
+        rows = [(at, mounts.known[at]) for at in self._node.sources.host.tolist() if at in mounts.known]
+        whole = [(at, one) for at, one in rows if mounts.dentries.parent(one.root) == one.root]
+        at = np.array([one[0] for one in whole], np.uint64)
+        root = np.array([one[1].root for one in whole], np.uint64)
+        found: dict[int, bytes] = {}
+        for (_, one), path in zip(whole, mounts.paths(at, root), strict=True):
+            if path is not None:
+                found.setdefault(one.superblock, path.rstrip(b"/"))
+        return found
+
+    def _layer_roots(self) -> dict[int, list[tuple[int, bool]]]:
+        """Directories that are layers of overlays: (superblock of the overlay, whether it is the upper
+        one)."""
+        kernel = self._kernel
+        superblocks = np.array(sorted(self._mounts_of), np.uint64)
+        kinds = fs.types_of(kernel, superblocks)
+        overlays = superblocks[[kind == b"overlay" for kind in kinds]] if len(superblocks) else superblocks
+        types = overlayfs.overlay_types(kernel, overlays) if len(overlays) else None
+        found: dict[int, list[tuple[int, bool]]] = defaultdict(list)
+        if types is None:
+            return found
+        info = kernel.read(overlays, "super_block", "s_fs_info").astype(np.uint64)
+        array = kernel.pointers(info + np.uint64(types.offset("ovl_fs", "layers")))
+        count = (
+            kernel.pointers(info + np.uint64(types.offset("ovl_fs", "numlayer"))) & np.uint64(0xFFFFFFFF)
+        ).astype(int)
+        absurd = count > _MAX_LAYERS
+        kernel.gaps.add("overlay", "numlayer", f"more than {_MAX_LAYERS} layers", int(absurd.sum()))
+        count = np.where(absurd | (array == 0), 0, count)
+        owner = np.repeat(np.arange(len(overlays)), count)
+        number = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
+        slot = array[owner] + (number * types.size("ovl_layer") + types.offset("ovl_layer", "mnt")).astype(
+            np.uint64
+        )
+        vfsmount = kernel.pointers(slot)
+        roots = kernel.try_read(vfsmount, "vfsmount", "mnt_root")[0]
+        for row, at, root in zip(owner.tolist(), number.tolist(), roots.tolist(), strict=True):
+            if root:
+                found[root].append((int(overlays[row]), at == 0))
+        return found
+
+    def _layer_of(self, dentry: int) -> int | None:
+        """The nearest directory above that is an overlay's layer."""
+        dentries = self._node.mounts.dentries
+        for _ in range(_MAX_DEPTH):
+            if dentry in self._layers:
+                return dentry
+            above = dentries.parent(dentry)
+            if above in (dentry, 0):
+                return None
+            dentry = above
+        return None
+
+    def _overlay_owners(self, superblock: int) -> set[Owner]:
+        """Containers whose root is this overlay: by their processes, else by where the runtime mounted it."""
+        mounts = self._node.mounts
+        owners = {
+            owner
+            for space, at in self._mounts_of.get(superblock, [])
+            if space != self._host and mounts.known[at].root in self._roots()
+            for owner in self._of_space.get(space, ())
+            if (space, mounts.known[at].superblock) in self._root_of
+        }
+        if not owners:
+            path = self._tops.get(superblock)
+            container = container_id_of(_text(path)) if path else None
+            owners = {self._who.container(container)} if container else set()
+        return owners
+
+    def _roots(self) -> set[int]:
+        """Roots of the mounts that processes in containers have as /; fills _root_of with (namespace,
+        superblock)."""
+        if not hasattr(self, "_root_dentries"):
+            kernel, node = self._kernel, self._node
+            place = kernel.try_read(node.processes.task, "task_struct", "fs")[0].astype(np.uint64)
+            at = mount_of(kernel, kernel.try_read(place, "fs_struct", "root.mnt")[0].astype(np.uint64))
+            known = [node.mounts.known.get(one) for one in at.tolist()]
+            spaces = node.processes.mnt_ns.tolist()
+            self._root_of = {
+                (ns, one.superblock) for ns, one in zip(spaces, known, strict=True) if one is not None
+            }
+            self._root_dentries = {one.root for one in known if one is not None}
+        return self._root_dentries
+
+    def _mapped_by(self, mapping: int) -> tuple[Owner, ...]:
+        """Containers whose processes map the file or have it open."""
+        if self._users is None:
+            self._users = defaultdict(set)
+            kernel, regions = self._kernel, self._memory.vmas
+            target = kernel.try_read(regions.file, "file", "f_mapping")[0].tolist()
+            for mm, at in set(zip(regions.owner.tolist(), target, strict=True)):
+                self._users[at] |= {self._who.process(pid) for pid in self._memory.pids[mm]}
+            task, _, file = fdtable.open_files(kernel, self._node.processes.task)
+            target = kernel.try_read(file, "file", "f_mapping")[0].tolist()
+            rows = self._node.processes.rows
+            for row, at in set(zip(task.tolist(), target, strict=True)):
+                self._users[at].add(self._who.process(rows[row].tgid))
+        return _sorted(self._users.get(mapping, set()))
+
+
+def _sorted(owners: Iterable[Owner]) -> tuple[Owner, ...]:
+    return tuple(sorted(set(owners), key=lambda one: tuple(str(part) for part in one.parts())))
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "backslashreplace")

@@ -1,0 +1,167 @@
+"""Hunt one image: cut it into units, scan them, and say whose the hits are."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from memir.errors import UsageError
+from memir.hunt.identity import Identities, Wanted
+from memir.hunt.memory import Memory, read_memory
+from memir.hunt.owner import Attribution
+from memir.hunt.rules import RuleSet
+from memir.hunt.scan import Scan
+from memir.hunt.units import (
+    KINDS,
+    Kind,
+    Unit,
+    file_units,
+    process_units,
+    whole_processes,
+    window_units,
+)
+from memir.kernel import sched
+from memir.kernel.engine import Kernel
+from memir.kernel.pagetable import U64, Bools
+from memir.kube.node import Node, read_node
+from memir.kube.snapshot import ClusterSnapshot
+
+Scope = Literal["region", "process"]
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to hunt through. workers: threads; timeout: seconds a unit may take with all rules."""
+
+    kinds: frozenset[Kind] = frozenset(KINDS)
+    wanted: Wanted = field(default_factory=Wanted)
+    scope: Scope = "region"
+    timeout: int = 60
+    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    show_secrets: bool = False
+    cluster: ClusterSnapshot | None = None
+
+
+@dataclass(frozen=True)
+class Hunt:
+    """What was found. rows: of the table `hits`. units and scanned (bytes): by kind."""
+
+    rows: list[dict[str, Any]]
+    units: dict[str, int]
+    scanned: dict[str, int]
+    seconds: dict[str, float]
+    rules: int
+
+    @property
+    def hits(self) -> int:
+        """Physical hits, each counted once however many owners it has."""
+        return len({row["hit_id"] for row in self.rows})
+
+
+def parse_kinds(text: str | None) -> frozenset[Kind]:
+    """`process,files,...` of --kinds; UsageError for a word that is none. Nothing given: all."""
+    if not text:
+        return frozenset(KINDS)
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    odd = [word for word in words if word not in KINDS]
+    if odd or not words:
+        raise UsageError(
+            f"--kinds {text}: {', '.join(odd) or 'nothing'} is no kind; there are {', '.join(KINDS)}"
+        )
+    return frozenset(kind for kind in KINDS if kind in words)
+
+
+def hunt(
+    kernel: Kernel,
+    rules: RuleSet,
+    options: Options | None = None,
+    *,
+    node: Node | None = None,
+    progress: Progress | None = None,
+) -> Hunt:
+    """Scan an image's units with rules. What could not be read or judged is in kernel.gaps."""
+    options = options or Options()
+    clock = _Clock()
+    if node is None and options.wanted:
+        node = read_node(kernel, options.cluster)
+    threads = node.processes.threads if node is not None else sched.tasks(kernel)
+    memory = read_memory(kernel, threads.task, threads.tgid, options.workers)
+    clock.lap("memory")
+    units = _units(memory, rules, options, node)
+    clock.lap("units")
+    scan = Scan(kernel.memory, rules, kernel.gaps, options.timeout)
+    total, done = sum(unit.size for unit in units), 0
+
+    def advance(size: int) -> None:
+        nonlocal done
+        done += size
+        if progress is not None:
+            progress("hunting", done, total)
+
+    scan.run(units, options.workers, advance)
+    clock.lap("scan")
+    rows: list[dict[str, Any]] = []
+    if scan.found:
+        node = node or read_node(kernel, options.cluster)
+        clock.lap("node")
+        attribution = Attribution(node, memory, show_secrets=options.show_secrets)
+        rows = attribution.rows(scan.found.values(), options.kinds, options.wanted)
+    clock.lap("owners")
+    counts: dict[str, int] = {kind: sum(unit.kind == kind for unit in units) for kind in KINDS}
+    sizes: dict[str, int] = {kind: sum(unit.size for unit in units if unit.kind == kind) for kind in KINDS}
+    return Hunt(rows, counts, sizes, clock.seconds, rules.count)
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.seconds[name] = round(now - self._last, 4)
+        self._last = now
+
+
+def _units(memory: Memory, rules: RuleSet, options: Options, node: Node | None) -> list[Unit]:
+    chosen = np.ones(len(memory.mm), bool)
+    wanted_files: U64 | None = None
+    kinds = options.kinds
+    if options.wanted and node is not None:
+        chosen, wanted_files = _wanted(memory, node, options.wanted)
+        kinds = kinds & {"process", "files"}
+    units: list[Unit] = []
+    if "process" in kinds:
+        if options.scope == "process":
+            units += whole_processes(memory, chosen)
+        else:
+            # a file that is scanned whole need not be scanned again where it is mapped, if rules cannot tell
+            # the difference
+            units += process_units(memory, chosen, rules.monotone and "files" in kinds)
+    if "files" in kinds:
+        units += file_units(memory, wanted_files)
+    return units + window_units(memory, [kind for kind in KINDS if kind in kinds])
+
+
+def _wanted(memory: Memory, node: Node, wanted: Wanted) -> tuple[Bools, U64]:
+    """Address spaces and files (struct address_space) of those that are asked for: their own and those they
+    map."""
+    identities = Identities(node)
+    chosen = np.array(
+        [any(wanted.has(identities.process(pid), pid) for pid in pids) for pids in memory.pids], bool
+    )
+    kernel = memory.kernel
+    mine = chosen[memory.vmas.owner] & (memory.vmas.file != 0)
+    mapped = kernel.try_read(memory.vmas.file[mine], "file", "f_mapping")[0].astype(np.uint64)
+    owned: list[int] = []
+    if not wanted.pids:
+        every = np.unique(memory.pages.mapping)
+        found = Attribution(node, memory).files.of(every.tolist())
+        owned = [at for at, info in found.items() if any(wanted.has(owner, None) for owner in info.owners)]
+    return chosen, np.union1d(mapped, np.array(owned, np.uint64))

@@ -1,0 +1,112 @@
+"""RAM as a hunt sees it: the use of every page, which are empty, and who maps what where."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memir.image.memory import PhysicalMemory
+from memir.kernel import page as pages_of
+from memir.kernel.engine import Kernel
+from memir.kernel.mm import page_roots
+from memir.kernel.page import Pages
+from memir.kernel.pagetable import U64, Bools, Mappings
+from memir.kernel.vma import Vmas, vmas
+
+PAGE = 4096
+SHIFT = np.uint64(12)
+_OWNER_SHIFT = np.uint64(45)  # virtual page numbers have at most 45 bits (5 levels)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """RAM as the units are cut from it.
+
+    mm: uint64[m], address spaces; pids: the processes of each. nonzero: bool per place in pages.use.
+    """
+
+    kernel: Kernel
+    pages: Pages
+    nonzero: Bools
+    mm: U64
+    pids: list[list[int]]
+    vmas: Vmas
+    mappings: Mappings
+    leaf: tuple[NDArray[np.int64], NDArray[np.int64]] = field(repr=False)
+
+    @property
+    def physical(self) -> PhysicalMemory:
+        """The image."""
+        return self.kernel.memory
+
+
+def nonzero_pages(memory: PhysicalMemory, pages: Pages, workers: int) -> Bools:
+    """Which frames hold anything but zeros, in the order of pages.use; a sample of each page decides most."""
+    found = np.zeros(len(pages.use), bool)
+
+    def look(part: tuple[int, NDArray[np.uint8]]) -> None:
+        pa, view = part
+        skip = -pa % PAGE
+        whole = view[skip : skip + (len(view) - skip) // PAGE * PAGE]
+        if not len(whole):
+            return
+        words = whole.reshape(-1, PAGE)
+        some = (words[:, :32] != 0).any(1) | (words[:, 2048:2080] != 0).any(1)
+        rest = np.flatnonzero(~some)
+        if len(rest):
+            some[rest] = words[rest].view(np.uint64).any(1)
+        at = int(pages.position(np.array([(pa + skip) >> 12], np.uint64))[0])
+        if at >= 0:
+            found[at : at + len(some)] = some
+
+    with ThreadPoolExecutor(workers) as pool:
+        for _ in pool.map(look, memory.views(8 << 20)):
+            pass
+    return found
+
+
+def read_memory(kernel: Kernel, task: U64, tgid: NDArray[np.int32], workers: int = 2) -> Memory:
+    """Everything that units are cut from: page uses, regions and page tables of the processes of these
+    tasks."""
+    mm_of = kernel.read(task, "task_struct", "mm").astype(np.uint64)
+    mm = np.unique(mm_of[mm_of != 0])
+    pids: list[set[int]] = [set() for _ in mm]
+    for at, pid in zip(
+        np.searchsorted(mm, mm_of[mm_of != 0]).tolist(), tgid[mm_of != 0].tolist(), strict=True
+    ):
+        pids[at].add(pid)
+    pages = pages_of.pages(kernel)
+    nonzero = nonzero_pages(kernel.memory, pages, workers)
+    regions = vmas(kernel, mm)
+    roots = page_roots(kernel, mm)
+    maps = kernel.space.user_mappings(roots)
+    kernel.gaps.add("page table", "user", "table not in the image", maps.unread)
+    key = (maps.owner.astype(np.uint64) << _OWNER_SHIFT) | (maps.va >> SHIFT)
+    owner = regions.owner.astype(np.uint64) << _OWNER_SHIFT
+    low = np.searchsorted(key, owner | (regions.start >> SHIFT))
+    high = np.searchsorted(key, owner + (regions.end >> SHIFT))
+    return Memory(kernel, pages, nonzero, mm, [sorted(one) for one in pids], regions, maps, (low, high))
+
+
+def expand(memory: Memory, low: int, high: int) -> tuple[U64, U64]:
+    """(virtual page, frame) of every 4 KiB page of leaf entries [low, high), huge pages cut up."""
+    maps = memory.mappings
+    page, frame, size = (
+        maps.va[low:high] >> SHIFT,
+        maps.pa[low:high] >> SHIFT,
+        maps.size[low:high] >> SHIFT,
+    )
+    if not (size > 1).any():
+        return page, frame
+    count = size.astype(np.int64)
+    step = (np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)).astype(np.uint64)
+    return np.repeat(page, count) + step, np.repeat(frame, count) + step
+
+
+def used(memory: Memory, frame: U64) -> Bools:
+    """Which frames are in the image and hold something."""
+    at = memory.pages.position(frame)
+    return (at >= 0) & memory.nonzero[np.maximum(at, 0)]

@@ -1,0 +1,169 @@
+"""Who owns the pages of a hit: processes by their page tables, files by the page cache, else what struct
+page tells."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from memir.hunt.files import Files
+from memir.hunt.hexdump import hexdump, masked, printable
+from memir.hunt.identity import Identities, Owner, Wanted
+from memir.hunt.memory import Memory
+from memir.hunt.scan import Found
+from memir.kernel.page import ANON, FILE, FREE, KERNEL
+from memir.kernel.pagetable import U64
+from memir.kube.node import Node
+from memir.model import TABLES
+
+MAX_PLACES = 64
+"""Virtual addresses of one hit in one process that become rows."""
+SECRET = "secret"
+"""Tag of rules whose matches are shown masked."""
+_SHIFT = np.uint64(12)
+_EMPTY: dict[str, Any] = {column.name: None for column in TABLES["hits"]}
+
+
+class Attribution:
+    """Turns hits into rows of the table `hits`, one a hit and owner."""
+
+    def __init__(self, node: Node, memory: Memory, *, show_secrets: bool = False) -> None:
+        self._memory, self._gaps = memory, node.kernel.gaps
+        self.identities = Identities(node)
+        self.files = Files(node, memory, self.identities)
+        self._show = show_secrets
+
+    def rows(self, found: Iterable[Found], kinds: frozenset[str], wanted: Wanted) -> list[dict[str, Any]]:
+        """Rows of all hits; kinds: owners to keep (as --kinds); wanted: whose hits to keep."""
+        hits = sorted(
+            found, key=lambda one: (one.paddr, one.rule_namespace, one.rule, one.string or "", one.length)
+        )
+        frames = np.unique(np.array([frame for one in hits for frame in one.pages], np.uint64))
+        places = mapped_at(self._memory, frames)
+        use = dict(zip(frames.tolist(), self._memory.pages.use_of(frames).tolist(), strict=True))
+        mapping = self._mappings(frames)
+        files = self.files.of(mapping.values())
+        rows: list[dict[str, Any]] = []
+        for hit in hits:
+            shared = self._shared(hit)
+            mine: list[dict[str, Any]] = []
+            mapped = self._processes(hit, places)
+            if "process" in kinds:
+                mine += [self._process_row(pid, va) for pid, va in mapped]
+            first = hit.pages[0]
+            file = files.get(mapping.get(first, 0))
+            if file is not None and "files" in kinds:
+                mine += [
+                    {
+                        "owner": "file cache",
+                        "path": file.path,
+                        "deleted": file.deleted,
+                        "source": file.source,
+                        **_who(owner),
+                    }
+                    for owner in file.owners
+                ]
+            if not mapped and file is None:
+                mine += self._other(use.get(first, 0), kinds)
+            rows += [
+                {**_EMPTY, **shared, **one}
+                for one in mine
+                if not wanted or wanted.has(_owner(one), one.get("pid"))
+            ]
+        return rows
+
+    def _shared(self, hit: Found) -> dict[str, Any]:
+        secret = SECRET in hit.tags and not self._show
+        text = repr(hit.key) + hit.data.hex()
+        return {
+            "hit_id": hashlib.blake2b(text.encode(), digest_size=8).hexdigest(),
+            "rule": hit.rule,
+            "namespace_rule": hit.rule_namespace,
+            "tags": list(hit.tags),
+            "meta": [f"{key}={value}" for key, value in hit.meta],
+            "string": hit.string,
+            "paddr": hit.paddr,
+            "length": hit.length,
+            "data": masked(hit.data) if secret else printable(hit.data),
+            "context": hexdump(hit.before, hit.data, hit.after, masked=secret),
+        }
+
+    def _process_row(self, pid: int, va: int) -> dict[str, Any]:
+        return {
+            "owner": "process",
+            "pid": pid,
+            "vaddr": va,
+            "source": "page table",
+            **_who(self.identities.process(pid)),
+        }
+
+    def _processes(self, hit: Found, places: dict[int, list[tuple[int, int]]]) -> list[tuple[int, int]]:
+        """(pid, virtual address) of the processes that have all pages of the hit in a row."""
+        rest = [set(places.get(frame, ())) for frame in hit.pages[1:]]
+        count: dict[int, int] = defaultdict(int)
+        rows = []
+        for mm, page in places.get(hit.pages[0], ()):
+            if hit.mms is not None and mm not in hit.mms:
+                continue
+            if hit.kind == "process" and not all(
+                (mm, page + step) in one for step, one in enumerate(rest, 1)
+            ):
+                continue
+            count[mm] += 1
+            if count[mm] > MAX_PLACES:
+                self._gaps.add(
+                    "hunt", f"page {hit.paddr:#x}", f"mapped more than {MAX_PLACES} times by one process"
+                )
+                continue
+            rows += [(pid, (page << 12) + hit.offset) for pid in self._memory.pids[mm]]
+        return sorted(rows)
+
+    def _other(self, use: int, kinds: frozenset[str]) -> list[dict[str, Any]]:
+        if use in (KERNEL, FREE):
+            name = "kernel" if use == KERNEL else "free"
+            return [{"owner": name, "source": "struct page", **_who(Owner())}] if name in kinds else []
+        if "unknown" not in kinds:
+            return []
+        source = {
+            ANON: "struct page: anonymous, mapped by no process that was found",
+            FILE: "struct page: a file's, but not in its page cache",
+        }.get(use, "struct page does not tell")
+        return [{"owner": "unknown", "source": source, **_who(Owner())}]
+
+    def _mappings(self, frames: U64) -> dict[int, int]:
+        """The address_space of frames that files own."""
+        pages = self._memory.pages
+        if not len(pages.file_pfn):
+            return {}
+        at = np.minimum(np.searchsorted(pages.file_pfn, frames), len(pages.file_pfn) - 1)
+        same = pages.file_pfn[at] == frames
+        return dict(zip(frames[same].tolist(), pages.mapping[at[same]].tolist(), strict=True))
+
+
+def mapped_at(memory: Memory, frames: U64) -> dict[int, list[tuple[int, int]]]:
+    """Where address spaces map these frames (sorted, unique): frame -> (address space, virtual page)."""
+    maps = memory.mappings
+    first = maps.pa >> _SHIFT
+    low = np.searchsorted(frames, first)
+    high = np.searchsorted(frames, first + (maps.size >> _SHIFT))
+    found: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for leaf in np.flatnonzero(high > low).tolist():
+        mm, base, begin = int(maps.owner[leaf]), int(maps.va[leaf]) >> 12, int(first[leaf])
+        for frame in frames[low[leaf] : high[leaf]].tolist():
+            found[frame].append((mm, base + frame - begin))
+    return found
+
+
+def _who(owner: Owner) -> dict[str, Any]:
+    columns = ("container_id", "container_name", "pod_uid", "pod_name", "namespace")
+    return dict(zip(columns, owner.parts(), strict=True))
+
+
+def _owner(row: dict[str, Any]) -> Owner:
+    return Owner(
+        row["container_id"], row["container_name"], row["pod_uid"], row["pod_name"], row["namespace"]
+    )

@@ -1,0 +1,175 @@
+"""What can be told of YARA rules from their text: where each stands, what it imports, whether it is monotone.
+
+A rule is monotone if more bytes can only make it match more, wherever they stand: its condition asks which
+strings are there, joined by `and`, `or` and `N of`, and nothing of offsets, sizes or absence. Such rules may
+be given a region with its empty pages left out, or the file that it is a part of, and still mean the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_TOKEN = re.compile(
+    r"""
+    (?P<space>\s+|//[^\n]*|/\*.*?\*/)
+  | (?P<string>"(?:\\.|[^"\\\n])*")
+  | (?P<word>[A-Za-z_][A-Za-z0-9_]*)
+  | (?P<count>[#@!][A-Za-z0-9_]*)
+  | (?P<name>\$[A-Za-z0-9_]*\*?)
+  | (?P<number>0x[0-9a-fA-F]+|\d+(?:\.\d+)?(?:KB|MB)?)
+  | (?P<sign>>=|<=|==|!=|<<|>>|\.\.|[^\sA-Za-z0-9_])
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_HEX = re.compile(r"\{[^{}]*\}")
+_REGEX = re.compile(r"/(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n\[])+/[is]*")
+_JUMP = re.compile(r"\[\s*(\d+)")
+_MONOTONE_WORDS = frozenset({"and", "or", "any", "all", "of", "them", "true"})
+_MONOTONE_SIGNS = frozenset("(),%")
+_FAR = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """kind: space, string, word, count (#a), name ($a), number, sign, regex or hex. at: index of its first
+    character."""
+
+    kind: str
+    text: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class RuleText:
+    """One rule. line: of its name, from 1. body: indexes of its opening and closing brace. needs: rules it
+    names."""
+
+    name: str
+    line: int
+    body: tuple[int, int]
+    monotone: bool
+    needs: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceText:
+    """A rule file as far as it could be read; what YARA itself would refuse ends it early."""
+
+    rules: tuple[RuleText, ...]
+    imports: tuple[tuple[str, int], ...]
+    includes: tuple[tuple[str, int], ...]
+
+
+def tokens(text: str) -> Iterator[Token]:
+    """Tokens of a rule file. A regex or hex string is told from a division or a body by what stands before
+    it."""
+    at, before = 0, ""
+    while at < len(text):
+        found = _REGEX.match(text, at) if before in ("=", "matches", "(") and text[at] == "/" else None
+        kind = "regex"
+        if found is None or text.startswith(("//", "/*"), at):
+            found, kind = (_HEX.match(text, at), "hex") if before == "=" and text[at] == "{" else (None, "")
+        if found is None:
+            found = _TOKEN.match(text, at)
+            if found is None:
+                at += 1
+                continue
+            kind = found.lastgroup or ""
+        if kind != "space":
+            before = found.group()
+            yield Token(kind, before, at)
+        at = found.end()
+
+
+def read_source(text: str) -> SourceText:
+    """Rules, imports and includes of a rule file."""
+    rules: list[RuleText] = []
+    imports: list[tuple[str, int]] = []
+    includes: list[tuple[str, int]] = []
+    stream = list(tokens(text))
+    at = 0
+    while at < len(stream):
+        token = stream[at]
+        following = stream[at + 1] if at + 1 < len(stream) else None
+        if token.text in ("import", "include") and following is not None and following.kind == "string":
+            (imports if token.text == "import" else includes).append(
+                (following.text[1:-1], _line(text, token.at))
+            )
+            at += 2
+        elif token.text == "rule" and following is not None and following.kind == "word":
+            end = _body(stream, at + 2)
+            if end is None:
+                break
+            rules.append(_rule(text, following, stream[end[0] : end[1] + 1]))
+            at = end[1] + 1
+        else:
+            at += 1
+    return SourceText(tuple(rules), tuple(imports), tuple(includes))
+
+
+def _line(text: str, at: int) -> int:
+    return text.count("\n", 0, at) + 1
+
+
+def _body(stream: list[Token], at: int) -> tuple[int, int] | None:
+    """Places in the stream of the braces around a rule's body."""
+    begin = next((place for place in range(at, len(stream)) if stream[place].text == "{"), None)
+    if begin is None:
+        return None
+    end = next((place for place in range(begin + 1, len(stream)) if stream[place].text == "}"), None)
+    return None if end is None else (begin, end)
+
+
+def _rule(text: str, name: Token, body: list[Token]) -> RuleText:
+    start = next(
+        (at for at in range(len(body) - 1) if body[at].text == "condition" and body[at + 1].text == ":"),
+        len(body),
+    )
+    condition = body[start + 2 : -1]
+    words = {token.text for token in condition if token.kind == "word"} - _MONOTONE_WORDS
+    monotone = bool(condition) and _condition_monotone(condition) and all(map(_string_monotone, body[:start]))
+    return RuleText(name.text, _line(text, name.at), (body[0].at, body[-1].at), monotone, frozenset(words))
+
+
+def _condition_monotone(condition: list[Token]) -> bool:
+    """Words that are not the language's own must be names of rules: SourceText's reader checks that."""
+    at = 0
+    while at < len(condition):
+        token = condition[at]
+        rest = [one.text for one in condition[at + 1 : at + 3]]
+        if token.kind == "count":
+            if (
+                not token.text.startswith("#")
+                or len(rest) < 2
+                or rest[0] not in (">", ">=")
+                or not rest[1].isdigit()
+            ):
+                return False
+            at += 3
+            continue
+        if token.kind == "number" and (not token.text.isdigit() or int(token.text) == 0):
+            return False
+        if token.kind == "sign" and token.text not in _MONOTONE_SIGNS:
+            return False
+        if token.kind not in ("word", "name", "number", "sign"):
+            return False
+        at += 1
+    return True
+
+
+def _string_monotone(token: Token) -> bool:
+    """A string whose matches do not depend on where the bytes begin or end, nor reach over pages left out."""
+    if token.kind == "hex":
+        return all(int(low) < _FAR for low in _JUMP.findall(token.text))
+    if token.kind == "regex":
+        plain = re.sub(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", "", token.text)
+        return "^" not in plain and "$" not in plain
+    return True
+
+
+def monotone(source: SourceText) -> bool:
+    """Whether every rule of a file is monotone, those included with it left aside."""
+    sound = {rule.name for rule in source.rules if rule.monotone}
+    return all(rule.monotone and rule.needs <= sound for rule in source.rules)
