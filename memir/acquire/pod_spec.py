@@ -1,0 +1,122 @@
+"""The pod that memir puts on a node, and what is wrong with one that does not start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+APP = "memir-acquire"
+CONTAINER = "memir"
+SHM = "/dev/shm"
+KEEPER = r"""
+trap 'exit 0' TERM
+k=/dev/shm/.memir-keep; : > $k; i=0; last=
+while [ $i -lt GRACE ]; do
+  now=$(ls -l --full-time $k 2>/dev/null || ls -le $k 2>/dev/null)
+  if [ "$now" = "$last" ]; then i=$((i + 5)); else i=0; last=$now; fi
+  sleep 5 & wait $!
+done
+"""
+"""The container's only process: it ends by itself when no script has touched its file for GRACE seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodOptions:
+    """How the pod looks.
+
+    image: must have sh, head, tail, base64, mkfifo and setsid; python3, or bash and curl, for uploads from
+    the node. host_pid: only to list the node's processes; RAM needs it not. host_network: where the node's
+    network may reach the bucket and a pod's may not. deadline: seconds after which the kubelet stops it
+    whatever happens.
+    """
+
+    namespace: str = "default"
+    image: str = "public.ecr.aws/amazonlinux/amazonlinux:2023"
+    host_pid: bool = False
+    host_network: bool = False
+    deadline: int = 6 * 3600
+    grace: int = 900
+    start_seconds: float = 180.0
+    pull_secret: str = ""
+    service_account: str = ""
+
+
+def manifest(node: str, run: str, options: PodOptions) -> dict[str, Any]:
+    """The pod, pinned to the node by name; no disk of the node, no token, a directory in memory."""
+    spec: dict[str, Any] = {
+        "nodeName": node,
+        "restartPolicy": "Never",
+        "activeDeadlineSeconds": options.deadline,
+        "terminationGracePeriodSeconds": 2,
+        "tolerations": [{"operator": "Exists"}],
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "hostPID": options.host_pid,
+        "hostNetwork": options.host_network,
+        "containers": [
+            {
+                "name": CONTAINER,
+                "image": options.image,
+                "imagePullPolicy": "IfNotPresent",
+                "command": ["/bin/sh", "-c", KEEPER.replace("GRACE", str(options.grace))],
+                "securityContext": {"privileged": True, "runAsUser": 0, "readOnlyRootFilesystem": True},
+                # small requests: a pod that is pinned past the scheduler is refused by a full node's kubelet
+                "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}},
+                "volumeMounts": [{"name": "memory", "mountPath": SHM}],
+            }
+        ],
+        "volumes": [{"name": "memory", "emptyDir": {"medium": "Memory"}}],
+    }
+    if options.service_account:
+        spec["serviceAccountName"] = options.service_account
+    if options.pull_secret:
+        spec["imagePullSecrets"] = [{"name": options.pull_secret}]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "generateName": f"memir-{run}-",
+            "labels": {"app.kubernetes.io/name": APP, "memir/run": run, "memir/node": label(node)},
+            "annotations": {"memir/purpose": "memory acquisition by a responder; removes itself"},
+        },
+        "spec": spec,
+    }
+
+
+def label(node: str) -> str:
+    """A node's name as a label's value: 63 characters at most."""
+    return node[:63].rstrip("-.")
+
+
+def selector(node: str) -> str:
+    """Selects memir's pods on a node."""
+    return f"app.kubernetes.io/name={APP},memir/node={label(node)}"
+
+
+def ended(pod: Mapping[str, Any]) -> bool:
+    """Whether the pod runs no more."""
+    return phase(pod) in ("Succeeded", "Failed")
+
+
+def phase(pod: Mapping[str, Any]) -> str:
+    """Its phase."""
+    return str((pod.get("status") or {}).get("phase", ""))
+
+
+def trouble(pod: Mapping[str, Any]) -> tuple[str, bool]:
+    """Why the pod does not run yet, and whether waiting is of no use; ("", False) while it simply starts."""
+    status = pod.get("status") or {}
+    if ended(pod):
+        return f"{status.get('phase')}: {status.get('reason', '')} {status.get('message', '')}".strip(), True
+    for one in status.get("containerStatuses") or []:
+        waiting = (one.get("state") or {}).get("waiting") or {}
+        reason = str(waiting.get("reason", ""))
+        if reason and reason not in ("ContainerCreating", "PodInitializing"):
+            hopeless = reason in ("ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError")
+            hopeless = hopeless or reason in ("ImagePullBackOff", "CreateContainerError")
+            return f"{reason}: {waiting.get('message', '')}".strip(), hopeless
+    for one in status.get("conditions") or []:
+        if one.get("status") == "False" and one.get("reason") == "Unschedulable":
+            return str(one.get("message", "")), False
+    return "", False
