@@ -38,9 +38,14 @@ class Coverage:
     extra: tuple[Range, ...]
 
     @property
+    def withheld(self) -> tuple[Range, ...]:
+        """Whole pages of RAM that /proc/kcore does not hand out: nobody can say what was in them."""
+        return tuple(one for one in self.unreadable if one[1] - one[0] >= PAGE)
+
+    @property
     def complete(self) -> bool:
-        """Nothing that the node could give is missing."""
-        return bool(self.ram) and not self.missing
+        """Every page of System RAM is there or was left out as zero."""
+        return bool(self.ram) and not self.missing and not self.withheld
 
 
 def parse_iomem(text: bytes) -> tuple[Range, ...]:
@@ -128,23 +133,30 @@ def total(ranges: Iterable[Range]) -> int:
 
 
 def compare(
-    ram: Sequence[Range], got: Sequence[Range], kcore: Sequence[Range] = (), block: int = AVML_BLOCK
+    ram: Sequence[Range],
+    got: Sequence[Range],
+    kcore: Sequence[Range] = (),
+    block: int = AVML_BLOCK,
+    *,
+    ended: bool = True,
 ) -> Coverage:
     """Compare an image's ranges with the node's RAM.
 
     ram: System RAM of /proc/iomem. kcore: what /proc/kcore hands out (() not known: all of the RAM is
-    expected). block: the tool's block size for leaving out zeros; 0 if it leaves out nothing (LiME).
+    expected). block: the tool's block size for leaving out zeros; 0 if it leaves out nothing (LiME). ended: the
+    tool came to its end; if not, what lies above the last range that arrived was never looked at.
     """
     ram, have = merge(ram), merge(got)
     readable = intersect(ram, merge(kcore)) if kcore else ram
     unreadable = list(subtract(ram, readable))
+    reached = (1 << 64) if ended else max((end for _, end in have), default=0)
     missing: list[Range] = []
     zero: list[Range] = []
     for hole in subtract(readable, have):
         owner = next(piece for piece in readable if piece[0] <= hole[0] and hole[1] <= piece[1])
         if _edge(hole, owner):
             unreadable.append(hole)
-        elif block and _on_grid(hole, owner, block):
+        elif block and hole[0] < reached and _on_grid(hole, owner, block):
             zero.append(hole)
         else:
             missing.append(hole)

@@ -106,8 +106,8 @@ class Acquisition:
         refuse(ready.checks)
         key = paper.signing_key(self.options.sign_key)
         self.evidence.mkdir(parents=True, exist_ok=True)
-        manifest = Manifest(self.evidence)
         _reserve(self.evidence)
+        manifest = Manifest(self.evidence)
         book = paper.Book(manifest, self.evidence, self.sink)
         try:
             return self._record(ready, book, key)
@@ -134,7 +134,11 @@ class Acquisition:
             left = self._clean(session, manifest)
         if self.snapshot is not None and not isinstance(stopped, KeyboardInterrupt | Interrupted):
             stopped = self._cluster(book) or stopped
-        verdict = self._judge(ready, got, stopped)
+        try:
+            verdict = self._judge(ready, got, stopped)
+        except (KeyboardInterrupt, Interrupted) as error:
+            stopped = error
+            verdict = Verdict((_words(error),))
         final = paper.finish(
             book, key, paper.Story(self.run_id, ready, got, verdict, left, stopped, self.options)
         )

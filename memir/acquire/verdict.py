@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from memir.acquire.base import NodeReceipt, Stored, Tool
-from memir.acquire.iomem import AVML_BLOCK, Coverage, Range, compare, merge, show, total
+from memir.acquire.iomem import AVML_BLOCK, Coverage, Range, compare, merge, show, subtract, total
 from memir.acquire.opened import look_inside
 from memir.acquire.preflight import Preflight
 from memir.acquire.stream import Captured
@@ -46,11 +46,11 @@ def stream_problems(receipt: NodeReceipt | None, stored: Stored | None, tool: To
 
 
 def coverage_of(
-    ram: Sequence[Range], got: Sequence[Range], kcore: Sequence[Range], tool: str
+    ram: Sequence[Range], got: Sequence[Range], kcore: Sequence[Range], tool: str, *, ended: bool = True
 ) -> tuple[Coverage, list[str], list[str]]:
     """What the image covers, what is missing, and what is worth a note."""
     zeros = AVML_BLOCK if tool == "avml" else 0
-    found = compare(ram, got, kcore if tool == "avml" else (), zeros)
+    found = compare(ram, got, kcore if tool == "avml" else (), zeros, ended=ended)
     wrong, notes = [], []
     if not found.ram:
         wrong.append("/proc/iomem showed no System RAM: nothing to compare with")
@@ -58,12 +58,16 @@ def coverage_of(
         wrong.append(f"{total(found.missing):,} bytes of System RAM are missing: {show(found.missing)}")
     if len(got) != len(set(got)) or total(got) != total(merge(got)):
         wrong.append("some ranges came twice: two sources may have been joined")
+    if found.withheld:
+        wrong.append(
+            f"/proc/kcore does not give {total(found.withheld):,} bytes of System RAM: {show(found.withheld)}; "
+            "LiME may read them"
+        )
     if found.zero:
         notes.append(f"{total(found.zero):,} bytes left out as all-zero blocks: {show(found.zero)}")
-    if found.unreadable:
-        notes.append(
-            f"{total(found.unreadable):,} bytes that /proc/kcore does not give: {show(found.unreadable)}"
-        )
+    edges = subtract(found.unreadable, found.withheld)
+    if edges:
+        notes.append(f"{total(edges):,} bytes at the edges of RAM are less than a page: {show(edges)}")
     if found.extra:
         notes.append(f"{total(found.extra):,} bytes outside System RAM: {show(found.extra)}")
     return found, wrong, notes
@@ -100,6 +104,8 @@ def judge_image(reasons: Sequence[str], tool: Tool, got: Captured, node: Preflig
         except ImageError as error:
             wrong.append(f"the image does not open: {error}")
     if ranges is not None:
-        found, lacking, notes = coverage_of(node.ram, ranges, node.kcore, tool.name)
+        found, lacking, notes = coverage_of(
+            node.ram, ranges, node.kcore, tool.name, ended=got.receipt is not None and got.receipt.tool == 0
+        )
         wrong += lacking
     return Verdict(tuple(dict.fromkeys(wrong)), found, banner, tuple(notes))

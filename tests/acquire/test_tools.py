@@ -46,11 +46,11 @@ def test_a_tool_that_changed_in_the_store_is_not_used(store: Store, avml: Path) 
     one = store.add(avml)
     path = store.folder / one.file
     path.write_bytes(path.read_bytes()[:-1] + b"!")
-    assert list(store.verify())[0][1].startswith("SHA-256 is ")
+    assert next(iter(store.verify()))[1].startswith("SHA-256 is ")
     with pytest.raises(UsageError, match="add it again"):
         choose(NODE, "avml", "lime", None, store)
     path.unlink()
-    assert list(store.verify())[0][1] == "the file is gone"
+    assert next(iter(store.verify()))[1] == "the file is gone"
 
 
 def test_another_hash_than_the_one_given_is_not_added(store: Store, avml: Path) -> None:

@@ -9,6 +9,6 @@ remove() {
     sleep 1
   done
   [ -s "$DIR/undo.sh" ] && /bin/sh "$DIR/undo.sh" >/dev/null 2>&1
-  if [ "$MOUNTED" = 1 ]; then umount "$DIR" 2>/dev/null || umount -l "$DIR" 2>/dev/null; fi
+  if [ "$MOUNTED" = 1 ]; then umount -n "$DIR" 2>/dev/null || umount -n -l "$DIR" 2>/dev/null; fi
   rm -rf "$DIR" "$LOCK"
 }

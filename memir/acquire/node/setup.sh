@@ -16,6 +16,8 @@ done < /proc/mounts
 [ -n "$BASE" ] || { echo "no tmpfs at /dev/shm or /run" >&2; exit 73; }
 LOCK=$BASE/.memir-lock
 STALE=
+# -n and the look first: mount and umount otherwise make /run/mount where it is not there yet
+unmount() { if grep -q " $1 tmpfs " /proc/mounts; then umount -n "$1" 2>/dev/null; fi; }
 take() {
   mkdir "$LOCK" 2>/dev/null || return 1
   echo "$RUN" > "$LOCK/run"
@@ -33,7 +35,7 @@ if ! take; then
   fi
   STALE=$(cat "$LOCK/run" 2>/dev/null)
   # a dead holder's directory: only a name of ours is ever removed
-  case $STALE in *[!0-9a-z-]*|'') ;; *) umount "$BASE/.memir-$STALE" 2>/dev/null; rm -rf "$BASE/.memir-$STALE" ;; esac
+  case $STALE in *[!0-9a-z-]*|'') ;; *) unmount "$BASE/.memir-$STALE"; rm -rf "$BASE/.memir-$STALE" ;; esac
   rm -rf "$LOCK"
   take || { echo "another run took the lock just now" >&2; exit 75; }
 fi
@@ -43,8 +45,8 @@ mkdir -m 700 "$DIR" || undo
 MOUNTED=0
 if [ -n "$NOEXEC" ]; then
   # noswap (6.4 and later) keeps the pages out of a swap device
-  mount -t tmpfs -o "mode=700,nosuid,nodev,noswap,size=$NEED" memir "$DIR" 2>/dev/null ||
-    mount -t tmpfs -o "mode=700,nosuid,nodev,size=$NEED" memir "$DIR" || undo
+  mount -n -t tmpfs -o "mode=700,nosuid,nodev,noswap,size=$NEED" memir "$DIR" 2>/dev/null ||
+    mount -n -t tmpfs -o "mode=700,nosuid,nodev,size=$NEED" memir "$DIR" || undo
   MOUNTED=1
 fi
 : > "$DIR/alive" || undo

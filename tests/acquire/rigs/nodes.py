@@ -23,8 +23,8 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mount and chroot need
 
 
 @pytest.fixture(scope="session")
-def avml() -> Path:
-    """The real program: MEMIR_AVML, else out of a tool store of the tests' own, built when it is not there."""
+def avml(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real program, executable: MEMIR_AVML, else from the tests' own tool store, built when missing."""
     named = os.environ.get("MEMIR_AVML")
     if named:
         return Path(named)
@@ -35,8 +35,13 @@ def avml() -> Path:
     store = Store(cache / "memir-tests" / "tools")
     for one, wrong in store.verify():
         if one.tool == "avml" and one.machine == platform.machine() and not wrong:
-            return store.folder / one.file
-    return store.folder / build_avml(store, platform.machine()).file
+            break
+    else:
+        one = build_avml(store, platform.machine())
+    program = tmp_path_factory.mktemp("tool") / "avml"
+    program.write_bytes((store.folder / one.file).read_bytes())
+    program.chmod(0o755)
+    return program
 
 
 MakeNode = Callable[..., NodeRig]
