@@ -1,77 +1,36 @@
-"""Real images for the tests of symbols and volatility: where they are, unpacked once, and their BTF."""
+"""The BTF that lies in the real images, found by its header."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import mmap
-import os
-from dataclasses import dataclass
-from pathlib import Path
+import re
 
-import zstandard
-
-from memir.errors import BtfError
+from memir.errors import AbsentMemoryError, BtfError
 from memir.symbols import btf
+from tests.images import ImageCase, cases
 
-ROOT = Path(__file__).resolve().parents[2]
 HEAD = bytes.fromhex("9feb010018000000")
 
 
-@dataclass(frozen=True)
-class Case:
-    """A packed image and its truth file."""
+def real() -> list[ImageCase]:
+    """All real images, by name."""
+    return [case for _, case in sorted(cases().items())]
 
-    name: str
-    packed: Path
 
-    @property
-    def kernel(self) -> str:
-        """Version of the kernel, "6.1"."""
-        return next(part for part in self.name.split("-") if part[0].isdigit())
+def version(case: ImageCase) -> str:
+    """Version of the image's kernel as its name gives it, "6.1"."""
+    found = re.search(r"\d+\.\d+", case.name)
+    return found[0] if found else ""
 
-    @property
-    def arm64(self) -> bool:
-        return self.name.startswith("arm64")
 
-    @property
-    def truth(self) -> Path:
-        return self.packed.parent / f"{self.name}.truth.txt"
-
-    def path(self) -> Path:
-        """The image, unpacked into the cache folder if that has not been done."""
-        base = (
-            os.environ.get("MEMIR_CACHE") or os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-        )
-        out = (
-            Path(base)
-            / "memir-tests"
-            / f"{self.packed.stat().st_size}-{self.packed.name.removesuffix('.zst')}"
-        )
-        if not out.exists():
-            out.parent.mkdir(parents=True, exist_ok=True)
-            part = out.with_suffix(f".{os.getpid()}.part")
-            with self.packed.open("rb") as source, part.open("wb") as sink:
-                zstandard.ZstdDecompressor(max_window_size=2**27).copy_stream(source, sink)
-            part.rename(out)
-        return out
+def arm64(case: ImageCase) -> bool:
+    return case.name.startswith("arm64")
 
 
 @functools.cache
-def cases() -> tuple[Case, ...]:
-    """Every packed image in MEMIR_IMAGES, ../shared/images or samples/, by name."""
-    folders = [Path(os.environ["MEMIR_IMAGES"])] if "MEMIR_IMAGES" in os.environ else []
-    folders += [ROOT.parent / "shared" / "images", ROOT / "samples"]
-    found: dict[str, Case] = {}
-    for folder in folders:
-        for path in sorted(folder.glob("*.zst")):
-            name = path.name.removesuffix(".zst").removesuffix(".raw").removesuffix(".lime")
-            found.setdefault(name, Case(name, path))
-    return tuple(found.values())
-
-
-@functools.cache
-def kernel_btf(case: Case) -> bytes:
-    """The kernel's own BTF, found by its header and by having a task_struct."""
+def kernel_btf(case: ImageCase) -> bytes:
+    """The kernel's own BTF: the first that has a task_struct."""
     for blob in blobs(case):
         if len(blob) > 1 << 20:
             try:
@@ -82,14 +41,15 @@ def kernel_btf(case: Case) -> bytes:
     raise AssertionError(f"no BTF in {case.name}")
 
 
-def blobs(case: Case) -> list[bytes]:
+@functools.cache
+def blobs(case: ImageCase) -> list[bytes]:
     """What follows every plausible BTF header, as long as the header says."""
     out = []
-    with case.path().open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as data:
-        at = data.find(HEAD)
-        while at >= 0:
-            sizes = btf.find_btf_header_ok(data[at : at + 32])
-            if sizes:
-                out.append(data[at : at + sizes[1]])
-            at = data.find(HEAD, at + 8)
+    with case.open() as memory:
+        for start, view in memory.views(1 << 30):
+            for match in re.finditer(re.escape(HEAD), view.data):
+                sizes = btf.find_btf_header_ok(bytes(view.data[match.start() : match.start() + 32]))
+                if sizes:
+                    with contextlib.suppress(AbsentMemoryError):
+                        out.append(memory.read(start + match.start(), sizes[1]))
     return out

@@ -20,7 +20,8 @@ from memir.symbols import btf_format as f
 from memir.symbols.isf import IsfTypes
 from memir.symbols.isf_make import IsfSource
 from memir.symbols.types import KernelTypes, Member, TypeRef
-from tests.symbols.btf_real import Case, cases, kernel_btf
+from tests.images import ImageCase
+from tests.symbols.btf_real import kernel_btf, real, version
 from tests.symbols.test_btf import Maker
 
 BANNER = b"Linux version 6.1.0 (someone@somewhere) #1 SMP"
@@ -245,8 +246,8 @@ def test_mutated_documents_give_only_isf_errors() -> None:
             continue
 
 
-@pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
-def test_real_kernels_come_back_as_they_were(case: Case) -> None:
+@pytest.mark.parametrize("case", real(), ids=lambda case: case.name)
+def test_real_kernels_come_back_as_they_were(case: ImageCase) -> None:
     source = btf.parse(kernel_btf(case))
     begin = time.process_time()
     document = IsfSource(source, {"_text": TEXT}, BANNER).document()
@@ -275,7 +276,7 @@ def test_real_kernels_come_back_as_they_were(case: Case) -> None:
 
 def test_reduced_kernels_pass_the_schema() -> None:
     jsonschema, schemas = pytest.importorskip("jsonschema"), pytest.importorskip("volatility3.schemas")
-    for case in cases()[-1:]:
+    for case in real()[-1:]:
         document = IsfSource(btf.parse(kernel_btf(case)), {"_text": TEXT, "modules": TEXT}, BANNER).document()
         types = document["user_types"]
         kept = {name: types[name] for name in [*list(types)[:300], "page", "iphdr", "task_struct", "sock"]}
@@ -290,6 +291,6 @@ def test_reduced_kernels_pass_the_schema() -> None:
 def test_a_whole_kernel_passes_the_schema() -> None:
     pytest.importorskip("jsonschema")
     schemas = pytest.importorskip("volatility3.schemas")
-    case = next(case for case in cases() if case.kernel == "6.12")
+    case = next(case for case in real() if version(case) == "6.12")
     document = IsfSource(btf.parse(kernel_btf(case)), {"_text": TEXT}, BANNER).document()
     assert schemas.validate(document, use_cache=False)
