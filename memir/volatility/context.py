@@ -17,6 +17,7 @@ from memir.kernel.space import AddressSpace, open_space
 from memir.symbols.anchors import ADDRESS_MASK, Anchors
 from memir.symbols.isf import IsfTypes
 from memir.symbols.isf_make import IsfSource
+from memir.volatility.derive import missing_symbols
 from memir.volatility.layers import AArch64, Intel4, Intel5, KernelPages, MemirLayer
 from memir.volatility.symbols import KernelTable
 
@@ -34,13 +35,13 @@ def build_context(
     """
     space = space or open_space(memory, anchors)
     context = contexts.Context()
-    context.add_layer(MemirLayer(context, f"memir.{MEMORY}", MEMORY, memory))
+    context.add_layer(MemirLayer(context, f"memir.{MEMORY}", MEMORY, memory, anchors))
     layer = _layer(context, space, anchors)
     context.add_layer(layer)
     shift = anchors.shift or 0
     layer.config["kernel_virtual_offset"] = shift & layer.address_mask
     context.symbol_space.append(
-        KernelTable(context, MODULE, _source(anchors, shift, isf), layer.address_mask)
+        KernelTable(context, MODULE, _source(memory, anchors, shift, isf), layer.address_mask)
     )
     context.module(MODULE, LAYER, shift & layer.address_mask)
     return context
@@ -62,11 +63,14 @@ def _layer(context: Any, space: AddressSpace, anchors: Anchors) -> KernelPages:
     return kind(context, path, LAYER, {"os": "Linux"})
 
 
-def _source(anchors: Anchors, shift: int, isf: IsfTypes | None) -> IsfSource | IsfTypes:
+def _source(
+    memory: PhysicalMemory, anchors: Anchors, shift: int, isf: IsfTypes | None
+) -> IsfSource | IsfTypes:
     if anchors.btf is None:
         if isf is None:
             raise SymbolsError("the kernel's types are known neither as BTF nor as an ISF")
         return isf
     linked = anchors.symbols.shifted(-shift)
-    linked.extra.setdefault("init_task", (anchors.init_task - shift) & ADDRESS_MASK)
+    for name, address in missing_symbols(memory, anchors).items():
+        linked.extra[name] = (address - shift) & ADDRESS_MASK
     return IsfSource(anchors.btf, linked, anchors.banner.encode())

@@ -20,6 +20,7 @@ from volatility3.framework.layers import intel
 
 from memir.errors import AbsentMemoryError
 from memir.image.memory import PhysicalMemory
+from memir.symbols.anchors import Anchors
 
 _PAGE = 4096
 _TABLES = 1 << 13  # pages kept, 32 MiB
@@ -29,8 +30,12 @@ _TRANSLATIONS = 1 << 16
 class MemirLayer(interfaces.layers.DataLayerInterface):  # type: ignore[misc]  # volatility3 has no types
     """Physical memory of an image, whatever its format; absent memory is invalid, never zeros."""
 
-    def __init__(self, context: Any, config_path: str, name: str, memory: PhysicalMemory) -> None:
+    def __init__(
+        self, context: Any, config_path: str, name: str, memory: PhysicalMemory, anchors: Anchors | None = None
+    ) -> None:
+        """anchors: the kernel in it, for plugins that use memir's own engine."""
         super().__init__(context, config_path, name, {"os": "Unknown"})
+        self.image, self.anchors = memory, anchors
         self._image = memory
         self._starts = [part.start for part in memory.ranges]
         self._ends = [part.end for part in memory.ranges]
