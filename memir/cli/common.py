@@ -123,7 +123,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: st
     from rich import box
     from rich.table import Table
 
-    from memir.report.text import safe
+    from memir.text import safe
 
     table = Table(*[safe(str(name)) for name in columns], title=title, box=box.SIMPLE_HEAD, pad_edge=False)
     for row in rows:

@@ -201,7 +201,7 @@ def _print(found: Hunt, record: dict[str, Any], gaps: list[Gap], *, json: bool, 
         for row in found.rows:
             print_json(row)
         return
-    from memir.report.text import safe
+    from memir.text import safe
 
     columns = ("rule", "string", "owner", "pid", "pod", "container", "address", "path", "data")
     print_table(columns, [_cells(row) for row in found.rows])

@@ -92,7 +92,7 @@ def kernel_facts(anchors: Any, kernel: Any) -> dict[str, Any]:
 
 
 def _print(facts: dict[str, Any]) -> None:
-    from memir.report.text import safe
+    from memir.text import safe
 
     out = console()
 

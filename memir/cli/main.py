@@ -8,7 +8,7 @@ import sys
 import typer
 
 from memir import __version__
-from memir.cli import acquire, analyze, info, query, symbols, tools, verify
+from memir.cli import acquire, analyze, hunt, info, query, run, symbols, tools, verify
 from memir.errors import EXIT_INTERRUPTED, MemirError
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (info, analyze, acquire, verify, tools, symbols, query):
+for verb in (info, analyze, hunt, acquire, verify, tools, symbols, run, query):
     verb.register(app)
 
 
@@ -41,9 +41,10 @@ def main() -> None:
     try:
         app()
     except MemirError as error:
-        from memir.report.text import safe
+        from memir.text import safe
 
-        print(f"memir: {safe(str(error))}", file=sys.stderr)
+        lines = [safe(line) for line in str(error).split("\n")]
+        print("memir: " + "\n       ".join(lines), file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("memir: interrupted", file=sys.stderr)

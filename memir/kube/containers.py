@@ -212,7 +212,8 @@ def build_pods(
         spec = files.specs.get(row.container_id)
         pod.qos = pod.qos or (spec.cgroup.qos if spec is not None and spec.cgroup is not None else None)
         if row.seen_in != "api":
-            pod.sources.extend(source for source in row.sources if source not in pod.sources and source != "API")
+            kinds = (source.partition(" /")[0].partition(" meta.db")[0] for source in row.sources)
+            pod.sources.extend(kind for kind in dict.fromkeys(kinds) if kind not in (*pod.sources, "API"))
     for parsed in known.ids.values():
         if parsed is not None and parsed.pod_uid:
             pod = found.setdefault(parsed.pod_uid, Pod(parsed.pod_uid))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from memir.report.oddities import Oddity, Row
-from memir.report.text import safe
+from memir.text import safe
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -154,7 +154,7 @@ class Host:
         names = [column.name.casefold() for column in columns]
         tasks = [at for at, name in enumerate(names) if name in _TASKS]
         pids = [names.index(name) for name in _PIDS if name in names][:1]
-        if not tasks and not pids:
+        if (not tasks and not pids) or not {name.casefold() for name in POD_COLUMNS}.isdisjoint(names):
             return columns, rows
         canonicalize = self.context.layers[LAYER].canonicalize
 

@@ -1,0 +1,122 @@
+"""`memir run PLUGIN IMAGE` and `memir plugins-path`: volatility3's plugins, memir's and anyone's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from memir.cli.common import (
+    BaseOption,
+    BtfOption,
+    CacheOption,
+    ImageArgument,
+    IsfOption,
+    JsonOption,
+    KallsymsOption,
+    TruncatedOption,
+    find_kernel,
+    open_memory,
+    print_json,
+    print_table,
+)
+from memir.errors import EvidenceError
+
+if TYPE_CHECKING:
+    from memir.kernel.engine import Kernel
+    from memir.volatility.run import PluginResult, Pods
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.command("run", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(run)
+    app.command("plugins-path")(plugins_path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    """Whose a process is."""
+
+    pod_name: str | None
+    namespace: str | None
+    container_name: str | None
+    container_id: str | None
+
+
+class PluginFailedError(EvidenceError):
+    """A plugin stopped before its end; the rows before are printed."""
+
+
+def plugins_path() -> None:
+    """Print the folder of memir's volatility3 plugins, for `vol -p "$(memir plugins-path)"`."""
+    from memir.volatility.engine import plugins_path as folder
+
+    typer.echo(str(folder()))
+
+
+def run(
+    context: typer.Context,
+    plugin: Annotated[str, typer.Argument(metavar="PLUGIN", help="linux.pslist, linux.pods, ... or a full name.")],
+    image: ImageArgument,
+    plugin_dirs: Annotated[list[Path] | None, typer.Option("-p", "--plugin-dirs", help="Folder with more plugins.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output-dir", help="Folder for files that the plugin writes.")] = None,
+    json: JsonOption = False,
+    cache: CacheOption = None,
+    allow_truncated: TruncatedOption = False,
+    base: BaseOption = None,
+    btf: BtfOption = None,
+    kallsyms: KallsymsOption = None,
+    isf: IsfOption = None,
+) -> None:
+    """Run any volatility3 plugin, with pod columns added to rows about a process. Its own options go behind `--`."""
+    from memir.symbols.isf import read as read_isf
+    from memir.volatility.engine import plugins_path as folder
+    from memir.volatility.run import Host
+
+    memory = open_memory(image, cache=cache, allow_truncated=allow_truncated, base=base)
+    anchors, kernel = find_kernel(memory, cache=cache, btf=btf, kallsyms=kallsyms, isf=isf)
+    host = Host(memory, anchors, kernel.space, read_isf(isf) if isf is not None else None)
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
+    result = host.run(
+        plugin, context.args, plugin_dirs=[*(plugin_dirs or []), folder()], output=output, pods=_pods(kernel)
+    )
+    if json:
+        print_json(_document(result))
+    else:
+        print_table([column.name for column in result.columns], [_shown(result, row) for row in result.rows])
+        for path in result.files:
+            typer.echo(f"written: {path}")
+    for warning, count in result.warnings.items():
+        typer.echo(f"volatility3: {warning}" + (f" ({count} times)" if count > 1 else ""), err=True)
+    if result.failure is not None:
+        raise PluginFailedError(f"{result.plugin} stopped before its end, after {len(result.rows)} rows: {result.failure}")
+
+
+def _pods(kernel: Kernel) -> Pods:
+    from memir.kube.node import read_node
+    from memir.volatility.run import Pods
+
+    rows = read_node(kernel).tables()["processes"]
+    owners = [_Owner(row["pod_name"], row["namespace"], row["container_name"], row["container_id"]) for row in rows]
+    by_pid = {row["pid"]: owner for row, owner in zip(rows, owners, strict=True)}
+    return Pods(by_pid, {row["task"]: owner for row, owner in zip(rows, owners, strict=True)})
+
+
+def _document(result: PluginResult) -> dict[str, Any]:
+    return {
+        "plugin": result.plugin,
+        "columns": [column.name for column in result.columns],
+        "rows": [row | {"depth": depth} for row, depth in zip(result.dicts(), result.depths, strict=True)],
+        "files": [str(path) for path in result.files],
+        "warnings": result.warnings,
+        "failure": result.failure,
+    }
+
+
+def _shown(result: PluginResult, row: tuple[Any, ...]) -> list[Any]:
+    return [
+        hex(cell) if column.kind == "hex" and isinstance(cell, int) else cell for column, cell in zip(result.columns, row, strict=True)
+    ]

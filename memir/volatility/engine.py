@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: LicenseRef-VSL-1.0
+"""memir's engine over volatility3's own layer and symbol table, for plugins that run in a stock `vol`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from volatility3.framework import exceptions, interfaces
+
+from memir.errors import AbsentMemoryError, BtfError, KernelError
+from memir.image.memory import PhysicalMemory, Range
+from memir.kernel.engine import Kernel
+from memir.kube.node import Node, read_node
+from memir.model import Gaps
+from memir.symbols import btf, vmcoreinfo
+from memir.symbols.anchors import ADDRESS_MASK, Anchors, Architecture
+from memir.symbols.isf import IsfTypes
+from memir.symbols.table import Symbols
+from memir.symbols.types import KernelTypes
+from memir.volatility.layers import MemirLayer
+
+
+def node_of(context: Any, module_name: str) -> Node:
+    """The node that a plugin's kernel module is of, read with memir's engine.
+
+    KernelError if the module's symbols lack what the engine starts from.
+    """
+    return read_node(kernel_of(context, module_name))
+
+
+def kernel_of(context: Any, module_name: str) -> Kernel:
+    """The engine over the layers that volatility3 has stacked."""
+    module = context.modules[module_name]
+    layer = context.layers[module.layer_name]
+    base = context.layers[layer.config["memory_layer"]]
+    if isinstance(base, MemirLayer) and base.anchors is not None:
+        return Kernel(base.image, base.anchors, Gaps())
+    memory = memory_of(base)
+    return Kernel(memory, _anchors(context, module, layer, memory), Gaps())
+
+
+def memory_of(base: Any) -> PhysicalMemory:
+    """Physical memory behind a volatility3 layer, brought in as it is read."""
+    start, end = base.minimum_address, base.maximum_address + 1
+    if isinstance(base, interfaces.layers.TranslationLayerInterface):
+        parts = [(at, size) for at, size, *_ in base.mapping(start, end - start, ignore_errors=True)]
+    else:
+        parts = [(start, end - start)]
+
+    def read(pa: int, size: int) -> bytes | None:
+        try:
+            return bytes(base.read(pa, size))
+        except exceptions.InvalidAddressException:
+            return None
+
+    return PhysicalMemory.from_reader(_joined(parts), read, base.name, type(base).__name__, None)
+
+
+def _joined(parts: list[tuple[int, int]]) -> list[Range]:
+    """A layer maps a range in pieces (each decompressed block): those that touch are one range."""
+    joined: list[list[int]] = []
+    for start, size in sorted(parts):
+        if joined and start <= joined[-1][0] + joined[-1][1]:
+            joined[-1][1] = max(joined[-1][1], start + size - joined[-1][0])
+        else:
+            joined.append([start, size])
+    return [Range(start, size) for start, size in joined]
+
+
+def _anchors(context: Any, module: Any, layer: Any, memory: PhysicalMemory) -> Anchors:
+    document = context.symbol_space[module.symbol_table_name]._delegate._json_object  # noqa: SLF001  (no public way)
+    types = IsfTypes(document, module.symbol_table_name)
+    shift = int(module.offset)
+    # a layer keeps as many bits of an address as it can translate: the others repeat the highest
+    symbols = Symbols.from_pairs(((name, layer.canonicalize((at + shift) & layer.address_mask)) for name, at in types.symbols.items()), "ISF")
+    task = symbols.get("init_task")
+    if task is None:
+        raise KernelError(f"symbol table {module.symbol_table_name} has no init_task")
+    pa, _ = layer.translate(task & layer.address_mask)
+    delta = (task - pa) & ADDRESS_MASK
+    known = KernelTypes(types)
+    arch: Architecture = "arm64" if known.has("pt_regs", "pstate") else "x86_64"
+    info = next((one for one in vmcoreinfo.find(memory) if _is_of(one, arch, delta)), None)
+    banner = (types.banner or b"").rstrip(b"\0\n").decode("utf-8", "replace")
+    return Anchors(
+        arch, info.release if info else banner.split(" ")[2] if banner.count(" ") > 2 else "", banner, None, delta, shift, task,
+        symbols, known, _btf(memory, symbols, delta), info.numbers if info else {}, {"types": "ISF", "symbols": "ISF", "kernel": "volatility3"},
+    )  # fmt: skip
+
+
+def _is_of(info: vmcoreinfo.VmcoreInfo, arch: str, delta: int) -> bool:
+    """Whether this VMCOREINFO is of the kernel at this place."""
+    if arch == "arm64":
+        return info.numbers.get("kimage_voffset") == delta
+    return "phys_base" in info.numbers and (0xFFFF_FFFF_8000_0000 - info.numbers["phys_base"]) & ADDRESS_MASK == delta
+
+
+def _btf(memory: PhysicalMemory, symbols: Symbols, delta: int) -> btf.BtfTypes | None:
+    """The image's own BTF, which a module's types (overlayfs's) refer to; an ISF has only the kernel's."""
+    start, stop = symbols.get("__start_BTF"), symbols.get("__stop_BTF")
+    if start is None or stop is None or not 0 < stop - start < 64 << 20:
+        return None
+    try:
+        return btf.parse(memory.read((start - delta) & ADDRESS_MASK, stop - start))
+    except (AbsentMemoryError, BtfError):
+        return None
+
+
+def plugins_path() -> Path:
+    """The folder of memir's own volatility3 plugins, for `vol -p`."""
+    import memir
+
+    installed = Path(memir.__file__).parent / "plugins"
+    return installed if installed.is_dir() else Path(memir.__file__).parents[1] / "plugins"
