@@ -249,7 +249,8 @@ class S3DirectSink(S3Upload):
         """Take one file from the node through the store."""
         copy, source = shlex.quote(run.path("send.tmp")), shlex.quote(path)
         said = transport.run(
-            f"umask 077; head -c {SEND_LIMIT + 1} {source} > {copy} && wc -c < {copy} && sha256sum < {copy}",
+            f"umask 077; head -c {SEND_LIMIT + 1} {source} > {copy} && wc -c < {copy} && sha256sum < {copy} "
+            f"|| {{ rm -f {copy}; exit 1; }}",
             timeout=120,
         )
         words = said.text.split()
@@ -257,6 +258,7 @@ class S3DirectSink(S3Upload):
             raise NodeError(f"{path} on the node cannot be read: {said.error.strip()[:300] or said.code}")
         size, sha256 = int(words[0]), words[1]
         if size > SEND_LIMIT:
+            transport.run(f"rm -f {copy}", timeout=60)
             raise NodeError(f"{path} on the node is larger than {SEND_LIMIT} bytes")
         params = {
             "Bucket": self.address.bucket, "Key": self.address.key(name), "ChecksumSHA256": b64(sha256),
