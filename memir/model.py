@@ -81,7 +81,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         pid              int32        process id in the node's initial pid namespace
         ppid             int32        pid of the parent (real_parent's tgid), as /proc/PID/stat gives it
         tgid             int32        thread group id; equal to pid for a process's main thread
-        comm             string       task name as /proc/PID/comm shows it (a kernel thread's in full, a worker's with its work); undecodable bytes as backslash escapes
+        comm             string       task name as /proc/PID/comm shows it, other bytes as backslash escapes
         args             list<string> command line, one element an argument; null if it could not be read whole
         exe              string       path of the executable as the process's own mount namespace shows it
         exe_deleted      bool         the executable's file has been unlinked

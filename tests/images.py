@@ -63,7 +63,9 @@ class ImageCase:
 
 
 def cache() -> Path:
-    return Path(os.environ.get("MEMIR_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "memir")
+    return Path(
+        os.environ.get("MEMIR_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "memir"
+    )
 
 
 def _folders() -> list[Path]:

@@ -23,11 +23,19 @@ MAY_IMPORT = {
     "volatility": {"errors", "model", "image", "symbols", "kernel", "kube", "hunt"},
     "acquire": {"errors", "model", "image"},
 }
-ONLY_IN = {"volatility3": {"volatility", "plugins"}, "yara": {"hunt"}, "paramiko": {"acquire"}, "boto3": {"acquire", "image"}}
+ONLY_IN = {
+    "volatility3": {"volatility", "plugins"},
+    "yara": {"hunt"},
+    "paramiko": {"acquire"},
+    "boto3": {"acquire", "image"},
+}
 
 
 def modules() -> list[tuple[str, Path]]:
-    found = [(path.relative_to(ROOT / "memir").parts[0].removesuffix(".py"), path) for path in sorted((ROOT / "memir").rglob("*.py"))]
+    found = [
+        (path.relative_to(ROOT / "memir").parts[0].removesuffix(".py"), path)
+        for path in sorted((ROOT / "memir").rglob("*.py"))
+    ]
     return found + [("plugins", path) for path in sorted((ROOT / "plugins").rglob("*.py"))]
 
 

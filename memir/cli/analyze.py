@@ -38,7 +38,8 @@ def analyze(
     image: ImageArgument,
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="CASE", help="Folder for the case.")] = None,
     cluster: Annotated[
-        Path | None, typer.Option("--cluster", help="The API's view: pods.json, or a folder with it (kubectl get pods -A -o json).")
+        Path | None,
+        typer.Option("--cluster", help="The API's view: pods.json, or a folder with it (kubectl get pods -A -o json)."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the tables of an earlier analysis in CASE.")] = False,
     sha256: Annotated[bool, typer.Option("--sha256", help="Record the hash of the whole image file.")] = False,
@@ -76,7 +77,16 @@ def analyze(
         "cluster": str(cluster) if cluster else None,
         "kernel": kernel_facts(anchors, kernel),
         "node": node.name,
-        "oddities": [{"kind": one.kind, "text": one.text, "pid": one.pid, "container_id": one.container_id, "pod_uid": one.pod_uid} for one in odd],
+        "oddities": [
+            {
+                "kind": one.kind,
+                "text": one.text,
+                "pid": one.pid,
+                "container_id": one.container_id,
+                "pod_uid": one.pod_uid,
+            }
+            for one in odd
+        ],
     }
     counts = {name: len(rows) for name, rows in tables.items()}
     if case is not None:
@@ -85,7 +95,10 @@ def analyze(
     if case is not None:
         record = case.finish(record, gaps, counts)
     else:
-        record |= {"tables": counts, "gaps": [{"kind": gap.kind, "where": gap.where, "why": gap.why, "count": gap.count} for gap in gaps]}
+        record |= {
+            "tables": counts,
+            "gaps": [{"kind": gap.kind, "where": gap.where, "why": gap.why, "count": gap.count} for gap in gaps],
+        }
     if json:
         print_json({**record, "case": str(output) if output else None, "rows": tables})
         return
@@ -93,7 +106,10 @@ def analyze(
 
     print_summary(console(), record, tables, odd)
     if output is not None:
-        console().print(f"\nCase written to {output}: try  memir query {output} 'select pid, comm, pod_name from processes where in_container'")
+        console().print(
+            f"\nCase written to {output}. Ask it:  "
+            f"memir query {output} 'select pid, comm, pod_name from processes where in_container'"
+        )
 
 
 def _cluster(cluster: Path | None, image: str) -> ClusterSnapshot | None:

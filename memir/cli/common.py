@@ -20,16 +20,25 @@ if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
     from memir.symbols.anchors import Anchors
 
-ImageArgument = Annotated[str, typer.Argument(metavar="IMAGE", help="RAM image (any format), evidence folder or s3:// address.")]
+ImageArgument = Annotated[
+    str, typer.Argument(metavar="IMAGE", help="RAM image (any format), evidence folder or s3:// address.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
 CacheOption = Annotated[Path | None, typer.Option("--cache", help="Folder for unpacked images and decoded symbols.")]
-TruncatedOption = Annotated[bool, typer.Option("--allow-truncated", help="Open an image that lacks bytes its headers promise.")]
-BaseOption = Annotated[
-    str | None, typer.Option("--base", metavar="ADDRESS", help="Physical address of a raw image's first byte (0x40000000).")
+TruncatedOption = Annotated[
+    bool, typer.Option("--allow-truncated", help="Open an image that lacks bytes its headers promise.")
 ]
-BtfOption = Annotated[Path | None, typer.Option("--btf", help="The kernel's BTF (/sys/kernel/btf/vmlinux) if not in the image.")]
+BaseOption = Annotated[
+    str | None,
+    typer.Option("--base", metavar="ADDRESS", help="Physical address of a raw image's first byte (0x40000000)."),
+]
+BtfOption = Annotated[
+    Path | None, typer.Option("--btf", help="The kernel's BTF (/sys/kernel/btf/vmlinux) if not in the image.")
+]
 KallsymsOption = Annotated[Path | None, typer.Option("--kallsyms", help="A copy of /proc/kallsyms taken as root.")]
-IsfOption = Annotated[Path | None, typer.Option("--isf", help="A volatility3 symbol file for the kernel, of any origin.")]
+IsfOption = Annotated[
+    Path | None, typer.Option("--isf", help="A volatility3 symbol file for the kernel, of any origin.")
+]
 
 
 def cache_folder(chosen: Path | None) -> Path:
@@ -62,7 +71,12 @@ def progress() -> Callable[[str, int, int], None] | None:
         part = f"{100 * done // total:3d} %" if total else f"{done >> 20} MiB"
         line = f"\r{what} {part}"
         if line != last:
-            print(line, end="" if done < total or not total else "\r" + " " * len(line) + "\r", file=sys.stderr, flush=True)
+            print(
+                line,
+                end="" if done < total or not total else "\r" + " " * len(line) + "\r",
+                file=sys.stderr,
+                flush=True,
+            )
             last = line
 
     return show
@@ -85,7 +99,9 @@ def open_memory(
         number = int(base, 0) if base else None
     except ValueError as error:
         raise UsageError(f"--base {base}: not a number; write it as 0x40000000") from error
-    return open_image(path, allow_truncated=allow_truncated, cache=cache_folder(cache), progress=progress(), base=number)
+    return open_image(
+        path, allow_truncated=allow_truncated, cache=cache_folder(cache), progress=progress(), base=number
+    )
 
 
 def find_kernel(

@@ -50,7 +50,9 @@ def info(
     try:
         anchors, kernel = find_kernel(memory, cache=cache, btf=btf, kallsyms=kallsyms, isf=isf)
         facts["kernel"] = kernel_facts(anchors, kernel)
-        facts["gaps"] = [{"kind": gap.kind, "where": gap.where, "why": gap.why, "count": gap.count} for gap in kernel.gaps]
+        facts["gaps"] = [
+            {"kind": gap.kind, "where": gap.where, "why": gap.why, "count": gap.count} for gap in kernel.gaps
+        ]
     except SymbolsError as error:
         facts["kernel"], failure = None, error
     if json:
@@ -116,7 +118,10 @@ def _print(facts: dict[str, Any]) -> None:
     if kernel is None:
         return
     line("kernel", kernel["banner"])
-    line("architecture", f"{kernel['arch']}, {kernel['paging_levels']}-level page tables at {kernel['page_table']:#x}")
+    line(
+        "architecture",
+        f"{kernel['arch']}, {kernel['paging_levels']}-level page tables at {kernel['page_table']:#x}",
+    )
     line("KASLR shift", "not known" if kernel["kaslr_shift"] is None else f"{kernel['kaslr_shift']:#x}")
     line("build id", kernel["build_id"] or "not known")
     line("types", kernel["sources"]["types"])

@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 def query(
     case: Annotated[Path, typer.Argument(metavar="CASE", help="A case folder, as `memir analyze -o` writes it.")],
-    sql: Annotated[str, typer.Argument(metavar="SQL", help="e.g. \"select pid, comm from processes where exe_deleted\"")],
+    sql: Annotated[str, typer.Argument(metavar="SQL", help='e.g. "select pid, comm from processes where exe_deleted"')],
     json: JsonOption = False,
 ) -> None:
     """Ask a case's tables in SQL (DuckDB): processes, containers, pods, namespaces, ..."""

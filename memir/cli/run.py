@@ -60,8 +60,12 @@ def run(
     context: typer.Context,
     plugin: Annotated[str, typer.Argument(metavar="PLUGIN", help="linux.pslist, linux.pods, ... or a full name.")],
     image: ImageArgument,
-    plugin_dirs: Annotated[list[Path] | None, typer.Option("-p", "--plugin-dirs", help="Folder with more plugins.")] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output-dir", help="Folder for files that the plugin writes.")] = None,
+    plugin_dirs: Annotated[
+        list[Path] | None, typer.Option("-p", "--plugin-dirs", help="Folder with more plugins.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output-dir", help="Folder for files that the plugin writes.")
+    ] = None,
     json: JsonOption = False,
     cache: CacheOption = None,
     allow_truncated: TruncatedOption = False,
@@ -92,7 +96,9 @@ def run(
     for warning, count in result.warnings.items():
         typer.echo(f"volatility3: {warning}" + (f" ({count} times)" if count > 1 else ""), err=True)
     if result.failure is not None:
-        raise PluginFailedError(f"{result.plugin} stopped before its end, after {len(result.rows)} rows: {result.failure}")
+        raise PluginFailedError(
+            f"{result.plugin} stopped before its end, after {len(result.rows)} rows: {result.failure}"
+        )
 
 
 def _pods(kernel: Kernel) -> Pods:
@@ -118,5 +124,6 @@ def _document(result: PluginResult) -> dict[str, Any]:
 
 def _shown(result: PluginResult, row: tuple[Any, ...]) -> list[Any]:
     return [
-        hex(cell) if column.kind == "hex" and isinstance(cell, int) else cell for column, cell in zip(result.columns, row, strict=True)
+        hex(cell) if column.kind == "hex" and isinstance(cell, int) else cell
+        for column, cell in zip(result.columns, row, strict=True)
     ]

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from memir.cli.common import BaseOption, BtfOption, CacheOption, JsonOption, KallsymsOption, TruncatedOption, find_kernel, open_memory, print_json
+from memir.cli.common import (
+    BaseOption,
+    BtfOption,
+    CacheOption,
+    JsonOption,
+    KallsymsOption,
+    TruncatedOption,
+    find_kernel,
+    open_memory,
+    print_json,
+)
 from memir.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,9 +31,17 @@ def register(app: typer.Typer) -> None:
 
 
 def symbols(
-    image: Annotated[str | None, typer.Argument(metavar="[IMAGE]", help="RAM image; leave out with --btf, --kallsyms and --banner.")] = None,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The ISF to write; compressed if it ends in .xz.")] = Path("symbols.json"),
-    banner: Annotated[str | None, typer.Option("--banner", help="Text of /proc/version, where there is no image.")] = None,
+    image: Annotated[
+        str | None,
+        typer.Argument(metavar="[IMAGE]", help="RAM image; leave out with --btf, --kallsyms and --banner."),
+    ] = None,
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", metavar="FILE", help="The ISF to write; compressed if it ends in .xz."),
+    ] = Path("symbols.json"),
+    banner: Annotated[
+        str | None, typer.Option("--banner", help="Text of /proc/version, where there is no image.")
+    ] = None,
     json: JsonOption = False,
     cache: CacheOption = None,
     allow_truncated: TruncatedOption = False,
@@ -40,7 +58,14 @@ def symbols(
         source, release = isf_of(anchors), anchors.release
     source.write(output)
     if json:
-        print_json({"release": release, "symbols": len(source.symbols), "file": str(output), "size": output.stat().st_size})
+        print_json(
+            {
+                "release": release,
+                "symbols": len(source.symbols),
+                "file": str(output),
+                "size": output.stat().st_size,
+            }
+        )
     else:
         typer.echo(f"{output}: {len(source.symbols)} symbols of {release}")
 

@@ -11,10 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memir.kernel.pagetable import Bools, U64
+from memir.kernel.pagetable import U64, Bools
 
 NAME = "arm64"
-USER_PERMISSIONS = {"user": 1 << 6, "read_only": 1 << 7, "accessed": 1 << 10, "write": 1 << 51, "no_execute": 1 << 54}
+USER_PERMISSIONS = {
+    "user": 1 << 6,
+    "read_only": 1 << 7,
+    "accessed": 1 << 10,
+    "write": 1 << 51,
+    "no_execute": 1 << 54,
+}
 _TARGET = np.uint64(0x0000_FFFF_FFFF_F000)
 _TARGET_LPA2 = np.uint64(0x0003_FFFF_FFFF_F000)
 _VMEMMAP = {3: 0xFFFF_FFFE_0000_0000, 4: 0xFFFF_FC00_0000_0000, 5: 0xFFFF_C1FF_C000_0000}
@@ -39,7 +45,8 @@ class ArmFormat:
     def present(self, entry: U64, level: int) -> Bools:
         """Bit 0; a last-level descriptor must be 3, 1 is reserved there, as a block is at the topmost levels."""
         low = entry & np.uint64(3)
-        return (low == 3) if level in (0, 3, 4) else (low & np.uint64(1)) != 0
+        present: Bools = np.equal(low, 3) if level in (0, 3, 4) else np.not_equal(low & np.uint64(1), 0)
+        return present
 
     def leaf(self, entry: U64, level: int) -> Bools:
         """A block: bits 1:0 are 1, at the 2 MiB and 1 GiB levels."""
@@ -79,7 +86,8 @@ def direct_window(fmt: ArmFormat, start: int) -> tuple[int, int]:
 def is_kernel_pointer(va: U64, fmt: ArmFormat) -> Bools:
     """Addresses that select TTBR1."""
     shift = np.uint64(_bits(fmt))
-    return (va >> shift) == (np.uint64(_MASK) >> shift)
+    upper: Bools = np.equal(va >> shift, np.uint64(_MASK) >> shift)
+    return upper
 
 
 def vmemmap(fmt: ArmFormat, numbers: dict[str, int], direct_delta: int, page_size: int = 64) -> int:

@@ -112,7 +112,9 @@ def _cgroups(kernel: Kernel, css_set: U64) -> tuple[NDArray[np.int64], U64]:
     """Every cgroup of every css_set: the unified one, each controller's, and named ones, found only over cgrp_links."""
     unified = kernel.read(css_set, "css_set", "dfl_cgrp").astype(np.uint64)
     owner, link = list_nodes(kernel, kernel.at(css_set, "css_set", "cgrp_links"), "cgrp_links")
-    linked = kernel.read(kernel.container(link, "cgrp_cset_link", "cgrp_link"), "cgrp_cset_link", "cgrp").astype(np.uint64)
+    linked = kernel.read(kernel.container(link, "cgrp_cset_link", "cgrp_link"), "cgrp_cset_link", "cgrp").astype(
+        np.uint64
+    )
     states = kernel.read(css_set, "css_set", "subsys").astype(np.uint64).reshape(len(css_set), -1)
     row, column = np.nonzero(states)
     by_controller = kernel.read(states[row, column], "cgroup_subsys_state", "cgroup").astype(np.uint64)
@@ -130,7 +132,9 @@ def _controllers(kernel: Kernel, css_set: U64, root: U64, number: NDArray[np.int
     of_root = kernel.read(cgroup, "cgroup", "root").astype(np.uint64)
     subsys = kernel.read(state, "cgroup_subsys_state", "ss").astype(np.uint64)
     pairs = sorted(set(zip(column.tolist(), of_root.tolist(), subsys.tolist(), strict=True)))
-    legacy = kernel.read(np.array([pair[2] for pair in pairs], np.uint64), "cgroup_subsys", "legacy_name").astype(np.uint64)
+    legacy = kernel.read(np.array([pair[2] for pair in pairs], np.uint64), "cgroup_subsys", "legacy_name").astype(
+        np.uint64
+    )
     texts = kernel.strings(legacy, 32)
     found: dict[int, list[str]] = {}
     for (_, of, _), text in zip(pairs, texts, strict=True):

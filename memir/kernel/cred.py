@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from memir.kernel.pagetable import Bools, U64
+from memir.kernel.pagetable import U64, Bools
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memir.kernel.list import hlist_nodes, list_nodes
-from memir.kernel.pagetable import Bools, U64
+from memir.kernel.pagetable import U64, Bools
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -75,7 +75,8 @@ def unlinked(kernel: Kernel, dentry: U64) -> Bools:
     """d_unlinked(): no longer in the hash and not a root, so the name has been deleted."""
     pprev, ok = kernel.try_read(dentry, "dentry", "d_hash.pprev")
     parent, _ = kernel.try_read(dentry, "dentry", "d_parent")
-    return ok & (pprev == 0) & (parent != dentry)
+    gone: Bools = ok & (pprev == 0) & (parent != dentry)
+    return gone
 
 
 def children(kernel: Kernel, dentry: U64) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], U64]:

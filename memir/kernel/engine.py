@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memir.image.memory import PhysicalMemory
-from memir.kernel.pagetable import Bools, U64
+from memir.kernel.pagetable import U64, Bools
 from memir.kernel.space import AddressSpace, open_space, u64
 from memir.model import Gaps
 from memir.symbols.anchors import Anchors
@@ -55,7 +55,9 @@ class Kernel:
         addresses = np.asarray(addresses, np.uint64)
         if member.type.kind == "array":
             dtype = dtype_of(member)
-            raw, ok = self.read_bytes(addresses + np.uint64(member.offset), member.type.count * dtype.itemsize, addresses)
+            raw, ok = self.read_bytes(
+                addresses + np.uint64(member.offset), member.type.count * dtype.itemsize, addresses
+            )
             return raw.view(dtype), ok
         pa, known = self.space.physical(addresses + np.uint64(member.offset))
         values, ok = self.memory.gather_as(pa, dtype_of(member).str)
@@ -83,7 +85,7 @@ class Kernel:
         return np.where(addresses != 0, addresses - np.uint64(self.types.offset(struct, path)), np.uint64(0))
 
     def pointers(self, addresses: U64) -> U64:
-        """The 64-bit words at these addresses, 0 where not readable (no gap: callers judge what a missing link means)."""
+        """The 64-bit words at these addresses, 0 where not readable (no gap: callers judge what that means)."""
         values, _ = self.try_pointers(addresses)
         return values
 

@@ -23,7 +23,9 @@ def open_files(kernel: Kernel, task: U64) -> tuple[NDArray[np.int64], NDArray[np
     count = kernel.read(table, "fdtable", "max_fds").astype(np.int64)
     absurd = count > MAX_FDS
     if absurd.any():
-        kernel.gaps.add("open files", f"{int(table[absurd][0]):#x}", f"more than {MAX_FDS} descriptors", int(absurd.sum()))
+        kernel.gaps.add(
+            "open files", f"{int(table[absurd][0]):#x}", f"more than {MAX_FDS} descriptors", int(absurd.sum())
+        )
     count = np.where(absurd | (table == 0), 0, count)
     array = kernel.read(table, "fdtable", "fd").astype(np.uint64)
     owner = np.repeat(np.arange(len(task)), count)

@@ -34,8 +34,8 @@ def names(kernel: Kernel, task: U64, flags: U64, comm: list[bytes | None]) -> li
         full = kernel.strings(kernel.try_read(kthread, "kthread", "full_name")[0].astype(np.uint64), _NAME_MAX)
         for row, name in zip(rows.tolist(), full, strict=True):
             # a worker is shown by its task's name, until 6.9 (2a1b02bcba78) made that "kworker/R-" and the queue
-            worker = bool(flags[row] & np.uint64(PF_WQ_WORKER)) and not (name or b"").startswith(b"kworker/")
-            if name and not worker and name.startswith(found[row] or b"\0"):
+            is_worker = bool(flags[row] & np.uint64(PF_WQ_WORKER)) and not (name or b"").startswith(b"kworker/")
+            if name and not is_worker and name.startswith(found[row] or b"\0"):
                 found[row] = name
     if types.has("worker", "desc") and types.has("kthread", "data"):
         works = (flags[rows] & np.uint64(PF_WQ_WORKER)) != 0

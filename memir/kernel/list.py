@@ -31,8 +31,16 @@ def hlist_nodes(kernel: Kernel, heads: U64, kind: str, limit: int = LIMIT) -> tu
 
 
 def chain(kernel: Kernel, first: U64, offset: int, kind: str, limit: int = LIMIT) -> tuple[NDArray[np.int64], U64]:
-    """Objects linked by a `next` pointer at `offset` that ends with NULL: (index of the start, address of the object)."""
-    return _walk(kernel, np.asarray(first, np.uint64), np.asarray(first, np.uint64), kind, limit, circular=False, offset=offset)
+    """Objects linked by a `next` pointer at `offset`, NULL at the end: (index of the start, address of the object)."""
+    return _walk(
+        kernel,
+        np.asarray(first, np.uint64),
+        np.asarray(first, np.uint64),
+        kind,
+        limit,
+        circular=False,
+        offset=offset,
+    )
 
 
 def _walk(

@@ -38,9 +38,7 @@ def entries(kernel: Kernel, root: U64, kind: str) -> tuple[NDArray[np.int64], U6
     for _ in range(_MAX_HEIGHT):
         fresh = _fresh(kernel, kind, node, seen)
         seen = np.union1d(seen, node)
-        owner, place, last, node, leaf = _down(
-            kernel, kind, (owner[fresh], place[fresh], last[fresh], node[fresh])
-        )
+        owner, place, last, node, leaf = _down(kernel, kind, (owner[fresh], place[fresh], last[fresh], node[fresh]))
         found.append((owner[leaf], place[leaf], node[leaf]))
         total += int(leaf.sum())
         owner, place, last, node = owner[~leaf], place[~leaf], last[~leaf], node[~leaf]

@@ -9,7 +9,7 @@ import numpy as np
 
 from memir.kernel.dcache import unlinked
 from memir.kernel.mount import Mounts, mount_of
-from memir.kernel.pagetable import Bools, U64
+from memir.kernel.pagetable import U64, Bools
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -35,7 +35,12 @@ def user_ranges(kernel: Kernel, roots: U64, start: U64, end: U64, kind: str) -> 
     size = np.where(end > start, end - start, np.uint64(0))
     absurd = (size > ARG_LIMIT) | (end > np.uint64(kernel.space.user_limit))
     if (absurd & (roots != 0)).any():
-        kernel.gaps.add(kind, f"{int(start[absurd][0]):#x}", "range is longer than the kernel allows", int((absurd & (roots != 0)).sum()))
+        kernel.gaps.add(
+            kind,
+            f"{int(start[absurd][0]):#x}",
+            "range is longer than the kernel allows",
+            int((absurd & (roots != 0)).sum()),
+        )
     usable = (roots != 0) & ~absurd
     first = start & ~(_PAGE - np.uint64(1))
     count = np.where(usable & (size > 0), (end - first + _PAGE - np.uint64(1)) // _PAGE, np.uint64(0)).astype(np.int64)
@@ -76,7 +81,10 @@ class Arguments:
 def arguments(kernel: Kernel, mm: U64) -> Arguments:
     """Command lines and environments; a process without user memory (kernel thread, zombie) has empty ones."""
     roots = page_roots(kernel, mm)
-    bounds = {name: kernel.read(mm, "mm_struct", name).astype(np.uint64) for name in ("arg_start", "arg_end", "env_start", "env_end")}
+    bounds = {
+        name: kernel.read(mm, "mm_struct", name).astype(np.uint64)
+        for name in ("arg_start", "arg_end", "env_start", "env_end")
+    }
     args = user_ranges(kernel, roots, bounds["arg_start"], bounds["arg_end"], "args")
     environ = user_ranges(kernel, roots, bounds["env_start"], bounds["env_end"], "environ")
     found = Arguments([], [])
@@ -90,7 +98,7 @@ def arguments(kernel: Kernel, mm: U64) -> Arguments:
 
 
 def _title(raw: bytes, env: bytes | None) -> bytes:
-    """setproctitle(3): a last byte that is not NUL says that the arguments were overwritten, maybe into the environment.
+    """setproctitle(3): a last byte that is not NUL says that the arguments were overwritten, maybe beyond their end.
 
     fs/proc/base.c get_mm_proctitle(): then the text goes on to the first NUL, a page at most.
     """

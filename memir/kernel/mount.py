@@ -53,7 +53,14 @@ class Mounts:
             root = kernel.try_read(frontier, "mount", "mnt.mnt_root")[0].astype(np.uint64)
             superblock = kernel.try_read(frontier, "mount", "mnt.mnt_sb")[0]
             self.dentries.load(np.concatenate((point, root)))
-            rows = zip(frontier.tolist(), parent.tolist(), point.tolist(), root.tolist(), superblock.tolist(), strict=True)
+            rows = zip(
+                frontier.tolist(),
+                parent.tolist(),
+                point.tolist(),
+                root.tolist(),
+                superblock.tolist(),
+                strict=True,
+            )
             for at, *fields in rows:
                 self.known[at] = Mount(*fields)
             frontier = np.unique(parent[parent != 0].astype(np.uint64))

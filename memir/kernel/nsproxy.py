@@ -21,7 +21,11 @@ _IN_NSPROXY = {
     "cgroup": ("cgroup_ns", "cgroup_namespace"),
     "time": ("time_ns", "time_namespace"),
 }
-_STRUCT = {**{kind: struct for kind, (_, struct) in _IN_NSPROXY.items()}, "pid": "pid_namespace", "user": "user_namespace"}
+_STRUCT = {
+    **{kind: struct for kind, (_, struct) in _IN_NSPROXY.items()},
+    "pid": "pid_namespace",
+    "user": "user_namespace",
+}
 KINDS = ("mnt", "pid", "net", "ipc", "uts", "user", "cgroup", "time")
 
 

@@ -34,7 +34,10 @@ class _Linux510:
     def struct(self, name: str) -> tuple[int, dict[str, Member]] | None:
         config = TypeRef("struct", 56, "ovl_config")
         return {
-            "ovl_fs": (128, {"numlayer": Member(0, _UINT), "layers": Member(8, _POINTER), "config": Member(56, config)}),
+            "ovl_fs": (
+                128,
+                {"numlayer": Member(0, _UINT), "layers": Member(8, _POINTER), "config": Member(56, config)},
+            ),
             "ovl_config": (56, {"lowerdir": Member(0, _POINTER), "upperdir": Member(8, _POINTER)}),
             "ovl_layer": (32, {"mnt": Member(0, _POINTER)}),
         }.get(name)

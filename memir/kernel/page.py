@@ -137,9 +137,7 @@ def pages(kernel: Kernel) -> Pages:
     columns = [np.concatenate(column) for column in zip(*files, strict=True)] if files else [none, none, none]
     found = Pages(starts, counts, np.concatenate(uses) if uses else np.zeros(0, np.uint8), *columns)
     if free:
-        _spread_free(
-            found, np.concatenate([one[0] for one in free]), np.concatenate([one[1] for one in free])
-        )
+        _spread_free(found, np.concatenate([one[0] for one in free]), np.concatenate([one[1] for one in free]))
     unread = int((found.use == UNKNOWN).sum())
     kernel.gaps.add("page", f"{unread} frames", "use not told by struct page", unread)
     return found

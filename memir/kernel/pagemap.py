@@ -49,7 +49,12 @@ def file_pages(kernel: Kernel, inode: U64, limit: int) -> list[list[bytes | None
     size = kernel.read(inode, "inode", "i_size").astype(np.int64)
     absurd = (size < 0) | (size > limit)
     if absurd.any():
-        kernel.gaps.add("file", f"inode {int(inode[absurd][0]):#x}", f"larger than {limit} bytes: only its start is read", int(absurd.sum()))
+        kernel.gaps.add(
+            "file",
+            f"inode {int(inode[absurd][0]):#x}",
+            f"larger than {limit} bytes: only its start is read",
+            int(absurd.sum()),
+        )
     size = np.where(size < 0, 0, np.minimum(size, limit))
     pages = cached_pages(kernel, kernel.read(inode, "inode", "i_mapping").astype(np.uint64))
     count = (size + 4095) // 4096

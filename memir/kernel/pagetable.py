@@ -101,7 +101,7 @@ def mappings(memory: PhysicalMemory, fmt: Format, roots: U64, low: int, high: in
         next_owner, next_table, next_base = [], [], []
         for begin in range(0, len(table), _BATCH):
             part = slice(begin, begin + _BATCH)
-            first, count = _window(fmt, base[part], level, low, high)
+            first, count = _window(fmt, level, low, high)
             entries, ok = memory.gather_words(table[part] + np.uint64(8 * first), count)
             unread += int((~ok).sum())
             row, column = np.nonzero(fmt.present(entries, level) & ok[:, None])
@@ -129,7 +129,7 @@ def mappings(memory: PhysicalMemory, fmt: Format, roots: U64, low: int, high: in
     return Mappings(own.astype(np.int64), va, pa, sizes, entry, unread)
 
 
-def _window(fmt: Format, base: U64, level: int, low: int, high: int) -> tuple[int, int]:
+def _window(fmt: Format, level: int, low: int, high: int) -> tuple[int, int]:
     """First index and number of the entries worth reading in tables of this level: all but at the top."""
     if level < fmt.levels - 1:
         return 0, _ENTRIES

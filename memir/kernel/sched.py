@@ -22,7 +22,7 @@ from memir.errors import KernelError
 from memir.kernel import pid as pids
 from memir.kernel import slab
 from memir.kernel.list import list_nodes
-from memir.kernel.pagetable import Bools, U64
+from memir.kernel.pagetable import U64, Bools
 from memir.kernel.space import u64
 
 if TYPE_CHECKING:
@@ -130,7 +130,11 @@ def _from_list(kernel: Kernel, init: int, known: U64) -> U64:
     order, closed = _chain(_follow(kernel, start, offset), init)
     if not closed:
         backward, _ = _chain(_follow(kernel, start, offset + 8), init)
-        kernel.gaps.add("task list", f"after {order[-1] if order else init:#x}", "link not readable: followed from both ends")
+        kernel.gaps.add(
+            "task list",
+            f"after {order[-1] if order else init:#x}",
+            "link not readable: followed from both ends",
+        )
         order += backward
     return np.unique(np.array([init, *order], np.uint64))
 
@@ -167,7 +171,8 @@ def _from_slab(kernel: Kernel, known: U64) -> U64:
     ended = kernel.read(task, "task_struct", "exit_state") != 0
     usage = kernel.read(task, "task_struct", kernel.first_member("task_struct", "usage.refs.counter", "usage.counter"))
     alive = kernel.space.is_kernel_pointer(stack) & (usage > 0) & ~ended
-    return task[alive | np.isin(task, known)]
+    living: U64 = task[alive | np.isin(task, known)]
+    return living
 
 
 def tasks(kernel: Kernel) -> Tasks:
@@ -191,7 +196,9 @@ def tasks(kernel: Kernel) -> Tasks:
     number = kernel.read(known, "task_struct", "pid")
     known = known[number != 0]
     if not len(known):
-        raise KernelError(f"{kernel.memory.path}: no task could be read: neither the pid IDR nor the task list holds one")
+        raise KernelError(
+            f"{kernel.memory.path}: no task could be read: neither the pid IDR nor the task list holds one"
+        )
     return _columns(kernel, known, witness)
 
 
@@ -204,7 +211,7 @@ def _columns(kernel: Kernel, task: U64, witness: dict[str, U64]) -> Tasks:
     ppid = kernel.read(parent, "task_struct", "tgid").astype(np.int32)
     raw = read("comm")
     raw = raw.view(np.uint8).reshape(len(task), -1)
-    comm = [row.tobytes().split(b"\0", 1)[0] for row in raw]
+    comm: list[bytes | None] = [row.tobytes().split(b"\0", 1)[0] for row in raw]
     leader = read("group_leader").astype(np.uint64) == task
     seen = {name: np.isin(task, witness[name]) for name in WITNESSES}
     order = np.lexsort((task, pid))

@@ -55,7 +55,8 @@ def objects(kernel: Kernel, cache: int) -> U64:
     start = kernel.space.page_physical(page) + np.uint64(kernel.space.direct_delta)
     owner = np.repeat(np.arange(len(page)), count)
     step = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
-    return start[owner] + step.astype(np.uint64) * np.uint64(size)
+    slots: U64 = start[owner] + step.astype(np.uint64) * np.uint64(size)
+    return slots
 
 
 def _pages_of(kernel: Kernel, cache: int) -> U64:

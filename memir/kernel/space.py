@@ -15,7 +15,7 @@ import numpy as np
 from memir.errors import KernelError
 from memir.image.memory import PhysicalMemory
 from memir.kernel import arm64, x86_64
-from memir.kernel.pagetable import Bools, Format, Mappings, U64, mappings, translate
+from memir.kernel.pagetable import U64, Bools, Format, Mappings, mappings, translate
 from memir.symbols.anchors import ADDRESS_MASK, Anchors
 from memir.symbols.search import IMAGE_SPAN
 
@@ -130,8 +130,8 @@ def open_space(memory: PhysicalMemory, anchors: Anchors) -> AddressSpace:
                     delta = (int(following[0]) - int(second[0])) & ADDRESS_MASK
                     return _space(memory, anchors, arch, fmt, int(root), delta)
     raise KernelError(
-        f"{memory.path}: no page table maps the kernel {anchors.release} at {anchors.init_task:#x} to physical {here:#x}: "
-        "the image is torn there, or its pages are not 4 KiB"
+        f"{memory.path}: no page table maps the kernel {anchors.release} at {anchors.init_task:#x} to physical "
+        f"{here:#x}: the image is torn there, or its pages are not 4 KiB"
     )
 
 
@@ -150,5 +150,14 @@ def _space(memory: PhysicalMemory, anchors: Anchors, arch: Any, fmt: Format, roo
             vmemmap = int(value[0])
     start, end = arch.direct_window(fmt, delta)
     return AddressSpace(
-        memory, arch, fmt, root, anchors.image_delta, (first, last), delta, (start, min(end, ADDRESS_MASK)), vmemmap, page_struct
+        memory,
+        arch,
+        fmt,
+        root,
+        anchors.image_delta,
+        (first, last),
+        delta,
+        (start, min(end, ADDRESS_MASK)),
+        vmemmap,
+        page_struct,
     )

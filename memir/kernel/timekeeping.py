@@ -30,7 +30,9 @@ def boot_time(kernel: Kernel) -> int | None:
     for name in ("timekeeper_data", "tk_core"):  # 6.17 made tk_core an element of timekeeper_data
         at = kernel.symbols.get(name)
         if at is not None:
-            for offset in [types.offset("tk_data", "timekeeper")] if types.has("tk_data", "timekeeper") else range(0, 72, 8):
+            for offset in (
+                [types.offset("tk_data", "timekeeper")] if types.has("tk_data", "timekeeper") else range(0, 72, 8)
+            ):
                 pa, _ = kernel.space.physical(u64(at + offset))
                 raw, ok = kernel.memory.gather(pa, types.size("timekeeper"))
                 found = _consistent(kernel, raw.ravel()) if ok[0] else np.zeros(0, np.int64)
@@ -60,7 +62,8 @@ def _consistent(kernel: Kernel, span: NDArray[np.uint8]) -> NDArray[np.int64]:
     mono = _column(kernel, span, "ktime_sec")[at]
     whole = real // _SECOND
     agree = (whole > _EARLIEST) & (np.abs(whole + wall) <= 1) & (np.abs(whole + mono - seconds[at]) <= 2)
-    return at[agree].astype(np.int64) * 8
+    places: NDArray[np.int64] = at[agree].astype(np.int64) * 8
+    return places
 
 
 def _boot(kernel: Kernel, span: NDArray[np.uint8], at: int) -> int:

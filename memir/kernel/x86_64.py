@@ -9,10 +9,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memir.kernel.pagetable import Bools, U64
+from memir.kernel.pagetable import U64, Bools
 
 NAME = "x86_64"
-USER_PERMISSIONS = {"write": 1 << 1, "user": 1 << 2, "accessed": 1 << 5, "dirty": 1 << 6, "no_execute": 1 << 63}
+USER_PERMISSIONS = {
+    "write": 1 << 1,
+    "user": 1 << 2,
+    "accessed": 1 << 5,
+    "dirty": 1 << 6,
+    "no_execute": 1 << 63,
+}
 _PRESENT = np.uint64(1)
 _HUGE = np.uint64(1 << 7)
 _TARGET = np.uint64(0x000F_FFFF_FFFF_F000)
@@ -39,7 +45,8 @@ class X86Format:
     def present(self, entry: U64, level: int) -> Bools:
         """Bit 0; PROT_NONE and swap entries have it clear."""
         del level
-        return (entry & _PRESENT) != 0
+        present: Bools = np.not_equal(entry & _PRESENT, 0)
+        return present
 
     def leaf(self, entry: U64, level: int) -> Bools:
         """Bit 7 at the 2 MiB and 1 GiB levels."""
@@ -70,7 +77,8 @@ def direct_window(fmt: X86Format, start: int) -> tuple[int, int]:
 def is_kernel_pointer(va: U64, fmt: X86Format) -> Bools:
     """Canonical addresses of the upper half."""
     shift = np.uint64(12 + 9 * fmt.levels - 1)
-    return (va >> shift) == (np.uint64(2**64 - 1) >> shift)
+    upper: Bools = np.equal(va >> shift, np.uint64(2**64 - 1) >> shift)
+    return upper
 
 
 def vmemmap(fmt: X86Format, numbers: dict[str, int], direct_delta: int) -> int:

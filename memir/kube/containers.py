@@ -83,7 +83,12 @@ def build_containers(
     """Containers by id. roots: by mount namespace number. node: API pods of other nodes are left out."""
     found: dict[str, Container] = {}
     alive: Counter[str] = Counter()
-    for container in {*files.specs, *files.states, *known.init, *(one.container_id for one in identities if one.container_id)}:
+    for container in {
+        *files.specs,
+        *files.states,
+        *known.init,
+        *(one.container_id for one in identities if one.container_id),
+    }:
         found[container] = _from_memory(container, known, files, roots)
     for process, identity in zip(processes, identities, strict=True):
         if identity.container_id is None:
@@ -101,7 +106,17 @@ def build_containers(
     _share_sandbox(found)
     if cluster is not None:
         _from_api(found, cluster, node)
-    return dict(sorted(found.items(), key=lambda pair: (pair[1].namespace or "~", pair[1].pod_name or "~", pair[1].kind != "sandbox", pair[0])))
+    return dict(
+        sorted(
+            found.items(),
+            key=lambda pair: (
+                pair[1].namespace or "~",
+                pair[1].pod_name or "~",
+                pair[1].kind != "sandbox",
+                pair[0],
+            ),
+        )
+    )
 
 
 def _from_memory(container: str, known: Membership, files: RuntimeFiles, roots: dict[int, RootFilesystem]) -> Container:
@@ -207,7 +222,9 @@ def build_pods(
         pod = found.setdefault(row.pod_uid, Pod(row.pod_uid))
         pod.pod_name, pod.namespace = pod.pod_name or row.pod_name, pod.namespace or row.namespace
         if row.host_network is not None:
-            pod.host_network = row.host_network if pod.host_network is None or row.kind == "sandbox" else pod.host_network
+            pod.host_network = (
+                row.host_network if pod.host_network is None or row.kind == "sandbox" else pod.host_network
+            )
         pod.containers += row.kind != "sandbox"
         spec = files.specs.get(row.container_id)
         pod.qos = pod.qos or (spec.cgroup.qos if spec is not None and spec.cgroup is not None else None)

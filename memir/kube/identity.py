@@ -9,7 +9,7 @@ cgroup of the node's is hiding.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from memir.kube.cgroups import CgroupIds, parse_cgroup, systemd_path
@@ -119,7 +119,11 @@ def _host(processes: list[Process]) -> dict[str, int]:
     first = next((one for one in processes if one.pid == 1 and one.namespaces.get("mnt")), None)
     if first is not None:
         return dict(first.namespaces)
-    return {kind: Counter(one.namespaces[kind] for one in processes).most_common(1)[0][0] for kind in _OWN} if processes else {}
+    return (
+        {kind: Counter(one.namespaces[kind] for one in processes).most_common(1)[0][0] for kind in _OWN}
+        if processes
+        else {}
+    )
 
 
 def _init(container: str, rows: list[Process], files: RuntimeFiles, host: dict[str, int]) -> Process | None:
@@ -166,7 +170,7 @@ def _shim_above(process: Process, parents: dict[int, int], shims: Iterable[int])
     return None
 
 
-def _identify(process: Process, known: Membership, shim: int | None, shims: dict[int, object]) -> Identity:
+def _identify(process: Process, known: Membership, shim: int | None, shims: Mapping[int, object]) -> Identity:
     found = Identity()
     if process.kernel_thread:
         return found
@@ -186,7 +190,11 @@ def _identify(process: Process, known: Membership, shim: int | None, shims: dict
                 found.disagreements.append(f"{witness}=host")
         elif agrees:
             found.witnesses.append(f"{witness}={claim}")
-        elif claim.startswith("container:") and known.pod_of.get(claim[10:]) == found.pod_uid is not None and witness == "shim":
+        elif (
+            claim.startswith("container:")
+            and known.pod_of.get(claim[10:]) == found.pod_uid is not None
+            and witness == "shim"
+        ):
             continue
         else:
             found.disagreements.append(f"{witness}={claim}")

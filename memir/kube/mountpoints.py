@@ -45,7 +45,9 @@ def mount_sources(kernel: Kernel, mounts: Mounts, namespace: U64, host: int) -> 
         if inside is not None:
             path = ((top or b"") + inside).rstrip(b"/") or b"/"
             found.sources.setdefault(space, []).append(path.decode("utf-8", "backslashreplace"))
-        if one.superblock in layers and mounts.paths(np.array([at], np.uint64), np.array([one.root], np.uint64)) == [b"/"]:
+        if one.superblock in layers and mounts.paths(np.array([at], np.uint64), np.array([one.root], np.uint64)) == [
+            b"/"
+        ]:
             found.root[space] = layers[one.superblock]
             if top is not None:
                 found.rootfs[space] = top.decode("utf-8", "backslashreplace")

@@ -55,7 +55,8 @@ class Node:
                 "exe_deleted": one.exe_deleted, "start_time": one.start, "uid": one.uid,
                 "cap_effective": one.cap_effective, "seccomp": one.seccomp, "pid_in_container": one.pids[-1],
                 "pids": one.pids, "threads": one.threads, "kernel_thread": one.kernel_thread, "state": one.state,
-                "in_container": identity.in_container, "container_id": identity.container_id, "pod_uid": identity.pod_uid,
+                "in_container": identity.in_container, "container_id": identity.container_id,
+                "pod_uid": identity.pod_uid,
                 "pod_name": (container.pod_name if container else None) or (pod.pod_name if pod else None),
                 "namespace": (container.namespace if container else None) or (pod.namespace if pod else None),
                 "container_name": container.container_name if container else None,
@@ -107,7 +108,9 @@ def read_node(kernel: Kernel, cluster: ClusterSnapshot | None = None) -> Node:
     known = memberships(found.rows, files, cluster)
     identities = identify(found.rows, known)
     inums = {int(ns): one.namespaces["mnt"] for ns, one in zip(found.mnt_ns, found.rows, strict=True)}
-    roots = {inums[ns]: RootFilesystem(layers, sources.rootfs.get(ns)) for ns, layers in sources.root.items() if ns in inums}
+    roots = {
+        inums[ns]: RootFilesystem(layers, sources.rootfs.get(ns)) for ns, layers in sources.root.items() if ns in inums
+    }
     name = _node_name(found, known, cluster)
     containers = build_containers(found.rows, identities, known, files, roots, cluster, name)
     pods = build_pods(containers, identities, known, files, cluster, name)

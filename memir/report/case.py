@@ -36,7 +36,9 @@ class Case:
                 if add:
                     self.record = read_case(folder)
                 elif not force:
-                    raise CaseError(f"{folder} already holds a case: give another folder, or --force to replace its tables")
+                    raise CaseError(
+                        f"{folder} already holds a case: give another folder, or --force to replace its tables"
+                    )
             elif content:
                 raise CaseError(f"{folder} is not empty and not a case of memir's: give another folder")
             (folder / TABLES_FOLDER).mkdir(exist_ok=True)

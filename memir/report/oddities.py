@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 Row = Mapping[str, Any]
-_KERNEL_NAME = re.compile(r"\[.*\]|(kworker|kthread|ksoftirqd|migration|rcu_|kswapd|kdevtmpfs|khugepaged|kcompactd|irq/)")
+_KERNEL_NAME = re.compile(
+    r"\[.*\]|(kworker|kthread|ksoftirqd|migration|rcu_|kswapd|kdevtmpfs|khugepaged|kcompactd|irq/)"
+)
 _ALL_WITNESSES = {"tasks", "pids"}
 
 
@@ -58,11 +60,21 @@ def _process(row: Row) -> list[Oddity]:
     elif row["exe_deleted"]:
         add("deleted executable", f"{name} runs {exe}, which has been deleted")
     first = (row["args"] or [""])[0]
-    if not row["kernel_thread"] and exe is not None and (_KERNEL_NAME.match(row["comm"]) or _KERNEL_NAME.fullmatch(first)):
-        add("kernel thread's name", f"{name} is named like a kernel thread ({first or row['comm']}), but runs {exe}")
+    if (
+        not row["kernel_thread"]
+        and exe is not None
+        and (_KERNEL_NAME.match(row["comm"]) or _KERNEL_NAME.fullmatch(first))
+    ):
+        add(
+            "kernel thread's name",
+            f"{name} is named like a kernel thread ({first or row['comm']}), but runs {exe}",
+        )
     missing = _ALL_WITNESSES - set(row["seen_by"])
     if missing:
-        add("hidden task", f"{name} is known to {', '.join(row['seen_by'])}, not to {', '.join(sorted(missing))}")
+        add(
+            "hidden task",
+            f"{name} is known to {', '.join(row['seen_by'])}, not to {', '.join(sorted(missing))}",
+        )
     if row["disagreements"]:
         add("witnesses disagree", f"{name}: {', '.join(row['disagreements'])}")
     return out
@@ -76,10 +88,23 @@ def _container(row: Row) -> list[Oddity]:
         out.append(Oddity(kind, text, row["init_pid"], row["container_id"], row["pod_uid"]))
 
     if row["pod_uid"] is None and row["pod_name"] is None:
-        add("container without a pod", f"container {name} ({row['container_id'][:12]}, {row['state']}) belongs to no pod")
+        add(
+            "container without a pod",
+            f"container {name} ({row['container_id'][:12]}, {row['state']}) belongs to no pod",
+        )
     if row["kind"] != "sandbox" and row["privileged"] and row["state"] == "running":
-        shared = [what for what, on in (("the node's pids", row["host_pid"]), ("the node's network", row["host_network"])) if on]
-        add("privileged container", f"{where(row)} is privileged" + (f" and shares {' and '.join(shared)}" if shared else ""))
+        shared = [
+            what
+            for what, on in (
+                ("the node's pids", row["host_pid"]),
+                ("the node's network", row["host_network"]),
+            )
+            if on
+        ]
+        add(
+            "privileged container",
+            f"{where(row)} is privileged" + (f" and shares {' and '.join(shared)}" if shared else ""),
+        )
     if "doubt:" in row["source"]:
         doubts = [part[7:] for part in row["source"].split("; ") if part.startswith("doubt: ")]
         add("doubtful spec", f"{where(row)}: {'; '.join(doubts)}")

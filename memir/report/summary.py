@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 _MAX_PROCESSES = 12
 
 
-def print_summary(out: Console, record: Mapping[str, Any], tables: Mapping[str, Sequence[Row]], odd: Sequence[Oddity]) -> None:
+def print_summary(
+    out: Console, record: Mapping[str, Any], tables: Mapping[str, Sequence[Row]], odd: Sequence[Oddity]
+) -> None:
     """Node, counts, tree of namespaces, pods, containers and processes, oddities, gaps. Everything is made safe."""
     kernel = record["kernel"]
     out.print(f"Node        {safe(str(record['node'] or 'name not known'))}")
@@ -93,7 +95,9 @@ def _tree(tables: Mapping[str, Sequence[Row]]) -> Tree:
 
 
 def _container(branch: Tree, container: Row, processes: Sequence[Row]) -> None:
-    name = "sandbox" if container["kind"] == "sandbox" else container["container_name"] or container["container_id"][:12]
+    name = (
+        "sandbox" if container["kind"] == "sandbox" else container["container_name"] or container["container_id"][:12]
+    )
     image = f" {container['image']}" if container["image"] else ""
     leaf = branch.add(f"{safe(name)} {container['state']}{safe(image)}")
     if container["kind"] == "sandbox" and len(processes) == 1:

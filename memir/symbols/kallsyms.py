@@ -106,7 +106,10 @@ def _tokens(span: Bytes, layout: Layout) -> tuple[Bytes, NDArray[np.int64], NDAr
 def _runs(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     """Indexes of all runs one after another: starts[0].. starts[0]+lengths[0]-1, starts[1].. and so on."""
     ends = np.cumsum(lengths)
-    return np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(starts - (ends - lengths), lengths)
+    runs: NDArray[np.int64] = np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(
+        starts - (ends - lengths), lengths
+    )
+    return runs
 
 
 def expand_names(span: Bytes, layout: Layout) -> bytes:
@@ -145,7 +148,7 @@ def addresses(span: Bytes, layout: Layout, offsets_va: int) -> NDArray[np.uint64
 
 def _token_tables(span: Bytes) -> list[tuple[int, int]]:
     """(token_table, token_index) offsets of everything in the span that has the shape of a token table."""
-    found = []
+    found: list[tuple[int, int]] = []
     text = span.tobytes()
     digits = text.find(_DIGITS)
     while digits >= 0 and len(found) < 16:
@@ -156,7 +159,7 @@ def _token_tables(span: Bytes) -> list[tuple[int, int]]:
             if (np.diff(index) <= 0).any() or index[ord("1")] - index[ord("0")] != 2:
                 continue
             table = digits - int(index[ord("0")])
-            if 0 <= table and table + int(index[-1]) < at:
+            if table >= 0 and table + int(index[-1]) < at:
                 found.append((table, at))
                 break
         digits = text.find(_DIGITS, digits + 1)
@@ -176,7 +179,13 @@ def _marker_candidates(span: Bytes, token_table: int) -> list[int]:
 
 
 def layouts_with_markers(
-    span: Bytes, count: int, names: int, token_table: int, token_index: int, offsets: int, relative_base: int | None
+    span: Bytes,
+    count: int,
+    names: int,
+    token_table: int,
+    token_index: int,
+    offsets: int,
+    relative_base: int | None,
 ) -> list[Layout]:
     """The layout when all but the markers are known (VMCOREINFO leaves them out); KallsymsError if none fits."""
     for markers in _marker_candidates(span, token_table):

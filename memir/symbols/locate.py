@@ -28,7 +28,13 @@ from memir.symbols.vmcoreinfo import VmcoreInfo
 
 X86_START_KERNEL_MAP = 0xFFFF_FFFF_8000_0000
 X86_LINKED_TEXT = 0xFFFF_FFFF_8100_0000
-_KALLSYMS = ("kallsyms_names", "kallsyms_num_syms", "kallsyms_token_table", "kallsyms_token_index", "kallsyms_offsets")
+_KALLSYMS = (
+    "kallsyms_names",
+    "kallsyms_num_syms",
+    "kallsyms_token_table",
+    "kallsyms_token_index",
+    "kallsyms_offsets",
+)
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,9 @@ def _places(memory: PhysicalMemory) -> Iterator[_Place]:
             yield _Place(arch, delta, info.release, info)
 
 
-def locate(memory: PhysicalMemory, given: Given | None = None, store: Store | None = None, gaps: Gaps | None = None) -> Anchors:
+def locate(
+    memory: PhysicalMemory, given: Given | None = None, store: Store | None = None, gaps: Gaps | None = None
+) -> Anchors:
     """The kernel of the image.
 
     Raises KernelNotFoundError if none is found, BtfError or KallsymsError if its types or addresses are not in the
@@ -122,7 +130,7 @@ def _complete(memory: PhysicalMemory, place: _Place, given: Given, store: Store,
     symbols = Symbols(symbols.names, symbols.addresses, symbols.source, extra)
     text = symbols.get("_stext") or symbols.get("_text") or symbols.get("swapper_pg_dir") or place.init_task or 0
     if types is None:
-        types = _types_from_image(memory, place, symbols, store, text)
+        types = _types_from_image(memory, place, symbols, text)
         sources["types"] = "BTF in the image"
     else:
         sources["types"] = "BTF file"
@@ -132,9 +140,14 @@ def _complete(memory: PhysicalMemory, place: _Place, given: Given, store: Store,
     init_task = symbols.get("init_task") or place.init_task
     if init_task is None or not _is_init_task(memory, known, init_task, place.delta):
         near = (text - place.delta) & ADDRESS_MASK
-        init_task = next((va for va, pa in find_init_tasks(memory, known, near) if (va - pa) & ADDRESS_MASK == place.delta), None)
+        init_task = next(
+            (va for va, pa in find_init_tasks(memory, known, near) if (va - pa) & ADDRESS_MASK == place.delta),
+            None,
+        )
     if init_task is None:
-        raise KernelNotFoundError(f"{memory.path}: kernel {place.release}: its first task (swapper/0) is not where the symbols say")
+        raise KernelNotFoundError(
+            f"{memory.path}: kernel {place.release}: its first task (swapper/0) is not where the symbols say"
+        )
     banner = find_banner(memory, symbols, place.delta, place.release, text)
     if banner is None:
         gaps.add("banner", place.release, "linux_banner not readable")
@@ -153,7 +166,7 @@ def _is_init_task(memory: PhysicalMemory, types: KernelTypes, va: int, delta: in
         comm = memory.read((va + types.offset("task_struct", "comm") - delta) & ADDRESS_MASK, 10)
     except AbsentMemoryError:
         return False
-    return comm == b"swapper/0\0" or comm == b"swapper\0\0\0"
+    return comm in (b"swapper/0\0", b"swapper\0\0\0")
 
 
 def _align(symbols: Symbols, extra: dict[str, int]) -> Symbols:
@@ -165,7 +178,11 @@ def _align(symbols: Symbols, extra: dict[str, int]) -> Symbols:
 
 def _symbols_from_image(memory: PhysicalMemory, place: _Place, extra: dict[str, int], store: Store) -> Symbols:
     if all(name in extra for name in _KALLSYMS):
-        places = {name: (extra[name] - place.delta) & ADDRESS_MASK for name in (*_KALLSYMS, "kallsyms_relative_base") if name in extra}
+        places = {
+            name: (extra[name] - place.delta) & ADDRESS_MASK
+            for name in (*_KALLSYMS, "kallsyms_relative_base")
+            if name in extra
+        }
         count = int.from_bytes(memory.read(places["kallsyms_num_syms"], 4), "little")
         if not 0 < count <= kallsyms.MAX_SYMBOLS:
             raise KallsymsError(f"kallsyms_num_syms at physical {places['kallsyms_num_syms']:#x} is {count}")
@@ -184,7 +201,7 @@ def _symbols_from_image(memory: PhysicalMemory, place: _Place, extra: dict[str, 
         text = extra.get("_stext") or extra.get("swapper_pg_dir") or place.init_task or 0
         low, span = image_span(memory, (text - place.delta) & ADDRESS_MASK)
         layouts = kallsyms.find_layouts(span)
-    check = {name: extra[name] for name in ("_stext", "init_uts_ns", "swapper_pg_dir") if name in extra}
+    check: dict[str, int] = {name: extra[name] for name in ("_stext", "init_uts_ns", "swapper_pg_dir") if name in extra}
     if place.init_task is not None:
         check["init_task"] = place.init_task
     for layout in layouts:
@@ -199,7 +216,7 @@ def _symbols_from_image(memory: PhysicalMemory, place: _Place, extra: dict[str, 
     raise KallsymsError("no kallsyms tables that fit the kernel were found in the image")
 
 
-def _types_from_image(memory: PhysicalMemory, place: _Place, symbols: Symbols, store: Store, text: int) -> BtfTypes:
+def _types_from_image(memory: PhysicalMemory, place: _Place, symbols: Symbols, text: int) -> BtfTypes:
     start, stop = symbols.get("__start_BTF"), symbols.get("__stop_BTF")
     if start is not None and stop is not None and 0 < stop - start < 64 << 20:
         try:

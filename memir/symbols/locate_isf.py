@@ -36,14 +36,16 @@ def locate_with_isf(memory: PhysicalMemory, path: Path, delta: int | None, info:
         signed = shift - (1 << 64) if shift >> 63 else shift
         symbols = Symbols.from_pairs(types.symbols.items(), "ISF").shifted(signed)
         if not _banner_fits(memory, symbols, here, banner):
-            raise IsfError(f"{path}: is of another kernel: its banner {banner[:60]!r} is not where it puts it in the image")
+            raise IsfError(
+                f"{path}: is of another kernel: its banner {banner[:60]!r} is not where it puts it in the image"
+            )
         release = info.release if info else banner.split(" ")[2] if banner.count(" ") > 2 else ""
         text = find_banner(memory, symbols, here, release, va) or banner
         arch: Architecture = "arm64" if known.has("pt_regs", "pstate") else "x86_64"
         return Anchors(
             arch, release, text, info.build_id if info else None, here, signed, va,
             Symbols(symbols.names, symbols.addresses, "ISF", info.symbols if info else None), known, None,
-            info.numbers if info else {}, {"kernel": "init_task", "types": f"ISF {path.name}", "symbols": f"ISF {path.name}"},
+            info.numbers if info else {}, dict.fromkeys(("types", "symbols"), f"ISF {path.name}") | {"kernel": "init_task"},
         )  # fmt: skip
     raise KernelNotFoundError(f"{memory.path}: no first task (swapper/0) that fits the types and addresses of {path}")
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from memir.errors import AbsentMemoryError, BtfError
 from memir.image.memory import PhysicalMemory
-from memir.symbols.anchors import ADDRESS_MASK
 from memir.symbols import btf
+from memir.symbols.anchors import ADDRESS_MASK
 from memir.symbols.btf import BtfTypes
 from memir.symbols.table import Symbols
 from memir.symbols.types import KernelTypes

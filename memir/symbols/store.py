@@ -31,7 +31,9 @@ class Store:
             return kallsyms.expand_names(span, layout)
         low, high = layout.names, max(layout.token_index + 512, layout.markers)
         key = hashlib.blake2b(span[low:high].tobytes(), digest_size=20, person=b"memir-kallsyms1")
-        key.update(repr((layout.count, layout.markers - low, layout.token_table - low, layout.token_index - low)).encode())
+        key.update(
+            repr((layout.count, layout.markers - low, layout.token_table - low, layout.token_index - low)).encode()
+        )
         path = self._folder / "kallsyms" / f"{key.hexdigest()}.names"
         try:
             data = path.read_bytes()

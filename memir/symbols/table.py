@@ -38,7 +38,9 @@ class Symbols(Mapping[str, int]):
 
     def shifted(self, shift: int) -> Symbols:
         """The same names, every address moved by `shift` bytes modulo 2**64; per-cpu offsets stay where they are."""
-        moved = np.where(self.addresses >= np.uint64(1 << 63), self.addresses + np.uint64(shift & _MASK), self.addresses)
+        moved = np.where(
+            self.addresses >= np.uint64(1 << 63), self.addresses + np.uint64(shift & _MASK), self.addresses
+        )
         return Symbols(self.names, moved, self.source, {name: (at + shift) & _MASK for name, at in self.extra.items()})
 
     def _lookup(self) -> dict[bytes, int]:

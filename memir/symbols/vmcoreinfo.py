@@ -69,7 +69,9 @@ def parse(text: bytes, address: int) -> VmcoreInfo:
         match = _LINE.match(line)
         if not match:
             continue
-        call, name, key, value = (part.decode("ascii", "replace") if part is not None else "" for part in match.groups())
+        call, name, key, value = (
+            part.decode("ascii", "replace") if part is not None else "" for part in match.groups()
+        )
         if key:
             plain[key] = value
         elif call in ("SYMBOL", "NUMBER"):

@@ -69,11 +69,14 @@ def _joined(parts: list[tuple[int, int]]) -> list[Range]:
 
 
 def _anchors(context: Any, module: Any, layer: Any, memory: PhysicalMemory) -> Anchors:
-    document = context.symbol_space[module.symbol_table_name]._delegate._json_object  # noqa: SLF001  (no public way)
+    document = context.symbol_space[module.symbol_table_name]._delegate._json_object
     types = IsfTypes(document, module.symbol_table_name)
     shift = int(module.offset)
     # a layer keeps as many bits of an address as it can translate: the others repeat the highest
-    symbols = Symbols.from_pairs(((name, layer.canonicalize((at + shift) & layer.address_mask)) for name, at in types.symbols.items()), "ISF")
+    symbols = Symbols.from_pairs(
+        ((name, layer.canonicalize((at + shift) & layer.address_mask)) for name, at in types.symbols.items()),
+        "ISF",
+    )
     task = symbols.get("init_task")
     if task is None:
         raise KernelError(f"symbol table {module.symbol_table_name} has no init_task")
@@ -83,10 +86,21 @@ def _anchors(context: Any, module: Any, layer: Any, memory: PhysicalMemory) -> A
     arch: Architecture = "arm64" if known.has("pt_regs", "pstate") else "x86_64"
     info = next((one for one in vmcoreinfo.find(memory) if _is_of(one, arch, delta)), None)
     banner = (types.banner or b"").rstrip(b"\0\n").decode("utf-8", "replace")
+    words = banner.split(" ")
     return Anchors(
-        arch, info.release if info else banner.split(" ")[2] if banner.count(" ") > 2 else "", banner, None, delta, shift, task,
-        symbols, known, _btf(memory, symbols, delta), info.numbers if info else {}, {"types": "ISF", "symbols": "ISF", "kernel": "volatility3"},
-    )  # fmt: skip
+        arch=arch,
+        release=info.release if info else words[2] if len(words) > 2 else "",
+        banner=banner,
+        build_id=None,
+        image_delta=delta,
+        shift=shift,
+        init_task=task,
+        symbols=symbols,
+        types=known,
+        btf=_btf(memory, symbols, delta),
+        numbers=info.numbers if info else {},
+        sources={"types": "ISF", "symbols": "ISF", "kernel": "volatility3"},
+    )
 
 
 def _is_of(info: vmcoreinfo.VmcoreInfo, arch: str, delta: int) -> bool:

@@ -30,7 +30,11 @@ class Cgroups(interfaces.plugins.PluginInterface):  # type: ignore[misc]  # vola
     @classmethod
     def get_requirements(cls) -> list[Any]:
         """The kernel is all that is needed."""
-        return [requirements.ModuleRequirement(name="kernel", description="Linux kernel", architectures=["Intel32", "Intel64"])]
+        return [
+            requirements.ModuleRequirement(
+                name="kernel", description="Linux kernel", architectures=["Intel32", "Intel64"]
+            )
+        ]
 
     def run(self) -> Any:
         """One row for each; what is not known is not available."""

@@ -41,7 +41,11 @@ class Containers(interfaces.plugins.PluginInterface):  # type: ignore[misc]  # v
     @classmethod
     def get_requirements(cls) -> list[Any]:
         """The kernel is all that is needed."""
-        return [requirements.ModuleRequirement(name="kernel", description="Linux kernel", architectures=["Intel32", "Intel64"])]
+        return [
+            requirements.ModuleRequirement(
+                name="kernel", description="Linux kernel", architectures=["Intel32", "Intel64"]
+            )
+        ]
 
     def run(self) -> Any:
         """One row for each; what is not known is not available."""

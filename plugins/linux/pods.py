@@ -32,7 +32,11 @@ class Pods(interfaces.plugins.PluginInterface):  # type: ignore[misc]  # volatil
     @classmethod
     def get_requirements(cls) -> list[Any]:
         """The kernel is all that is needed."""
-        return [requirements.ModuleRequirement(name="kernel", description="Linux kernel", architectures=["Intel32", "Intel64"])]
+        return [
+            requirements.ModuleRequirement(
+                name="kernel", description="Linux kernel", architectures=["Intel32", "Intel64"]
+            )
+        ]
 
     def run(self) -> Any:
         """One row for each; what is not known is not available."""
