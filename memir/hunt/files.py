@@ -60,11 +60,7 @@ class Files:
         self._known: dict[int, FileInfo] = {}
         spaces = np.unique(node.processes.mnt_ns[node.processes.mnt_ns != 0])
         self._host = next(
-            (
-                int(ns)
-                for ns, one in zip(node.processes.mnt_ns, node.processes.rows, strict=True)
-                if one.pid == 1
-            ),
+            (int(ns) for ns, one in zip(node.processes.mnt_ns, node.processes.rows, strict=True) if one.pid == 1),
             0,
         )
         owner, mount = namespace_mounts(self._kernel, spaces)
@@ -93,9 +89,7 @@ class Files:
         nlink, read = kernel.try_read(inode, "inode", "i_nlink")
         number = kernel.try_read(inode, "inode", "i_ino")[0]
         kinds = fs.types_of(kernel, superblock)
-        first, node = hlist_nodes(
-            kernel, np.where(inode != 0, kernel.at(inode, "inode", "i_dentry"), 0), "file name"
-        )
+        first, node = hlist_nodes(kernel, np.where(inode != 0, kernel.at(inode, "inode", "i_dentry"), 0), "file name")
         dentry = np.zeros(len(mapping), np.uint64)
         name = kernel.first_member("dentry", "d_alias", "d_u.d_alias")
         aliases = kernel.container(node, "dentry", name)
@@ -149,9 +143,7 @@ class Files:
         uid = pod_uid_of(path)
         if uid:
             spaces = {space for space, _ in self._mounts_of[superblock] if space != self._host}
-            owners = {
-                owner for space in spaces for owner in self._of_space.get(space, ()) if owner.pod_uid == uid
-            }
+            owners = {owner for space in spaces for owner in self._of_space.get(space, ()) if owner.pod_uid == uid}
             return next(iter(owners)) if len(owners) == 1 else who.pod(uid)
         container = container_id_of(path) or sandbox_id_of(path) or storage_id_of(path)
         return who.container(container) if container else None
@@ -207,17 +199,15 @@ class Files:
             return found
         info = kernel.read(overlays, "super_block", "s_fs_info").astype(np.uint64)
         array = kernel.pointers(info + np.uint64(types.offset("ovl_fs", "layers")))
-        count = (
-            kernel.pointers(info + np.uint64(types.offset("ovl_fs", "numlayer"))) & np.uint64(0xFFFFFFFF)
-        ).astype(int)
+        count = (kernel.pointers(info + np.uint64(types.offset("ovl_fs", "numlayer"))) & np.uint64(0xFFFFFFFF)).astype(
+            int
+        )
         absurd = count > _MAX_LAYERS
         kernel.gaps.add("overlay", "numlayer", f"more than {_MAX_LAYERS} layers", int(absurd.sum()))
         count = np.where(absurd | (array == 0), 0, count)
         owner = np.repeat(np.arange(len(overlays)), count)
         number = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
-        slot = array[owner] + (number * types.size("ovl_layer") + types.offset("ovl_layer", "mnt")).astype(
-            np.uint64
-        )
+        slot = array[owner] + (number * types.size("ovl_layer") + types.offset("ovl_layer", "mnt")).astype(np.uint64)
         vfsmount = kernel.pointers(slot)
         roots = kernel.try_read(vfsmount, "vfsmount", "mnt_root")[0]
         for row, at, root in zip(owner.tolist(), number.tolist(), roots.tolist(), strict=True):
@@ -262,9 +252,7 @@ class Files:
             at = mount_of(kernel, kernel.try_read(place, "fs_struct", "root.mnt")[0].astype(np.uint64))
             known = [node.mounts.known.get(one) for one in at.tolist()]
             spaces = node.processes.mnt_ns.tolist()
-            self._root_of = {
-                (ns, one.superblock) for ns, one in zip(spaces, known, strict=True) if one is not None
-            }
+            self._root_of = {(ns, one.superblock) for ns, one in zip(spaces, known, strict=True) if one is not None}
             self._root_dentries = {one.root for one in known if one is not None}
         return self._root_dentries
 

@@ -32,8 +32,7 @@ def hexdump(before: bytes, data: bytes, after: bytes, *, masked: bool = False) -
         row = content[at : at + 16]
         codes = " ".join("xx" if at + place in hidden else f"{one:02x}" for place, one in enumerate(row))
         text = "".join(
-            "*" if at + place in hidden else chr(one) if 32 <= one < 127 else "."
-            for place, one in enumerate(row)
+            "*" if at + place in hidden else chr(one) if 32 <= one < 127 else "." for place, one in enumerate(row)
         )
         lines.append(f"{at - len(before):+05d}  {codes:<47}  {text}")
     return "\n".join(lines)

@@ -71,9 +71,7 @@ def parse_kinds(text: str | None) -> frozenset[Kind]:
     words = [word.strip() for word in text.split(",") if word.strip()]
     odd = [word for word in words if word not in KINDS]
     if odd or not words:
-        raise UsageError(
-            f"--kinds {text}: {', '.join(odd) or 'nothing'} is no kind; there are {', '.join(KINDS)}"
-        )
+        raise UsageError(f"--kinds {text}: {', '.join(odd) or 'nothing'} is no kind; there are {', '.join(KINDS)}")
     return frozenset(kind for kind in KINDS if kind in words)
 
 
@@ -153,9 +151,7 @@ def _wanted(memory: Memory, node: Node, wanted: Wanted) -> tuple[Bools, U64]:
     """Address spaces and files (struct address_space) of those that are asked for: their own and those they
     map."""
     identities = Identities(node)
-    chosen = np.array(
-        [any(wanted.has(identities.process(pid), pid) for pid in pids) for pids in memory.pids], bool
-    )
+    chosen = np.array([any(wanted.has(identities.process(pid), pid) for pid in pids) for pids in memory.pids], bool)
     kernel = memory.kernel
     mine = chosen[memory.vmas.owner] & (memory.vmas.file != 0)
     mapped = kernel.try_read(memory.vmas.file[mine], "file", "f_mapping")[0].astype(np.uint64)

@@ -46,9 +46,7 @@ class Wanted:
             return False
         if not self.containers or owner.container_name in self.containers:
             return True
-        return any(
-            owner.container_id is not None and owner.container_id.startswith(one) for one in self.containers
-        )
+        return any(owner.container_id is not None and owner.container_id.startswith(one) for one in self.containers)
 
 
 class Identities:
@@ -87,27 +85,19 @@ class Identities:
     def pod(self, uid: str) -> Owner:
         """A pod by its UID, no container of it in particular."""
         row = self._pods.get(uid)
-        return Owner(
-            pod_uid=uid, pod_name=row.pod_name if row else None, namespace=row.namespace if row else None
-        )
+        return Owner(pod_uid=uid, pod_name=row.pod_name if row else None, namespace=row.namespace if row else None)
 
     def container_named(self, uid: str, name: str) -> Owner | None:
         """The container of this name in a pod, if there is one only."""
         found = [
-            one.container_id
-            for one in self._containers.values()
-            if one.pod_uid == uid and one.container_name == name
+            one.container_id for one in self._containers.values() if one.pod_uid == uid and one.container_name == name
         ]
         return self.container(found[0]) if len(found) == 1 else None
 
     def by_space(self, node: Node) -> dict[int, tuple[Owner, ...]]:
         """Containers by mount namespace address; the node's own, and strangers in it, left out."""
         host = next(
-            (
-                int(ns)
-                for ns, one in zip(node.processes.mnt_ns, node.processes.rows, strict=True)
-                if one.pid == 1
-            ),
+            (int(ns) for ns, one in zip(node.processes.mnt_ns, node.processes.rows, strict=True) if one.pid == 1),
             0,
         )
         found: dict[int, set[Owner]] = defaultdict(set)

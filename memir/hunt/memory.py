@@ -44,7 +44,7 @@ class Memory:
 
 
 def nonzero_pages(memory: PhysicalMemory, pages: Pages, workers: int) -> Bools:
-    """Which frames hold anything but zeros, in the order of pages.use; a sample of each page decides most."""
+    """Which frames hold anything but zeros, in the order of pages.use."""
     found = np.zeros(len(pages.use), bool)
 
     def look(part: tuple[int, NDArray[np.uint8]]) -> None:
@@ -53,11 +53,7 @@ def nonzero_pages(memory: PhysicalMemory, pages: Pages, workers: int) -> Bools:
         whole = view[skip : skip + (len(view) - skip) // PAGE * PAGE]
         if not len(whole):
             return
-        words = whole.reshape(-1, PAGE)
-        some = (words[:, :32] != 0).any(1) | (words[:, 2048:2080] != 0).any(1)
-        rest = np.flatnonzero(~some)
-        if len(rest):
-            some[rest] = words[rest].view(np.uint64).any(1)
+        some = whole.view(np.uint64).reshape(-1, PAGE // 8).any(1)
         at = int(pages.position(np.array([(pa + skip) >> 12], np.uint64))[0])
         if at >= 0:
             found[at : at + len(some)] = some
@@ -74,9 +70,7 @@ def read_memory(kernel: Kernel, task: U64, tgid: NDArray[np.int32], workers: int
     mm_of = kernel.read(task, "task_struct", "mm").astype(np.uint64)
     mm = np.unique(mm_of[mm_of != 0])
     pids: list[set[int]] = [set() for _ in mm]
-    for at, pid in zip(
-        np.searchsorted(mm, mm_of[mm_of != 0]).tolist(), tgid[mm_of != 0].tolist(), strict=True
-    ):
+    for at, pid in zip(np.searchsorted(mm, mm_of[mm_of != 0]).tolist(), tgid[mm_of != 0].tolist(), strict=True):
         pids[at].add(pid)
     pages = pages_of.pages(kernel)
     nonzero = nonzero_pages(kernel.memory, pages, workers)

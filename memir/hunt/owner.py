@@ -13,10 +13,12 @@ import numpy as np
 from memir.hunt.files import Files
 from memir.hunt.hexdump import hexdump, masked, printable
 from memir.hunt.identity import Identities, Owner, Wanted
-from memir.hunt.memory import Memory
+from memir.hunt.memory import SHIFT, Memory
 from memir.hunt.scan import Found
+from memir.kernel import page
 from memir.kernel.page import ANON, FILE, FREE, KERNEL
 from memir.kernel.pagetable import U64
+from memir.kernel.rmap import anonymous_regions
 from memir.kube.node import Node
 from memir.model import TABLES
 
@@ -24,7 +26,6 @@ MAX_PLACES = 64
 """Virtual addresses of one hit in one process that become rows."""
 SECRET = "secret"
 """Tag of rules whose matches are shown masked."""
-_SHIFT = np.uint64(12)
 _EMPTY: dict[str, Any] = {column.name: None for column in TABLES["hits"]}
 
 
@@ -39,14 +40,14 @@ class Attribution:
 
     def rows(self, found: Iterable[Found], kinds: frozenset[str], wanted: Wanted) -> list[dict[str, Any]]:
         """Rows of all hits; kinds: owners to keep (as --kinds); wanted: whose hits to keep."""
-        hits = sorted(
-            found, key=lambda one: (one.paddr, one.rule_namespace, one.rule, one.string or "", one.length)
-        )
+        hits = sorted(found, key=lambda one: (one.paddr, one.rule_namespace, one.rule, one.string or "", one.length))
         frames = np.unique(np.array([frame for one in hits for frame in one.pages], np.uint64))
         places = mapped_at(self._memory, frames)
         use = dict(zip(frames.tolist(), self._memory.pages.use_of(frames).tolist(), strict=True))
         mapping = self._mappings(frames)
         files = self.files.of(mapping.values())
+        bare = [frame for frame, code in use.items() if code == ANON and frame not in places]
+        anonymous = self._anonymous(np.array(bare, np.uint64))
         rows: list[dict[str, Any]] = []
         for hit in hits:
             shared = self._shared(hit)
@@ -68,11 +69,9 @@ class Attribution:
                     for owner in file.owners
                 ]
             if not mapped and file is None:
-                mine += self._other(use.get(first, 0), kinds)
+                mine += self._unmapped(hit, anonymous.get(first, []), kinds) or self._other(use.get(first, 0), kinds)
             rows += [
-                {**_EMPTY, **shared, **one}
-                for one in mine
-                if not wanted or wanted.has(_owner(one), one.get("pid"))
+                {**_EMPTY, **shared, **one} for one in mine if not wanted or wanted.has(_owner(one), one.get("pid"))
             ]
         return rows
 
@@ -92,7 +91,7 @@ class Attribution:
             "context": hexdump(hit.before, hit.data, hit.after, masked=secret),
         }
 
-    def _process_row(self, pid: int, va: int) -> dict[str, Any]:
+    def _process_row(self, pid: int, va: int | None) -> dict[str, Any]:
         return {
             "owner": "process",
             "pid": pid,
@@ -106,21 +105,52 @@ class Attribution:
         rest = [set(places.get(frame, ())) for frame in hit.pages[1:]]
         count: dict[int, int] = defaultdict(int)
         rows = []
-        for mm, page in places.get(hit.pages[0], ()):
+        for mm, number in places.get(hit.pages[0], ()):
             if hit.mms is not None and mm not in hit.mms:
                 continue
-            if hit.kind == "process" and not all(
-                (mm, page + step) in one for step, one in enumerate(rest, 1)
-            ):
+            if hit.kind == "process" and not all((mm, number + step) in one for step, one in enumerate(rest, 1)):
                 continue
             count[mm] += 1
             if count[mm] > MAX_PLACES:
-                self._gaps.add(
-                    "hunt", f"page {hit.paddr:#x}", f"mapped more than {MAX_PLACES} times by one process"
-                )
+                self._gaps.add("hunt", f"page {hit.paddr:#x}", f"mapped more than {MAX_PLACES} times by one process")
                 continue
-            rows += [(pid, (page << 12) + hit.offset) for pid in self._memory.pids[mm]]
+            rows += [(pid, (number << 12) + hit.offset) for pid in self._memory.pids[mm]]
         return sorted(rows)
+
+    def _anonymous(self, frames: U64) -> dict[int, list[tuple[int, int | None]]]:
+        """(pid, virtual address if one is left) of the processes that anonymous pages were made for."""
+        found: dict[int, list[tuple[int, int | None]]] = defaultdict(list)
+        if not len(frames):
+            return found
+        kernel, shift = self._memory.kernel, SHIFT
+        mapping, index = page.owners(kernel, frames)
+        row, vma = anonymous_regions(kernel, mapping)
+        mm = kernel.try_read(vma, "vm_area_struct", "vm_mm")[0]
+        start = kernel.try_read(vma, "vm_area_struct", "vm_start")[0].astype(np.uint64) >> shift
+        end = kernel.try_read(vma, "vm_area_struct", "vm_end")[0].astype(np.uint64) >> shift
+        offset = kernel.try_read(vma, "vm_area_struct", "vm_pgoff")[0].astype(np.uint64)
+        inside = (index[row] >= offset) & (index[row] - offset < end - start)
+        place = (start + index[row] - offset) << shift
+        known = {at: pids for at, pids in zip(self._memory.mm.tolist(), self._memory.pids, strict=True)}
+        rows = zip(frames[row].tolist(), mm.tolist(), inside.tolist(), place.tolist(), strict=True)
+        for frame, at, covered, va in rows:
+            for pid in known.get(at, ()):
+                found[frame].append((pid, va if covered else None))
+        return found
+
+    def _unmapped(
+        self, hit: Found, regions: list[tuple[int, int | None]], kinds: frozenset[str]
+    ) -> list[dict[str, Any]]:
+        """Rows of processes that a page belongs to but no longer maps; one a process, with its address if known."""
+        place: dict[int, int | None] = {}
+        for pid, va in regions:
+            place[pid] = va if va is not None else place.get(pid)
+        if "process" not in kinds:
+            return []
+        return [
+            {**self._process_row(pid, None if va is None else va + hit.offset), "source": "anon_vma; not mapped now"}
+            for pid, va in sorted(place.items())
+        ]
 
     def _other(self, use: int, kinds: frozenset[str]) -> list[dict[str, Any]]:
         if use in (KERNEL, FREE):
@@ -147,9 +177,9 @@ class Attribution:
 def mapped_at(memory: Memory, frames: U64) -> dict[int, list[tuple[int, int]]]:
     """Where address spaces map these frames (sorted, unique): frame -> (address space, virtual page)."""
     maps = memory.mappings
-    first = maps.pa >> _SHIFT
+    first = maps.pa >> SHIFT
     low = np.searchsorted(frames, first)
-    high = np.searchsorted(frames, first + (maps.size >> _SHIFT))
+    high = np.searchsorted(frames, first + (maps.size >> SHIFT))
     found: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for leaf in np.flatnonzero(high > low).tolist():
         mm, base, begin = int(maps.owner[leaf]), int(maps.va[leaf]) >> 12, int(first[leaf])
@@ -164,6 +194,4 @@ def _who(owner: Owner) -> dict[str, Any]:
 
 
 def _owner(row: dict[str, Any]) -> Owner:
-    return Owner(
-        row["container_id"], row["container_name"], row["pod_uid"], row["pod_name"], row["namespace"]
-    )
+    return Owner(row["container_id"], row["container_name"], row["pod_uid"], row["pod_name"], row["namespace"])

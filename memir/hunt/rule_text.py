@@ -94,9 +94,7 @@ def read_source(text: str) -> SourceText:
         token = stream[at]
         following = stream[at + 1] if at + 1 < len(stream) else None
         if token.text in ("import", "include") and following is not None and following.kind == "string":
-            (imports if token.text == "import" else includes).append(
-                (following.text[1:-1], _line(text, token.at))
-            )
+            (imports if token.text == "import" else includes).append((following.text[1:-1], _line(text, token.at)))
             at += 2
         elif token.text == "rule" and following is not None and following.kind == "word":
             end = _body(stream, at + 2)
@@ -140,12 +138,7 @@ def _condition_monotone(condition: list[Token]) -> bool:
         token = condition[at]
         rest = [one.text for one in condition[at + 1 : at + 3]]
         if token.kind == "count":
-            if (
-                not token.text.startswith("#")
-                or len(rest) < 2
-                or rest[0] not in (">", ">=")
-                or not rest[1].isdigit()
-            ):
+            if not token.text.startswith("#") or len(rest) < 2 or rest[0] not in (">", ">=") or not rest[1].isdigit():
                 return False
             at += 3
             continue

@@ -90,9 +90,7 @@ def load_rules(paths: Sequence[Path], externals: Mapping[str, External] | None =
             try:
                 sets.append(yara.load(str(one.path)))
             except yara.Error as error:
-                errors.append(
-                    f"{one.path}: compiled rules that this YARA ({yara.__version__}) cannot load: {error}"
-                )
+                errors.append(f"{one.path}: compiled rules that this YARA ({yara.__version__}) cannot load: {error}")
     if errors:
         raise RulesError("rules do not compile:\n  " + "\n  ".join(errors))
     rules = [rule for compiled in sets for rule in compiled]
@@ -103,18 +101,14 @@ def load_rules(paths: Sequence[Path], externals: Mapping[str, External] | None =
         and all(map(monotone, texts.values()))
         and not any(t.includes for t in texts.values())
     )
-    return RuleSet(
-        tuple(sets), tuple(one.path for one in files), len(rules), even, externals, _duplicates(texts)
-    )
+    return RuleSet(tuple(sets), tuple(one.path for one in files), len(rules), even, externals, _duplicates(texts))
 
 
 def _files(paths: Sequence[Path]) -> list[_File]:
     found: dict[Path, _File] = {}
     for path in paths:
         if path.is_dir():
-            inside = sorted(
-                one for one in path.rglob("*") if one.suffix.lower() in SUFFIXES and one.is_file()
-            )
+            inside = sorted(one for one in path.rglob("*") if one.suffix.lower() in SUFFIXES and one.is_file())
             if not inside:
                 raise RulesError(
                     f"{path}: no rule files ({', '.join('*' + suffix for suffix in SUFFIXES)}) in this folder"
@@ -221,6 +215,4 @@ def _duplicates(texts: Mapping[str, SourceText]) -> tuple[str, ...]:
     for namespace, source in texts.items():
         for rule in source.rules:
             seen.setdefault(rule.name, []).append(f"{namespace}:{rule.line}")
-    return tuple(
-        f"rule {name} is defined {len(at)} times: {', '.join(at)}" for name, at in seen.items() if len(at) > 1
-    )
+    return tuple(f"rule {name} is defined {len(at)} times: {', '.join(at)}" for name, at in seen.items() if len(at) > 1)

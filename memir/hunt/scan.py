@@ -80,9 +80,7 @@ class Scan:
     def run(self, units: Iterable[Unit], workers: int, progress: Callable[[int], None] | None = None) -> None:
         """Scan all units with `workers` threads (YARA releases the interpreter's lock). progress: bytes
         done."""
-        ordered = sorted(
-            units, key=lambda one: -len(one.pfn)
-        )  # long ones first: no thread ends alone with one
+        ordered = sorted(units, key=lambda one: -len(one.pfn))  # long ones first: no thread ends alone with one
 
         def one(unit: Unit) -> int:
             self.scan(unit)
@@ -149,9 +147,7 @@ class Scan:
             for one in [*seen, *(string for match in matches for string in match.strings)]:
                 for instance in one.instances:
                     first = begin + instance.offset // PAGE
-                    marked[
-                        first : begin + (instance.offset + max(instance.matched_length, 1) - 1) // PAGE + 1
-                    ] = True
+                    marked[first : begin + (instance.offset + max(instance.matched_length, 1) - 1) // PAGE + 1] = True
             if begin + LIMIT >= len(short):
                 break
         near = marked.copy()
@@ -174,9 +170,7 @@ class Scan:
         slots[np.arange(len(rows)) + np.cumsum(gap)] = short[rows]
         self._keep(unit, slots, *self._match(unit, slots, rules))
 
-    def _match(
-        self, unit: Unit, slots: U64, rules: Any, seen: list[Any] | None = None
-    ) -> tuple[list[Any], Bytes]:
+    def _match(self, unit: Unit, slots: U64, rules: Any, seen: list[Any] | None = None) -> tuple[list[Any], Bytes]:
         """YARA's matches and the bytes it saw; `seen` also takes the strings met of rules that did not match
         as a whole."""
         data, ok = self.memory.gather(slots << np.uint64(12), PAGE)
@@ -212,9 +206,7 @@ class Scan:
             del kind
             rule, string = getattr(message, "rule", "?"), getattr(message, "string", "?")
             with self._lock:
-                self.gaps.add(
-                    "hunt", f"{unit.name}: {string} of {rule}", "more matches than YARA keeps of a string"
-                )
+                self.gaps.add("hunt", f"{unit.name}: {string} of {rule}", "more matches than YARA keeps of a string")
             return int(yara.CALLBACK_CONTINUE)
 
         return told
@@ -231,9 +223,7 @@ class Scan:
                 if over > 0:
                     where = f"{unit.name}: {string.identifier} of {match.rule}"
                     with self._lock:
-                        self.gaps.add(
-                            "hunt", where, f"more than {MAX_INSTANCES} matches of a string in a unit", over
-                        )
+                        self.gaps.add("hunt", where, f"more than {MAX_INSTANCES} matches of a string in a unit", over)
                 for instance in string.instances[:MAX_INSTANCES]:
                     place = _pages(unit, slots, instance.offset, instance.matched_length)
                     if place is not None:

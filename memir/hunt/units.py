@@ -133,9 +133,7 @@ def whole_processes(memory: Memory, chosen: Bools) -> list[Unit]:
             places.append((page - page[0]).astype(np.int64) + base)
             base = int(places[-1][-1]) + 2
         frame = np.concatenate([one[2] for one in regions])
-        units.append(
-            Unit("process", f"process {memory.pids[mm][0]}", np.concatenate(places), frame, base, mms=[mm])
-        )
+        units.append(Unit("process", f"process {memory.pids[mm][0]}", np.concatenate(places), frame, base, mms=[mm]))
     return units
 
 
@@ -150,9 +148,7 @@ def file_units(memory: Memory, wanted: U64 | None = None) -> list[Unit]:
     order = np.lexsort((frame, index, mapping))
     frame, mapping, number = frame[order], mapping[order], index[order].astype(np.int64)
     starts = (
-        np.flatnonzero(np.concatenate(([True], mapping[1:] != mapping[:-1])))
-        if len(mapping)
-        else np.zeros(0, np.int64)
+        np.flatnonzero(np.concatenate(([True], mapping[1:] != mapping[:-1]))) if len(mapping) else np.zeros(0, np.int64)
     )
     ends = np.append(starts[1:], len(mapping))
     units = []
@@ -160,9 +156,7 @@ def file_units(memory: Memory, wanted: U64 | None = None) -> list[Unit]:
         place = number[begin:end]
         name = f"file mapping {int(mapping[begin]):#x}"
         twice = np.flatnonzero(np.diff(place) == 0) + 1
-        if len(
-            twice
-        ):  # pages that say they are the same part of a file: all but one are stale; all are scanned
+        if len(twice):  # pages that say they are the same part of a file: all but one are stale; all are scanned
             stale = frame[begin:end][twice]
             apart = np.arange(0, 2 * len(stale), 2, dtype=np.int64)
             units.append(Unit("files", name, apart, stale, 2 * len(stale)))

@@ -143,6 +143,19 @@ def pages(kernel: Kernel) -> Pages:
     return found
 
 
+def owners(kernel: Kernel, pfn: U64) -> tuple[U64, U64]:
+    """(mapping, index) of the struct pages of some frames, a tail's from its head; 0 where not readable.
+
+    mapping holds the kernel's low bits: 1 an anon_vma, 3 KSM, 0 an address_space.
+    """
+    layout = _Layout(kernel)
+    pfn = np.asarray(pfn, np.uint64)
+    raw, ok = kernel.read_bytes(kernel.space.struct_page(pfn << np.uint64(12)), layout.size)
+    head, behind, _ = _heads(kernel, layout, raw, pfn, together=False)
+    mapping, index = layout.column(head, layout.mapping, "<u8"), layout.column(head, layout.index, "<u8") + behind
+    return np.where(ok, mapping, np.uint64(0)), np.where(ok, index, np.uint64(0))
+
+
 def _struct_pages(kernel: Kernel, layout: _Layout, first: int, count: int) -> tuple[U8, Bools]:
     """(uint8[count, size], read bool[count]) of the struct pages of frames first .. first + count."""
     start = kernel.space.vmemmap + first * layout.size
@@ -158,7 +171,7 @@ def _struct_pages(kernel: Kernel, layout: _Layout, first: int, count: int) -> tu
     return flat.reshape(count, layout.size), ok[where] & ok[last]
 
 
-def _heads(kernel: Kernel, layout: _Layout, raw: U8, here: U64) -> tuple[U8, U64, Bools]:
+def _heads(kernel: Kernel, layout: _Layout, raw: U8, here: U64, *, together: bool = True) -> tuple[U8, U64, Bools]:
     """Struct pages, each tail replaced by its head; how far each is behind its head; whether it is a tail."""
     info = layout.column(raw, layout.head, "<u8")
     tail = (info & np.uint64(1)) != 0
@@ -173,7 +186,7 @@ def _heads(kernel: Kernel, layout: _Layout, raw: U8, here: U64) -> tuple[U8, U64
         return raw, behind, tail
     resolved = raw.copy()
     rows = np.flatnonzero(tail & sound)
-    inside = number[rows] >= here[0]
+    inside = number[rows] >= here[0] if together else np.zeros(len(rows), bool)
     resolved[rows[inside]] = raw[(number[rows[inside]] - here[0]).astype(np.int64)]
     outside = rows[~inside]
     if len(outside):

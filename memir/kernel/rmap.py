@@ -1,0 +1,45 @@
+"""include/linux/rmap.h: which processes an anonymous page belongs to, though no page table names it any more.
+
+A part of a huge page that was unmapped, a page on its way to swap or to another place: its struct page still
+leads to the regions it was made for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memir.kernel import rbtree
+from memir.kernel.pagetable import U64
+
+if TYPE_CHECKING:
+    from memir.kernel.engine import Kernel
+
+_ANON = np.uint64(1)
+_FLAGS = np.uint64(3)
+
+
+def anonymous_regions(kernel: Kernel, mapping: U64) -> tuple[NDArray[np.int64], U64]:
+    """Regions of anonymous pages: (index of the page, vm_area_struct) for each region that shares its
+    anon_vma.
+
+    mapping: page.mapping values (uint64[n]); those that are no anon_vma (KSM, files) give none.
+    """
+    plain = (mapping & _FLAGS) == _ANON
+    anon = np.where(plain, mapping & ~_FLAGS, np.uint64(0))
+    unique, back = np.unique(anon, return_inverse=True)
+    root = kernel.try_read(unique, "anon_vma", "rb_root.rb_root.rb_node")[0].astype(np.uint64)
+    tree, node = rbtree.nodes(kernel, root, "anon_vma")
+    link = kernel.container(node, "anon_vma_chain", "rb")
+    same = kernel.try_read(link, "anon_vma_chain", "anon_vma")[0] == unique[tree]
+    tree, link = tree[same], link[same]
+    vma = kernel.try_read(link, "anon_vma_chain", "vma")[0].astype(np.uint64)
+    order = np.argsort(tree, kind="stable")
+    tree, vma = tree[order], vma[order]
+    low, high = np.searchsorted(tree, back), np.searchsorted(tree, back, "right")
+    count = np.where(anon != 0, high - low, 0)
+    page = np.repeat(np.arange(len(mapping)), count)
+    at = np.repeat(low, count) + np.arange(len(page)) - np.repeat(np.cumsum(count) - count, count)
+    return page.astype(np.int64), vma[at]

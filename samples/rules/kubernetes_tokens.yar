@@ -1,0 +1,42 @@
+// Tokens and keys of Kubernetes. Tagged `secret`: what they match is shown masked unless asked for.
+
+rule Kubernetes_Service_Account_Token : secret token
+{
+    meta:
+        description = "A service account's JSON web token: its header, and a payload that begins with audience or issuer"
+        technique = "T1528"
+        severity = "medium"
+    strings:
+        // {"alg":"RS256", and then {"aud": or {"iss": in base64
+        $token = /eyJhbGciOiJSUzI1NiIs[0-9A-Za-z_-]{10,200}\.eyJ(hdWQiO|pc3MiO)[0-9A-Za-z_-]{100}/
+    condition:
+        $token
+}
+
+rule Kubernetes_Token_Used_From_Shell : secret token
+{
+    meta:
+        description = "A token handed to curl, wget or kubectl on a command line"
+        technique = "T1552.007"
+        severity = "high"
+    strings:
+        $header = /(curl|wget)[ \x00][^\x00]{0,400}Authorization: ?Bearer eyJhbGciOi/
+        $spaced = /(curl|wget)\x00([^\x00]{1,120}\x00){0,12}Authorization: ?Bearer eyJhbGciOi/
+        $kubectl = /kubectl([ \x00][^ \x00]{1,120}){0,12}[ \x00]--token[= \x00]eyJhbGciOi/
+        $read = /cat[ \x00]\/(var\/)?run\/secrets\/kubernetes\.io\/serviceaccount\/token/
+    condition:
+        any of them
+}
+
+rule Kubernetes_Kubeconfig_Key : secret
+{
+    meta:
+        description = "A kubeconfig with a client's private key in it"
+        technique = "T1552.001"
+        severity = "medium"
+    strings:
+        // "-----BEGIN" in base64
+        $key = /client-key-data: ?LS0tLS1CRUdJTi[0-9A-Za-z+\/]{100}/
+    condition:
+        $key
+}
