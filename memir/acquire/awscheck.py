@@ -19,7 +19,9 @@ def session_client(service: str, *, region: str | None, endpoint: str | None, pr
     import boto3
     from botocore.config import Config
 
-    config = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10, read_timeout=60)
+    # no retries of its own: a SendCommand whose answer was lost must not be sent twice (ssm_command.py repeats)
+    retries = {"mode": "standard", "total_max_attempts": 1 if service == "ssm" else 5}
+    config = Config(retries=retries, connect_timeout=10, read_timeout=60)  # type: ignore[arg-type]  # a plain dict
     session: Client = boto3.Session(profile_name=profile, region_name=region)
     return session.client(service, endpoint_url=endpoint, config=config)
 

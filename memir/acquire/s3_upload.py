@@ -35,6 +35,7 @@ class S3Upload(S3Sink):
         self.part_size = self.options.part_size or part_size(meta.ram_bytes)
         bucket, key = self.address.bucket, self.address.key(meta.name)
         try:
+            self._refuse_region(bucket)
             if self.options.resume:
                 self.upload_id = self.options.resume
                 self.held()
@@ -49,6 +50,23 @@ class S3Upload(S3Sink):
             raise explain(error, "s3:PutObject", self.where) from error
         self.upload_id = answer["UploadId"]
 
+    def _refuse_region(self, bucket: str) -> None:
+        """The client follows a bucket to its region by itself; the node's URLs would not."""
+        from botocore.exceptions import ClientError
+
+        try:
+            answer: dict[str, Any] = self.client.head_bucket(Bucket=bucket)
+        except ClientError as error:
+            answer = dict(error.response)
+            if answer["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                raise StorageError(f"{self.where}: the bucket does not exist: create it before the run") from error
+            if answer["ResponseMetadata"]["HTTPStatusCode"] not in (301, 400, 403):
+                raise
+        there = answer["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region", "")
+        ours = self.client.meta.region_name
+        if there and ours and there != ours:
+            raise StorageError(f"{self.where} is in region {there}, not {ours}: pass --region {there}")
+
     def _refuse_existing(self, bucket: str, key: str) -> None:
         from botocore.exceptions import ClientError
 
@@ -59,9 +77,7 @@ class S3Upload(S3Sink):
             if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") not in (403, 404):
                 raise
         else:
-            raise StorageError(
-                f"{self.where} exists already and evidence is never overwritten: choose another name"
-            )
+            raise StorageError(f"{self.where} exists already and evidence is never overwritten: choose another name")
         try:
             running = self.client.list_multipart_uploads(Bucket=bucket, Prefix=key).get("Uploads", [])
         except ClientError:
@@ -156,10 +172,7 @@ class S3Upload(S3Sink):
         from botocore.exceptions import BotoCoreError, ClientError
 
         bucket, key = self.address.bucket, self.address.key(self.image_name)
-        listed = [
-            {"PartNumber": part.number, "ETag": part.etag, "ChecksumSHA256": b64(part.sha256)}
-            for part in parts
-        ]
+        listed = [{"PartNumber": part.number, "ETag": part.etag, "ChecksumSHA256": b64(part.sha256)} for part in parts]
         try:
             answer = self.client.complete_multipart_upload(
                 Bucket=bucket, Key=key, UploadId=self.upload_id, MultipartUpload={"Parts": listed},
@@ -195,13 +208,9 @@ class S3Upload(S3Sink):
             wrong.append(f"the store holds {receipt.get('ContentLength')} bytes instead of {total}")
         expected = composite([part.sha256 for part in parts])
         if receipt.get("ChecksumSHA256") != expected:
-            wrong.append(
-                f"the store's SHA-256 is {receipt.get('ChecksumSHA256')}, the node's parts give {expected}"
-            )
+            wrong.append(f"the store's SHA-256 is {receipt.get('ChecksumSHA256')}, the node's parts give {expected}")
         if self.options.lock_mode and receipt.get("ObjectLockMode") != self.options.lock_mode:
-            wrong.append(
-                f"Object Lock is {receipt.get('ObjectLockMode')} instead of {self.options.lock_mode}"
-            )
+            wrong.append(f"Object Lock is {receipt.get('ObjectLockMode')} instead of {self.options.lock_mode}")
         return wrong
 
     def unfinished(self, parts: Sequence[Part], why: Sequence[str]) -> Stored:
@@ -225,9 +234,7 @@ class S3Upload(S3Sink):
 
         wrong = []
         try:
-            body = self.client.get_object(Bucket=self.address.bucket, Key=self.address.key(self.image_name))[
-                "Body"
-            ]
+            body = self.client.get_object(Bucket=self.address.bucket, Key=self.address.key(self.image_name))["Body"]
             for part in parts:
                 digest, left = hashlib.sha256(), part.size
                 while left and (chunk := body.read(min(left, 1 << 20))):
@@ -241,6 +248,4 @@ class S3Upload(S3Sink):
 
     def with_name(self, parts: Sequence[Part]) -> tuple[Part, ...]:
         """Parts with quoted ETags, as the store lists them."""
-        return tuple(
-            replace(part, etag=part.etag if part.etag.startswith('"') else f'"{part.etag}"') for part in parts
-        )
+        return tuple(replace(part, etag=part.etag if part.etag.startswith('"') else f'"{part.etag}"') for part in parts)

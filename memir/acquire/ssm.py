@@ -136,9 +136,7 @@ class SsmTransport:
         return (
             Step(f"ask SSM about {self.instance_id}", "aws", "ssm:DescribeInstanceInformation"),
             Step("run scripts as root through AWS-RunShellScript", "aws", "ssm:SendCommand", changes=True),
-            Step(
-                "make a key pair in a private directory on tmpfs; a watchdog removes it", "node", changes=True
-            ),
+            Step("make a key pair in a private directory on tmpfs; a watchdog removes it", "node", changes=True),
         )
 
     def traces(self) -> Sequence[Trace]:
@@ -146,9 +144,7 @@ class SsmTransport:
         place = "/var/lib/amazon/ssm/.../document/orchestration/COMMAND/awsrunShellScript"
         spool = self._spool.address.url(f".memir-{self._name}/") if self._spool else "the bucket"
         return (
-            Trace(
-                "/var/log/amazon/ssm/amazon-ssm-agent.log", "the text of every command (nothing secret in it)"
-            ),
+            Trace("/var/log/amazon/ssm/amazon-ssm-agent.log", "the text of every command (nothing secret in it)"),
             Trace(place, "_script.sh, stdout and stderr of every command, on the node's disk"),
             Trace("CloudTrail", "SendCommand, GetCommandInvocation, DescribeInstanceInformation"),
             Trace("SSM command history (30 days)", "the text and output of every command"),
@@ -202,9 +198,7 @@ class SsmTransport:
             if spooled and self._spool is not None:
                 self._spool.forget(spooled)
         if answer.code == 77:
-            raise ConnectError(
-                f"{self.commander.where}: the session on the node is gone (reboot, or watchdog)"
-            )
+            raise ConnectError(f"{self.commander.where}: the session on the node is gone (reboot, or watchdog)")
         said = self._receipt(answer)
         code, size, sha256 = said.get("code"), said.get("size"), said.get("sha256")
         if not isinstance(code, int) or not isinstance(size, int) or not isinstance(sha256, str):
@@ -253,9 +247,7 @@ class SsmTransport:
 
     def _bucket(self) -> Spool:
         if self._spool is None:
-            raise NodeError(
-                "SSM carries only small data by itself: give an S3 destination (--to s3://BUCKET/PREFIX)"
-            )
+            raise NodeError("SSM carries only small data by itself: give an S3 destination (--to s3://BUCKET/PREFIX)")
         return self._spool
 
     def _fetch(self, session: Session, serial: int, size: int, sha256: str, limit: int) -> bytes:

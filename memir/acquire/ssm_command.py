@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from memir.acquire.s3 import Client, explain
 from memir.errors import AccessError, ConnectError, NodeError, RemoteError
 
 TRUNCATED = "--output truncated--"
+AGAIN = ("ThrottlingException", "Throttling", "RequestLimitExceeded", "InternalServerError", "ServiceUnavailable")
 DONE = ("Success", "Failed", "Cancelled", "TimedOut")
 DETAILS = {
     "DeliveryTimedOut": "the agent did not take the command in time: is the instance online?",
@@ -75,15 +77,16 @@ class Commander:
             raise
 
     def send(self, text: str, timeout: float) -> str:
-        """Send; the command's id."""
+        """Send once; the command's id. Where the answer is lost the command is looked for, not sent again."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         # out of range would silently become an hour
         seconds = max(5, min(172_800, math.ceil(timeout)))
+        comment = f"{self.comment} {secrets.token_hex(8)}"
         try:
-            answer = self.client.send_command(
-                InstanceIds=[self.instance_id], DocumentName="AWS-RunShellScript", Comment=self.comment,
-                TimeoutSeconds=max(30, min(2_592_000, self.delivery)),
+            answer = self._call(
+                "send_command", InstanceIds=[self.instance_id], DocumentName="AWS-RunShellScript",
+                Comment=comment, TimeoutSeconds=max(30, min(2_592_000, self.delivery)),
                 Parameters={"commands": [text], "executionTimeout": [str(seconds)]},
             )  # fmt: skip
         except ClientError as error:
@@ -94,9 +97,46 @@ class Commander:
                 ) from error
             raise explain(error, "ssm:SendCommand", self.where) from error
         except BotoCoreError as error:
+            if found := self._find(comment):
+                return found
             raise explain(error, "ssm:SendCommand", self.where) from error
         command_id: str = answer["Command"]["CommandId"]
         return command_id
+
+    def _find(self, comment: str) -> str:
+        """The id of a command that was sent with this comment, "" if SSM knows none."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        for _ in range(3):
+            try:
+                answer = self._call("list_commands", InstanceId=self.instance_id, MaxResults=50)
+            except (ClientError, BotoCoreError):
+                return ""
+            for one in answer.get("Commands", []):
+                if one.get("Comment") == comment:
+                    return str(one["CommandId"])
+            time.sleep(self.poll)
+        return ""
+
+    def _call(self, name: str, **arguments: Any) -> dict[str, Any]:
+        """One request, repeated when it was throttled, or lost where asking twice does no harm."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        attempt = 0
+        while True:
+            try:
+                answer: dict[str, Any] = getattr(self.client, name)(**arguments)
+            except ClientError as error:
+                code = error.response.get("Error", {}).get("Code", "")
+                if code not in AGAIN or attempt >= 6:
+                    raise
+            except BotoCoreError:
+                if name == "send_command" or attempt >= 6:
+                    raise
+            else:
+                return answer
+            time.sleep(min(5.0, self.poll * 2**attempt))
+            attempt += 1
 
     def wait(self, command_id: str, timeout: float) -> Answer:
         """Ask until the command has ended."""
@@ -109,19 +149,15 @@ class Commander:
             now = self.clock()
             if found is not None and found["Status"] == "InProgress":
                 # the agent may be starved while RAM is read; only a long silence counts
-                if self.ping() == "Online":
-                    quiet_since = None
-                else:
-                    quiet_since = quiet_since if quiet_since is not None else now
+                lost = self.ping() != "Online"
+                quiet_since = (quiet_since or now) if lost else None
                 if quiet_since is not None and now - quiet_since >= self.silence:
                     raise ConnectError(
                         f"{self.where}: the agent was lost while a command ran ({self.ping()} for "
                         f"{now - quiet_since:.0f} s): the watchdog on the node removes what is left there"
                     )
             if now > end:
-                raise ConnectError(
-                    f"{self.where}: command {command_id} did not end in {timeout:.0f} s; cancelled"
-                )
+                raise ConnectError(f"{self.where}: command {command_id} did not end in {timeout:.0f} s; cancelled")
             time.sleep(pause)
             pause = min(2.0, pause * 1.3)
 
@@ -129,15 +165,13 @@ class Commander:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            found: dict[str, Any] = self.client.get_command_invocation(
-                CommandId=command_id, InstanceId=self.instance_id
-            )
+            found = self._call("get_command_invocation", CommandId=command_id, InstanceId=self.instance_id)
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "")
             # just after sending an invocation does not exist yet
             if code == "InvocationDoesNotExist" and self.clock() - start < self.appear:
                 return None
-            if code in ("ThrottlingException", "InternalServerError"):
+            if code in AGAIN:
                 return None
             raise explain(error, "ssm:GetCommandInvocation", self.where) from error
         except BotoCoreError as error:
@@ -171,8 +205,8 @@ class Commander:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            answer = self.client.describe_instance_information(
-                Filters=[{"Key": "InstanceIds", "Values": [self.instance_id]}]
+            answer = self._call(
+                "describe_instance_information", Filters=[{"Key": "InstanceIds", "Values": [self.instance_id]}]
             )
         except (ClientError, BotoCoreError) as error:
             raise explain(error, "ssm:DescribeInstanceInformation", self.where) from error

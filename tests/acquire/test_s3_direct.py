@@ -106,7 +106,7 @@ def test_session_token_dies_midway(s3: Any, bucket: str, shim: Shim, tmp_path: P
     """URLs that were signed before a moment are refused; the node asks again and nothing is lost."""
     import datetime as dt
 
-    seen = []
+    seen: list[Request] = []
 
     def first_parts(request: Request) -> float:
         if request.query.get("partNumber") in ("1", "2") and not seen:

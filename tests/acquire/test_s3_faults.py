@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 
-from memir.acquire.base import NodeRun
-from memir.acquire.capture import cleanup_script
+from memir.acquire.capture import node_script
 from memir.acquire.local import LocalTransport
 from memir.acquire.s3 import S3Address, S3Options
 from memir.acquire.s3_direct import S3DirectSink
@@ -89,8 +88,8 @@ def test_random_cuts(s3: Any, bucket: str, shim: Shim, tmp_path: Path, uploader:
                 held = sink.held()
                 for part in parts:
                     assert held[part.number].size == part.size, (name, part)
-        run = NodeRun("r", str(folder))
-        assert LocalTransport().run(cleanup_script(run, str(folder / "lock"), mounted=False)).code == 0
+        remove = node_script("remove", DIR=str(folder), LOCK=str(folder / "lock"), MOUNTED=0)
+        assert LocalTransport().run(f"{remove}\nremove").code == 0
         assert not folder.exists()
         assert strays(folder) == []
     print(f"{uploader}: {dict(kinds)}, {shim.cuts} cuts")

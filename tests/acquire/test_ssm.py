@@ -51,9 +51,7 @@ def test_script_without_data_makes_no_file(transport: SsmTransport) -> None:
     assert sessions() == before
 
 
-def test_data_reaches_standard_input_and_no_log(
-    transport: SsmTransport, ssm_server: SsmServer, agent: Agent
-) -> None:
+def test_data_reaches_standard_input_and_no_log(transport: SsmTransport, ssm_server: SsmServer, agent: Agent) -> None:
     secret = f"https://bucket.example/?X-Amz-Signature={secrets.token_hex(32)}".encode()
     got = transport.run("cat; echo done >&2", data=secret)
     assert (got.code, got.out, got.err) == (0, secret, b"done\n")
@@ -90,10 +88,7 @@ def test_session_is_removed_at_close(transport: SsmTransport) -> None:
     transport.close()
     assert mine not in sessions()
     for _ in range(40):
-        if (
-            not Path(f"/proc/{watchdog}").exists()
-            or "Z" in Path(f"/proc/{watchdog}/stat").read_text().split()[2]
-        ):
+        if not Path(f"/proc/{watchdog}").exists() or "Z" in Path(f"/proc/{watchdog}/stat").read_text().split()[2]:
             break
         time.sleep(0.1)
     else:
@@ -135,9 +130,7 @@ def test_connect_tells_the_instance(transport: SsmTransport) -> None:
 
 def test_delivery_timeout(ssm_server: SsmServer, agent: Agent, transport: SsmTransport) -> None:
     agent.ping = "ConnectionLost"
-    with pytest.raises(
-        ConnectError, match=r"TimedOut \(DeliveryTimedOut\): the agent did not take the command"
-    ):
+    with pytest.raises(ConnectError, match=r"TimedOut \(DeliveryTimedOut\): the agent did not take the command"):
         transport.run("true")
 
 

@@ -10,6 +10,7 @@ actions can be denied by name, and connections cut at chosen bytes.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import socketserver
@@ -100,6 +101,7 @@ class Shim:
     seen: list[tuple[str, str, int]] = field(default_factory=list)
     cuts: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
+    open: set[socket.socket] = field(default_factory=set)
     port: int = 0
     _server: socketserver.ThreadingTCPServer | None = None
 
@@ -127,6 +129,10 @@ class Shim:
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
+        with self.lock:
+            for client in self.open:
+                with contextlib.suppress(OSError):
+                    client.shutdown(socket.SHUT_RDWR)
 
 
 def refuse(shim: Shim, request: Request) -> tuple[int, str, str, str] | None:
@@ -245,6 +251,8 @@ def error_answer(status: int, code: str, message: str, more: str, shim: Shim) ->
 def serve(shim: Shim, client: socket.socket) -> None:
     """One client connection: keep-alive, one upstream connection a request."""
     client.settimeout(120)
+    with shim.lock:
+        shim.open.add(client)
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     rest = b""
     try:
@@ -259,6 +267,8 @@ def serve(shim: Shim, client: socket.socket) -> None:
     except OSError:
         return
     finally:
+        with shim.lock:
+            shim.open.discard(client)
         client.close()
 
 

@@ -43,6 +43,7 @@ class SsmServer:
     deny: set[str] = field(default_factory=set)
     agents: dict[str, Agent] = field(default_factory=dict)
     commands: dict[str, dict[str, Invocation]] = field(default_factory=dict)
+    comments: dict[str, str] = field(default_factory=dict)
     throttle: int = 0
     """How many of the next calls are refused with ThrottlingException."""
     calls: list[str] = field(default_factory=list)
@@ -192,6 +193,7 @@ class SsmServer:
             execution = 3600
         command_id = str(uuid.uuid4())
         self.commands[command_id] = {}
+        self.comments[command_id] = ask.get("Comment", "")
         for one in ids:
             end = time.monotonic() + delivery / self.scale
             invocation = Invocation(command_id, one, text, execution, end)
@@ -223,6 +225,16 @@ class SsmServer:
                 for one in found.values()
             ]
         }  # fmt: skip
+
+    def ListCommands(self, ask: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        wanted = ask.get("InstanceId", "")
+        return {
+            "Commands": [
+                {"CommandId": one, "Comment": self.comments[one], "InstanceIds": list(found)}
+                for one, found in self.commands.items()
+                if wanted in found or not wanted
+            ][::-1][: ask.get("MaxResults", 50)]
+        }
 
     def CancelCommand(self, ask: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         for one in self.commands.get(ask["CommandId"], {}).values():
