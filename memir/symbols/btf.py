@@ -90,10 +90,7 @@ class BtfTypes:
             wide = zip(words[::3], words[1::3], words[2::3], strict=True)
             return {string(name): _signed(low | high << 32, 64, raw.kind_flag) for name, low, high in wide}
         signed = raw.kind_flag or self._enums_are_old()
-        return {
-            string(name): _signed(value, 32, signed)
-            for name, value in zip(words[::2], words[1::2], strict=True)
-        }
+        return {string(name): _signed(value, 32, signed) for name, value in zip(words[::2], words[1::2], strict=True)}
 
     def resolve(self, number: int, depth: int = 0) -> TypeRef:
         """The type with this id without its qualifiers and typedefs; BtfError if it is malformed."""
@@ -136,9 +133,7 @@ class BtfTypes:
             case kind:
                 raise self.blob.error(number, f"of kind {kind} is not the type of a value")
 
-    def _flatten(
-        self, raw: RawType, base: int, members: dict[str, Member], count: list[int], depth: int
-    ) -> None:
+    def _flatten(self, raw: RawType, base: int, members: dict[str, Member], count: list[int], depth: int) -> None:
         """Add the members of a struct that starts at bit `base` of the one asked about."""
         if raw.kind not in STRUCTS:
             raise self.blob.error(raw.number, "is not a struct")
@@ -191,12 +186,7 @@ class BtfTypes:
     def _by_key(self, name: str) -> int | None:
         for prefix, first, end in ((self._prefix, self.blob.first, self.blob.end), ("#", 1, self.blob.first)):
             digits = name.removeprefix(prefix)
-            if (
-                name.startswith(prefix)
-                and digits.isdecimal()
-                and len(digits) < 10
-                and first <= int(digits) < end
-            ):
+            if name.startswith(prefix) and digits.isdecimal() and len(digits) < 10 and first <= int(digits) < end:
                 return int(digits) if self.blob.raw(int(digits)).kind in STRUCTS else None
         return None
 

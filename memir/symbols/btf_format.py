@@ -211,9 +211,7 @@ class _Lengths(dict[int, int]):
         kind, vlen = info >> 24 & 0x7F, info & 0xFFFFFF
         if INT <= kind <= ENUM64:
             words = 3 + _FIXED.get(kind, 0) + _PER_ITEM.get(kind, 0) * vlen
-        elif (
-            kind and len(self._layout) >= 4 * kind + 4
-        ):  # a kind newer than this file, which the blob explains
+        elif kind and len(self._layout) >= 4 * kind + 4:  # a kind newer than this file, which the blob explains
             words = 3 + (self._layout[4 * kind] + self._layout[4 * kind + 1] * vlen) // 4
         else:
             raise KeyError(f"unknown kind {kind}")

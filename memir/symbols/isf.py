@@ -70,9 +70,7 @@ class IsfTypes:
             self._fail("describes another system than Linux")
         pointer = self._base("pointer")
         if pointer.size != 8:
-            self._fail(
-                f"describes a kernel with pointers of {pointer.size} bytes; only 64-bit kernels are supported"
-            )
+            self._fail(f"describes a kernel with pointers of {pointer.size} bytes; only 64-bit kernels are supported")
         self._structs: dict[str, tuple[int, dict[str, Member]] | None] = {}
 
     @functools.cached_property
@@ -123,9 +121,7 @@ class IsfTypes:
     def _size(self, name: str) -> int:
         return self._number(self._get(self.document["user_types"], name, dict), "size", f"struct {name!r}")
 
-    def _flatten(
-        self, struct: str, base: int, members: dict[str, Member], count: list[int], depth: int
-    ) -> None:
+    def _flatten(self, struct: str, base: int, members: dict[str, Member], count: list[int], depth: int) -> None:
         fields = self._get(self._get(self.document["user_types"], struct, dict), "fields", dict)
         count[0] += 1 + len(fields)
         if depth > _MAX_DEPTH or count[0] > _MAX_MEMBERS:
@@ -166,9 +162,7 @@ class IsfTypes:
                 count = self._number(kind, "count", where)
                 if element.size * count >> 32:
                     self._fail(f"{where} is an array of {count} times {element.size} bytes")
-                return TypeRef(
-                    "array", element.size * count, f"{element.name}[{count}]", count=count, element=element
-                )
+                return TypeRef("array", element.size * count, f"{element.name}[{count}]", count=count, element=element)
             case "struct" | "union" | "class":
                 name = self._get(kind, "name", str)
                 return TypeRef("struct", self._size(name) if name in self.document["user_types"] else 0, name)
@@ -188,9 +182,7 @@ class IsfTypes:
         kind = _KINDS.get(self._get(base, "kind", str))
         if kind is None:
             self._fail(f"base type {name!r} is of the unknown kind {base['kind']!r}")
-        return TypeRef(
-            kind, self._number(base, "size", f"base type {name!r}"), name, signed=bool(base.get("signed"))
-        )
+        return TypeRef(kind, self._number(base, "size", f"base type {name!r}"), name, signed=bool(base.get("signed")))
 
     def _number(self, found: dict[str, Any], key: str, where: str) -> int:
         value = found.get(key, 0 if key == "offset" else None)

@@ -40,9 +40,7 @@ def build_context(
     context.add_layer(layer)
     shift = anchors.shift or 0
     layer.config["kernel_virtual_offset"] = shift & layer.address_mask
-    context.symbol_space.append(
-        KernelTable(context, MODULE, _source(memory, anchors, shift, isf), layer.address_mask)
-    )
+    context.symbol_space.append(KernelTable(context, MODULE, _source(memory, anchors, shift, isf), layer.address_mask))
     context.module(MODULE, LAYER, shift & layer.address_mask)
     return context
 
@@ -63,9 +61,7 @@ def _layer(context: Any, space: AddressSpace, anchors: Anchors) -> KernelPages:
     return kind(context, path, LAYER, {"os": "Linux"})
 
 
-def _source(
-    memory: PhysicalMemory, anchors: Anchors, shift: int, isf: IsfTypes | None
-) -> IsfSource | IsfTypes:
+def _source(memory: PhysicalMemory, anchors: Anchors, shift: int, isf: IsfTypes | None) -> IsfSource | IsfTypes:
     if anchors.btf is None:
         if isf is None:
             raise SymbolsError("the kernel's types are known neither as BTF nor as an ISF")

@@ -94,9 +94,7 @@ class MemirLayer(interfaces.layers.DataLayerInterface):  # type: ignore[misc]  #
 class KernelPages(intel.LinuxIntel32e):  # type: ignore[misc]  # volatility3 has no types
     """What memir's layers share: the place of the kernel's struct pages, and caches of one layer's own."""
 
-    def __init__(
-        self, context: Any, config_path: str, name: str, metadata: dict[str, Any] | None = None
-    ) -> None:
+    def __init__(self, context: Any, config_path: str, name: str, metadata: dict[str, Any] | None = None) -> None:
         super().__init__(context, config_path, name, metadata)
         # volatility3's caches belong to the class, so that layers push each other's entries out and are
         # never freed.
@@ -108,9 +106,7 @@ class KernelPages(intel.LinuxIntel32e):  # type: ignore[misc]  # volatility3 has
         """What a copy of the layer for a process must be given again."""
         return [
             *super().get_requirements(),
-            requirements.IntRequirement(
-                name="vmemmap", description="address of physical page 0's struct page"
-            ),
+            requirements.IntRequirement(name="vmemmap", description="address of physical page 0's struct page"),
         ]
 
     def _walk(self, address: int) -> tuple[int, int]:
@@ -153,9 +149,7 @@ class AArch64(KernelPages):
             requirements.BooleanRequirement(name="lpa2", description="52-bit output addresses"),
         ]
 
-    def __init__(
-        self, context: Any, config_path: str, name: str, metadata: dict[str, Any] | None = None
-    ) -> None:
+    def __init__(self, context: Any, config_path: str, name: str, metadata: dict[str, Any] | None = None) -> None:
         super().__init__(context, config_path, name, metadata)
         self._levels = int(self.config["levels"])
         self._roots = (int(self._page_map_offset), int(self.config["kernel_root"]))

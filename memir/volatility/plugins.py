@@ -92,9 +92,7 @@ def _import_exact(name: str) -> type[Any] | None:
         try:
             members = vars(importlib.import_module(full)).values()
         except Exception as error:  # a plugin is anyone's code
-            raise UsageError(
-                f"plugin {module} cannot be imported: {type(error).__name__}: {error}"
-            ) from error
+            raise UsageError(f"plugin {module} cannot be imported: {type(error).__name__}: {error}") from error
         own = [
             member
             for member in members
@@ -154,9 +152,7 @@ def plugin_help(plugin: type[Any]) -> str:
     return _parser(plugin).format_help()
 
 
-def configure(
-    context: Any, plugin: type[Any], options: Sequence[str], path: str, *, layer: str, module: str
-) -> None:
+def configure(context: Any, plugin: type[Any], options: Sequence[str], path: str, *, layer: str, module: str) -> None:
     """Put options, given as on `vol`'s command line, and the kernel into the configuration at `path`.
 
     UsageError if an option is unknown or its value is wrong.

@@ -143,9 +143,7 @@ class Host:
         try:
             return plugins.construct_plugin(self.context, [], plugin, base, progress, handler)
         except exceptions.UnsatisfiedException as error:
-            needs = [
-                f"{path.rpartition('.')[2]} ({need.description})" for path, need in error.unsatisfied.items()
-            ]
+            needs = [f"{path.rpartition('.')[2]} ({need.description})" for path, need in error.unsatisfied.items()]
             raise UsageError(f"{full_name(plugin)} needs what is not there: {', '.join(needs)}") from error
 
     def _with_pods(
@@ -161,10 +159,7 @@ class Host:
         def owner(row: tuple[Cell, ...]) -> Identity | None:
             for at in tasks:
                 address = row[at]
-                if (
-                    isinstance(address, int)
-                    and (found := pods.by_task.get(canonicalize(address))) is not None
-                ):
+                if isinstance(address, int) and (found := pods.by_task.get(canonicalize(address))) is not None:
                     return found
             pid = row[pids[0]] if pids else None
             return pods.by_pid.get(pid) if isinstance(pid, int) else None

@@ -78,12 +78,12 @@ class _InMemory(intermed.IntermediateSymbolTable):  # type: ignore[misc]  # vola
     """Stands between volatility3's Linux table and the one that reads a file."""
 
     def __init__(self, context: Any, config_path: str, name: str, document: Any, symbol_mask: int) -> None:
+        # Before anything reads the configuration: a branch that is not there yet is not the context's when it is.
+        context.config[f"{config_path}.isf_url"] = "memir:"
+        context.config[f"{config_path}.symbol_mask"] = symbol_mask
         self._delegate = _Format(context, config_path, name, document)
-        interfaces.symbols.SymbolTableInterface.__init__(
-            self, context, config_path, name, self._delegate.natives
-        )
-        self.config["isf_url"] = "memir:"
-        self.config["symbol_mask"] = symbol_mask
+        natives = self._delegate.natives
+        interfaces.symbols.SymbolTableInterface.__init__(self, context, config_path, name, natives)
 
 
 class KernelTable(linux.LinuxKernelIntermedSymbols, _InMemory):  # type: ignore[misc]  # volatility3 has no types

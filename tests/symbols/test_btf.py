@@ -34,9 +34,7 @@ class Maker:
         self.strings += name.encode() + b"\0"
         return at
 
-    def add(
-        self, kind: int, name: str = "", last: int = 0, *more: int, vlen: int = 0, flag: bool = False
-    ) -> int:
+    def add(self, kind: int, name: str = "", last: int = 0, *more: int, vlen: int = 0, flag: bool = False) -> int:
         info = flag << 31 | kind << 24 | vlen
         self.types += struct.pack(f"<{3 + len(more)}I", self.text(name), info, last, *more)
         self.next += 1
@@ -97,9 +95,7 @@ def test_bit_fields_new_and_old() -> None:
     number = make.int32()
     narrow = make.add(f.INT, "unsigned int", 4, 3)
     shifted = make.add(f.INT, "unsigned int", 4, 2 << 16 | 5)
-    make.struct(
-        "new", 16, ("a", number, 32 | 7 << 24), ("b", number, 39 | 1 << 24), ("c", number, 64), flag=True
-    )
+    make.struct("new", 16, ("a", number, 32 | 7 << 24), ("b", number, 39 | 1 << 24), ("c", number, 64), flag=True)
     make.struct("packed", 9, ("a", number, 30 | 12 << 24), flag=True)
     make.struct("old", 8, ("a", narrow, 32), ("b", narrow, 35), ("c", shifted, 0))
     types = btf.parse(make.blob())
@@ -320,9 +316,7 @@ def test_mutated_blobs_give_only_btf_errors() -> None:
         data = bytearray(blob)
         for _ in range(dice.choice((1, 2, 8))):
             at = dice.randrange(len(data))
-            data[at : at + 4] = dice.choice(
-                (dice.randbytes(4), bytes(4), b"\xff" * 4, bytes([dice.randrange(32)]))
-            )
+            data[at : at + 4] = dice.choice((dice.randbytes(4), bytes(4), b"\xff" * 4, bytes([dice.randrange(32)])))
         try:
             ask_everything(bytes(data), parent)
         except BtfError:
@@ -403,8 +397,7 @@ def test_layouts_of_real_kernels(case: ImageCase) -> None:
         assert types.size(name) > 0
     assert types.members("task_struct")["comm"].type.count == 16
     assert types.enum("pid_type") == {
-        name: value
-        for value, name in enumerate(("PIDTYPE_PID", "PIDTYPE_TGID", "PIDTYPE_PGID", "PIDTYPE_SID"))
+        name: value for value, name in enumerate(("PIDTYPE_PID", "PIDTYPE_TGID", "PIDTYPE_PGID", "PIDTYPE_SID"))
     } | {"PIDTYPE_MAX": 4}
     assert took < 0.15, f"{took:.3f} s"
 

@@ -51,9 +51,7 @@ def small() -> IsfSource:
         ("c", number, 5 << 24 | 515), flag=True,
     )  # fmt: skip
     make.struct("thing", 4, ("other", number, 0))
-    make.struct(
-        "", 16, ("seq", number, 0), ("timekeeper", make.struct("timekeeper", 8, ("t", number, 0)), 64)
-    )
+    make.struct("", 16, ("seq", number, 0), ("timekeeper", make.struct("timekeeper", 8, ("t", number, 0)), 64))
     make.struct("taint_flag", 3, ("c", number, 0))
     make.add(f.VAR, "per_cpu_list", head, 1)
     symbols = {
@@ -258,10 +256,7 @@ def test_real_kernels_come_back_as_they_were(case: ImageCase) -> None:
     assert len(names) > 5000
 
     def shape(members: dict[str, Member]) -> dict[str, tuple[int, int, int, str, int]]:
-        return {
-            name: (m.offset, m.bit_offset, m.bit_size, m.type.kind, m.type.size)
-            for name, m in members.items()
-        }
+        return {name: (m.offset, m.bit_offset, m.bit_size, m.type.kind, m.type.size) for name, m in members.items()}
 
     for name in [*names[::9], "task_struct", "page", "sock", "inode", "iphdr", "tcphdr"]:
         mine, other = source.struct(name), types.struct(name)

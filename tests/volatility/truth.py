@@ -6,13 +6,12 @@ from /proc of the running node, seconds before its memory was taken.
 
 from __future__ import annotations
 
-import gzip
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
+
+from tests.images import ImageCase
 
 Row = Mapping[str, Any]
 
@@ -33,7 +32,6 @@ class Process:
 @dataclass
 class Truth:
     processes: dict[int, Process]
-    shift: int | None
 
     @property
     def user(self) -> dict[int, Process]:
@@ -41,48 +39,36 @@ class Truth:
         return {pid: p for pid, p in self.processes.items() if not p.kernel_thread}
 
 
-def load(folder: Path, name: str) -> Truth:
-    """The truth of an image by its name."""
-    node = folder / f"{name}.truth.json.gz"
-    if node.exists():
-        return _node(json.loads(gzip.decompress(node.read_bytes())))
-    kinds: dict[str, list[Any]] = {}
-    for line in (folder / f"{name}.truth.txt").read_text(errors="replace").splitlines():
-        kind, _, data = line.partition(" ")
-        if kind.startswith("@") and data:
-            kinds.setdefault(kind[1:], []).append(json.loads(data))
+def load(case: ImageCase) -> Truth:
+    """What was recorded of an image's node."""
+    record = case.raw_truth()
+    if "tasks" in record:
+        return _node(record)
     processes = {}
-    for p in kinds["PROC"]:
+    for p in record["proc"]:
         found = Process(
             p["pid"], p["ppid"], p["comm"], bool(p["kthread"]), _inum(p["ns"], "mnt"), _inum(p["ns"], "net")
         )
         found.mounts = p.get("mountinfo", "").splitlines()
         found.maps = p.get("maps", "").splitlines()
         found.fds = {int(fd): target for fd, target in p.get("fds", {}).items() if target}
-        if p["comm"] != "truth":
+        if p["comm"] != "truth":  # it had ended when the memory was taken
             processes[found.pid] = found
-    text = kinds["SYM"][0].get("_text")
-    return Truth(
-        processes, int(text, 16) - 0xFFFFFFFF81000000 if text and text.startswith("0xffffffff") else None
-    )
+    return Truth(processes)
 
 
 def _node(record: Any) -> Truth:
     processes = {}
     for t in record["tasks"]:
-        found = Process(
-            t["pid"], t["ppid"], t["comm"], t["kthread"], _inum(t["ns"], "mnt"), _inum(t["ns"], "net")
-        )
+        found = Process(t["pid"], t["ppid"], t["comm"], t["kthread"], _inum(t["ns"], "mnt"), _inum(t["ns"], "net"))
         found.mounts = [" - ".join(parts) for parts in record["mounts"].get(t["ns"]["mnt"], [])]
         found.maps = [" ".join(parts) for parts in t["vmas"]]
         found.fds = {int(fd): target for fd, target in t["fds"].items() if target}
         processes[found.pid] = found
     # The record was taken over an SSH session that ended before the memory was taken.
-    for pid in [
-        pid for pid, p in processes.items() if p.comm == "python3" and processes[p.ppid].comm == "sshd"
-    ]:
+    for pid in [pid for pid, p in processes.items() if p.comm == "python3" and processes[p.ppid].comm == "sshd"]:
         del processes[processes.pop(pid).ppid]
-    return Truth(processes, None)
+    return Truth(processes)
 
 
 def _inum(namespaces: Mapping[str, str | None], kind: str) -> int | None:
@@ -129,9 +115,7 @@ def mountinfo(truth: Truth, rows: Iterable[Row]) -> list[str]:
     found = {
         tuple(row[name] for name in names)
         for row in rows
-        if row["MNT_NS_ID"] in roots
-        and below_root(row["MNT_NS_ID"], row["MOUNT ID"])
-        and row["FSTYPE"] not in HIDDEN
+        if row["MNT_NS_ID"] in roots and below_root(row["MNT_NS_ID"], row["MOUNT ID"]) and row["FSTYPE"] not in HIDDEN
     }
     return _differ(wanted, found)
 
@@ -155,9 +139,7 @@ def lsof(truth: Truth, rows: Iterable[Row]) -> list[str]:
 
 def sockstat(truth: Truth, rows: Iterable[Row]) -> list[str]:
     """What differs in the sockets of user processes, by network namespace, pid and descriptor."""
-    wanted = {
-        (p.pid, fd) for p in truth.user.values() for fd, to in p.fds.items() if to.startswith("socket:")
-    }
+    wanted = {(p.pid, fd) for p in truth.user.values() for fd, to in p.fds.items() if to.startswith("socket:")}
     found = {(row["PID"], row["FD"]) for row in rows if row["PID"] in truth.user}
     return _differ(wanted, found)
 
