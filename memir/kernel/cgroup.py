@@ -55,7 +55,7 @@ def kernfs_paths(kernel: Kernel, node: U64) -> list[str | None]:
         parents, ok = kernel.try_read(frontier, "kernfs_node", parent_name)
         names = kernel.strings(kernel.read(frontier, "kernfs_node", "name").astype(np.uint64), 4096)
         for at, parent, name, fine in zip(frontier.tolist(), parents.tolist(), names, ok.tolist(), strict=True):
-            known[at] = (int(parent), name if fine else None)
+            known[at] = (int(parent), name if fine and (name or not parent) else None)  # only a root has no name
         upward = np.unique(parents[parents != 0].astype(np.uint64))
         frontier = upward[[at not in known for at in upward.tolist()]]
     return [_path(known, at) if at else None for at in node.tolist()]

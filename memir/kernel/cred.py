@@ -32,7 +32,10 @@ def credentials(kernel: Kernel, task: U64) -> Credentials:
     """The objective credentials (real_cred, which /proc/PID/status shows) of tasks."""
     cred = kernel.read(task, "task_struct", "real_cred").astype(np.uint64)
     uid, known = kernel.try_read(cred, "cred", "uid.val")
-    kernel.count_unread("cred", cred, known)
+    user_ns = kernel.try_read(cred, "cred", "user_ns")[0].astype(np.uint64)
+    # a page of zeros reads as root without capabilities: believe only what also names a user namespace
+    known = known & kernel.space.is_kernel_pointer(user_ns)
+    kernel.count_unread("cred", np.where(cred != 0, cred, task), known)
     # 6.3 (f122a08b197d) made kernel_cap_t one u64; before it is an array of two u32
     path = kernel.first_member("cred", "cap_effective.val", "cap_effective.cap")
     capabilities = kernel.read(cred, "cred", path)
@@ -42,5 +45,4 @@ def credentials(kernel: Kernel, task: U64) -> Credentials:
     seccomp = np.zeros(len(task), np.int32)
     if kernel.types.has("task_struct", "seccomp.mode"):
         seccomp = kernel.read(task, "task_struct", "seccomp.mode").astype(np.int32)
-    user_ns = kernel.read(cred, "cred", "user_ns").astype(np.uint64)
     return Credentials(uid.astype(np.uint32), capabilities.astype(np.uint64), user_ns, seccomp, known & (cred != 0))

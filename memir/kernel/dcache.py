@@ -38,7 +38,7 @@ class Dentries:
             names = kernel.strings(name.astype(np.uint64), NAME_MAX)
             kernel.count_unread("dentry", frontier, ok)
             for at, up, text in zip(frontier.tolist(), parent.tolist(), names, strict=True):
-                self._known[at] = (int(up), text)
+                self._known[at] = (int(up), text or None)  # no file has an empty name
             frontier = np.unique(parent[parent != 0].astype(np.uint64))
         kernel.gaps.add("dentry", f"{int(frontier[0]):#x}", "deeper than a path can be", len(frontier))
 

@@ -70,6 +70,17 @@ def user_ranges(kernel: Kernel, roots: U64, start: U64, end: U64, kind: str) -> 
     return whole
 
 
+def address_spaces(kernel: Kernel, task: U64, no_memory: Bools) -> tuple[U64, Bools]:
+    """(mm of each task, known). no_memory: tasks that have none by their nature (kernel threads, ended ones)."""
+    mm, ok = kernel.try_read(task, "task_struct", "mm")
+    mm = mm.astype(np.uint64)
+    user, _ = kernel.try_read(mm, "mm_struct", "mm_users.counter")
+    count, _ = kernel.try_read(mm, "mm_struct", "mm_count.counter")
+    known = ok & np.where(mm == 0, no_memory, (user > 0) | (count > 0))
+    kernel.count_unread("mm", task, known)
+    return np.where(known, mm, np.uint64(0)), known
+
+
 @dataclass(frozen=True)
 class Arguments:
     """One entry a process: arguments and environment as /proc/PID/cmdline and environ give them, None if unknown."""
@@ -78,8 +89,11 @@ class Arguments:
     environ: list[list[bytes] | None]
 
 
-def arguments(kernel: Kernel, mm: U64) -> Arguments:
-    """Command lines and environments; a process without user memory (kernel thread, zombie) has empty ones."""
+def arguments(kernel: Kernel, mm: U64, known: Bools) -> Arguments:
+    """Command lines and environments; a process without user memory (kernel thread, zombie) has empty ones.
+
+    mm, known: from address_spaces().
+    """
     roots = page_roots(kernel, mm)
     bounds = {
         name: kernel.read(mm, "mm_struct", name).astype(np.uint64)
@@ -91,9 +105,9 @@ def arguments(kernel: Kernel, mm: U64) -> Arguments:
     for row, (raw, env) in enumerate(zip(args, environ, strict=True)):
         adjacent = bounds["env_start"][row] == bounds["arg_end"][row]
         text = _title(raw, env if adjacent else b"") if raw and not raw.endswith(b"\0") else raw
-        none = mm[row] == 0
-        found.args.append([] if none else _split(text))
-        found.environ.append([] if none else _split(env))
+        none: list[bytes] | None = [] if known[row] else None
+        found.args.append(none if mm[row] == 0 else _split(text))
+        found.environ.append(none if mm[row] == 0 else _split(env))
     return found
 
 

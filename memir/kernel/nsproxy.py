@@ -26,6 +26,7 @@ _STRUCT = {
     "pid": "pid_namespace",
     "user": "user_namespace",
 }
+_WHOLE_IMAGE = 4 << 20  # bytes: less than that, the end of the image is not known
 KINDS = ("mnt", "pid", "net", "ipc", "uts", "user", "cgroup", "time")
 
 
@@ -59,7 +60,14 @@ def numbers(kernel: Kernel, kind: str, address: U64) -> U64:
     """The inum of namespaces of one kind."""
     if not kernel.types.exists(_STRUCT[kind]):
         return np.zeros(len(address), np.uint64)
-    return kernel.read(address, _STRUCT[kind], "ns.inum").astype(np.uint64)
+    inum, ok = kernel.try_read(address, _STRUCT[kind], "ns.inum")
+    if kernel.types.has(_STRUCT[kind], "ns.ops"):
+        # every namespace names its operations, which lie in the kernel image: zeros and garbage do not
+        ops, _ = kernel.try_read(address, _STRUCT[kind], "ns.ops")
+        low, high = kernel.space.image
+        ok = ok & (ops >= np.uint64(low)) & (ops < np.uint64(high)) if high - low > _WHOLE_IMAGE else ok & (ops != 0)
+    kernel.count_unread(f"{kind} namespace", address, ok)
+    return np.where(ok, inum, 0).astype(np.uint64)
 
 
 def uts_names(kernel: Kernel, address: U64) -> list[bytes | None]:

@@ -46,7 +46,7 @@ class Tasks:
     task: U64
     pid: NDArray[np.int32]
     tgid: NDArray[np.int32]
-    ppid: NDArray[np.int32]
+    ppid: NDArray[np.int32]  # -1 where the parent is not known
     comm: list[bytes | None]
     flags: NDArray[np.uint32]
     state: list[str]
@@ -71,11 +71,17 @@ def plausible(kernel: Kernel, task: U64) -> Bools:
     pid, ok = kernel.try_read(task, "task_struct", "pid")
     tgid, ok2 = kernel.try_read(task, "task_struct", "tgid")
     leader, ok3 = kernel.try_read(task, "task_struct", "group_leader")
+    usage, ok5 = kernel.try_read(task, "task_struct", usage_member(kernel))
     signal, ok4 = kernel.try_read(task, "task_struct", "signal")
     kernel_pointer = kernel.space.is_kernel_pointer
-    sound = (pid >= 0) & (pid <= PID_MAX) & (tgid >= 0) & (tgid <= PID_MAX)
+    sound = ok5 & (usage > 0) & (pid >= 0) & (pid <= PID_MAX) & (tgid >= 0) & (tgid <= PID_MAX)
     result: Bools = ok & ok2 & ok3 & ok4 & sound & kernel_pointer(leader) & kernel_pointer(signal)
     return result
+
+
+def usage_member(kernel: Kernel) -> str:
+    """The reference count of task_struct."""
+    return kernel.first_member("task_struct", "usage.refs.counter", "usage.counter")
 
 
 def _accept(kernel: Kernel, task: U64, kind: str) -> U64:
@@ -169,8 +175,7 @@ def _from_slab(kernel: Kernel, known: U64) -> U64:
     task = task[plausible(kernel, task)]
     stack = kernel.read(task, "task_struct", "stack").astype(np.uint64)
     ended = kernel.read(task, "task_struct", "exit_state") != 0
-    usage = kernel.read(task, "task_struct", kernel.first_member("task_struct", "usage.refs.counter", "usage.counter"))
-    alive = kernel.space.is_kernel_pointer(stack) & (usage > 0) & ~ended
+    alive = kernel.space.is_kernel_pointer(stack) & ~ended
     living: U64 = task[alive | np.isin(task, known)]
     return living
 
@@ -208,10 +213,16 @@ def _columns(kernel: Kernel, task: U64, witness: dict[str, U64]) -> Tasks:
 
     pid, tgid = read("pid").astype(np.int32), read("tgid").astype(np.int32)
     parent = read("real_parent").astype(np.uint64)
-    ppid = kernel.read(parent, "task_struct", "tgid").astype(np.int32)
+    of_parent, parent_known = kernel.try_read(parent, "task_struct", "tgid")
+    parent_known &= plausible(kernel, parent)
+    kernel.count_unread("parent", task, parent_known)
+    ppid = np.where(parent_known, of_parent, -1).astype(np.int32)
     raw = read("comm")
     raw = raw.view(np.uint8).reshape(len(task), -1)
-    comm: list[bytes | None] = [row.tobytes().split(b"\0", 1)[0] for row in raw]
+    # comm stands behind the credentials' pointers: where those are none, its page is zeros or garbage
+    whole = kernel.space.is_kernel_pointer(read("real_cred").astype(np.uint64))
+    kernel.count_unread("comm", task, whole)
+    comm = [row.tobytes().split(b"\0", 1)[0] if fine else None for row, fine in zip(raw, whole.tolist(), strict=True)]
     leader = read("group_leader").astype(np.uint64) == task
     seen = {name: np.isin(task, witness[name]) for name in WITNESSES}
     order = np.lexsort((task, pid))

@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
 _SECOND = 1_000_000_000
+_FOREVER = 1 << 62
 _EARLIEST, _LATEST = 946_684_800, 7_258_118_400  # 2000 and 2200, in seconds since 1970
 
 
-def boot_time(kernel: Kernel) -> int | None:
-    """Nanoseconds since 1970 UTC at which CLOCK_BOOTTIME was 0; None (and a gap) if the clock was not found.
+def clocks(kernel: Kernel) -> tuple[int | None, int]:
+    """(nanoseconds since 1970 UTC at which CLOCK_BOOTTIME was 0, CLOCK_BOOTTIME of the capture in nanoseconds).
+
+    The first is None (and a gap) if the clock was not found, the second then larger than any.
 
     offs_real is CLOCK_REALTIME minus CLOCK_MONOTONIC, offs_boot CLOCK_BOOTTIME minus CLOCK_MONOTONIC. The timekeeper is
     found by its symbol, else by its own arithmetic: xtime_sec, wall_to_monotonic and offs_real must agree.
@@ -26,7 +29,7 @@ def boot_time(kernel: Kernel) -> int | None:
     types = kernel.types
     if not types.exists("timekeeper"):
         kernel.gaps.add("boot time", "timekeeper", "type not known")
-        return None
+        return None, _FOREVER
     for name in ("timekeeper_data", "tk_core"):  # 6.17 made tk_core an element of timekeeper_data
         at = kernel.symbols.get(name)
         if at is not None:
@@ -42,7 +45,7 @@ def boot_time(kernel: Kernel) -> int | None:
     found = _consistent(kernel, span)
     if not len(found):
         kernel.gaps.add("boot time", "timekeeper", "not found")
-        return None
+        return None, _FOREVER
     return _boot(kernel, span, int(found[0]))
 
 
@@ -66,7 +69,9 @@ def _consistent(kernel: Kernel, span: NDArray[np.uint8]) -> NDArray[np.int64]:
     return places
 
 
-def _boot(kernel: Kernel, span: NDArray[np.uint8], at: int) -> int:
+def _boot(kernel: Kernel, span: NDArray[np.uint8], at: int) -> tuple[int, int]:
     real = int(_column(kernel, span, "offs_real")[at // 8])
     boot = int(_column(kernel, span, "offs_boot")[at // 8])
-    return real - boot
+    now = int(_column(kernel, span, "ktime_sec")[at // 8]) * _SECOND + boot
+    # the timekeeper is brought up to date at every tick: what began since then is a second off at most
+    return real - boot, now + 2 * _SECOND

@@ -154,7 +154,7 @@ def _namespace_owners(known: Membership) -> None:
 def identify(processes: list[Process], known: Membership) -> list[Identity]:
     """Container and pod of every process, in the same order."""
     shims = {one.pid: found for one in processes if one.args and (found := shim_witness(one.args))}
-    parents = {one.pid: one.ppid for one in processes}
+    parents = {one.pid: one.ppid or 0 for one in processes}
     return [_identify(one, known, _shim_above(one, parents, shims.keys()), shims) for one in processes]
 
 

@@ -23,9 +23,9 @@ class Process:
 
     task: int
     pid: int
-    ppid: int
+    ppid: int | None
     tgid: int
-    comm: str
+    comm: str | None
     args: list[str] | None
     environ: list[str] | None
     exe: str | None
@@ -33,9 +33,9 @@ class Process:
     start: int | None
     uid: int | None
     cap_effective: int | None
-    seccomp: int
+    seccomp: int | None
     pids: list[int]
-    threads: int
+    threads: int | None
     kernel_thread: bool
     state: str
     cgroups: Hierarchies | None
@@ -47,6 +47,9 @@ class Process:
     def cgroup_path(self) -> str | None:
         """The cgroup that identifies it."""
         return self.cgroups.path() if self.cgroups else None
+
+
+_SECCOMP_LAST = 3  # SECCOMP_MODE_DEAD
 
 
 def text(raw: bytes) -> str:
@@ -72,13 +75,14 @@ def processes(kernel: Kernel, mounts: Mounts) -> ProcessList:
     who = cred.credentials(kernel, task)
     spaces = nsproxy.namespaces(kernel, task, who.user_ns)
     groups = cgroup.hierarchies(kernel, task)
-    memory = kernel.read(task, "task_struct", "mm").astype(np.uint64)
-    words = mm.arguments(kernel, memory)
+    ended = np.array([state in "ZX" for state in found.state], bool)
+    memory, memory_known = mm.address_spaces(kernel, task, ((found.flags & kthread.PF_KTHREAD) != 0) | ended)
+    words = mm.arguments(kernel, memory, memory_known)
     programs = mm.executables(kernel, memory, mounts)
     numbers = pid.numbers(kernel, kernel.read(task, "task_struct", "thread_pid").astype(np.uint64))
     signal = kernel.read(task, "task_struct", "signal").astype(np.uint64)
     threads = kernel.read(signal, "signal_struct", "nr_threads")
-    boot = timekeeping.boot_time(kernel)
+    boot, now = timekeeping.clocks(kernel)
     since = kernel.read(task, "task_struct", kernel.first_member("task_struct", "start_boottime", "real_start_time"))
     names = kthread.names(kernel, task, found.flags.astype(np.uint64), found.comm)
     hosts = _hostnames(kernel, spaces.address["uts"])
@@ -90,19 +94,19 @@ def processes(kernel: Kernel, mounts: Mounts) -> ProcessList:
             Process(
                 task=int(task[at]),
                 pid=int(found.pid[at]),
-                ppid=int(found.ppid[at]),
+                ppid=int(found.ppid[at]) if found.ppid[at] >= 0 else None,
                 tgid=int(found.tgid[at]),
-                comm=text(names[at] or b""),
+                comm=None if (name := names[at]) is None else text(name),
                 args=None if args is None else [text(one) for one in args],
                 environ=None if environ is None else [text(one) for one in environ],
                 exe=None if path is None else text(path),
                 exe_deleted=bool(programs.deleted[at]) if programs.known[at] else None,
-                start=None if boot is None else boot + int(since[at]),
+                start=None if boot is None or not 0 < since[at] < now else boot + int(since[at]),
                 uid=int(who.uid[at]) if known else None,
                 cap_effective=int(who.cap_effective[at]) if known else None,
-                seccomp=int(who.seccomp[at]),
+                seccomp=int(who.seccomp[at]) if 0 <= who.seccomp[at] <= _SECCOMP_LAST else None,
                 pids=numbers[at] or [int(found.pid[at])],
-                threads=int(threads[at]),
+                threads=int(threads[at]) if 0 < threads[at] <= sched.PID_MAX else None,
                 kernel_thread=bool(found.flags[at] & kthread.PF_KTHREAD),
                 state=found.state[at],
                 cgroups=groups[at],

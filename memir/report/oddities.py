@@ -63,7 +63,7 @@ def _process(row: Row) -> list[Oddity]:
     if (
         not row["kernel_thread"]
         and exe is not None
-        and (_KERNEL_NAME.match(row["comm"]) or _KERNEL_NAME.fullmatch(first))
+        and (_KERNEL_NAME.match(row["comm"] or "") or _KERNEL_NAME.fullmatch(first))
     ):
         add(
             "kernel thread's name",

@@ -1,0 +1,33 @@
+"""Fixtures that several folders share."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import pytest
+
+from memir.kernel.engine import Kernel
+from memir.kube.node import Node, read_node
+from memir.symbols.locate import locate
+from tests.images import case, cases
+
+
+@functools.lru_cache(maxsize=2)
+def _node(name: str) -> Node:
+    memory = case(name).open()
+    return read_node(Kernel(memory, locate(memory)))
+
+
+@pytest.fixture(scope="session")
+def node_of() -> Callable[[str], Node]:
+    """The node of an image, by the image's name; the last ones are kept."""
+    return _node
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests with an argument `image` run on every image."""
+    if "image" in metafunc.fixturenames:
+        names = sorted(cases())
+        assert names, "no images: set MEMIR_IMAGES, or restore samples/"
+        metafunc.parametrize("image", names)
