@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from memir.kube.annotations import CONTAINER_ID
-from memir.kube.cgroups import Guest
+from memir.kube.cgroup_segments import Guest
 from memir.kube.paths import (
     MAX_PATH,
     container_id_of,
