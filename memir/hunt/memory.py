@@ -53,7 +53,7 @@ def nonzero_pages(memory: PhysicalMemory, pages: Pages, workers: int) -> Bools:
         whole = view[skip : skip + (len(view) - skip) // PAGE * PAGE]
         if not len(whole):
             return
-        some = whole.view(np.uint64).reshape(-1, PAGE // 8).any(1)
+        some: Bools = np.any(whole.view(np.uint64).reshape(-1, PAGE // 8), axis=1)
         at = int(pages.position(np.array([(pa + skip) >> 12], np.uint64))[0])
         if at >= 0:
             found[at : at + len(some)] = some

@@ -131,7 +131,7 @@ class Attribution:
         offset = kernel.try_read(vma, "vm_area_struct", "vm_pgoff")[0].astype(np.uint64)
         inside = (index[row] >= offset) & (index[row] - offset < end - start)
         place = (start + index[row] - offset) << shift
-        known = {at: pids for at, pids in zip(self._memory.mm.tolist(), self._memory.pids, strict=True)}
+        known = dict(zip(self._memory.mm.tolist(), self._memory.pids, strict=True))
         rows = zip(frames[row].tolist(), mm.tolist(), inside.tolist(), place.tolist(), strict=True)
         for frame, at, covered, va in rows:
             for pid in known.get(at, ()):
@@ -141,7 +141,8 @@ class Attribution:
     def _unmapped(
         self, hit: Found, regions: list[tuple[int, int | None]], kinds: frozenset[str]
     ) -> list[dict[str, Any]]:
-        """Rows of processes that a page belongs to but no longer maps; one a process, with its address if known."""
+        """Rows of processes that a page belongs to but no longer maps; one a process, with its address if
+        known."""
         place: dict[int, int | None] = {}
         for pid, va in regions:
             place[pid] = va if va is not None else place.get(pid)

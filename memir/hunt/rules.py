@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,24 @@ External = bool | int | float | str
 
 
 @dataclass(frozen=True)
+class _File:
+    path: Path
+    namespace: str
+    text: str | None  # None: compiled
+    source: SourceText = field(default_factory=lambda: SourceText((), (), ()))
+
+
+RuleName = tuple[str, str]
+"""Namespace and name of a rule."""
+
+
+@dataclass(frozen=True)
 class RuleSet:
     """Compiled rules. sets: yara.Rules objects, each of which scans every unit.
 
     count: rules in all. monotone: every rule is (see rule_text). notes: what the user should know: duplicate
-    names. externals: as given; compiled rules take them when they scan.
+    names. externals: as given; compiled rules take them when they scan. names: rules of the source files.
+    divisible: sets (by number) that can be had without some of their rules.
     """
 
     sets: tuple[Any, ...]
@@ -35,13 +48,22 @@ class RuleSet:
     monotone: bool
     externals: Mapping[str, External] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    names: tuple[RuleName, ...] = ()
+    divisible: frozenset[int] = frozenset()
+    _sources: tuple[_File, ...] = ()
 
-
-@dataclass(frozen=True)
-class _File:
-    path: Path
-    namespace: str
-    text: str | None  # None: compiled
+    def without(self, names: Iterable[RuleName]) -> Any:
+        """The rules of the source files, some of which never match."""
+        out = set(names)
+        texts: dict[str, str] = {}
+        for one in self._sources:
+            text = one.text or ""
+            for rule in reversed(one.source.rules):
+                if (one.namespace, rule.name) in out:
+                    text = _emptied(text, rule.body)
+            texts[one.namespace] = text
+        folders = {one.namespace: one.path.parent for one in self._sources}
+        return yara.compile(sources=texts, include_callback=_includer(folders), externals=dict(self.externals))
 
 
 def parse_externals(pairs: Sequence[str]) -> dict[str, External]:
@@ -72,7 +94,7 @@ def load_rules(paths: Sequence[Path], externals: Mapping[str, External] | None =
     externals = dict(externals or {})
     files = _drop_included(_files(paths))
     sources = [one for one in files if one.text is not None]
-    texts = {one.namespace: read_source(one.text or "") for one in sources}
+    texts = {one.namespace: one.source for one in sources}
     errors = _missing_modules(sources, texts)
     sets: list[Any] = []
     if sources:
@@ -96,12 +118,18 @@ def load_rules(paths: Sequence[Path], externals: Mapping[str, External] | None =
     rules = [rule for compiled in sets for rule in compiled]
     if not rules:
         raise RulesError(f"no rules in {', '.join(str(path) for path in paths)}")
-    even = (
-        len(sources) == len(files)
-        and all(map(monotone, texts.values()))
-        and not any(t.includes for t in texts.values())
+    plain = len(sources) == len(files) and not any(one.source.includes for one in sources)
+    return RuleSet(
+        sets=tuple(sets),
+        files=tuple(one.path for one in files),
+        count=len(rules),
+        monotone=plain and all(monotone(one.source) for one in sources),
+        externals=externals,
+        notes=_duplicates(texts),
+        names=tuple((one.namespace, rule.name) for one in sources for rule in one.source.rules),
+        divisible=frozenset({0} if sources else ()),
+        _sources=tuple(sources),
     )
-    return RuleSet(tuple(sets), tuple(one.path for one in files), len(rules), even, externals, _duplicates(texts))
 
 
 def _files(paths: Sequence[Path]) -> list[_File]:
@@ -131,7 +159,8 @@ def _read(path: Path, name: str) -> _File:
         raise RulesError(f"{path}: cannot be read: {error.strerror}") from error
     if raw.startswith(_COMPILED):
         return _File(path, name, None)
-    return _File(path, name, raw.decode("utf-8", "surrogateescape"))
+    text = raw.decode("utf-8", "surrogateescape")
+    return _File(path, name, text, read_source(text))
 
 
 def _unique_names(files: list[_File]) -> list[_File]:
@@ -139,14 +168,14 @@ def _unique_names(files: list[_File]) -> list[_File]:
     count: dict[str, int] = {}
     for one in files:
         count[one.namespace] = count.get(one.namespace, 0) + 1
-    return [one if count[one.namespace] == 1 else _File(one.path, str(one.path), one.text) for one in files]
+    return [one if count[one.namespace] == 1 else replace(one, namespace=str(one.path)) for one in files]
 
 
 def _drop_included(files: list[_File]) -> list[_File]:
     """A folder with an index file that includes the others would have every rule twice."""
     included: set[Path] = set()
     for one in files:
-        for name, _ in read_source(one.text).includes if one.text else ():
+        for name, _ in one.source.includes:
             included.add((one.path.parent / name).resolve())
     kept = [one for one in files if one.path.resolve() not in included]
     return kept or files
@@ -188,15 +217,21 @@ def _faults(file: _File, source: SourceText, externals: Mapping[str, External]) 
 
 
 def _compile_text(file: _File, text: str, externals: Mapping[str, External]) -> None:
-    def include(name: str, requester: str | None, namespace: str | None) -> str:
-        del namespace
-        base = Path(requester).parent if requester and Path(requester).is_absolute() else file.path.parent
-        return (base / name).read_text(encoding="utf-8", errors="surrogateescape")
-
     if text == file.text:
         yara.compile(filepath=str(file.path), externals=dict(externals))
     else:
-        yara.compile(source=text, include_callback=include, externals=dict(externals))
+        folders = {"default": file.path.parent}
+        yara.compile(source=text, include_callback=_includer(folders), externals=dict(externals))
+
+
+def _includer(folders: Mapping[str, Path]) -> Callable[[str, str | None, str | None], str]:
+    """Includes of rules that are compiled from text: relative to the file that asks, as YARA does it for files."""
+
+    def include(name: str, requester: str | None, namespace: str | None) -> str:
+        base = Path(requester).parent if requester else folders.get(namespace or "default", Path())
+        return (base / name).read_text(encoding="utf-8", errors="surrogateescape")
+
+    return include
 
 
 def _emptied(text: str, body: tuple[int, int]) -> str:

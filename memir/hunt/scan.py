@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from memir.hunt.memory import PAGE
 from memir.hunt.rules import RuleSet
+from memir.hunt.timeouts import Patience
 from memir.hunt.units import Unit
 from memir.image.memory import PhysicalMemory
 from memir.kernel.pagetable import U64
@@ -77,6 +78,9 @@ class Scan:
     scanned: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def __post_init__(self) -> None:
+        self._patience = Patience(self.rules, self.gaps, self.timeout)
+
     def run(self, units: Iterable[Unit], workers: int, progress: Callable[[int], None] | None = None) -> None:
         """Scan all units with `workers` threads (YARA releases the interpreter's lock). progress: bytes
         done."""
@@ -102,7 +106,7 @@ class Scan:
         with self._lock:
             self.scanned += unit.size
         short = collapse(unit)
-        for rules in self.rules.sets:
+        for rules in range(len(self.rules.sets)):
             if len(short) > LIMIT:
                 self._windows(unit, short, rules)
             elif self.rules.monotone or len(short) == unit.span:
@@ -110,7 +114,7 @@ class Scan:
             else:
                 self._exact(unit, short, rules)
 
-    def _exact(self, unit: Unit, short: U64, rules: Any) -> None:
+    def _exact(self, unit: Unit, short: U64, rules: int) -> None:
         """A region with long empty stretches, and rules that may ask for offsets or sizes.
 
         It must be seen with its empty pages in place. Where that costs more than a look at what is there,
@@ -133,7 +137,7 @@ class Scan:
         slots[unit.place] = unit.pfn
         self._keep(unit, slots, *self._match(unit, slots, rules))
 
-    def _windows(self, unit: Unit, short: U64, rules: Any) -> None:
+    def _windows(self, unit: Unit, short: U64, rules: int) -> None:
         """A unit larger than YARA is given at once: in windows first, then the pages with strings as one
         piece."""
         marked = np.zeros(len(short), bool)
@@ -170,7 +174,7 @@ class Scan:
         slots[np.arange(len(rows)) + np.cumsum(gap)] = short[rows]
         self._keep(unit, slots, *self._match(unit, slots, rules))
 
-    def _match(self, unit: Unit, slots: U64, rules: Any, seen: list[Any] | None = None) -> tuple[list[Any], Bytes]:
+    def _match(self, unit: Unit, slots: U64, rules: int, seen: list[Any] | None = None) -> tuple[list[Any], Bytes]:
         """YARA's matches and the bytes it saw; `seen` also takes the strings met of rules that did not match
         as a whole."""
         data, ok = self.memory.gather(slots << np.uint64(12), PAGE)
@@ -190,9 +194,7 @@ class Scan:
         matches: list[Any] = []
         flat = data.reshape(-1)
         try:
-            matches = rules.match(data=flat.data, **options)
-        except yara.TimeoutError:
-            why = f"rules took longer than {self.timeout} s"
+            matches = self._patience.match(rules, unit.name, lambda compiled: compiled.match(data=flat.data, **options))
         except yara.Error as error:
             why = f"YARA gave up: {error}"
         with self._lock:
