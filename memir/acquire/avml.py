@@ -24,23 +24,11 @@ class Avml:
         """/proc/kcore must be there and readable, and the program be for this processor."""
         out = []
         if self.machine != facts.machine:
-            out.append(
-                Check(
-                    "avml", "fail", f"is for {self.machine}, the node is {facts.machine}", "give --tool-path"
-                )
-            )
+            out.append(Check("avml", "fail", f"is for {self.machine}, the node is {facts.machine}", "give --tool-path"))
         if facts.lockdown == "confidentiality":
-            out.append(
-                Check(
-                    "/proc/kcore", "fail", "blocked by lockdown=confidentiality", "no tool can read this RAM"
-                )
-            )
+            out.append(Check("/proc/kcore", "fail", "blocked by lockdown=confidentiality", "no tool can read this RAM"))
         elif not facts.kcore:
-            out.append(
-                Check(
-                    "/proc/kcore", "fail", "cannot be read", "CONFIG_PROC_KCORE and CAP_SYS_RAWIO are needed"
-                )
-            )
+            out.append(Check("/proc/kcore", "fail", "cannot be read", "CONFIG_PROC_KCORE and CAP_SYS_RAWIO are needed"))
         return out or (Check("/proc/kcore", "ok", "readable"),)
 
     def probe(self, run: NodeRun) -> str:
@@ -88,14 +76,8 @@ class Avml:
             134: "AVML panicked",
             137: "AVML was killed (out of memory, or the watchdog)",
         }
-        return (
-            f"{words.get(code, f'AVML ended with {code}')}: {last}"
-            if last
-            else words.get(code, f"AVML: {code}")
-        )
+        return f"{words.get(code, f'AVML ended with {code}')}: {last}" if last else words.get(code, f"AVML: {code}")
 
     def traces(self) -> Sequence[Trace]:
         """It only reads."""
-        return (
-            Trace("audit log", "the execution of avml and its opening of /proc/kcore, if auditing is on"),
-        )
+        return (Trace("audit log", "the execution of avml and its opening of /proc/kcore, if auditing is on"),)

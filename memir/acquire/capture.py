@@ -34,9 +34,9 @@ def setup_script(run_id: str, *, grace: int, poll: int, need: int) -> str:
     return node_script("setup", RUN=run_id, GRACE=grace, POLL=poll, NEED=need, WATCHDOG=watchdog)
 
 
-def cleanup_script(run: NodeRun, lock: str, mounted: bool) -> str:
+def cleanup_script(run_id: str) -> str:
     """Stop and remove everything of the run."""
-    return node_script("remove", "cleanup", DIR=run.directory, LOCK=lock, MOUNTED=int(mounted))
+    return node_script("remove", "cleanup", RUN=run_id)
 
 
 def capture_script(run: NodeRun, tool: str, consumer: str, *, nice: int = 10, node_hash: bool = False) -> str:

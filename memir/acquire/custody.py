@@ -41,9 +41,7 @@ def canonical(record: Mapping[str, object]) -> bytes:
 
 def record_hash(record: Mapping[str, object]) -> str:
     """SHA-256 of a record without its own hash."""
-    return hashlib.sha256(
-        canonical({key: value for key, value in record.items() if key != "hash"})
-    ).hexdigest()
+    return hashlib.sha256(canonical({key: value for key, value in record.items() if key != "hash"})).hexdigest()
 
 
 class Manifest:
@@ -110,9 +108,7 @@ def read_chain(data: bytes) -> Chain:
         if not isinstance(record, dict):
             return broken(number, "not a record")
         if record.get("prev") != head:
-            return broken(
-                number, "does not follow the line before: a line was changed, removed or put in here"
-            )
+            return broken(number, "does not follow the line before: a line was changed, removed or put in here")
         if record.get("hash") != record_hash(record) or canonical(record) != line:
             return broken(number, "its hash is not that of its content: it was changed")
         if record.get("seq") != number - 1:
@@ -138,9 +134,7 @@ def load_private(path: Path) -> Ed25519PrivateKey:
     try:
         key = load(data, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise UsageError(
-            f"{path} is no private key that can be used without a passphrase: {error}"
-        ) from error
+        raise UsageError(f"{path} is no private key that can be used without a passphrase: {error}") from error
     if not isinstance(key, Ed25519PrivateKey):
         raise UsageError(f"{path} is not an Ed25519 key: make one with `openssl genpkey -algorithm ed25519`")
     return key
@@ -206,9 +200,7 @@ def check_signature(data: bytes, chain: Chain, trusted: Ed25519PublicKey | None)
     if trusted is not None and raw_public(trusted) != named:
         wrong.append(f"{SIGNATURE} is by the key {named}, not by the key that you trust")
     if (count, head) != (len(chain.records), chain.head):
-        wrong.append(
-            f"{SIGNATURE} is over {count} records, the manifest has {len(chain.records)}, or another head"
-        )
+        wrong.append(f"{SIGNATURE} is over {count} records, the manifest has {len(chain.records)}, or another head")
     try:
         key.verify(signature, signed_message(head, count))
     except InvalidSignature:

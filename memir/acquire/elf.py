@@ -64,7 +64,5 @@ def _modinfo(data: bytes, shoff: int, shsize: int, shnum: int, shstrndx: int) ->
         name, offset, size = section(index)
         if name < names_size and data[names + name : names + names_size].startswith(b".modinfo\0"):
             pairs = (item.partition(b"=") for item in data[offset : offset + size].split(b"\0") if item)
-            return {
-                key.decode("ascii", "replace"): value.decode("utf-8", "replace") for key, _, value in pairs
-            }
+            return {key.decode("ascii", "replace"): value.decode("utf-8", "replace") for key, _, value in pairs}
     return {}

@@ -40,9 +40,7 @@ def read_receipt(folder: Path) -> Mapping[str, Any]:
     try:
         value = json.loads(path.read_bytes())
     except OSError as error:
-        raise CustodyError(
-            f"{path} is missing: the run did not end, or this is no evidence folder"
-        ) from error
+        raise CustodyError(f"{path} is missing: the run did not end, or this is no evidence folder") from error
     except (ValueError, RecursionError) as error:
         raise CustodyError(f"{path} is not JSON: {error}") from error
     if not isinstance(value, dict) or not isinstance(value.get("image"), dict):

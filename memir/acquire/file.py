@@ -47,13 +47,9 @@ class FileSink:
         while not parent.exists():
             parent = parent.parent
         if not parent.is_dir() or not os.access(parent, os.W_OK):
-            return (
-                Check("evidence folder", "fail", f"{parent} cannot be written", "choose another with -o"),
-            )
+            return (Check("evidence folder", "fail", f"{parent} cannot be written", "choose another with -o"),)
         if self.folder.is_dir() and any(self.folder.iterdir()):
-            return (
-                Check("evidence folder", "fail", f"{self.folder} is not empty", "choose a new one with -o"),
-            )
+            return (Check("evidence folder", "fail", f"{self.folder} is not empty", "choose a new one with -o"),)
         free = shutil.disk_usage(parent).free
         return (Check("evidence folder", "ok", f"{self.folder}, {free:,} bytes free"),)
 
@@ -175,6 +171,4 @@ class FileSink:
     def _stored(self, complete: bool, missing: Sequence[str]) -> Stored:
         where = str(self.path if complete else self.unfinished)
         resume = "" if complete else "run the same command again with a new folder; this one is kept as it is"
-        return Stored(
-            where, self.size, self._whole.hexdigest(), tuple(self.parts), complete, tuple(missing), resume
-        )
+        return Stored(where, self.size, self._whole.hexdigest(), tuple(self.parts), complete, tuple(missing), resume)

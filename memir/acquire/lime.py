@@ -30,21 +30,15 @@ class Lime:
         """The vermagic must be this kernel's, and the kernel must take the module."""
         out = []
         if self.modinfo.get("name", "lime") != "lime":
-            out.append(
-                Check("lime", "fail", f"the module is {self.modinfo['name']!r}, not lime", "give another")
-            )
+            out.append(Check("lime", "fail", f"the module is {self.modinfo['name']!r}, not lime", "give another"))
         if self.kernel != facts.kernel or self.machine != facts.machine:
             said = f"built for {self.kernel} {self.machine}, the node runs {facts.kernel} {facts.machine}"
             advice = "build it with `memir tools build lime --headers`, or use --tool avml"
             out.append(Check("vermagic", "fail", said, advice))
         if facts.lockdown != "none" and not self.signed:
-            out.append(
-                Check("lime", "fail", f"unsigned, and lockdown is {facts.lockdown}", "use --tool avml")
-            )
+            out.append(Check("lime", "fail", f"unsigned, and lockdown is {facts.lockdown}", "use --tool avml"))
         elif facts.module_signatures_forced and not self.signed:
-            out.append(
-                Check("lime", "fail", "unsigned, and the kernel wants signed modules", "use --tool avml")
-            )
+            out.append(Check("lime", "fail", "unsigned, and the kernel wants signed modules", "use --tool avml"))
         elif facts.secure_boot and not self.signed:
             out.append(Check("lime", "warn", "unsigned, and Secure Boot is on", "--tool avml is safer"))
         lacking = [name for name in ("insmod", "rmmod") if name not in facts.commands]
@@ -75,11 +69,7 @@ class Lime:
         last = log.strip()[-400:]
         if code == 0:
             return "done"
-        if (
-            "Key was rejected" in log
-            or "Required key not available" in log
-            or "Operation not permitted" in log
-        ):
+        if "Key was rejected" in log or "Required key not available" in log or "Operation not permitted" in log:
             return f"the kernel refuses the unsigned module: use --tool avml ({last})"
         if "Invalid module format" in log or "Exec format" in log:
             return f"the module is not for this kernel (vermagic or module layout): {last}"

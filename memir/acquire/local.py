@@ -58,9 +58,7 @@ class ProcessStream:
         try:
             code = self.process.wait(timeout)
         except subprocess.TimeoutExpired as error:
-            raise ConnectError(
-                f"the script did not end within {timeout:.0f} s after its output did"
-            ) from error
+            raise ConnectError(f"the script did not end within {timeout:.0f} s after its output did") from error
         self.err.join(5)
         return Result(code if code >= 0 else None, b"", bytes(self.err.kept), self.err.dropped)
 
@@ -88,9 +86,7 @@ class LocalTransport:
         result = self.run("id -u", timeout=20)
         if result.text.strip() != "0":
             said = result.error.strip() or f"user id {result.text.strip()}"
-            raise AccessError(
-                f"memir cannot read this machine's RAM as it is not root ({said}): run it with sudo"
-            )
+            raise AccessError(f"memir cannot read this machine's RAM as it is not root ({said}): run it with sudo")
 
     def identity(self) -> Mapping[str, str]:
         """Host name and kernel of this machine."""
@@ -126,9 +122,7 @@ class LocalTransport:
                 thread.join(2)
             process.stdout.close()
             process.stderr.close()
-        return Result(
-            code if code >= 0 else None, bytes(out.kept), bytes(err.kept), out.dropped or err.dropped
-        )
+        return Result(code if code >= 0 else None, bytes(out.kept), bytes(err.kept), out.dropped or err.dropped)
 
     def open_stream(self, script: str, *, data: bytes = b"") -> Stream:
         """Start a script and read its output."""

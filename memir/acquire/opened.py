@@ -31,7 +31,7 @@ def find_banner(memory: PhysicalMemory, kernel: str) -> str:
     for _, view in memory.views():
         for start in range(0, len(view), SLICE):
             # the slices overlap by a banner's length, so that none is cut in two
-            data = bytes(memoryview(view)[start : start + SLICE + 512])
+            data = view[start : start + SLICE + 512].tobytes()
             at = data.find(wanted)
             while at >= 0:
                 text = data[at : at + 512]

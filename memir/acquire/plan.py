@@ -46,16 +46,12 @@ def make_plan(
 
 
 def _traces(transport: Transport, tool: Tool, sink: Sink, grace: int) -> Sequence[Trace]:
-    while_running = (
-        f"a directory and a lock on tmpfs (/dev/shm or /run), removed at the end or {grace} s after a loss"
-    )
+    while_running = f"a directory and a lock on tmpfs (/dev/shm or /run), removed at the end or {grace} s after a loss"
     return (
         *transport.traces(),
         *tool.traces(),
         *sink.traces(),
         Trace("RAM", "pages of memir's own processes and tool displace a few MB of free or cached memory"),
-        Trace(
-            "/var/lib/kubelet, /var/log/pods", "access times of directories that are listed, if atime is kept"
-        ),
+        Trace("/var/lib/kubelet, /var/log/pods", "access times of directories that are listed, if atime is kept"),
         Trace("memory file system", while_running, stays=False),
     )

@@ -48,9 +48,7 @@ def look(transport: Transport) -> Preflight:
     after = time.time()
     said = parse_lines(result.out)
     if "kernel" not in said or "uid" not in said:
-        raise NodeError(
-            f"the node did not answer the preflight script: {result.error.strip()[:300] or result.code}"
-        )
+        raise NodeError(f"the node did not answer the preflight script: {result.error.strip()[:300] or result.code}")
     return read_facts(said, (before + after) / 2)
 
 
@@ -150,15 +148,11 @@ def _clock(facts: NodeFacts) -> Check:
 
 def _running(seen: Preflight) -> Check:
     if seen.running:
-        return Check(
-            "lock", "fail", f"a run is going on: {seen.running}", "wait for it, or let its watchdog end it"
-        )
+        return Check("lock", "fail", f"a run is going on: {seen.running}", "wait for it, or let its watchdog end it")
     return Check("lock", "ok", "no other run")
 
 
 def _ram(seen: Preflight) -> Check:
     if not seen.ram:
-        return Check(
-            "/proc/iomem", "fail", "shows no System RAM", "CAP_SYS_ADMIN in the first user namespace"
-        )
+        return Check("/proc/iomem", "fail", "shows no System RAM", "CAP_SYS_ADMIN in the first user namespace")
     return Check("/proc/iomem", "ok", f"{len(seen.ram)} ranges, {total(seen.ram):,} bytes of RAM")

@@ -135,9 +135,7 @@ def finish(book: Book, key: Ed25519PrivateKey | None, story: Story) -> dict[str,
     document = summary(book, story)
     manifest = book.manifest
     manifest.add("image", **document["image"])
-    manifest.add(
-        "verdict", status=document["status"], missing=document["missing"], coverage=document["coverage"]
-    )
+    manifest.add("verdict", status=document["status"], missing=document["missing"], coverage=document["coverage"])
     data = json.dumps(document, indent=2, ensure_ascii=True).encode() + b"\n"
     _write(book.folder / RECEIPT, data)
     manifest.add("end", receipt=hashlib.sha256(data).hexdigest(), status=document["status"])
@@ -162,15 +160,10 @@ def summary(book: Book, story: Story) -> dict[str, Any]:
             "ram_bytes": total(found.ram),
             "complete": found.complete,
             **{
-                name: [list(one) for one in getattr(found, name)]
-                for name in ("missing", "zero", "unreadable", "extra")
+                name: [list(one) for one in getattr(found, name)] for name in ("missing", "zero", "unreadable", "extra")
             },
         }
-    resume = (
-        got.stored.resume
-        if got.stored and got.stored.resume
-        else "run the same command again, with a new folder"
-    )
+    resume = got.stored.resume if got.stored and got.stored.resume else "run the same command again, with a new folder"
     return {
         "memir": version(),
         "run": story.run_id,

@@ -85,9 +85,7 @@ class RecordWalker:
         if (magic, version) not in {(LIME, 1), (AVML, 2)}:
             raise ImageFormatError(f"no LiME or AVML header at byte {at:,}: {magic:#x}, version {version}")
         if zero or end < start or end >= 1 << 63:
-            raise ImageFormatError(
-                f"the header at byte {at:,} is absurd: {start:#x}-{end:#x}, padding {zero:#x}"
-            )
+            raise ImageFormatError(f"the header at byte {at:,} is absurd: {start:#x}-{end:#x}, padding {zero:#x}")
         if self.version and version != self.version:
             raise ImageFormatError(f"the format changes from {self.version} to {version} at byte {at:,}")
         if len(self.ranges) >= MAX_RECORDS:
@@ -114,19 +112,13 @@ class RecordWalker:
             elif kind >= 0x80 and length:
                 yield -length
             elif kind < 0x80:
-                raise ImageFormatError(
-                    f"snappy chunk {kind:#x} of {length} bytes at byte {self.offset - 4:,}"
-                )
+                raise ImageFormatError(f"snappy chunk {kind:#x} of {length} bytes at byte {self.offset - 4:,}")
         if plain != size:
-            raise ImageFormatError(
-                f"a record of {size:,} bytes unpacks to {plain:,} before byte {self.offset:,}"
-            )
+            raise ImageFormatError(f"a record of {size:,} bytes unpacks to {plain:,} before byte {self.offset:,}")
         packed = self.offset - start
         said = int.from_bytes((yield 8), "little")
         if said != packed:
-            raise ImageFormatError(
-                f"a record's length says {said:,}, its data are {packed:,}, at byte {self.offset:,}"
-            )
+            raise ImageFormatError(f"a record's length says {said:,}, its data are {packed:,}, at byte {self.offset:,}")
 
 
 def _varint(data: bytes, at: int) -> int:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from memir.acquire import receipt as paper
 from memir.acquire.base import Check, Format, Plan, Progress, Report, Sink, SinkMeta, Tool, Transport
@@ -96,18 +96,21 @@ class Acquisition:
         )  # fmt: skip
         return Ready(seen, tool, plan, tuple(checks))
 
-    def execute(self, ready: Ready | None = None) -> Mapping[str, object]:
+    def execute(self, ready: Ready | None = None) -> Mapping[str, Any]:
         """Acquire. Returns the receipt of a complete image.
 
         Raises PartialError (exit 4) or Interrupted (exit 130) when the image is not whole; the evidence
         folder then has what arrived and a receipt that says what is missing and how to go on.
         """
-        ready = ready or self.look()
-        refuse(ready.checks)
-        key = paper.signing_key(self.options.sign_key)
-        self.evidence.mkdir(parents=True, exist_ok=True)
-        _reserve(self.evidence)
-        manifest = Manifest(self.evidence)
+        try:
+            key = paper.signing_key(self.options.sign_key)
+            ready = ready or self.look()
+            refuse(ready.checks)
+            _reserve(self.evidence)
+            manifest = Manifest(self.evidence)
+        except BaseException:
+            self.transport.close()
+            raise
         book = paper.Book(manifest, self.evidence, self.sink)
         try:
             return self._record(ready, book, key)
@@ -115,7 +118,7 @@ class Acquisition:
             _free(self.evidence)
             manifest.close()
 
-    def _record(self, ready: Ready, book: paper.Book, key: Ed25519PrivateKey | None) -> Mapping[str, object]:
+    def _record(self, ready: Ready, book: paper.Book, key: Ed25519PrivateKey | None) -> Mapping[str, Any]:
         manifest = book.manifest
         manifest.add("begin", **paper.begin(self.run_id, self.options, self.transport, ready))
         session = NodeSession(self.transport, self.run_id, self.options.grace)
@@ -139,9 +142,7 @@ class Acquisition:
         except (KeyboardInterrupt, Interrupted) as error:
             stopped = error
             verdict = Verdict((_words(error),))
-        final = paper.finish(
-            book, key, paper.Story(self.run_id, ready, got, verdict, left, stopped, self.options)
-        )
+        final = paper.finish(book, key, paper.Story(self.run_id, ready, got, verdict, left, stopped, self.options))
         self._raise(final, verdict, stopped)
         return final
 
@@ -154,9 +155,7 @@ class Acquisition:
             command = tool.command(session.run)
             manifest.add("tool", command=command, **paper.tool_fields(tool))
             if self.options.context:
-                book.context(
-                    collect(self.transport, session.run, self.sink, "before", self.evidence / CONTEXT)
-                )
+                book.context(collect(self.transport, session.run, self.sink, "before", self.evidence / CONTEXT))
             meta = SinkMeta(
                 self.run_id, ready.seen.facts.hostname, IMAGE + SUFFIX[tool.format], tool.format,
                 ready.seen.facts.ram_bytes, now(),
@@ -164,14 +163,10 @@ class Acquisition:
             self.sink.begin(meta)
             got.begun = True
             manifest.add("capture", where=self.sink.where, ram_bytes=meta.ram_bytes)
-            Capture(
-                self.transport, session.run, command, self.sink, meta, self.options, self.report, got
-            ).go()
+            Capture(self.transport, session.run, command, self.sink, meta, self.options, self.report, got).go()
             manifest.add("captured", **paper.receipt_fields(got.receipt))
             if self.options.context:
-                book.context(
-                    collect(self.transport, session.run, self.sink, "after", self.evidence / CONTEXT)
-                )
+                book.context(collect(self.transport, session.run, self.sink, "after", self.evidence / CONTEXT))
 
     def _clean(self, session: NodeSession, manifest: Manifest) -> list[str]:
         left = session.finish()
@@ -208,6 +203,7 @@ class Acquisition:
 def _reserve(folder: Path) -> None:
     """Set a little room aside, so that the end can be written down even when the image filled the disk."""
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with (folder / RESERVE).open("xb") as file:
             os.posix_fallocate(file.fileno(), 0, RESERVED)
     except OSError as error:

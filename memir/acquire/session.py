@@ -26,7 +26,8 @@ class NodeSession:
     def __init__(self, transport: Transport, run_id: str, grace: int = GRACE) -> None:
         self.transport, self.run_id, self.grace = transport, run_id, grace
         self.run = NodeRun(run_id, "", grace)
-        self.lock, self.mounted, self.stale = "", False, ""
+        self.mounted, self.stale = False, ""
+        self.begun = False
 
     def start(self, need: int) -> None:
         """Take the lock and make the directory; `need` is its size in bytes if a tmpfs has to be mounted.
@@ -35,17 +36,18 @@ class NodeSession:
         """
         poll = max(1, min(5, self.grace // 3))
         script = setup_script(self.run_id, grace=self.grace, poll=poll, need=need)
+        self.begun = True
         result = self.transport.run(script, timeout=60)
         said = parse_pairs(result)
+        if result.code in {73, 74, 75}:
+            self.begun = False
         if result.code == 75:
-            raise NodeError(
-                f"another run is going on on this node ({result.error.strip()}): wait until it ends"
-            )
+            raise NodeError(f"another run is going on on this node ({result.error.strip()}): wait until it ends")
         if result.code != 0 or not said.get("dir", "").endswith(self.run_id):
             why = result.error.strip() or f"exit code {result.code}"
             raise NodeError(f"the node has no place in memory for the tool: {why}")
         self.run = NodeRun(self.run_id, said["dir"], self.grace)
-        self.lock, self.mounted = said.get("lock", ""), said.get("mounted") == "1"
+        self.mounted = said.get("mounted") == "1"
         self.stale = said.get("stale", "")
 
     def put_tool(self, tool: Tool) -> None:
@@ -91,9 +93,9 @@ class NodeSession:
         Returns what is still there, in words (empty: nothing). Raises nothing: a node that cannot be reached
         is left to its watchdog, and that is said.
         """
-        if not self.run.directory:
+        if not self.begun:
             return []
-        script = cleanup_script(self.run, self.lock, self.mounted)
+        script = cleanup_script(self.run_id)
         why = ""
         for attempt in range(TRIES):
             try:
@@ -101,7 +103,7 @@ class NodeSession:
                 if result.code is None:
                     raise ConnectError("the connection was lost")
                 left = result.text.partition("left=")[2].split()
-                self.run = NodeRun(self.run_id, "", self.grace) if not left else self.run
+                self.begun = bool(left)
                 return [f"{path} could not be removed" for path in left]
             except RemoteError as error:
                 why = str(error)
@@ -109,5 +111,5 @@ class NodeSession:
                     sleep(0.2 * 4**attempt)
                     with suppress(RemoteError):
                         self.transport.reconnect()
-        where = self.run.directory
+        where = self.run.directory or f"run {self.run_id} on tmpfs, if it began"
         return [f"{where}: the node cannot be reached ({why}); its watchdog removes it in {self.grace} s"]

@@ -90,7 +90,8 @@ class ChannelStream:
 
     def close(self) -> None:
         """Close the channel; the script gets SIGPIPE."""
-        self.channel.close()
+        with contextlib.suppress(OSError, EOFError):
+            self.channel.close()
 
     def _active(self) -> bool:
         transport = self.channel.get_transport()
@@ -123,20 +124,15 @@ class SshTransport:
 
     def connect(self) -> None:
         """Reach the host with its key checked, and find out how to be root there."""
+        import paramiko
+
         from memir.acquire.ssh_connect import open_client
 
         self.client, self.clients = open_client(self.target)
-        transport = self._transport()
-        key = transport.get_remote_server_key()
-        peer = transport.getpeername()
-        self.known = {
-            "host": self.target.host,
-            "address": f"{peer[0]}:{peer[1]}",
-            "user": transport.get_username() or "",
-            "host_key": f"{key.get_name()} SHA256:{_fingerprint(key)}",
-            "server": transport.remote_version,
-            "cipher": str(getattr(transport, "remote_cipher", "")),
-        }
+        try:
+            self.known = self._identify()
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            raise ConnectError(f"the connection to {self.target.host} was lost at once: {error}") from error
         self.sudo = False
         uid = self.run("id -u", timeout=self.target.timeout + 20)
         if uid.text.strip() == "0":
@@ -150,6 +146,19 @@ class SshTransport:
                 f"{self.known['user']}@{self.target.host} is not root and `sudo -n` does not work there "
                 f"({said[0]}): use --user root or give the user sudo without a password"
             )
+
+    def _identify(self) -> dict[str, str]:
+        transport = self._transport()
+        key = transport.get_remote_server_key()
+        peer = transport.getpeername()
+        return {
+            "host": self.target.host,
+            "address": f"{peer[0]}:{peer[1]}",
+            "user": transport.get_username() or "",
+            "host_key": f"{key.get_name()} SHA256:{_fingerprint(key)}",
+            "server": transport.remote_version,
+            "cipher": str(getattr(transport, "remote_cipher", "")),
+        }
 
     def identity(self) -> Mapping[str, str]:
         """Host, address, user, host key fingerprint."""

@@ -52,9 +52,7 @@ def _open(target: SshTarget, opened: list[paramiko.SSHClient], depth: int) -> pa
     import paramiko
 
     if depth == 0:
-        raise UsageError(
-            f"more than {MAX_JUMPS} jump hosts before {target.host}: look for a loop in ~/.ssh/config"
-        )
+        raise UsageError(f"more than {MAX_JUMPS} jump hosts before {target.host}: look for a loop in ~/.ssh/config")
     said = read_config(target.config).lookup(target.host)
     name = said.get("hostname", target.host)
     port = target.port or int(said.get("port", 22))
@@ -94,6 +92,8 @@ def _open(target: SshTarget, opened: list[paramiko.SSHClient], depth: int) -> pa
             f"{user}@{where} refuses the login ({error}): give --identity, load the agent, or --user"
         ) from error
     except paramiko.SSHException as error:
+        if "No authentication methods" in str(error):
+            raise AccessError(f"no key to log in to {user}@{where} with: give --identity or load the agent") from error
         if "not found in known_hosts" in str(error):
             raise ConnectError(
                 f"the host key of {where} is unknown: refused. Get it by a way that you trust and add it to "

@@ -120,9 +120,7 @@ class Capture:
         if result.code == 0 and receipt.tool == 0 and receipt.consumer == 0:
             got.stored = sink.commit()
         else:
-            got.stored = sink.partial(
-                f"the tool ended with {receipt.tool}, its sender with {receipt.consumer}"
-            )
+            got.stored = sink.partial(f"the tool ended with {receipt.tool}, its sender with {receipt.consumer}")
 
     def direct(self, sink: DirectSink) -> None:
         """From the node to the store; the controller hands out addresses and waits."""
@@ -144,9 +142,7 @@ class Capture:
         if failed and isinstance(failed[0], Interrupted):
             raise failed[0]
         if result.code is None or receipt is None:
-            raise ConnectError("the capture on the node ended without its receipt") from next(
-                iter(failed), None
-            )
+            raise ConnectError("the capture on the node ended without its receipt") from next(iter(failed), None)
         if result.code == 0 and receipt.tool == 0 and receipt.consumer == 0:
             got.stored = sink.commit_parts(got.parts, receipt)
         else:

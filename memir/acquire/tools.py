@@ -107,9 +107,7 @@ class Store:
         """The path of a pinned tool, hash checked. Raises UsageError when it is not the pinned file."""
         for entry, wrong in self.verify():
             if entry == one and wrong:
-                raise UsageError(
-                    f"{self.folder / one.file}: {wrong}; add it again from a source that you trust"
-                )
+                raise UsageError(f"{self.folder / one.file}: {wrong}; add it again from a source that you trust")
         return self.folder / Path(one.file).name
 
 
@@ -128,9 +126,7 @@ def describe(data: bytes, source: Path, *, version: str = "", origin: str = "") 
             facts.machine, said, kernel, magic, facts.signed, origin, now(),
         )  # fmt: skip
     if not facts.static:
-        raise UsageError(
-            f"{source} is not static: it may not start on the node. `memir tools build avml` makes one"
-        )
+        raise UsageError(f"{source} is not static: it may not start on the node. `memir tools build avml` makes one")
     name = f"avml-{facts.machine}-{digest[:12]}"
     return Pinned("avml", name, digest, len(data), facts.machine, version, origin=origin, added=now())
 

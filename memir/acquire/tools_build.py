@@ -35,9 +35,7 @@ def build_avml(store: Store, machine: str, version: str = AVML_VERSION) -> Pinne
             done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
             program = Path(folder) / "bin" / "avml"
             if done.returncode == 0 and program.is_file():
-                return store.add(
-                    program, version=version, origin=f"cargo install avml {version} for {target}"
-                )
+                return store.add(program, version=version, origin=f"cargo install avml {version} for {target}")
             said.append(f"{target}: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
     raise UsageError(f"AVML {version} could not be built: {'; '.join(said)}; `rustup target add` may help")
 
@@ -60,9 +58,7 @@ def build_lime(store: Store, headers: Path, source: Path | None = None) -> Pinne
     if found is None or not (found / "Makefile").is_file():
         raise UsageError("no LiME source: install lime-forensics-dkms or give --source FOLDER")
     if not (headers / "Makefile").is_file():
-        raise UsageError(
-            f"{headers} holds no kernel headers (no Makefile): give /usr/src/linux-headers-RELEASE"
-        )
+        raise UsageError(f"{headers} holds no kernel headers (no Makefile): give /usr/src/linux-headers-RELEASE")
     with tempfile.TemporaryDirectory(prefix="memir-lime-") as folder:
         work = Path(folder) / "lime"
         shutil.copytree(found, work)

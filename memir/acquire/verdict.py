@@ -98,9 +98,7 @@ def judge_image(reasons: Sequence[str], tool: Tool, got: Captured, node: Preflig
             seen, banner = look_inside(got.stored.where, node.facts.kernel)
             ranges = ranges if ranges is not None else seen
             if not banner:
-                wrong.append(
-                    f"the image opens, but the kernel {node.facts.kernel} does not name itself in it"
-                )
+                wrong.append(f"the image opens, but the kernel {node.facts.kernel} does not name itself in it")
         except ImageError as error:
             wrong.append(f"the image does not open: {error}")
     if ranges is not None:

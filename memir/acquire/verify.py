@@ -200,9 +200,7 @@ def _image(
         found.checked.append(f"the image opens, {banner}")
 
 
-def _bytes(
-    path: Path, record: Mapping[str, Any], found: Findings, walker: RecordWalker, report: Report
-) -> None:
+def _bytes(path: Path, record: Mapping[str, Any], found: Findings, walker: RecordWalker, report: Report) -> None:
     """Hash the whole and every part in one reading."""
     size, whole, done = path.stat().st_size, hashlib.sha256(), 0
     bad_format = ""
@@ -238,9 +236,7 @@ def _bytes(
 def parts_of(record: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """The parts of an image record, those that are not of the right shape left out."""
     for part in record.get("parts") or ():
-        if isinstance(part, dict) and all(
-            isinstance(part.get(key), int) for key in ("number", "offset", "size")
-        ):
+        if isinstance(part, dict) and all(isinstance(part.get(key), int) for key in ("number", "offset", "size")):
             yield part
 
 

@@ -61,9 +61,7 @@ def fetched(evidence: str, store: Store) -> Iterator[Path]:
                         continue
                     path = inside(folder, relative)
                     if path is None:
-                        raise CustodyError(
-                            f"{evidence} has a name that leads out of the folder: {relative!r}"
-                        )
+                        raise CustodyError(f"{evidence} has a name that leads out of the folder: {relative!r}")
                     path.parent.mkdir(parents=True, exist_ok=True)
                     client.download_file(address.bucket, item["Key"], str(path))
         except (ClientError, BotoCoreError) as error:
@@ -71,9 +69,7 @@ def fetched(evidence: str, store: Store) -> Iterator[Path]:
         yield folder
 
 
-def read_image(
-    where: str, record: Mapping[str, Any], store: Store, walker: RecordWalker
-) -> Iterator[tuple[str, str]]:
+def read_image(where: str, record: Mapping[str, Any], store: Store, walker: RecordWalker) -> Iterator[tuple[str, str]]:
     """Read the image's recorded version once; yields (where, what) for everything that does not match."""
     from botocore.exceptions import BotoCoreError, ClientError
 

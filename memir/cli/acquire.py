@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from memir.cli import acquire_cloud
 from memir.cli import acquire_options as o
 from memir.cli.acquire_run import go
 
@@ -26,26 +27,19 @@ def register(parent: typer.Typer) -> None:
     parent.add_typer(app, name="acquire")
 
 
+acquire_cloud.register(app)
+
+
 @app.command()
 def ssh(
-    hosts: Annotated[
-        list[str], typer.Argument(metavar="HOST...", help="user@host, host, or a name of ~/.ssh/config.")
-    ],
+    hosts: Annotated[list[str], typer.Argument(metavar="HOST...", help="user@host, host, or a name of ~/.ssh/config.")],
     *,
     port: Annotated[int | None, typer.Option("--port", "-p", min=1, max=65535)] = None,
-    user: Annotated[
-        str | None, typer.Option("--user", "-l", help="root, or one with sudo without a password.")
-    ] = None,
+    user: Annotated[str | None, typer.Option("--user", "-l", help="root, or one with sudo without a password.")] = None,
     identity: Annotated[Path | None, typer.Option("--identity", "-i", help="Private key file.")] = None,
-    known_hosts: Annotated[
-        Path | None, typer.Option("--known-hosts", help="Instead of ~/.ssh/known_hosts.")
-    ] = None,
-    ssh_config: Annotated[
-        Path | None, typer.Option("--ssh-config", "-F", help="Instead of ~/.ssh/config.")
-    ] = None,
-    jump: Annotated[
-        str | None, typer.Option("--jump", "-J", help="[user@]host[:port],... to go through.")
-    ] = None,
+    known_hosts: Annotated[Path | None, typer.Option("--known-hosts", help="Instead of ~/.ssh/known_hosts.")] = None,
+    ssh_config: Annotated[Path | None, typer.Option("--ssh-config", "-F", help="Instead of ~/.ssh/config.")] = None,
+    jump: Annotated[str | None, typer.Option("--jump", "-J", help="[user@]host[:port],... to go through.")] = None,
     parallel: o.Parallel = 4,
     output: o.Output = None,
     to: o.To = None,

@@ -20,15 +20,11 @@ if TYPE_CHECKING:
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Evidence folder; must be new or empty.")]
 To = Annotated[str | None, typer.Option("--to", help="s3://BUCKET/PREFIX, or a folder (as -o).")]
 ToolName = Annotated[str, typer.Option("--tool", help="avml, lime or auto.")]
-ToolPath = Annotated[
-    Path | None, typer.Option("--tool-path", help="The tool's file, instead of the tool store's.")
-]
+ToolPath = Annotated[Path | None, typer.Option("--tool-path", help="The tool's file, instead of the tool store's.")]
 ImageFormat = Annotated[str, typer.Option("--format", help="avml (compressed) or lime (raw bytes).")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print every step and every trace; change nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
-SignKey = Annotated[
-    Path | None, typer.Option("--sign-key", help="Ed25519 private key to sign the manifest with.")
-]
+SignKey = Annotated[Path | None, typer.Option("--sign-key", help="Ed25519 private key to sign the manifest with.")]
 CaseName = Annotated[str, typer.Option("--case", help="Case or ticket, written into the manifest.")]
 Nice = Annotated[int, typer.Option("--nice", min=0, max=19, help="Niceness of the tool on the node.")]
 Rate = Annotated[str, typer.Option("--limit-rate", help="Bytes a second at most, as 50M.")]
@@ -36,9 +32,7 @@ Grace = Annotated[int | None, typer.Option("--grace", min=1, help="Seconds until
 NoHash = Annotated[bool, typer.Option("--no-node-hash", help="Do not hash the stream on the node as well.")]
 NoContext = Annotated[bool, typer.Option("--no-context", help="Take the image only.")]
 Cluster = Annotated[bool, typer.Option("--cluster", help="Also take a snapshot of the Kubernetes API.")]
-Isolating = Annotated[
-    bool, typer.Option("--isolating", help="You mean to cut the node off: print the order to keep.")
-]
+Isolating = Annotated[bool, typer.Option("--isolating", help="You mean to cut the node off: print the order to keep.")]
 Via = Annotated[str, typer.Option("--via", help="To S3 from the node or through the controller.")]
 Parallel = Annotated[int, typer.Option("--parallel", min=1, max=64, help="Nodes at once.")]
 Endpoint = Annotated[str | None, typer.Option("--s3-endpoint", help="Another S3 endpoint.")]

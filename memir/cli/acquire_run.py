@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
@@ -84,7 +84,7 @@ def go(common: Common, names: Sequence[str], connect: Callable[[str], Transport]
 def _snapshot(folder: Path) -> Sequence[Path]:
     from memir.acquire.cluster import snapshot
 
-    return cast("Sequence[Path]", snapshot(folder))
+    return snapshot(folder)
 
 
 def _one(common: Common, name: str, make: Callable[[str, Report], Acquisition]) -> None:
@@ -119,9 +119,7 @@ def _many(common: Common, names: Sequence[str], make: Callable[[str, Report], Ac
         typer.echo(json.dumps({"nodes": rows}, indent=2))
     else:
         for one in outcomes:
-            typer.echo(
-                f"{one.name}: {'complete, ' + str(one.evidence) if one.error is None else str(one.error)}"
-            )
+            typer.echo(f"{one.name}: {'complete, ' + str(one.evidence) if one.error is None else str(one.error)}")
     if code := worst(outcomes):
         raise typer.Exit(code)
 

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Tools that go to nodes: AVML, LiME.", no_args_is_help=True, rich_markup_mode=None)
 
-Folder = Annotated[
-    Path | None, typer.Option("--store", help="Tool store, instead of $MEMIR_TOOLS or the default.")
-]
+Folder = Annotated[Path | None, typer.Option("--store", help="Tool store, instead of $MEMIR_TOOLS or the default.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 
@@ -39,9 +37,7 @@ def list_tools(store: Folder = None, as_json: Json = False) -> None:
 
 @app.command()
 def add(
-    sources: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="avml, lime.ko, a folder of them, s3://...")
-    ],
+    sources: Annotated[list[str], typer.Argument(metavar="FILE...", help="avml, lime.ko, a folder of them, s3://...")],
     sha256: Annotated[str, typer.Option("--sha256", help="The hash that the one file must have.")] = "",
     version: Annotated[str, typer.Option("--version", help="AVML's version, checked on the node.")] = "",
     store: Folder = None,

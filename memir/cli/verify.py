@@ -19,12 +19,8 @@ def register(parent: typer.Typer) -> None:
 def verify(
     evidence: Annotated[str, typer.Argument(help="Evidence folder, or s3://BUCKET/PREFIX/RUN.")],
     *,
-    public_key: Annotated[
-        Path | None, typer.Option("--public-key", help="The key that must have signed.")
-    ] = None,
-    shallow: Annotated[
-        bool, typer.Option("--shallow", help="Do not open the image to look for its kernel.")
-    ] = False,
+    public_key: Annotated[Path | None, typer.Option("--public-key", help="The key that must have signed.")] = None,
+    shallow: Annotated[bool, typer.Option("--shallow", help="Do not open the image to look for its kernel.")] = False,
     s3_endpoint: Annotated[str | None, typer.Option("--s3-endpoint", help="Another S3 endpoint.")] = None,
     region: Annotated[str | None, typer.Option("--region", help="AWS region.")] = None,
     profile: Annotated[str | None, typer.Option("--profile", help="AWS profile.")] = None,

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.acquire.rigs.nodes import avml, make_node, node, small_node, small_sshd, sshd  # noqa: F401  (fixtures)
 from tests.acquire.rigs.s3shim import Shim
 from tests.acquire.rigs.seaweed import ACCESS_KEY, SECRET_KEY, Seaweed
 from tests.acquire.rigs.ssm import SsmServer

@@ -127,9 +127,7 @@ def test_signature_holds_for_its_manifest_and_key_only(tmp_path: Path, written: 
     ]
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"{}", b"[]", b'{"public_key":"zz"}', b'{"public_key":"00"}', b"[" * 9999]
-)
+@pytest.mark.parametrize("data", [b"", b"{}", b"[]", b'{"public_key":"zz"}', b'{"public_key":"00"}', b"[" * 9999])
 def test_a_hostile_signature_file_is_said_not_raised(data: bytes, written: tuple[bytes, str]) -> None:
     assert "cannot be read" in check_signature(data, read_chain(written[0]), None)[1][0]
 

@@ -28,9 +28,7 @@ def module(modinfo: dict[str, str], *, machine: int = 62, signed: bool = False) 
 
 
 def test_modinfo_and_signature() -> None:
-    facts = read_elf(
-        module({"name": "lime", "vermagic": "6.1.0-13-amd64 SMP mod_unload modversions "}), "x.ko"
-    )
+    facts = read_elf(module({"name": "lime", "vermagic": "6.1.0-13-amd64 SMP mod_unload modversions "}), "x.ko")
     assert facts.module
     assert not facts.signed
     assert facts.machine == "x86_64"

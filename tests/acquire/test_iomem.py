@@ -45,9 +45,7 @@ def test_hidden_addresses_are_no_ram() -> None:
     assert parse_iomem(b"00000000-00000000 : System RAM\n00000000-00000000 : System RAM\n") == ()
 
 
-@pytest.mark.parametrize(
-    "line", [b"", b"\xff\xfe : System RAM", b"10-5 : System RAM", b"zz-ff : System RAM", b"1-2"]
-)
+@pytest.mark.parametrize("line", [b"", b"\xff\xfe : System RAM", b"10-5 : System RAM", b"zz-ff : System RAM", b"1-2"])
 def test_lines_that_are_not_iomem(line: bytes) -> None:
     assert parse_iomem(line) == ()
 
@@ -137,9 +135,7 @@ def as_set(ranges: tuple[Range, ...]) -> set[int]:
 def test_set_arithmetic_against_sets() -> None:
     rng = random.Random(5)
     for _ in range(CASES):
-        a, b = (
-            merge((s, s + rng.randrange(1, 9)) for s in rng.sample(range(64), rng.randrange(6))) for _ in "ab"
-        )
+        a, b = (merge((s, s + rng.randrange(1, 9)) for s in rng.sample(range(64), rng.randrange(6))) for _ in "ab")
         assert as_set(subtract(a, b)) == as_set(a) - as_set(b)
         assert as_set(intersect(a, b)) == as_set(a) & as_set(b)
         assert total(subtract(a, b)) + total(intersect(a, b)) == total(a)
@@ -148,12 +144,8 @@ def test_set_arithmetic_against_sets() -> None:
 def test_every_byte_of_ram_gets_one_verdict() -> None:
     rng = random.Random(6)
     for _ in range(CASES // 10):
-        ram = merge(
-            (s * 4096, (s + rng.randrange(1, 9)) * 4096) for s in rng.sample(range(64), rng.randrange(1, 6))
-        )
-        got = merge(
-            (s * 4096, (s + rng.randrange(1, 9)) * 4096) for s in rng.sample(range(64), rng.randrange(6))
-        )
+        ram = merge((s * 4096, (s + rng.randrange(1, 9)) * 4096) for s in rng.sample(range(64), rng.randrange(1, 6)))
+        got = merge((s * 4096, (s + rng.randrange(1, 9)) * 4096) for s in rng.sample(range(64), rng.randrange(6)))
         found = compare(ram, got, block=3 * 4096)
         parts = (found.missing, found.zero, found.unreadable, intersect(ram, got))
         assert sum(map(total, parts)) == total(ram)

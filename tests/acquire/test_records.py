@@ -16,9 +16,7 @@ RANGES = [(0x1000, 0x5000), (0x100000, 0x123000), (0x200000, 0x201000)]
 
 def lime(ranges: list[tuple[int, int]]) -> bytes:
     rng = random.Random(1)
-    return b"".join(
-        HEADER.pack(0x4C694D45, 1, start, end - 1, 0) + rng.randbytes(end - start) for start, end in ranges
-    )
+    return b"".join(HEADER.pack(0x4C694D45, 1, start, end - 1, 0) + rng.randbytes(end - start) for start, end in ranges)
 
 
 def avml(ranges: list[tuple[int, int]], seed: int = 1) -> bytes:

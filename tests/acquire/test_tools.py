@@ -14,9 +14,7 @@ from memir.errors import NodeError, UsageError
 from tests.acquire.test_elf import module
 
 MAGIC = "6.1.0-13-amd64 SMP preempt mod_unload modversions "
-NODE = NodeFacts(
-    kernel="6.1.0-13-amd64", machine="x86_64", kcore=True, commands=frozenset({"insmod", "rmmod"})
-)
+NODE = NodeFacts(kernel="6.1.0-13-amd64", machine="x86_64", kcore=True, commands=frozenset({"insmod", "rmmod"}))
 
 
 @pytest.fixture
@@ -107,16 +105,12 @@ def test_lime_checks(lime: Path, store: Store) -> None:
         "vermagic": "built for 6.1.0-13-amd64 x86_64, the node runs 6.12.0 x86_64",
         "lime": "unsigned, and lockdown is integrity",
     }
-    forced = NodeFacts(
-        kernel=NODE.kernel, machine="x86_64", module_signatures_forced=True, commands=frozenset()
-    )
+    forced = NodeFacts(kernel=NODE.kernel, machine="x86_64", module_signatures_forced=True, commands=frozenset())
     assert [check.detail for check in tool.check(forced)] == [
         "unsigned, and the kernel wants signed modules", "the node lacks insmod, rmmod",
     ]  # fmt: skip
     run = NodeRun("r", "/dev/shm/.memir-r")
-    assert tool.command(run) == (
-        "insmod /dev/shm/.memir-r/lime.ko path=/dev/shm/.memir-r/stream format=lime timeout=0"
-    )
+    assert tool.command(run) == ("insmod /dev/shm/.memir-r/lime.ko path=/dev/shm/.memir-r/stream format=lime timeout=0")
     refused = tool.explain(1, "insmod: ERROR: could not insert module lime.ko: Required key not available")
     assert refused.startswith("the kernel refuses the unsigned module: use --tool avml")
     assert "not for this kernel" in tool.explain(1, "insmod: ERROR: Invalid module format")

@@ -6,7 +6,7 @@ remove() {
       kill -s "$sig" -- "-$group" 2>/dev/null && again=1
     done
     [ -n "$again" ] || break
-    sleep 1
+    sleep 0.2 2>/dev/null || sleep 1
   done
   [ -s "$DIR/undo.sh" ] && /bin/sh "$DIR/undo.sh" >/dev/null 2>&1
   if [ "$MOUNTED" = 1 ]; then umount -n "$DIR" 2>/dev/null || umount -n -l "$DIR" 2>/dev/null; fi

@@ -1,0 +1,157 @@
+"""`memir acquire ssm` and `memir acquire pod`: nodes that are reached through AWS or Kubernetes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from memir.cli import acquire_options as o
+from memir.cli.acquire import GRACE, app
+from memir.cli.acquire_run import go
+from memir.errors import UsageError
+
+if TYPE_CHECKING:
+    from memir.acquire.base import Transport
+
+Selector = Annotated[str | None, typer.Option("--selector", "-l", help="Every node with this label or tag: KEY=VALUE.")]
+Image = Annotated[
+    str, typer.Option("--image", help="Image of the pod: needs sh and coreutils, and python3 or bash and curl.")
+]
+
+
+def register(parent: typer.Typer) -> None:
+    """The two verbs stand under `memir acquire`, which registers itself."""
+    del parent
+
+
+@app.command()
+def ssm(
+    *,
+    instance_id: Annotated[list[str] | None, typer.Option("--instance-id", help="Once or several times.")] = None,
+    selector: Selector = None,
+    ssm_endpoint: Annotated[str | None, typer.Option("--ssm-endpoint", help="Another SSM endpoint.")] = None,
+    parallel: o.Parallel = 4,
+    output: o.Output = None,
+    to: o.To = None,
+    tool: o.ToolName = "auto",
+    tool_path: o.ToolPath = None,
+    form: o.ImageFormat = "avml",
+    dry_run: o.DryRun = False,
+    sign_key: o.SignKey = None,
+    case: o.CaseName = "",
+    nice: o.Nice = 10,
+    limit_rate: o.Rate = "",
+    grace: o.Grace = None,
+    no_context: o.NoContext = False,
+    cluster: o.Cluster = False,
+    isolating: o.Isolating = False,
+    object_lock: o.Lock = "",
+    resume: o.Resume = "",
+    s3_endpoint: o.Endpoint = None,
+    region: o.Region = None,
+    profile: o.Profile = None,
+    as_json: o.Json = False,
+) -> None:
+    """Through AWS Systems Manager, straight to S3: no open port, no key, no secret in a command."""
+    from memir.acquire.awscheck import instances_by_tag, session_client
+    from memir.acquire.s3 import S3Address, S3Options, make_client
+    from memir.acquire.ssm import SsmTransport
+    from memir.acquire.ssm_command import Commander
+
+    if to is None or not to.startswith("s3://"):
+        raise UsageError("SSM carries no image by itself: pass --to s3://BUCKET/PREFIX")
+    options = o.options_of(
+        tool, tool_path, form, nice=nice, rate=limit_rate, grace=grace or GRACE, node_hash=False,
+        context=not no_context, sign_key=sign_key, case=case, isolating=isolating,
+    )  # fmt: skip
+    common = o.Common(
+        output,
+        to,
+        options,
+        dry_run,
+        as_json,
+        "node",
+        cluster,
+        parallel,
+        s3_endpoint,
+        region,
+        profile,
+        object_lock,
+        resume,
+    )
+    place = S3Address.parse(to)
+    chosen = S3Options(region=region, endpoint=s3_endpoint, profile=profile)
+
+    def connect(name: str) -> Transport:
+        client = session_client("ssm", region=region, endpoint=ssm_endpoint, profile=profile)
+        sts = session_client("sts", region=region, endpoint=ssm_endpoint, profile=profile)
+        return SsmTransport(Commander(client, name), s3=make_client(chosen), spool=place, sts=sts)
+
+    names = list(instance_id or [])
+    if selector:
+        names += instances_by_tag(
+            session_client("ssm", region=region, endpoint=ssm_endpoint, profile=profile), selector
+        )
+    if not names:
+        raise UsageError("which instance? pass --instance-id, or --selector TAG=VALUE")
+    go(common, list(dict.fromkeys(names)), connect)
+
+
+@app.command()
+def pod(
+    *,
+    node: Annotated[list[str] | None, typer.Option("--node", help="Name of a node; once or several times.")] = None,
+    selector: Selector = None,
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Where the pod is made.")] = "default",
+    image: Image = "public.ecr.aws/amazonlinux/amazonlinux:2023",
+    host_pid: Annotated[bool, typer.Option("--host-pid", help="See the node's processes (RAM needs it not).")] = False,
+    host_network: Annotated[bool, typer.Option("--host-network", help="Use the node's network.")] = False,
+    kubeconfig: Annotated[str | None, typer.Option("--kubeconfig", help="Instead of ~/.kube/config.")] = None,
+    context: Annotated[str | None, typer.Option("--context", help="Context of the kubeconfig.")] = None,
+    parallel: o.Parallel = 4,
+    output: o.Output = None,
+    to: o.To = None,
+    tool: o.ToolName = "auto",
+    tool_path: o.ToolPath = None,
+    form: o.ImageFormat = "avml",
+    dry_run: o.DryRun = False,
+    sign_key: o.SignKey = None,
+    case: o.CaseName = "",
+    nice: o.Nice = 10,
+    limit_rate: o.Rate = "",
+    grace: o.Grace = None,
+    no_node_hash: o.NoHash = False,
+    no_context: o.NoContext = False,
+    cluster: o.Cluster = False,
+    isolating: o.Isolating = False,
+    via: o.Via = "node",
+    object_lock: o.Lock = "",
+    resume: o.Resume = "",
+    s3_endpoint: o.Endpoint = None,
+    region: o.Region = None,
+    profile: o.Profile = None,
+    as_json: o.Json = False,
+) -> None:
+    """Through a privileged pod on the node, removed afterwards (a dry run makes it too, to look)."""
+    from memir.acquire.kubeapi import KubeOptions
+    from memir.acquire.pod import PodTransport, nodes_by_label
+    from memir.acquire.pod_spec import PodOptions
+
+    options = o.options_of(
+        tool, tool_path, form, nice=nice, rate=limit_rate, grace=grace or GRACE, node_hash=not no_node_hash,
+        context=not no_context, sign_key=sign_key, case=case, isolating=isolating,
+    )  # fmt: skip
+    common = o.Common(
+        output, to, options, dry_run, as_json, via, cluster, parallel, s3_endpoint, region, profile, object_lock, resume
+    )
+    kube = KubeOptions(kubeconfig, context)
+    chosen = PodOptions(namespace=namespace, image=image, host_pid=host_pid, host_network=host_network)
+
+    def connect(name: str) -> Transport:
+        return PodTransport(name, chosen, kube)
+
+    names = [*(node or []), *(nodes_by_label(kube, selector) if selector else [])]
+    if not names:
+        raise UsageError("which node? pass --node, or --selector KEY=VALUE")
+    go(common, list(dict.fromkeys(names)), connect)
