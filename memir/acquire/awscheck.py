@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from memir.acquire.base import Check
 from memir.acquire.s3 import Client, explain
 from memir.acquire.ssm_command import Commander
-from memir.errors import AccessError, RemoteError
+from memir.errors import AccessError, NodeError, RemoteError, UsageError
 
 SSM_ACTIONS = ("ssm:SendCommand", "ssm:CancelCommand")
 
@@ -24,6 +24,25 @@ def session_client(service: str, *, region: str | None, endpoint: str | None, pr
     config = Config(retries=retries, connect_timeout=10, read_timeout=60)  # type: ignore[arg-type]  # a plain dict
     session: Client = boto3.Session(profile_name=profile, region_name=region)
     return session.client(service, endpoint_url=endpoint, config=config)
+
+
+def instances_by_tag(ssm: Client, selector: str) -> list[str]:
+    """Ids of the managed instances with a tag, `KEY=VALUE`. Raises UsageError, AccessError, NodeError."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    key, equals, value = selector.partition("=")
+    if not key or not equals:
+        raise UsageError(f"--selector {selector!r}: write TAG=VALUE")
+    try:
+        pages = ssm.get_paginator("describe_instance_information").paginate(
+            Filters=[{"Key": f"tag:{key}", "Values": [value]}]
+        )
+        found = [str(one["InstanceId"]) for page in pages for one in page["InstanceInformationList"]]
+    except (ClientError, BotoCoreError) as error:
+        raise explain(error, "ssm:DescribeInstanceInformation", "SSM") from error
+    if not found:
+        raise NodeError(f"no instance that SSM manages has the tag {selector}")
+    return found
 
 
 def caller(sts: Client) -> tuple[Check, dict[str, str]]:

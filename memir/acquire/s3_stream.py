@@ -8,6 +8,7 @@ from memir.acquire.base import Part, SinkMeta, Stored
 from memir.acquire.node_http import UploadFailed
 from memir.acquire.node_parts import Part as SentPart
 from memir.acquire.node_parts import Uploader
+from memir.acquire.s3 import MIB
 from memir.acquire.s3_upload import S3Upload
 from memir.errors import StorageError
 
@@ -15,6 +16,8 @@ from memir.errors import StorageError
 class S3StreamSink(S3Upload):
     """Cuts the stream into parts on the controller."""
 
+    # two buffers of 64 MiB and the AWS client would take the controller over 200 MB
+    smallest_part = 48 * MIB
     _uploader: Uploader | None = None
 
     def begin(self, meta: SinkMeta) -> None:

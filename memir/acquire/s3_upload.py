@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from memir.acquire.base import Part, SinkMeta, Stored
-from memir.acquire.s3 import MAX_PARTS, S3Sink, b64, composite, explain, part_size, tidy
+from memir.acquire.s3 import MAX_PARTS, MIN_PART, S3Sink, b64, composite, explain, part_size, tidy
 from memir.errors import RemoteError, StorageError
 
 
@@ -25,6 +25,7 @@ class S3Upload(S3Sink):
 
     upload_id = ""
     part_size = 0
+    smallest_part = MIN_PART
 
     def begin(self, meta: SinkMeta) -> None:
         """Create the upload, or find the one to resume. Raises StorageError, AccessError."""
@@ -32,7 +33,7 @@ class S3Upload(S3Sink):
 
         self._meta = meta
         self.where = self.address.url(meta.name)
-        self.part_size = self.options.part_size or part_size(meta.ram_bytes)
+        self.part_size = self.options.part_size or part_size(meta.ram_bytes, self.smallest_part)
         bucket, key = self.address.bucket, self.address.key(meta.name)
         try:
             self._refuse_region(bucket)

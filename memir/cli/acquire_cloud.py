@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from memir.cli import acquire_options as o
-from memir.cli.acquire import GRACE, app
 from memir.cli.acquire_run import go
 from memir.errors import UsageError
 
 if TYPE_CHECKING:
     from memir.acquire.base import Transport
 
+GRACE = 300
 Selector = Annotated[str | None, typer.Option("--selector", "-l", help="Every node with this label or tag: KEY=VALUE.")]
 Image = Annotated[
     str, typer.Option("--image", help="Image of the pod: needs sh and coreutils, and python3 or bash and curl.")
 ]
 
 
-def register(parent: typer.Typer) -> None:
-    """The two verbs stand under `memir acquire`, which registers itself."""
-    del parent
+def register(app: typer.Typer) -> None:
+    """Add both to `memir acquire`."""
+    app.command()(ssm)
+    app.command()(pod)
 
 
-@app.command()
 def ssm(
     *,
     instance_id: Annotated[list[str] | None, typer.Option("--instance-id", help="Once or several times.")] = None,
@@ -98,7 +98,6 @@ def ssm(
     go(common, list(dict.fromkeys(names)), connect)
 
 
-@app.command()
 def pod(
     *,
     node: Annotated[list[str] | None, typer.Option("--node", help="Name of a node; once or several times.")] = None,
