@@ -100,7 +100,9 @@ def _hash(value: object) -> str:
 
 
 def _text(value: object) -> str:
+    if not isinstance(value, str):
+        return ""
     try:
-        return base64.b64decode(str(value), validate=True).decode("utf-8", "backslashreplace")
+        return base64.b64decode(value, validate=True).decode("utf-8", "backslashreplace")
     except (binascii.Error, ValueError):
         return ""

@@ -195,7 +195,8 @@ def fake_tool(folder: Path, script: str) -> Path:
     """A static program that runs a shell script is not at hand: busybox style, an ELF that carries one."""
     source = folder / "tool.rs"
     source.write_text(
-        "fn main() { use std::os::unix::process::CommandExt;\n let a: Vec<String> = std::env::args().skip(1).collect();\n"
+        "fn main() { use std::os::unix::process::CommandExt;\n"
+        " let a: Vec<String> = std::env::args().skip(1).collect();\n"
         f' let e = std::process::Command::new("/bin/sh").arg("-c").arg({json.dumps(script)})'
         '.arg("avml").args(a).exec();\n'
         ' eprintln!("{e}"); std::process::exit(126) }\n'

@@ -119,13 +119,18 @@ class NodeRig:
         self.mounted.append(target)
 
     def left(self) -> list[str]:
-        """What a run left on the node's memory file systems."""
-        return sorted(
-            str(path.relative_to(self.root))
-            for base in ("dev/shm", "run", "tmp", "root", "var")
-            for path in (self.root / base).rglob("*")
-            if path.name != "sshd" and path.relative_to(self.root).as_posix() != "run/sshd"
-        )
+        """What a run left on the node's memory file systems; ssh's own files are not counted."""
+        while True:
+            try:
+                found = [
+                    path.relative_to(self.root).as_posix()
+                    for base in ("dev/shm", "run", "tmp", "root", "var")
+                    for path in (self.root / base).rglob("*")
+                ]
+            except FileNotFoundError:
+                # something is being removed just now
+                continue
+            return sorted(name for name in found if name != "run/sshd")
 
     def processes(self) -> list[str]:
         """Command lines of processes whose root is the rig, the sshd of the rig left out."""

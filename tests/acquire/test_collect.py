@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import base64
+import os
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from memir.acquire import collect as module
+from memir.acquire.collect import read_lines
+from memir.errors import NodeError
+
+CASES = 10_000 if os.environ.get("CI") else 300
+
+
+def lines(*pairs: tuple[str, bytes]) -> bytes:
+    return b"".join(name.encode() + b" " + base64.b64encode(data) + b"\n" for name, data in pairs)
+
+
+def pieces(data: bytes, step: int) -> Iterator[bytes]:
+    return (data[at : at + step] for at in range(0, len(data), step))
+
+
+@pytest.mark.parametrize("step", [1, 5, 1 << 18])
+def test_files_whatever_the_pieces(step: int) -> None:
+    data = lines(("iomem", b"a\n"), ("btf/vmlinux", bytes(range(256))), ("empty", b""))
+    assert list(read_lines(pieces(data, step))) == [("iomem", b"a\n"), ("btf/vmlinux", bytes(range(256)))]
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "/etc/passwd", "a/../../b", "a/b/c", "..", ".hidden", "a\\..\\b", "x" * 200, "a b", "é", ""]
+)
+def test_names_that_lead_out_are_passed_over(name: str) -> None:
+    assert list(read_lines(iter([lines((name, b"x"), ("good", b"y"))]))) == [("good", b"y")]
+
+
+def test_a_line_that_is_cut_or_not_base64_is_passed_over() -> None:
+    assert list(read_lines(iter([lines(("good", b"y")) + b"bad !!!\nlast QUJD"]))) == [("good", b"y")]
+
+
+def test_a_line_without_end_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_LINE", 1000)
+    data = b"big " + b"QUJD" * 1000 + b"\n" + lines(("good", b"y"))
+    assert list(read_lines(pieces(data, 100))) == [("good", b"y")]
+
+
+def test_a_node_that_sends_without_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_TOTAL", 5000)
+    with pytest.raises(NodeError, match="more than 5,000 bytes"):
+        list(read_lines(iter([bytes(1000)] * 10)))
+
+
+def test_hostile_bytes_never_raise() -> None:
+    rng = random.Random(3)
+    whole = lines(("iomem", b"abc"), ("btf/vmlinux", b"def"))
+    for _ in range(CASES):
+        data = bytearray(whole)
+        for _ in range(rng.randrange(1, 6)):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        for name, _content in read_lines(pieces(bytes(data), rng.randrange(1, 30))):
+            assert ".." not in name
+            assert not name.startswith("/")
