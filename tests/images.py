@@ -76,11 +76,14 @@ def _folders() -> list[Path]:
 
 @functools.cache
 def cases() -> dict[str, ImageCase]:
-    """All images by name; a sample goes behind an image of the same name."""
+    """All images by name; a sample is left out where an earlier folder has an image of the same name."""
     found: dict[str, ImageCase] = {}
     for folder in _folders():
+        known = set(found)
         for truth in sorted(folder.glob("*.truth.*")):
             name = truth.name.split(".truth.")[0]
+            if name in known:
+                continue
             for kind in _KINDS:
                 for packed in ("", ".zst", ".gz"):
                     image = folder / f"{name}.{kind}{packed}"
