@@ -1,0 +1,126 @@
+"""Time and peak memory of `memir analyze`, beside the stock way to the same answers, in one run.
+
+    python benchmarks/analyze.py IMAGE... [--stock STOCK_PYTHON] [--runs 3]
+
+Stock way, as a user would run it: `pakunoda extract` for the ISF, then `vol` linux.pslist, linux.psaux, linux.envars.
+STOCK_PYTHON is the python of an environment with volatility3 2.28 and pakunoda but without the jsonschema package,
+which makes volatility3 ten times slower:
+
+    python3 -m venv stock && stock/bin/pip install 'volatility3==2.28.*' pakunoda && stock/bin/pip uninstall -y jsonschema
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def run(command: Sequence[str], cwd: Path | None = None) -> tuple[float, int]:
+    """(seconds, peak resident bytes) of a command; the image's mapped pages count in, as the kernel counts them."""
+    code = (
+        "import resource,subprocess,sys,time;t=time.time();"
+        "r=subprocess.run(sys.argv[1:],stdout=subprocess.DEVNULL,stderr=subprocess.PIPE);"
+        "sys.stderr.buffer.write(r.stderr[-2000:]) if r.returncode else None;"
+        "print(time.time()-t,resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss*1024,r.returncode)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=True, cwd=cwd)
+    seconds, peak, status = done.stdout.split()
+    if int(status):
+        raise SystemExit(f"{' '.join(command)} ended with {status}: {done.stderr}")
+    return float(seconds), int(peak)
+
+
+def memir(image: Path, runs: int) -> dict[str, float]:
+    """Cold: an empty cache folder each time (the image itself is in the page cache, as it is for the others)."""
+    cold, warm, peaks = [], [], []
+    for _ in range(runs):
+        with tempfile.TemporaryDirectory() as folder:
+            base = [sys.executable, "-m", "memir", "analyze", str(image), "--cache", f"{folder}/cache"]
+            seconds, peak = run([*base, "-o", f"{folder}/one"])
+            cold.append(seconds)
+            peaks.append(peak)
+            warm.append(run([*base, "-o", f"{folder}/two"])[0])
+    return {"cold": statistics.median(cold), "warm": statistics.median(warm), "peak_mib": max(peaks) / 2**20}
+
+
+def private_memory(image: Path) -> float:
+    """Peak MiB of memir's own memory, the mapped image left out: anonymous pages alone."""
+    code = (
+        "import sys,threading,time\n"
+        "peak=[0]\n"
+        "def watch():\n"
+        "  while True:\n"
+        "    s=open('/proc/self/status').read(); peak[0]=max(peak[0],int(s.split('RssAnon:')[1].split()[0])); time.sleep(0.002)\n"
+        "threading.Thread(target=watch,daemon=True).start()\n"
+        "sys.argv=['memir','analyze',sys.argv[1],'-o',sys.argv[2],'--cache',sys.argv[3]]\n"
+        "from memir.cli.main import app\n"
+        "app(standalone_mode=False)\n"
+        "print(peak[0],file=sys.stderr)\n"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-c", code, str(image), f"{folder}/case", f"{folder}/cache"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return int(done.stderr.split()[-1]) / 1024
+
+
+def stock(image: Path, python: Path) -> dict[str, float]:
+    """The stock way, step by step."""
+    tools = python.parent
+    times: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        isf = Path(folder, "isf", "linux", "kernel.json")
+        isf.parent.mkdir(parents=True)
+        times["pakunoda"] = run([str(tools / "pakunoda"), "extract", str(image), "-o", str(isf)])[0]
+        for plugin in ("pslist", "psaux", "envars"):
+            command = [
+                str(tools / "vol"),
+                "-q",
+                "--cache-path",
+                f"{folder}/cache",
+                "-s",
+                f"{folder}/isf",
+                "-f",
+                str(image),
+            ]
+            times[plugin] = run([*command, f"linux.{plugin}"])[0]
+    times["total"] = sum(times.values())
+    return times
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("images", nargs="+", type=Path)
+    parser.add_argument("--stock", type=Path, help="python of an environment with volatility3 and pakunoda")
+    parser.add_argument("--runs", type=int, default=3)
+    options = parser.parse_args()
+    for image in options.images:
+        with image.open("rb") as file:  # everything into the page cache first: disks differ
+            while file.read(16 << 20):
+                pass
+        begun = time.time()
+        result: dict[str, object] = {"image": image.name, "size_mib": image.stat().st_size >> 20}
+        result["memir"] = memir(image, options.runs)
+        result["private_mib"] = private_memory(image)
+        if options.stock:
+            found = stock(image, options.stock)
+            result["stock"] = found
+            result["ratio_cold"] = found["total"] / result["memir"]["cold"]  # type: ignore[index]  # a dict, just above
+        result["benchmark_seconds"] = time.time() - begun
+        print(json.dumps(result, indent=2))
+    print(
+        "maximum resident set of this script's children:",
+        resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10,
+        "MiB",
+    )
+
+
+if __name__ == "__main__":
+    main()
