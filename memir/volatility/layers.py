@@ -152,7 +152,9 @@ class AArch64(KernelPages):
     def __init__(self, context: Any, config_path: str, name: str, metadata: dict[str, Any] | None = None) -> None:
         super().__init__(context, config_path, name, metadata)
         self._levels = int(self.config["levels"])
-        self._roots = (int(self._page_map_offset), int(self.config["kernel_root"]))
+        self._bits = 52 if self._levels == 5 else 12 + 9 * self._levels
+        user, kernel = int(self._page_map_offset), int(self.config["kernel_root"])
+        self._roots = (0 if user == kernel else user, kernel)  # the kernel's own layer has no user half
         self._lpa2 = bool(self.config["lpa2"])
 
     def _output(self, descriptor: int) -> int:
@@ -162,7 +164,11 @@ class AArch64(KernelPages):
 
     def _walk(self, address: int) -> tuple[int, int]:
         """(descriptor, highest bit of the offset in the page or block) of a page's address."""
-        table = self._roots[address >> 55 & 1]
+        table, entry, shift = self._roots[address >> 55 & 1], 0, self._bits
+        if address >> self._bits not in (0, (1 << 56 - self._bits) - 1) or not table:
+            raise exceptions.PagedInvalidAddressException(
+                self.name, address, shift, entry, f"no page table covers {address:#x}"
+            )
         for level in range(self._levels - 1, -1, -1):
             shift = 12 + 9 * level
             # the fifth level has 16 entries in a table that need not be a page

@@ -75,7 +75,7 @@ def file_handler(folder: Path | None, written: list[Path]) -> type[Any]:
             if folder is None:
                 raise UsageError(f"the plugin writes files ({filename}): name a folder for them")
             io.BytesIO.__init__(self)
-            interfaces.plugins.FileHandlerInterface.__init__(self, Path(filename).name or "file")
+            interfaces.plugins.FileHandlerInterface.__init__(self, filename)
 
         def close(self) -> None:
             if self.closed or folder is None:
