@@ -6,7 +6,8 @@ Stock way, as a user would run it: `pakunoda extract` for the ISF, then `vol` li
 STOCK_PYTHON is the python of an environment with volatility3 2.28 and pakunoda but without the jsonschema package,
 which makes volatility3 ten times slower:
 
-    python3 -m venv stock && stock/bin/pip install 'volatility3==2.28.*' pakunoda && stock/bin/pip uninstall -y jsonschema
+    python3 -m venv stock
+    stock/bin/pip install "volatility3==2.28.*" pakunoda && stock/bin/pip uninstall -y jsonschema
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ def private_memory(image: Path) -> float:
         "peak=[0]\n"
         "def watch():\n"
         "  while True:\n"
-        "    s=open('/proc/self/status').read(); peak[0]=max(peak[0],int(s.split('RssAnon:')[1].split()[0])); time.sleep(0.002)\n"
+        "    s=open('/proc/self/status').read()\n"
+        "    peak[0]=max(peak[0],int(s.split('RssAnon:')[1].split()[0])); time.sleep(0.002)\n"
         "threading.Thread(target=watch,daemon=True).start()\n"
         "sys.argv=['memir','analyze',sys.argv[1],'-o',sys.argv[2],'--cache',sys.argv[3]]\n"
         "from memir.cli.main import app\n"
