@@ -38,16 +38,10 @@ def reach(client: Client, address: S3Address) -> list[Check]:
         if isinstance(error, ClientError) and status in (301, 400):
             headers = error.response["ResponseMetadata"]["HTTPHeaders"]
             region = headers.get("x-amz-bucket-region", "")
-            detail = (
-                f"{where} is in {region or 'another region'}, the client signs for {client.meta.region_name}"
-            )
+            detail = f"{where} is in {region or 'another region'}, the client signs for {client.meta.region_name}"
             return [Check("bucket region", "fail", detail, f"pass --region {region or 'REGION'}")]
         if isinstance(error, ClientError) and status == 404:
-            return [
-                Check(
-                    "bucket", "fail", f"{where} does not exist", "create it with Object Lock before the run"
-                )
-            ]
+            return [Check("bucket", "fail", f"{where} does not exist", "create it with Object Lock before the run")]
         said = explain(error, "s3:ListBucket", where)
         name = "s3:ListBucket" if isinstance(said, AccessError) else "bucket"
         return [Check(name, "fail", str(said), "allow the action, or give another bucket")]
@@ -73,9 +67,7 @@ def clock_check(date: str, now: datetime | None = None) -> Check:
     off = ((now or datetime.now(UTC)) - there).total_seconds()
     detail = f"this machine is {off:+.0f} s from the service"
     if abs(off) > 300:
-        return Check(
-            "clock", "fail", detail, "set the clock: AWS refuses signatures more than 15 minutes off"
-        )
+        return Check("clock", "fail", detail, "set the clock: AWS refuses signatures more than 15 minutes off")
     return Check("clock", "warn" if abs(off) > 5 else "ok", detail, "set the clock" if abs(off) > 5 else "")
 
 
@@ -101,9 +93,7 @@ def lock_check(client: Client, address: S3Address, options: S3Options) -> Check:
         span = f"{rule.get('Days', rule.get('Years'))} {'days' if 'Days' in rule else 'years'}"
         return Check("Object Lock", "ok", f"on, by default {rule.get('Mode')} for {span}")
     if options.lock_mode:
-        return Check(
-            "Object Lock", "ok", f"on; {options.lock_mode} for {options.lock_days} days was asked for"
-        )
+        return Check("Object Lock", "ok", f"on; {options.lock_mode} for {options.lock_days} days was asked for")
     advice = "pass --lock, or set a default retention"
     return Check("Object Lock", "warn", "on, but nothing retains the objects by default", advice)
 

@@ -61,10 +61,7 @@ def archive() -> bytes:
     out = io.BytesIO()
     here = files("memir.acquire")
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
-        texts = {
-            f"memir/acquire/{name}.py": (here / f"{name}.py").read_text()
-            for name in ("node_http", "node_parts")
-        }
+        texts = {f"memir/acquire/{name}.py": (here / f"{name}.py").read_text() for name in ("node_http", "node_parts")}
         texts |= {"memir/__init__.py": "", "memir/acquire/__init__.py": ""}
         texts["__main__.py"] = (here / "node_upload.py").read_text()
         for name in sorted(texts):
@@ -106,9 +103,7 @@ class S3DirectSink(S3Upload):
         transport.put(run.path(name), body, mode=0o600)
         said = transport.run(f"sha256sum < {shlex.quote(run.path(name))}", timeout=60)
         if said.text.split(" ", 1)[0] != hashlib.sha256(body).hexdigest():
-            raise NodeError(
-                f"{run.path(name)} on the node is not what was sent: {said.text[:80]!r} {said.error[:200]}"
-            )
+            raise NodeError(f"{run.path(name)} on the node is not what was sent: {said.text[:80]!r} {said.error[:200]}")
 
     def consumer(self, run: NodeRun) -> str:
         """The uploader's command line: a directory and numbers, nothing secret."""
@@ -147,9 +142,7 @@ class S3DirectSink(S3Upload):
         else:
             self._tend_by_mail(transport, run, stop, watch)
 
-    def _tend_by_commands(
-        self, transport: Transport, run: NodeRun, stop: threading.Event, watch: Watch
-    ) -> None:
+    def _tend_by_commands(self, transport: Transport, run: NodeRun, stop: threading.Event, watch: Watch) -> None:
         offset, serial, owed, pause = 0, 0, b"", 0.5
         while not stop.is_set():
             script = POLL.format(
@@ -189,9 +182,7 @@ class S3DirectSink(S3Upload):
                     box.answer(self.grants(letter))
                     pause = 0.05
             except (ClientError, BotoCoreError) as error:
-                self.errors.append(
-                    str(explain(error, "s3:GetObject", self.address.url(".memir-" + run.run_id)))
-                )
+                self.errors.append(str(explain(error, "s3:GetObject", self.address.url(".memir-" + run.run_id))))
                 pause = 2.0
             stop.wait(pause)
             pause = min(1.0, pause * 1.1)
@@ -266,9 +257,7 @@ class S3DirectSink(S3Upload):
         url = self.client.generate_presigned_url("put_object", Params=params, ExpiresIn=900)
         said = transport.run(self._put_script(run, copy, b64(sha256)), data=f"{url}\n".encode(), timeout=600)
         if said.code != 0:
-            raise StorageError(
-                f"{self.address.url(name)}: the node could not store {path}: {said.error.strip()[:300]}"
-            )
+            raise StorageError(f"{self.address.url(name)}: the node could not store {path}: {said.error.strip()[:300]}")
         return self._fetch(name, sha256)
 
     def _put_script(self, run: NodeRun, copy: str, checksum: str) -> str:
@@ -285,9 +274,7 @@ class S3DirectSink(S3Upload):
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            body: bytes = self.client.get_object(Bucket=self.address.bucket, Key=self.address.key(name))[
-                "Body"
-            ].read()
+            body: bytes = self.client.get_object(Bucket=self.address.bucket, Key=self.address.key(name))["Body"].read()
         except (ClientError, BotoCoreError) as error:
             raise explain(error, "s3:GetObject", self.address.url(name)) from error
         if hashlib.sha256(body).hexdigest() != sha256:

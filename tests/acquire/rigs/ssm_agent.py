@@ -68,6 +68,8 @@ class Agent:
     ping: str = "Online"
     scale: float = 1.0
     environment: dict[str, str] = field(default_factory=dict)
+    root: Path | None = None
+    """The node's root file system, where it is not this machine's own."""
     dead: bool = False
     kill_after: float | None = None
     """Seconds after which the agent dies in the middle of the next command (as `kill -9` of the agent)."""
@@ -104,8 +106,11 @@ class Agent:
         with self.log.open("a") as log:
             log.write(f"INFO [ssm-document-worker] {one.command_id} runCommand {one.text!r}\n")
         environment = {"PATH": os.environ["PATH"], "HOME": "/root", "AWS_SSM_INSTANCE_ID": self.instance_id}
+        command = ["/bin/sh", "-c", str(script)]
+        if self.root is not None:
+            command = ["chroot", str(self.root), "/bin/sh", "-c", one.text]
         one.process = subprocess.Popen(
-            ["/bin/sh", "-c", str(script)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, start_new_session=True, cwd=place, env=environment | self.environment,
         )  # fmt: skip
         kept: dict[str, bytearray] = {"out": bytearray(), "err": bytearray()}
@@ -119,6 +124,8 @@ class Agent:
         die = time.monotonic() + self.kill_after if self.kill_after is not None else None
         boot = time.monotonic() + self.reboot_after if self.reboot_after is not None else None
         while any(reader.is_alive() for reader in readers) or one.process.poll() is None:
+            if self.dead:
+                return
             now = time.monotonic()
             if die is not None and now > die:
                 # the worker dies, its script does not; nobody reports any more
@@ -140,6 +147,8 @@ class Agent:
                 one.end("Cancelled", "Cancelled", 137)
                 return
             time.sleep(0.01)
+        if self.dead:
+            return
         self._outputs(one, kept)
         code = one.process.returncode
         if code < 0:
