@@ -1,4 +1,4 @@
-"""LiME, and AVML's format, which is LiME's with a second record type.
+"""Records of LiME, and of AVML, whose format is LiME's with a second record type.
 
 Records of a 32-byte header and a body, to the end of the file:
 https://github.com/504ensicsLabs/LiME/blob/master/doc/README.md, https://github.com/microsoft/avml (src/image.rs).
@@ -10,18 +10,19 @@ https://github.com/504ensicsLabs/LiME/blob/master/doc/README.md, https://github.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from construct import Const, ConstructError, Int32ul, Int64ul, Struct
 
 from memir.errors import ImageFormatError, TruncatedImageError
-from memir.image.memory import Segment
+from memir.image.layout import MAX_PHYSICAL, Layout, Segment, append
 from memir.image.source import Source, read
 
 LIME_MAGIC, AVML_MAGIC = 0x4C694D45, 0x4C4D5641
-HEADER = Struct("magic" / Int32ul, "version" / Int32ul, "start" / Int64ul, "end" / Int64ul, "padding" / Const(bytes(8)))
+HEADER = Struct(
+    "magic" / Int32ul, "version" / Int32ul, "start" / Int64ul, "end" / Int64ul, "padding" / Const(bytes(8))
+)
 HEADER_SIZE = HEADER.sizeof()
-MAX_PHYSICAL = 1 << 56
-"""No processor memir knows has more address bits; a range beyond is damage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,47 +38,68 @@ class Record:
 def read_header(source: Source, offset: int, after: int) -> Record:
     """The record at an offset of the file. after: first address that may follow (ranges must rise).
 
-    ImageFormatError for a wrong magic or version, bytes where zeros belong, or ranges that are empty, overlap, fall
-    or are absurd; TruncatedImageError if the header is cut.
+    ImageFormatError for a wrong magic or version, bytes where zeros belong, or ranges that are empty, overlap,
+    fall or are absurd; TruncatedImageError if the header is cut.
     """
+    if offset + HEADER_SIZE > source.size:
+        raise TruncatedImageError(
+            f"{source.name}: the file ends at {source.size:#x}, within the record header at offset {offset:#x}. "
+            "Acquire again, or read what is there with --allow-truncated"
+        )
     try:
         found = HEADER.parse(read(source, offset, HEADER_SIZE))
     except ConstructError as error:
-        raise ImageFormatError(f"{source.name}: record header at offset {offset:#x} is damaged: its last 8 bytes are not zero") from error
+        raise ImageFormatError(
+            f"{source.name}: record header at offset {offset:#x} is damaged: its last 8 bytes are not zero"
+        ) from error
     kinds = {(LIME_MAGIC, 1): False, (AVML_MAGIC, 2): True}
     if (found.magic, found.version) not in kinds:
         raise ImageFormatError(
-            f"{source.name}: no LiME or AVML record at offset {offset:#x}: magic {found.magic:#010x}, version {found.version}"
+            f"{source.name}: no LiME or AVML record at offset {offset:#x}: magic {found.magic:#010x}, "
+            f"version {found.version}"
         )
     if found.end < found.start or found.end >= MAX_PHYSICAL:
-        raise ImageFormatError(f"{source.name}: record at offset {offset:#x} has the absurd range {found.start:#x}-{found.end:#x}")
+        raise ImageFormatError(
+            f"{source.name}: record at offset {offset:#x} has the absurd range {found.start:#x}-{found.end:#x}"
+        )
     if found.start < after:
         raise ImageFormatError(
             f"{source.name}: record at offset {offset:#x} starts at {found.start:#x}, "
             f"but the one before it ends at {after - 1:#x}: ranges overlap or are not in order"
         )
-    return Record(found.start, found.end - found.start + 1, offset + HEADER_SIZE, kinds[found.magic, found.version])
+    size = found.end - found.start + 1
+    return Record(found.start, size, offset + HEADER_SIZE, kinds[found.magic, found.version])
 
 
-def lime_segments(source: Source, allow_truncated: bool) -> tuple[list[Segment], int]:
-    """Segments of a file of version 1 records, and how many promised bytes are missing."""
-    segments: list[Segment] = []
-    offset, after = 0, 0
-    while offset < source.size:
+def read_layout(source: Source, allow_truncated: bool, folder: Path | None) -> Layout:
+    """The layout of a file of records: served from the file itself, unless any of them is compressed."""
+    from memir.image.avml import Blocks
+
+    plain: list[Segment] = []  # pointing into the file
+    flat: list[Segment] = []  # pointing into the array that blocks are unpacked to
+    blocks = Blocks(source)
+    compressed = False
+    offset, after, missing = 0, 0, 0
+    while offset < source.size and not missing:
         try:
             record = read_header(source, offset, after)
         except TruncatedImageError:
             if not allow_truncated:
                 raise
-            return segments, HEADER_SIZE - (source.size - offset)
-        size = min(record.size, source.size - record.offset)
-        if size < record.size and not allow_truncated:
-            raise truncated(source, record.offset, record.size - size)
-        segments.append(Segment(record.start, size, record.offset))
-        if size < record.size:
-            return segments, record.size - size
-        offset, after = record.offset + record.size, record.start + record.size
-    return segments, 0
+            missing = HEADER_SIZE - (source.size - offset)
+            break
+        compressed |= record.compressed
+        at = blocks.size
+        done, offset = blocks.add(record)
+        append(plain, Segment(record.start, done, record.offset), source.name)
+        append(flat, Segment(record.start, done, at), source.name)
+        missing = record.size - done or max(0, offset - source.size)
+        if missing and not allow_truncated:
+            raise truncated(source, record.offset, missing)
+        after = record.start + record.size
+    if not compressed:
+        return Layout("LiME", plain, source, source, missing=missing, holes_may_be_zero=True)
+    return Layout("AVML", flat, blocks.lazy(folder), source, missing=missing, holes_may_be_zero=True)
 
 
 def truncated(source: Source, offset: int, missing: int) -> TruncatedImageError:

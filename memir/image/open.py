@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 from memir.errors import ImageFormatError, UsageError
-from memir.image.memory import Layout, PhysicalMemory, Segment
-from memir.image.source import LazyFile, MappedFile, Source, read
+from memir.image.layout import MAX_PHYSICAL, Layout, Segment
+from memir.image.memory import PhysicalMemory
+from memir.image.source import MappedFile, Source, read
 
 Progress = Callable[[str, int, int], None]
 MIN_RAW = 1 << 20
 """Bytes: a raw file smaller than this is no node's RAM, whatever it is."""
 
 _ZSTD, _GZIP = b"\x28\xb5\x2f\xfd", b"\x1f\x8b\x08"
+_HEAD = 16
+# magics long enough not to be the first bytes of RAM by chance: (what it is, what to do)
+_FOREIGN = {
+    b"KDUMP   ": ("a compressed kdump (makedumpfile)", "convert it with `makedumpfile -E`"),
+    b"DISKDUMP": ("a diskdump", "convert it with `makedumpfile -E`"),
+    b"makedumpfile\0": ("a flattened kdump", "restore it with `makedumpfile -R`, then convert it with `-E`"),
+    b"PAGEDU64": ("a Windows crash dump", "memir reads Linux nodes"),
+    b"PAGEDUMP": ("a Windows crash dump", "memir reads Linux nodes"),
+    b"QFI\xfb": ("a qcow2 disk image", "memir needs RAM, not a disk"),
+    b"LibvirtQemudSave": ("a libvirt save file", "take the RAM with `virsh dump --memory-only` instead"),
+    b"QEVM": ("a QEMU migration stream", "take the RAM with `dump-guest-memory` instead"),
+    b"\xfd7zXZ\0": ("compressed with xz", "unpack it first"),
+    b"BZh91AY&SY": ("compressed with bzip2", "unpack it first"),
+    b"\x04\x22\x4d\x18": ("compressed with lz4", "unpack it first"),
+    b"7z\xbc\xaf\x27\x1c": ("a 7z archive", "unpack it first"),
+    b"PK\x03\x04": ("a zip archive", "unpack it first"),
+}
 
 
 def open_image(
@@ -26,8 +46,11 @@ def open_image(
 ) -> PhysicalMemory:
     """The physical memory in an image file or in an s3:// object.
 
-    cache: folder for unpacked images and scratch files, the system's temporary folder if None. base: physical address
-    of a raw file's first byte. Raises the ImageError that says what is wrong and at which offset.
+    cache: folder for unpacked images and scratch files; if None, XDG's cache folder for the one and the system's
+    temporary folder for the other. base: physical address of a raw file's first byte. progress(what, done, total),
+    in bytes of the file, is called while an image is unpacked.
+
+    Raises the ImageError that says what is wrong and at which offset, UsageError for a base that does not fit.
     """
     source: Source
     if str(path).startswith("s3://"):
@@ -37,13 +60,20 @@ def open_image(
     else:
         source = MappedFile(Path(path))
     try:
-        return PhysicalMemory(_layout(source, allow_truncated, cache, progress, base))
+        layout = _layout(source, allow_truncated, cache, progress, base)
+        try:
+            return PhysicalMemory(layout)
+        except BaseException:
+            layout.data.close()
+            raise
     except BaseException:
         source.close()
         raise
 
 
-def _layout(source: Source, allow_truncated: bool, cache: Path | None, progress: Progress | None, base: int | None) -> Layout:
+def _layout(
+    source: Source, allow_truncated: bool, cache: Path | None, progress: Progress | None, base: int | None
+) -> Layout:
     container = _container(source)
     if container is None:
         return _inner(source, allow_truncated, cache, base)
@@ -52,55 +82,57 @@ def _layout(source: Source, allow_truncated: bool, cache: Path | None, progress:
     if container == "zstd":
         from memir.image import zstd
 
-        inner = zstd.seekable(source, cache)
+        inner = zstd.seekable(source, cache, workers=0 if source.lazy is None else 8)
     if inner is None:
-        if isinstance(source, LazyFile):
-            raise UsageError(f"{source.name}: a whole object in {container} cannot be read by ranges: copy it here, or store it in seekable zstd")
         from memir.image.unpack import unpacked
 
-        assert isinstance(source, MappedFile)
-        folder = cache / "images" if cache is not None else Path("/tmp/memir")  # noqa: S108  (only without a cache folder)
-        target, missing = unpacked(source, container, folder, allow_truncated, progress)
+        target, missing = unpacked(source, container, _cache(cache) / "images", allow_truncated, progress)
         inner = MappedFile(target)
-    found = _inner(inner, allow_truncated, cache, base)
-    return Layout(
-        found.format, found.segments, found.data, source, container, found.missing or missing, found.holes_may_be_zero, found.notes
-    )
+    try:
+        found = _inner(inner, allow_truncated, cache, base)
+    except BaseException:
+        inner.close()
+        raise
+    return dataclasses.replace(found, original=source, container=container, missing=found.missing or missing)
+
+
+def _cache(cache: Path | None) -> Path:
+    """The folder given, else XDG's: never a shared one, as RAM holds secrets and what is found there is trusted."""
+    return cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "memir"
 
 
 def _container(source: Source) -> str | None:
+    from memir.image import zstd
+
     start = read(source, 0, min(4, source.size))
-    if start == _ZSTD or (len(start) == 4 and int.from_bytes(start, "little") & 0xFFFFFFF0 == 0x184D2A50):
+    if start == _ZSTD or (len(start) == 4 and zstd.is_skippable(int.from_bytes(start, "little"))):
         return "zstd"
     return "gzip" if start[:3] == _GZIP else None
 
 
 def _inner(source: Source, allow_truncated: bool, cache: Path | None, base: int | None) -> Layout:
-    start = read(source, 0, min(4, source.size))
-    if start == b"\x7fELF":
-        from memir.image import elf
+    start = read(source, 0, min(_HEAD, source.size))
+    if start[:4] in (b"\x7fELF", b"EMiL", b"AVML"):
+        if base is not None:
+            raise UsageError(
+                f"{source.name}: the base address is for raw images; this one says its addresses itself"
+            )
+        if start[:4] == b"\x7fELF":
+            from memir.image import elf
 
-        return elf.read_layout(source, allow_truncated)
-    if start in (b"EMiL", b"AVML"):
-        return _records(source, start == b"AVML", allow_truncated, cache)
+            return elf.read_layout(source, allow_truncated)
+        from memir.image import lime
+
+        return lime.read_layout(source, allow_truncated, cache)
+    for magic, (what, advice) in _FOREIGN.items():
+        if start.startswith(magic):
+            raise ImageFormatError(f"{source.name} is {what}: {advice}")
     if source.size < MIN_RAW:
-        raise ImageFormatError(f"{source.name}: {source.size} bytes that begin with {start!r}: no format memir knows, and too small for raw RAM")
-    return Layout("raw", [Segment(base or 0, source.size, 0)], source, source)
-
-
-def _records(source: Source, compressed: bool, allow_truncated: bool, cache: Path | None) -> Layout:
-    from memir.image import avml, lime
-
-    if not compressed:
-        try:
-            segments, missing = lime.lime_segments(source, allow_truncated)
-            if all(not compressed_record for compressed_record in _compressed_among(source, segments)):
-                return Layout("LiME", segments, source, source, missing=missing, holes_may_be_zero=True)
-        except ImageFormatError:
-            # a later record of version 2, or damage: the reader of both says which
-            pass
-    return avml.read_layout(source, allow_truncated, cache)
-
-
-def _compressed_among(source: Source, segments: list[Segment]) -> list[bool]:
-    return [read(source, one.offset - 32, 4) == b"AVML" for one in segments]
+        raise ImageFormatError(
+            f"{source.name}: {source.size} bytes that begin with {start!r}: no format memir knows, "
+            "and too small for raw RAM"
+        )
+    first = base or 0
+    if not 0 <= first <= MAX_PHYSICAL - source.size:
+        raise UsageError(f"{source.name}: {source.size} bytes of RAM cannot begin at {first:#x}")
+    return Layout("raw", [Segment(first, source.size, 0)], source, source)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import io
 import mmap
 import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +19,18 @@ from numpy.typing import NDArray
 from memir.errors import ChangedImageError, ImageError, ImageFormatError, TruncatedImageError
 from memir.image.lazy import LazyBacking
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 _MADV_POPULATE_READ = 22  # Linux 5.14
+_EHWPOISON = 133  # not in errno
 
 
 class Source(Protocol):
-    """size: bytes. data: uint8[size]. lazy: what must be asked before data is read, None if data is always valid."""
+    """size: bytes. data: uint8[size].
+
+    lazy: what must be asked before data is read, None if data is always valid.
+    """
 
     name: str
     size: int
@@ -42,10 +50,36 @@ class Source(Protocol):
 def read(source: Source, offset: int, size: int) -> bytes:
     """Bytes of a source; TruncatedImageError if they are not all there."""
     if offset < 0 or size < 0 or offset + size > source.size:
-        raise TruncatedImageError(f"{source.name}: {size} bytes at offset {offset:#x} are beyond the end of the file ({source.size} bytes)")
+        raise TruncatedImageError(
+            f"{source.name}: {size} bytes at offset {offset:#x} are beyond the end of the file ({source.size} bytes)"
+        )
     if source.lazy is not None:
         source.lazy.ensure_range(offset, offset + size)
     return source.data[offset : offset + size].tobytes()
+
+
+class SourceReader(io.RawIOBase):
+    """A source as a binary file that is read from its start."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._at = 0
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def tell(self) -> int:
+        """Offset of the next byte."""
+        return self._at
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        """Fill a buffer with the next bytes; how many there were."""
+        with memoryview(buffer) as target:
+            data = read(self._source, self._at, min(len(target), self._source.size - self._at))
+            target[: len(data)] = data
+        self._at += len(data)
+        return len(data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,34 +93,29 @@ class _Stamp:
 class MappedFile:
     """A regular file, mapped read-only.
 
-    If someone cuts the file shorter while its pages are read, the kernel ends the process with SIGBUS, which Python
-    cannot turn into an exception: check() is called before every larger step to make that window small.
+    A page of a mapping that can no longer be read (the file was cut shorter, the disk fails) ends the process with
+    SIGBUS, which Python cannot turn into an exception. check() before every larger step notices a file that changed,
+    and populate() asks the kernel first, so a scan of views gets an error; what stays is a file that is cut between
+    the opening and a gather of single objects from a part of it not read before. Work on a file nothing writes to.
     """
 
     lazy: LazyBacking | None = None
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)
+        self._descriptor = _open(path)
         try:
-            # a FIFO would block in open(), a device may have effects
-            kind = path.stat().st_mode
-            if stat.S_ISDIR(kind):
-                raise ImageFormatError(f"{path} is a folder: give an image file, or an evidence folder that memir acquire wrote")
-            if not stat.S_ISREG(kind):
-                raise ImageFormatError(f"{path} is not a regular file")
-            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            raise ImageError(f"{path}: cannot be opened: {error.strerror}") from error
-        self._stamp = self._now()
-        self.size = self._stamp.size
-        if self.size == 0:
-            os.close(self._descriptor)
-            raise ImageFormatError(f"{path} is empty")
-        try:
+            self._stamp = self._now()
+            self.size = self._stamp.size
+            if self.size == 0:
+                raise ImageFormatError(f"{path} is empty")
             self._map = mmap.mmap(self._descriptor, self.size, prot=mmap.PROT_READ)
-        except (OSError, ValueError) as error:
-            os.close(self._descriptor)
+        except (OSError, ValueError, OverflowError) as error:
+            self.close()
             raise ImageError(f"{path}: cannot be mapped: {error}") from error
+        except ImageError:
+            self.close()
+            raise
         self.data: NDArray[np.uint8] = np.frombuffer(self._map, np.uint8)
 
     def _now(self) -> _Stamp:
@@ -95,6 +124,8 @@ class MappedFile:
 
     def check(self) -> None:
         """Raise ChangedImageError if size or time of change differ from those at opening."""
+        if self._descriptor < 0:
+            raise ImageError(f"{self.name} is closed")
         now = self._now()
         if now != self._stamp:
             raise ChangedImageError(
@@ -108,12 +139,21 @@ class MappedFile:
         return f"{stamp.device}:{stamp.inode}:{stamp.size}:{stamp.mtime}"
 
     def populate(self, low: int, high: int) -> None:
-        """Map the pages [low, high) at once: a hundredfold cheaper than a fault each. Only a hint; errors do not matter."""
-        address = self.data.ctypes.data + (low & ~4095)
-        _LIBC.madvise(ctypes.c_void_p(address), ctypes.c_size_t(high - (low & ~4095)), _MADV_POPULATE_READ)
+        """Map the pages [low, high) at once: a hundredfold cheaper than a fault each.
+
+        ImageError if the kernel says that they cannot be read. Does nothing on kernels before 5.14.
+        """
+        first = low & ~(mmap.PAGESIZE - 1)
+        address = self.data.ctypes.data + first
+        failed = _LIBC.madvise(ctypes.c_void_p(address), ctypes.c_size_t(high - first), _MADV_POPULATE_READ)
+        if failed and ctypes.get_errno() in (errno.EFAULT, _EHWPOISON):
+            self.check()
+            raise ImageError(
+                f"{self.name}: the disk does not give the bytes at offsets {first:#x} to {high:#x}"
+            )
 
     def data_runs(self, low: int, high: int) -> Iterator[tuple[int, int]]:
-        """The parts [first, end) of [low, high) that the file system stores; the rest are holes, which read as zeros."""
+        """The parts [first, end) of [low, high) that the file system stores; the rest are holes, read as zeros."""
         at = low
         while at < high:
             try:
@@ -133,6 +173,31 @@ class MappedFile:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def _open(path: Path) -> int:
+    """A descriptor of a regular file; a FIFO would block in open() and a device may have effects, so look first."""
+    try:
+        _regular(path, path.stat().st_mode)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ImageError(f"{path}: cannot be opened: {why}") from error
+    try:
+        _regular(path, os.fstat(descriptor).st_mode)  # it may have been replaced in between
+    except ImageFormatError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _regular(path: Path, mode: int) -> None:
+    if stat.S_ISDIR(mode):
+        raise ImageFormatError(
+            f"{path} is a folder: give an image file, or an evidence folder that memir acquire wrote"
+        )
+    if not stat.S_ISREG(mode):
+        raise ImageFormatError(f"{path} is not a regular file")
 
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -160,5 +225,7 @@ class LazyFile:
 
     def close(self) -> None:
         """Close the file behind."""
+        if self.lazy is not None:
+            self.lazy.close()
         if self._behind is not None:
             self._behind.close()

@@ -1,13 +1,15 @@
 """Images inside zstd or gzip, unpacked once into a cache folder.
 
-The unpacked file is sparse, written under a temporary name and renamed, so concurrent runs see whole files only. A
-record beside it holds the source's identity and the SHA-256 of what was written; a file that is no longer the one that
-was written is hashed again before it is used.
+The unpacked file is sparse, written under a temporary name and renamed, so concurrent runs see whole files only; a
+lock lets the second run wait for the first. A record beside it holds the SHA-256 of what was written; a file that is
+no longer the one that was written is hashed again before it is used.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import gzip
 import hashlib
 import json
@@ -16,118 +18,180 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from memir.errors import ImageError, ImageFormatError, TruncatedImageError
 from memir.image import zstd
-from memir.image.source import MappedFile
+from memir.image.lazy import is_zero
+from memir.image.source import Source, SourceReader
 
 Progress = Callable[[str, int, int], None]
 _STEP = 4 << 20
 _HOLE = 1 << 16
 
 
-def unpacked(source: MappedFile, container: str, folder: Path, allow_truncated: bool, progress: Progress | None) -> tuple[Path, int]:
-    """(path of the unpacked file, 1 if the source was cut short else 0).
+def unpacked(
+    source: Source, container: str, folder: Path, allow_truncated: bool, progress: Progress | None
+) -> tuple[Path, int]:
+    """(path of the unpacked file, bytes that a cut source lacks, 1 if it does not say how many, 0 if it is whole).
 
-    ImageFormatError for damaged data, TruncatedImageError for a cut source unless it is allowed, ImageError when the
-    cache folder is full or cannot be written; nothing half-written stays.
+    container: "zstd" or "gzip". ImageFormatError for damaged data, TruncatedImageError for a cut source unless it is
+    allowed, ImageError when the cache folder is full or cannot be written; nothing half-written stays.
     """
-    key = hashlib.blake2b(f"{Path(source.name).resolve()}|{source.identity()}|{allow_truncated}".encode(), digest_size=16).hexdigest()
+    key = hashlib.blake2b(f"{source.name}|{source.identity()}".encode(), digest_size=16).hexdigest()
     target, record_path = folder / f"{key}.image", folder / f"{key}.json"
-    record = _record(record_path)
-    if record is not None and _intact(target, record, record_path):
-        return target, int(record["truncated"])
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=folder, prefix=f"{key}.")
+        record = _record(record_path, allow_truncated)
+        if record is not None and target.exists() and _stamp(target) == record["stamp"]:
+            return target, int(
+                record["missing"]
+            )  # without writing anything: the folder may be read-only by now
+        with _locked(folder, key):
+            record = _record(record_path, allow_truncated)
+            if record is None or not _intact(target, record, record_path):
+                record = _unpack(source, container, target, allow_truncated, progress)
+                _save(record_path, record)
     except OSError as error:
-        raise ImageError(f"{folder}: cannot be written: {error.strerror}; choose another folder with --cache") from error
+        why = "no space left" if error.errno in (errno.ENOSPC, errno.EDQUOT) else str(error.strerror)
+        raise ImageError(
+            f"{folder}: cannot hold {source.name} unpacked: {why}; choose another folder with --cache"
+        ) from error
+    return target, int(record["missing"])
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, key: str) -> Iterator[None]:
+    """One process at a time; what an earlier one left behind when it was killed is removed."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (folder / f"{key}.lock").open("w") as lock:
+        # a file system without locks: both unpack, and each renames a whole file into place
+        with contextlib.suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for stale in folder.glob(f"{key}.*.part"):
+                stale.unlink(missing_ok=True)
+        yield
+
+
+def _unpack(
+    source: Source, container: str, target: Path, allow_truncated: bool, progress: Progress | None
+) -> dict[str, Any]:
+    # RAM holds secrets: mkstemp makes it readable by its owner alone, and so it stays
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f"{target.stem}.", suffix=".part")
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as out:
-            digest, size, cut = _write(source, container, out, allow_truncated, progress)
-        temporary.chmod(0o644)
+            digest, size, missing = _write(source, container, out, allow_truncated, progress)
         temporary.replace(target)
-        _save(record_path, {"source": source.name, "size": size, "sha256": digest, "truncated": cut, "stamp": _stamp(target)})
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        why = "no space left" if error.errno in (errno.ENOSPC, errno.EDQUOT) else str(error.strerror)
-        raise ImageError(f"{folder}: unpacking {source.name}: {why}; choose another folder with --cache") from error
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    return target, cut
+    return {
+        "source": source.name,
+        "size": size,
+        "sha256": digest,
+        "missing": missing,
+        "stamp": _stamp(target),
+    }
 
 
 def _write(
-    source: MappedFile, container: str, out: IO[bytes], allow_truncated: bool, progress: Progress | None
+    source: Source, container: str, out: IO[bytes], allow_truncated: bool, progress: Progress | None
 ) -> tuple[str, int, int]:
-    digest, size, cut = hashlib.sha256(), 0, 0
-    pieces = _zstd_pieces(source, allow_truncated) if container == "zstd" else _gzip_pieces(source)
+    """(SHA-256 of what was written, its size, bytes missing)."""
+    digest, size, missing = hashlib.sha256(), 0, 0
+    reader = SourceReader(source)
+    pieces = (
+        _zstd_pieces(source, reader, allow_truncated) if container == "zstd" else _gzip_pieces(source, reader)
+    )
     try:
-        for done, piece in pieces:
+        for piece in pieces:
             source.check()
             digest.update(piece)
             _write_sparse(out, piece)
             size += len(piece)
             if progress is not None:
-                progress("unpacking", done, source.size)
+                progress("unpacking", min(reader.tell(), source.size - 1), source.size)
     except TruncatedImageError:
         if not allow_truncated:
             raise
-        cut = 1
+        missing = max(_promised(source, container) - size, 1)
     if progress is not None:
         progress("unpacking", source.size, source.size)
     out.truncate(size)
-    return digest.hexdigest(), size, cut
+    return digest.hexdigest(), size, missing
 
 
 def _write_sparse(out: IO[bytes], piece: bytes) -> None:
     """Write a piece, leaving holes where it is zero."""
     for at in range(0, len(piece), _HOLE):
         part = piece[at : at + _HOLE]
-        if part.count(0) == len(part):
+        if is_zero(part):
             out.seek(len(part), os.SEEK_CUR)
         else:
             out.write(part)
 
 
-def _zstd_pieces(source: MappedFile, allow_truncated: bool) -> Iterator[tuple[int, bytes]]:
+def _zstd_pieces(source: Source, reader: SourceReader, allow_truncated: bool) -> Iterator[bytes]:
     import zstandard
 
-    if not allow_truncated:
-        zstd.frames(source)  # says where a cut or damaged file ends before anything is unpacked
+    if not allow_truncated and source.lazy is None:
+        for _ in zstd.frames(source):  # says where a cut or damaged file ends before anything is unpacked
+            pass
     unpack = zstandard.ZstdDecompressor(max_window_size=1 << zstd.WINDOW_LOG_MAX)
-    with Path(source.name).open("rb") as raw, unpack.stream_reader(raw, read_across_frames=True) as reader:
+    with unpack.stream_reader(cast("IO[bytes]", reader), read_across_frames=True, closefd=False) as stream:
         try:
-            while piece := reader.read(_STEP):
-                yield raw.tell(), piece
+            while piece := stream.read(_STEP):
+                yield piece
         except zstandard.ZstdError as error:
-            raise ImageFormatError(f"{source.name}: zstd data near offset {raw.tell():#x} is damaged: {error}") from error
-    if allow_truncated:
-        zstd.frames(source)
+            raise ImageFormatError(
+                f"{source.name}: zstd data near offset {reader.tell():#x} is damaged: {error}"
+            ) from error
+    if allow_truncated or source.lazy is not None:
+        for _ in zstd.frames(source):  # the decoder ends without a word where the file does
+            pass
 
 
-def _gzip_pieces(source: MappedFile) -> Iterator[tuple[int, bytes]]:
-    with Path(source.name).open("rb") as raw, gzip.GzipFile(fileobj=raw) as reader:
+def _gzip_pieces(source: Source, reader: SourceReader) -> Iterator[bytes]:
+    with gzip.GzipFile(fileobj=reader) as stream:
         try:
-            while piece := reader.read(_STEP):
-                yield raw.tell(), piece
+            while piece := stream.read(_STEP):
+                yield piece
         except EOFError as error:
-            raise TruncatedImageError(f"{source.name}: the gzip data is cut off at {source.size:#x}") from error
+            raise TruncatedImageError(
+                f"{source.name}: the gzip data is cut off by the end of the file ({source.size} bytes): "
+                "copy the file again, or read what is there with --allow-truncated"
+            ) from error
         except (gzip.BadGzipFile, zlib.error) as error:
-            raise ImageFormatError(f"{source.name}: gzip data near offset {raw.tell():#x} is damaged: {error}") from error
+            raise ImageFormatError(
+                f"{source.name}: gzip data near offset {reader.tell():#x} is damaged: {error}"
+            ) from error
 
 
-def _record(path: Path) -> dict[str, Any] | None:
+def _promised(source: Source, container: str) -> int:
+    """Bytes that a cut file's frame headers promise; 0 if they do not say."""
+    if container != "zstd":
+        return 0
+    total, offset = 0, 0
+    try:
+        for one in zstd.frames(source):
+            total, offset = total + max(one.content, 0), one.offset + one.length
+    except ImageError:
+        return total + max(zstd.content_of(source, offset), 0)
+    return total
+
+
+def _record(path: Path, allow_truncated: bool) -> dict[str, Any] | None:
+    """What is known of an unpacked file; None if there is none, or it is of a cut source and that is not allowed."""
     try:
         record = json.loads(path.read_text())
     except (OSError, ValueError):
         return None
-    wanted = {"size": int, "sha256": str, "truncated": int, "stamp": list}
-    good = isinstance(record, dict) and all(isinstance(record.get(key), kind) for key, kind in wanted.items())
-    return record if good else None
+    wanted = {"size": int, "sha256": str, "missing": int, "stamp": list}
+    if not isinstance(record, dict) or not all(
+        isinstance(record.get(key), kind) for key, kind in wanted.items()
+    ):
+        return None
+    return record if allow_truncated or not record["missing"] else None
 
 
 def _intact(target: Path, record: dict[str, Any], record_path: Path) -> bool:
@@ -154,7 +218,11 @@ def _stamp(path: Path) -> list[int]:
 
 
 def _save(path: Path, record: dict[str, Any]) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(record, file)
-    Path(name).replace(path)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.stem}.", suffix=".part")
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(record, file)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -5,21 +5,25 @@ https://github.com/facebook/zstd/blob/dev/contrib/seekable_format/zstd_seekable_
 
 from __future__ import annotations
 
-import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from construct import Const, ConstructError, Int8ul, Int32ul, Struct
 
-from memir.errors import ImageFormatError, TruncatedImageError
+from memir.errors import ImageError, ImageFormatError, TruncatedImageError
 from memir.image.lazy import LazyBacking
 from memir.image.source import LazyFile, Source, read
 
 MAGIC = 0xFD2FB528
-_SKIPPABLE, _SKIPPABLE_MASK = 0x184D2A50, 0xFFFFFFF0
-_SEEK_MAGIC = 0x8F92EAB1
+SEEK_FOOTER = Struct("count" / Int32ul, "descriptor" / Int8ul, "magic" / Const(0x8F92EAB1, Int32ul))
+SKIPPABLE = Struct("magic" / Int32ul, "size" / Int32ul)
+_SKIPPABLE, _SKIPPABLE_MASK, _SEEK_TABLE = 0x184D2A50, 0xFFFFFFF0, 0x184D2A5E
+_CHECKSUMS, _RESERVED = 0x80, 0x7C
 WINDOW_LOG_MAX = 31
-_SEEKABLE_LIMIT = 64 << 20  # a frame of more than this is no random access
+_SEEKABLE_LIMIT = 64 << 20  # bytes: a frame of more than this is no random access
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,44 +35,73 @@ class Frame:
     content: int
 
 
-def frames(source: Source) -> list[Frame]:
-    """All data frames, found by their headers and block headers alone; TruncatedImageError if the last one is cut."""
-    import zstandard
+def is_skippable(magic: int) -> bool:
+    """Whether a frame with this magic holds no data of zstd's."""
+    return magic & _SKIPPABLE_MASK == _SKIPPABLE
 
-    found: list[Frame] = []
+
+def frames(source: Source) -> Iterator[Frame]:
+    """All data frames, found by their headers and block headers alone; TruncatedImageError if the last one is cut."""
     offset = 0
     while offset < source.size:
         magic = int.from_bytes(read(source, offset, min(4, source.size - offset)), "little")
-        if magic & _SKIPPABLE_MASK == _SKIPPABLE:
-            offset += 8 + int.from_bytes(read(source, offset + 4, 4), "little")
+        if source.size - offset < 5:
+            raise cut(source, offset)
+        if is_skippable(magic):
+            if offset + 8 > source.size:
+                raise cut(source, offset)
+            offset += 8 + int(SKIPPABLE.parse(read(source, offset, 8)).size)
             if offset > source.size:
-                raise TruncatedImageError(f"{source.name}: zstd's skippable frame runs beyond the end of the file")
+                raise TruncatedImageError(
+                    f"{source.name}: zstd's skippable frame runs to {offset:#x}, beyond the end of the file"
+                )
             continue
         if magic != MAGIC:
             raise ImageFormatError(f"{source.name}: no zstd frame at offset {offset:#x}")
-        start = read(source, offset, min(18, source.size - offset))
-        try:
-            parameters = zstandard.get_frame_parameters(start)
-            header = zstandard.frame_header_size(start)
-        except zstandard.ZstdError as error:
-            raise ImageFormatError(f"{source.name}: zstd frame header at offset {offset:#x}: {error}") from error
-        end = _frame_end(source, offset + header) + (4 if parameters.has_checksum else 0)
+        header, parameters = _header(source, offset)
+        end = _frame_end(source, offset, header) + (4 if parameters.has_checksum else 0)
         if end > source.size:
-            raise _cut(source, offset)
-        content = parameters.content_size
-        found.append(Frame(offset, end - offset, -1 if content >= 1 << 63 else content))
+            raise cut(source, offset)
+        yield Frame(offset, end - offset, _content(parameters))
         offset = end
-    return found
 
 
-def _frame_end(source: Source, at: int) -> int:
+def _header(source: Source, offset: int) -> tuple[int, Any]:
+    """(bytes of a frame's header, its parameters)."""
+    import zstandard
+
+    start = read(source, offset, min(18, source.size - offset))
+    try:
+        header = zstandard.frame_header_size(start)
+        if header > len(start):
+            raise cut(source, offset)
+        return header, zstandard.get_frame_parameters(start)
+    except (zstandard.ZstdError, ValueError) as error:
+        raise ImageFormatError(f"{source.name}: zstd frame header at offset {offset:#x}: {error}") from error
+
+
+def content_of(source: Source, offset: int) -> int:
+    """The bytes that the frame at an offset says it gives; -1 if it does not say."""
+    if source.size - offset < 5 or int.from_bytes(read(source, offset, 4), "little") != MAGIC:
+        return -1
+    try:
+        return _content(_header(source, offset)[1])
+    except ImageError:
+        return -1
+
+
+def _content(parameters: Any) -> int:
+    return -1 if parameters.content_size >= 1 << 63 else int(parameters.content_size)
+
+
+def _frame_end(source: Source, begin: int, header: int) -> int:
     """The offset after the last block of a frame: RFC 8878 section 3.1.1.2."""
-    begin = at
+    at = begin + header
     while True:
         if at + 3 > source.size:
-            raise _cut(source, begin)
-        header = int.from_bytes(read(source, at, 3), "little")
-        last, kind, size = header & 1, header >> 1 & 3, header >> 3
+            raise cut(source, begin)
+        word = int.from_bytes(read(source, at, 3), "little")
+        last, kind, size = word & 1, word >> 1 & 3, word >> 3
         if kind == 3:
             raise ImageFormatError(f"{source.name}: zstd block at offset {at:#x} is of the reserved type")
         at += 3 + (1 if kind == 1 else size)
@@ -76,35 +109,81 @@ def _frame_end(source: Source, at: int) -> int:
             return at
 
 
-def _cut(source: Source, offset: int) -> TruncatedImageError:
+def cut(source: Source, offset: int) -> TruncatedImageError:
+    """The error for a frame that the file does not hold whole."""
     return TruncatedImageError(
-        f"{source.name}: the zstd frame at offset {offset:#x} is cut off by the end of the file ({source.size} bytes): "
-        "copy the file again, or read what is there with --allow-truncated"
+        f"{source.name}: the zstd frame at offset {offset:#x} is cut off by the end of the file ({source.size} "
+        "bytes): copy the file again, or read what is there with --allow-truncated"
     )
 
 
-def seekable(source: Source, folder: Path | None) -> LazyFile | None:
-    """A lazily decompressed view of a file in the seekable format; None if it is not in that format."""
-    if source.size < 17:
+def seekable(source: Source, folder: Path | None, workers: int = 0) -> LazyFile | None:
+    """A lazily decompressed view of a file in the seekable format; None if it is not in that format.
+
+    Only the table at the end is read: what it says of a frame is held against the frame when that is unpacked.
+    """
+    table = seek_table(source)
+    if table is None:
         return None
-    count, _, magic = struct.unpack("<IBI", read(source, source.size - 9, 9))
-    if magic != _SEEK_MAGIC:
+    lengths, sizes = table
+    offsets = np.cumsum(lengths) - lengths
+    used = np.flatnonzero(sizes)
+    if not len(used) or int(sizes.max()) > _SEEKABLE_LIMIT:
         return None
-    every = frames(source)
-    if len(every) != count or any(not 0 <= one.content <= _SEEKABLE_LIMIT for one in every):
-        return None
-    every = [one for one in every if one.content]
-    sizes = np.array([one.content for one in every], np.int64)
-    starts = np.cumsum(sizes) - sizes
+    starts = (np.cumsum(sizes) - sizes)[used]
 
     def load(which: int) -> bytes:
-        import zstandard
+        one = used[which]
+        return _unpack(source, Frame(int(offsets[one]), int(lengths[one]), int(sizes[one])))
 
-        one = every[which]
-        try:
-            unpack = zstandard.ZstdDecompressor(max_window_size=1 << WINDOW_LOG_MAX)
-            return unpack.decompress(read(source, one.offset, one.length), max_output_size=one.content)
-        except zstandard.ZstdError as error:
-            raise ImageFormatError(f"{source.name}: zstd frame at offset {one.offset:#x} is damaged: {error}") from error
+    backing = LazyBacking(int(sizes.sum()), starts, load, folder, workers=workers, ahead=workers)
+    return LazyFile(source.name, backing, source)
 
-    return LazyFile(source.name, LazyBacking(int(sizes.sum()), starts, load, folder), source)
+
+def seek_table(source: Source) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None:
+    """(compressed, decompressed) bytes of every frame, int64[n] each; None if there is no table that fits the file."""
+    footer = SEEK_FOOTER.sizeof()
+    if source.size < footer + SKIPPABLE.sizeof():
+        return None
+    try:
+        found = SEEK_FOOTER.parse(read(source, source.size - footer, footer))
+    except ConstructError:
+        return None
+    entry = 12 if found.descriptor & _CHECKSUMS else 8
+    size = found.count * entry + footer
+    begin = source.size - size - SKIPPABLE.sizeof()
+    if begin < 0 or found.descriptor & _RESERVED:
+        return None
+    frame = SKIPPABLE.parse(read(source, begin, SKIPPABLE.sizeof()))
+    if frame.magic != _SEEK_TABLE or frame.size != size:
+        return None
+    raw = np.frombuffer(read(source, begin + SKIPPABLE.sizeof(), found.count * entry), "<u4")
+    table = raw.reshape(-1, entry // 4)[:, :2].astype(np.int64)
+    if int(table[:, 0].sum()) != begin:
+        return None
+    return table[:, 0], table[:, 1]
+
+
+def _unpack(source: Source, one: Frame) -> bytes:
+    import zstandard
+
+    _, parameters = _header(source, one.offset)
+    # decompress() would make room for whatever the frame's own header claims
+    if _content(parameters) not in (-1, one.content):
+        raise ImageFormatError(
+            f"{source.name}: zstd frame at offset {one.offset:#x} says it gives {parameters.content_size} bytes, "
+            f"the seek table says {one.content}"
+        )
+    try:
+        unpack = zstandard.ZstdDecompressor(max_window_size=1 << WINDOW_LOG_MAX)
+        raw = read(source, one.offset, one.length)
+        data = unpack.decompress(raw, max_output_size=one.content, allow_extra_data=False)
+    except zstandard.ZstdError as error:
+        raise ImageFormatError(
+            f"{source.name}: zstd frame at offset {one.offset:#x} is damaged: {error}"
+        ) from error
+    if len(data) != one.content:
+        raise ImageFormatError(
+            f"{source.name}: zstd frame at offset {one.offset:#x} gave {len(data)} bytes, not {one.content}"
+        )
+    return data

@@ -1,0 +1,45 @@
+"""Runs of pages: which are there, and which a sparse file does not store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memir.image.lazy import PAGE
+
+Bools = NDArray[np.bool_]
+
+
+def without_absent(index: NDArray[np.int64], ok: Bools, size: int, absent: Bools) -> Bools:
+    """`ok` where none of the pages that a read touches is absent."""
+    rows = np.flatnonzero(ok)
+    first, last = index[rows] // PAGE, (index[rows] + max(size - 1, 0)) // PAGE
+    bad = absent[first] | absent[last]
+    for step in range(1, int((last - first).max(initial=0))):
+        bad |= absent[np.minimum(first + step, last)]
+    found = ok.copy()
+    found[rows[bad]] = False
+    return found
+
+
+def runs(flags: Bools) -> Iterator[tuple[int, int]]:
+    """[first, end) of each run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], flags, [False])).astype(np.int8)))
+    yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+
+
+def pages(parts: Iterator[tuple[int, int]], offset: int) -> Iterator[tuple[int, int]]:
+    """Runs of file indexes as runs of whole pages of physical memory: the two need not be aligned to each other."""
+    first = end = -1
+    for low, high in parts:
+        start, stop = (low - offset) // PAGE * PAGE, -(-(high - offset) // PAGE) * PAGE
+        if start > end >= 0:
+            yield first, end
+            first = start
+        elif end < 0:
+            first = start
+        end = stop
+    if end >= 0:
+        yield first, end
