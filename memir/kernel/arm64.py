@@ -102,3 +102,10 @@ def vmemmap(fmt: ArmFormat, numbers: dict[str, int], direct_delta: int, page_siz
         offset = ((1 << 64) - (1 << _bits(fmt)) - direct_delta) & _MASK
     signed = offset - (1 << 64) if offset >> 63 else offset
     return (start - (signed >> 12) * page_size) & _MASK
+
+
+def stated_delta(fmt: ArmFormat, numbers: dict[str, int], page_offset_base: int | None) -> int | None:
+    """PAGE_OFFSET minus PHYS_OFFSET; PAGE_OFFSET goes by the address bits that were compiled in."""
+    del page_offset_base
+    offset, bits = numbers.get("PHYS_OFFSET"), numbers.get("VA_BITS", _bits(fmt))
+    return None if offset is None else ((1 << 64) - (1 << bits) - offset) & _MASK

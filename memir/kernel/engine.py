@@ -44,7 +44,7 @@ class Kernel:
         self.types: KernelTypes = anchors.types
         self.symbols = anchors.symbols
         self.gaps = gaps if gaps is not None else Gaps()
-        self.space: AddressSpace = open_space(memory, anchors)
+        self.space: AddressSpace = open_space(memory, anchors, self.gaps)
 
     def try_read(self, addresses: U64, struct: str, path: str) -> tuple[NDArray[Any], Bools]:
         """(values, read) of one scalar member of many objects; values are 0 where not read. No gap is counted.

@@ -6,6 +6,7 @@ vmemmap, modules, kernel stacks) goes through the page tables.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -16,6 +17,7 @@ from memir.errors import KernelError
 from memir.image.memory import PhysicalMemory
 from memir.kernel import arm64, x86_64
 from memir.kernel.pagetable import U64, Bools, Format, Mappings, mappings, translate
+from memir.model import Gaps
 from memir.symbols.anchors import ADDRESS_MASK, Anchors
 from memir.symbols.search import IMAGE_SPAN
 
@@ -102,37 +104,62 @@ def _roots(memory: PhysicalMemory, anchors: Anchors) -> U64:
     return np.concatenate((u64(*known), pages[memory.present(pages)]))
 
 
-def open_space(memory: PhysicalMemory, anchors: Anchors) -> AddressSpace:
+def open_space(memory: PhysicalMemory, anchors: Anchors, gaps: Gaps | None = None) -> AddressSpace:
     """The address space of the located kernel, every constant checked against the page tables themselves.
 
     The top table is the candidate that maps init_task to where it is; the direct map's place is that of the second
-    task, which lies in it. KernelError if no candidate does.
+    task, which lies in it. Where a torn or cut image lacks that task or the tables on the way, what the kernel itself
+    says of its layout is taken, and a gap says that it could not be confirmed. KernelError if neither serves.
     """
     arch = ARCHITECTURES[anchors.arch]
-    types = anchors.types
     here = anchors.image_pa(anchors.init_task)
-    tasks = types.offset("task_struct", "tasks")
+    tasks = anchors.types.offset("task_struct", "tasks")
     following, ok = memory.gather_as(u64(here + tasks), "<u8")
     if not ok[0]:
         raise KernelError(f"{memory.path}: the first task at physical {here:#x} is not readable")
     back = (anchors.init_task + tasks) & ADDRESS_MASK
     roots = _roots(memory, anchors)
-    for fmt in arch.formats(dict(anchors.numbers)):
-        for at in range(0, len(roots), 4096):
-            part = roots[at : at + 4096] if at else roots[:4096]
-            pa, found = translate(memory, fmt, part, np.full(len(part), anchors.init_task, np.uint64))
-            for root in part[found & (pa == np.uint64(here))]:
-                second, mapped = translate(memory, fmt, u64(int(root)), following)
-                if not mapped[0]:
-                    continue
-                prev, ok = memory.gather_as(second + np.uint64(8), "<u8")
-                if ok[0] and int(prev[0]) == back:
-                    delta = (int(following[0]) - int(second[0])) & ADDRESS_MASK
-                    return _space(memory, anchors, arch, fmt, int(root), delta)
+    formats = arch.formats(dict(anchors.numbers))
+    usable: list[tuple[Format, int]] = []
+    for fmt in formats:
+        for root in _mapping_roots(memory, fmt, roots, anchors.init_task, here):
+            usable.append((fmt, root))
+            second, mapped = translate(memory, fmt, u64(root), following)
+            prev, ok = memory.gather_as(second + np.uint64(8), "<u8")
+            if mapped[0] and ok[0] and int(prev[0]) == back:
+                delta = (int(following[0]) - int(second[0])) & ADDRESS_MASK
+                return _space(memory, anchors, arch, fmt, root, delta)
+    named = [(formats[0], int(root)) for root in roots[:1] if "swapper_pg_dir" in anchors.symbols]
+    for fmt, root in [*usable, *named]:
+        stated = _stated_delta(memory, anchors, arch, fmt)
+        if stated is not None:
+            if gaps is not None:
+                gaps.add(
+                    "page tables", f"{root:#x}", "the direct map could not be confirmed: taken as the kernel states it"
+                )
+            return _space(memory, anchors, arch, fmt, root, stated)
     raise KernelError(
         f"{memory.path}: no page table maps the kernel {anchors.release} at {anchors.init_task:#x} to physical "
         f"{here:#x}: the image is torn there, or its pages are not 4 KiB"
     )
+
+
+def _mapping_roots(memory: PhysicalMemory, fmt: Format, roots: U64, va: int, pa: int) -> Iterator[int]:
+    """Those of the candidates that map this virtual to this physical address."""
+    for at in range(0, len(roots), 4096):
+        part = roots[at : at + 4096]
+        found, ok = translate(memory, fmt, part, np.full(len(part), va, np.uint64))
+        yield from part[ok & (found == np.uint64(pa))].tolist()
+
+
+def _stated_delta(memory: PhysicalMemory, anchors: Anchors, arch: Any, fmt: Format) -> int | None:
+    """Virtual minus physical address of the direct map as the kernel's variables or VMCOREINFO give it."""
+    base = None
+    if "page_offset_base" in anchors.symbols:
+        value, ok = memory.gather_as(u64(anchors.image_pa(anchors.symbols["page_offset_base"])), "<u8")
+        base = int(value[0]) if ok[0] and value[0] else None
+    found: int | None = arch.stated_delta(fmt, dict(anchors.numbers), base)
+    return found
 
 
 def _space(memory: PhysicalMemory, anchors: Anchors, arch: Any, fmt: Format, root: int, delta: int) -> AddressSpace:

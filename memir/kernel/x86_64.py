@@ -85,3 +85,9 @@ def vmemmap(fmt: X86Format, numbers: dict[str, int], direct_delta: int) -> int:
     """Address of the struct page of physical page 0 where KASLR did not move it."""
     del numbers, direct_delta
     return _VMEMMAP[fmt.levels]
+
+
+def stated_delta(fmt: X86Format, numbers: dict[str, int], page_offset_base: int | None) -> int | None:
+    """Where the direct map begins: the kernel's own variable; it maps physical address 0 there."""
+    del fmt, numbers
+    return page_offset_base
