@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from memir.image.memory import PhysicalMemory
 
 SLICE = 16 << 20
+LONGEST = 512
 
 
 def look_inside(where: str, kernel: str) -> tuple[list[Range], str]:
@@ -25,18 +26,43 @@ def look_inside(where: str, kernel: str) -> tuple[list[Range], str]:
         return ranges, find_banner(memory, kernel)
 
 
+class BannerFinder:
+    """Looks for the kernel's banner in RAM that comes in pieces; `banner` is "" until it is found."""
+
+    def __init__(self, kernel: str) -> None:
+        self.wanted = _wanted(kernel)
+        self.banner = ""
+        self._tail = b""
+
+    def __call__(self, piece: bytes) -> bool:
+        """Look at the next piece; True when there is nothing more to look for."""
+        data = self._tail + piece
+        self.banner = _banner_in(data, self.wanted)
+        self._tail = data[-LONGEST:]
+        return bool(self.banner)
+
+
+def _wanted(kernel: str) -> bytes:
+    return b"Linux version " + kernel.encode() + (b" " if kernel else b"")
+
+
+def _banner_in(data: bytes, wanted: bytes) -> str:
+    at = data.find(wanted)
+    while at >= 0:
+        text = data[at : at + LONGEST]
+        end = min((i for i in (text.find(b"\n"), text.find(b"\0")) if i > 0), default=0)
+        if end and b"(" in text[:end] and b"%s" not in text[:end]:
+            return text[:end].decode("utf-8", "backslashreplace")
+        at = data.find(wanted, at + 1)
+    return ""
+
+
 def find_banner(memory: PhysicalMemory, kernel: str) -> str:
     """`Linux version RELEASE (...)` as the kernel keeps it in RAM; "" if it is nowhere."""
-    wanted = b"Linux version " + kernel.encode() + (b" " if kernel else b"")
+    wanted = _wanted(kernel)
     for _, view in memory.views():
         for start in range(0, len(view), SLICE):
             # the slices overlap by a banner's length, so that none is cut in two
-            data = view[start : start + SLICE + 512].tobytes()
-            at = data.find(wanted)
-            while at >= 0:
-                text = data[at : at + 512]
-                end = min((i for i in (text.find(b"\n"), text.find(b"\0")) if i > 0), default=0)
-                if end and b"(" in text[:end] and b"%s" not in text[:end]:
-                    return text[:end].decode("utf-8", "backslashreplace")
-                at = data.find(wanted, at + 1)
+            if banner := _banner_in(view[start : start + SLICE + LONGEST].tobytes(), wanted):
+                return banner
     return ""

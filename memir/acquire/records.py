@@ -8,7 +8,7 @@ chunks are walked (https://github.com/google/snappy/blob/main/framing_format.txt
 from __future__ import annotations
 
 import struct
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 from memir.acquire.iomem import Range
 from memir.errors import ImageFormatError
@@ -17,6 +17,7 @@ LIME, AVML = 0x4C694D45, 0x4C4D5641
 HEADER = struct.Struct("<IIQQQ")
 STREAM_ID = b"\xff\x06\x00\x00sNaPpY"
 MAX_RECORDS = 1 << 22
+PIECE = 1 << 20
 
 _Steps = Generator[int, bytes, None]
 """Asks for n > 0 bytes, or with n < 0 to pass over -n bytes unseen (it then gets b"")."""
@@ -25,11 +26,13 @@ _Steps = Generator[int, bytes, None]
 class RecordWalker:
     """Feed it the stream; `ranges` has the records that are whole, in the order of arrival.
 
+    look: is shown the RAM's bytes piece by piece, unpacked, till it returns True.
     offset: bytes taken so far. version: 1 for LiME, 2 for AVML, 0 before the first header.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, look: Callable[[bytes], bool] | None = None) -> None:
         self.ranges: list[Range] = []
+        self._look = look
         self.version = 0
         self.offset = 0
         self._inside: Range | None = None
@@ -74,7 +77,12 @@ class RecordWalker:
             self._inside = self._check(*HEADER.unpack(header))
             size = self._inside[1] - self._inside[0]
             if self.version == 1:
-                yield -size
+                while self._look is not None and size:
+                    piece = yield min(size, PIECE)
+                    size -= len(piece)
+                    self._show(piece)
+                if size:
+                    yield -size
             else:
                 yield from self._snappy(size)
             self.ranges.append(self._inside)
@@ -101,11 +109,19 @@ class RecordWalker:
         while plain < size:
             kind, *low = yield 4
             length = int.from_bytes(bytes(low), "little")
-            if kind == 0 and length > 4:
+            if kind == 0 and length > 4 and self._look is not None:
+                block = yield length
+                plain += _varint(block[4:13], self.offset)
+                self._show(_unpack(block[4:], self.offset))
+            elif kind == 0 and length > 4:
                 block = yield min(9, length)
                 plain += _varint(block[4:], self.offset)
                 if length > 9:
                     yield -(length - 9)
+            elif kind == 1 and length > 4 and self._look is not None:
+                block = yield length
+                plain += length - 4
+                self._show(block[4:])
             elif kind == 1 and length > 4:
                 plain += length - 4
                 yield -length
@@ -119,6 +135,19 @@ class RecordWalker:
         said = int.from_bytes((yield 8), "little")
         if said != packed:
             raise ImageFormatError(f"a record's length says {said:,}, its data are {packed:,}, at byte {self.offset:,}")
+
+    def _show(self, piece: bytes) -> None:
+        if self._look is not None and self._look(piece):
+            self._look = None
+
+
+def _unpack(block: bytes, at: int) -> bytes:
+    import cramjam
+
+    try:
+        return bytes(cramjam.snappy.decompress_raw(block))
+    except cramjam.DecompressionError as error:
+        raise ImageFormatError(f"a snappy block before byte {at:,} does not unpack: {error}") from error
 
 
 def _varint(data: bytes, at: int) -> int:

@@ -188,7 +188,7 @@ class Acquisition:
         reasons = [_words(stopped)] if stopped is not None else []
         seen = ready.seen
         self.report(Progress(got.size, got.size, 0.0, "check"))
-        return judge_image(reasons, ready.tool, got, seen)
+        return judge_image(reasons, ready.tool, got, seen, getattr(self.sink, "client", None))
 
     def _raise(self, final: Mapping[str, object], verdict: Verdict, stopped: BaseException | None) -> None:
         if not verdict.missing:

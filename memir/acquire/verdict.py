@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from memir.acquire.base import NodeReceipt, Stored, Tool
 from memir.acquire.iomem import AVML_BLOCK, Coverage, Range, compare, merge, show, subtract, total
-from memir.acquire.opened import look_inside
+from memir.acquire.opened import BannerFinder, look_inside
 from memir.acquire.preflight import Preflight
+from memir.acquire.records import RecordWalker
 from memir.acquire.stream import Captured
-from memir.errors import ImageError
+from memir.errors import ImageError, RemoteError
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def coverage_of(
     return found, wrong, notes
 
 
-def judge_image(reasons: Sequence[str], tool: Tool, got: Captured, node: Preflight) -> Verdict:
+def judge_image(reasons: Sequence[str], tool: Tool, got: Captured, node: Preflight, client: object = None) -> Verdict:
     """Everything together.
 
     Why the run stopped, the codes and hashes, the coverage, and the kernel in the image.
@@ -93,13 +94,14 @@ def judge_image(reasons: Sequence[str], tool: Tool, got: Captured, node: Preflig
             wrong.append(f"the stream stops inside a record: {got.walker.torn}")
         ranges = got.walker.ranges
     banner = ""
-    if not wrong or got.walker is None:
+    if not wrong:
         try:
-            seen, banner = look_inside(got.stored.where, node.facts.kernel)
+            seen, banner, amiss = inspect(got.stored, node.facts.kernel, client)
+            wrong += amiss
             ranges = ranges if ranges is not None else seen
-            if not banner:
+            if not banner and not amiss:
                 wrong.append(f"the image opens, but the kernel {node.facts.kernel} does not name itself in it")
-        except ImageError as error:
+        except (ImageError, RemoteError) as error:
             wrong.append(f"the image does not open: {error}")
     if ranges is not None:
         found, lacking, notes = coverage_of(
@@ -107,3 +109,24 @@ def judge_image(reasons: Sequence[str], tool: Tool, got: Captured, node: Preflig
         )
         wrong += lacking
     return Verdict(tuple(dict.fromkeys(wrong)), found, banner, tuple(notes))
+
+
+def inspect(stored: Stored, kernel: str, client: object) -> tuple[list[Range], str, list[str]]:
+    """The stored image's ranges and its kernel's banner, and what does not match: read from where it is stored.
+
+    An image in S3 is read through once, hashed again on the way; `client` reaches it.
+    """
+    if not stored.where.startswith("s3://"):
+        return *look_inside(stored.where, kernel), []
+    from memir.acquire.verify_s3 import read_image
+
+    finder = BannerFinder(kernel)
+    walker = RecordWalker(finder)
+    record = {
+        "size": stored.size, "sha256": stored.sha256, "stored": stored.receipt,
+        "parts": [{"number": p.number, "offset": p.offset, "size": p.size, "sha256": p.sha256} for p in stored.parts],
+    }  # fmt: skip
+    amiss = [f"{place} {what}" for place, what in read_image(stored.where, record, client, walker)]
+    if walker.torn and not amiss:
+        amiss.append(f"the stored image stops inside a record: {walker.torn}")
+    return walker.ranges, finder.banner, amiss

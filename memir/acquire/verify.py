@@ -15,7 +15,7 @@ from memir.acquire.base import Progress, Report
 from memir.acquire.custody import MANIFEST, SIGNATURE, Chain, check_signature, load_public, read_chain
 from memir.acquire.evidence import IMAGE, PARTIAL, RECEIPT, SUFFIX, read_receipt
 from memir.acquire.iomem import parse_iomem
-from memir.acquire.opened import look_inside
+from memir.acquire.opened import BannerFinder, look_inside
 from memir.acquire.records import RecordWalker
 from memir.acquire.verdict import coverage_of
 from memir.acquire.verify_s3 import Store, read_image
@@ -168,15 +168,20 @@ def _image(
     found.image = where
     if not where:
         return
+    kernel = str(((_last(chain, "begin") or {}).get("node") or {}).get("kernel") or "")
     walker = RecordWalker()
     if where.startswith("s3://"):
         if record.get("complete") is not True:
             found.notes.append(f"{where} is an unfinished upload: its parts cannot be read back")
             return
-        for place, what in read_image(where, record, store, walker):
+        finder = BannerFinder(kernel)
+        walker = RecordWalker(finder if deep else None)
+        for place, what in read_image(where, record, store.client(), walker):
             found.wrong(place, what)
         found.checked.append(f"{walker.offset:,} bytes of the image in S3")
         _ranges(chain, walker, found)
+        if deep:
+            _kernel(where, kernel, finder.banner, found)
         return
     path = inside(folder, where)
     if path is None or not path.is_file():
@@ -188,16 +193,19 @@ def _image(
         return
     _ranges(chain, walker, found)
     if deep:
-        begin = _last(chain, "begin") or {}
-        kernel = str((begin.get("node") or {}).get("kernel") or "")
         try:
             _, banner = look_inside(str(path), kernel)
         except ImageError as error:
             found.wrong(where, f"does not open: {error}")
             return
-        if not banner:
-            found.wrong(where, f"the kernel {kernel} does not name itself in it")
+        _kernel(where, kernel, banner, found)
+
+
+def _kernel(where: str, kernel: str, banner: str, found: Findings) -> None:
+    if banner:
         found.checked.append(f"the image opens, {banner}")
+    else:
+        found.wrong(where, f"the kernel {kernel} does not name itself in it")
 
 
 def _bytes(path: Path, record: Mapping[str, Any], found: Findings, walker: RecordWalker, report: Report) -> None:

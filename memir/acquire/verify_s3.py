@@ -69,7 +69,7 @@ def fetched(evidence: str, store: Store) -> Iterator[Path]:
         yield folder
 
 
-def read_image(where: str, record: Mapping[str, Any], store: Store, walker: RecordWalker) -> Iterator[tuple[str, str]]:
+def read_image(where: str, record: Mapping[str, Any], client: Any, walker: RecordWalker) -> Iterator[tuple[str, str]]:
     """Read the image's recorded version once; yields (where, what) for everything that does not match."""
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -84,7 +84,7 @@ def read_image(where: str, record: Mapping[str, Any], store: Store, walker: Reco
         arguments["VersionId"] = version
     whole, done, bad = hashlib.sha256(), 0, ""
     try:
-        body = store.client().get_object(**arguments)["Body"]
+        body = client.get_object(**arguments)["Body"]
         for part in parts_of(record):
             digest, left = hashlib.sha256(), part["size"]
             while left and (chunk := body.read(min(left, STEP))):

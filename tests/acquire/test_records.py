@@ -92,3 +92,35 @@ def test_hostile_streams_raise_only_the_named_error() -> None:
         except ImageFormatError as error:
             assert "byte" in str(error)
         assert len(walker._held) <= 64
+
+
+@pytest.mark.parametrize("data", [lime(RANGES), avml(RANGES)], ids=["lime", "avml"])
+@pytest.mark.parametrize("step", [11, 5000, 1 << 20])
+def test_the_ram_can_be_looked_at_on_the_way(data: bytes, step: int) -> None:
+    seen = bytearray()
+
+    def look(piece: bytes) -> bool:
+        seen.extend(piece)
+        return False
+
+    walker = RecordWalker(look)
+    for at in range(0, len(data), step):
+        walker.feed(data[at : at + step])
+    walker.finish()
+    assert walker.ranges == RANGES
+    assert len(seen) == sum(end - start for start, end in RANGES)
+    if data[:4] == b"EMiL":
+        assert bytes(seen[: RANGES[0][1] - RANGES[0][0]]) == data[32 : 32 + RANGES[0][1] - RANGES[0][0]]
+
+
+def test_looking_stops_when_it_has_found(tmp_path: object) -> None:
+    calls: list[int] = []
+
+    def look(piece: bytes) -> bool:
+        calls.append(len(piece))
+        return True
+
+    walker = RecordWalker(look)
+    walker.feed(avml(RANGES))
+    assert len(calls) == 1
+    assert walker.ranges == RANGES
