@@ -8,6 +8,7 @@ Here frames are read one at a time, and only the status on the error channel is 
 from __future__ import annotations
 
 import json
+import select
 import socket as sockets
 import threading
 import time
@@ -19,9 +20,9 @@ from memir.acquire.kubeapi import Api, explain
 from memir.errors import ConnectError
 
 STDIN, STDOUT, STDERR, ERROR = 0, 1, 2, 3
-FRAME = 1 << 17
+FRAME = 1 << 15
 KEEP = 1 << 16
-PING = 30.0
+QUIET = 30.0
 
 
 class PodStream:
@@ -33,7 +34,10 @@ class PodStream:
         self._error_output = bytearray()
         self._dropped = False
         self._status: dict[str, Any] | None = None
-        self._lost = ""
+        self._unsent = ""
+        self._last_ping = 0.0
+        self._turn = threading.Lock()
+        socket.settimeout(120)
         self._closed = False
 
     def read(self, size: int) -> bytes:
@@ -66,45 +70,60 @@ class PodStream:
                 self._socket.shutdown()
 
     def send(self, data: bytes) -> None:
-        """Write to standard input; the rest is dropped when the script has ended before it read
-        everything."""
+        """Write to standard input; the rest is dropped when the script has ended before it read everything."""
         from websocket import ABNF, WebSocketException
 
-        with suppress(WebSocketException, OSError):
+        try:
             for start in range(0, len(data), FRAME):
-                self._socket.send(bytes([STDIN]) + data[start : start + FRAME], opcode=ABNF.OPCODE_BINARY)
+                with self._turn:
+                    self._socket.send(bytes([STDIN]) + data[start : start + FRAME], opcode=ABNF.OPCODE_BINARY)
+        except (WebSocketException, OSError) as error:
+            self._unsent = f"; {len(data) - start} bytes of its input did not get through ({error})"
 
     def _frame(self, timeout: float | None) -> None:
         """Take one frame. Raises ConnectError when there is none to come."""
-        from websocket import ABNF, WebSocketException, WebSocketTimeoutException
+        from websocket import ABNF, WebSocketException
 
-        quiet = 0
-        while True:
-            try:
-                self._socket.settimeout(PING if timeout is None else min(PING, timeout))
-                opcode, frame = self._socket.recv_data_frame(control_frame=True)
-            except WebSocketTimeoutException as error:
-                # two pings without any frame between them: the other side is not there any more
-                quiet += 1
-                if timeout is not None or quiet >= 3:
-                    if timeout is not None and timeout > PING * quiet and quiet < 3:
-                        self._ping()
-                        continue
-                    raise ConnectError(f"{self._where}: nothing was heard for too long") from error
+        began = time.monotonic()
+        while not self._readable(1.0):
+            waited = time.monotonic() - began
+            if timeout is not None and waited >= timeout:
+                raise ConnectError(f"{self._where}: nothing was heard for {waited:.0f} s")
+            if waited >= QUIET and self._last_ping < began:
+                # an answer to a ping is a frame: none in all this time, and the other side is gone
                 self._ping()
-                continue
-            except (WebSocketException, OSError) as error:
-                raise ConnectError(f"{self._where}: the connection to the pod was lost ({error})") from error
-            break
+            elif waited >= 3 * QUIET:
+                raise ConnectError(f"{self._where}: nothing was heard for {waited:.0f} s")
+        try:
+            # one thread at a time in the TLS connection: it is not made for a reader beside a writer
+            with self._turn:
+                opcode, frame = self._socket.recv_data_frame(control_frame=True)
+        except (WebSocketException, OSError) as error:
+            raise ConnectError(f"{self._where}: the connection to the pod was lost ({error}){self._unsent}") from error
         if opcode == ABNF.OPCODE_CLOSE:
             raise ConnectError(f"{self._where}: the connection to the pod ended without an exit status")
         if opcode in (ABNF.OPCODE_BINARY, ABNF.OPCODE_TEXT) and frame.data:
             self._take(frame.data[0], frame.data[1:])
 
+    def _readable(self, timeout: float) -> bool:
+        """Whether a frame, or the end, has come; poll, as descriptors may be beyond what select can hold."""
+        raw = self._socket.sock
+        if raw is None:
+            raise ConnectError(f"{self._where}: the connection to the pod was closed")
+        if hasattr(raw, "pending") and raw.pending():
+            return True
+        poller = select.poll()
+        try:
+            poller.register(raw, select.POLLIN)
+        except (OSError, ValueError) as error:
+            raise ConnectError(f"{self._where}: the connection to the pod was closed") from error
+        return bool(poller.poll(timeout * 1000))
+
     def _ping(self) -> None:
         from websocket import WebSocketException
 
-        with suppress(WebSocketException, OSError):
+        self._last_ping = time.monotonic()
+        with suppress(WebSocketException, OSError), self._turn:
             self._socket.ping()
 
     def _take(self, channel: int, data: bytes) -> None:
