@@ -80,6 +80,7 @@ def stock(image: Path, python: Path) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         isf = Path(folder, "isf", "linux", "kernel.json")
         isf.parent.mkdir(parents=True)
+        Path(folder, "cache").mkdir()
         times["pakunoda"] = run([str(tools / "pakunoda"), "extract", str(image), "-o", str(isf)])[0]
         for plugin in ("pslist", "psaux", "envars"):
             command = [

@@ -1,0 +1,38 @@
+"""The list of verbs in `memir --help` is the list of verbs that there are."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from typer.main import get_command
+
+from memir.cli.main import VERBS, app
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_can_be_asked_for_help(verb: str) -> None:
+    group = get_command(app)
+    found = group.get_command(None, verb)  # type: ignore[attr-defined,arg-type]  # a group, which needs no context
+    assert found is not None
+    assert found.name == verb
+
+
+def test_help_lists_the_verbs_and_imports_none_of_them() -> None:
+    code = (
+        "import sys; sys.argv = ['memir', '--help']\n"
+        "from memir.cli.main import app\n"
+        "try: app()\n"
+        "except SystemExit: pass\n"
+        "print(sorted(name for name in sys.modules if name.split('.')[0] in ('numpy', 'rich', 'boto3', 'pyarrow') "
+        "or name.startswith('memir.cli.') and name != 'memir.cli.main'))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    listed, imported = out.rsplit("\n", 2)[:2]
+    assert [
+        line.split()[0]
+        for line in listed.split("Commands:\n")[1].splitlines()
+        if line.startswith("  ") and line[2] != " "
+    ] == list(VERBS)
+    assert imported == "[]"
