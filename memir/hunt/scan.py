@@ -157,7 +157,7 @@ class Scan:
         near = marked.copy()
         near[:-1] |= marked[1:]
         near[1:] |= marked[:-1]
-        rows = np.flatnonzero(near)
+        rows = np.flatnonzero(near if near.sum() <= LIMIT else marked)
         if not len(rows):
             return
         if len(rows) > LIMIT:

@@ -24,6 +24,7 @@ NAMES = ("unknown", "free", "kernel", "anonymous", "file")
 _BLOCK = 1 << 15  # pages told apart at once: 2 MiB of struct pages
 _PAGE = 4096
 _MAX_ORDER = 20
+_UNREAD = 255
 _OLD_BUDDY = 0xFFFF_FF7F  # PAGE_TYPE_BASE without PG_buddy: 4.18 to 6.10
 _MASK_HEADS = np.uint64(0xFFFF_FFFF_0000_0000)
 
@@ -138,6 +139,8 @@ def pages(kernel: Kernel) -> Pages:
     found = Pages(starts, counts, np.concatenate(uses) if uses else np.zeros(0, np.uint8), *columns)
     if free:
         _spread_free(found, np.concatenate([one[0] for one in free]), np.concatenate([one[1] for one in free]))
+    _adopt(found)
+    found.use[found.use == _UNREAD] = UNKNOWN
     unread = int((found.use == UNKNOWN).sum())
     kernel.gaps.add("page", f"{unread} frames", "use not told by struct page", unread)
     return found
@@ -219,7 +222,7 @@ def _block(kernel: Kernel, layout: _Layout, here: U64) -> tuple[U8, U64, U64, ND
     use[idle] = UNKNOWN
     use[idle & _listed(kernel, layout, raw, here, idle)] = FREE
     use[buddy] = FREE
-    use[~ok] = UNKNOWN
+    use[~ok] = _UNREAD
     order = np.where(buddy, layout.column(raw, layout.private, "<u8").astype(np.int64), -1)
     order = np.where((order <= _MAX_ORDER) & (order >= 0), order, np.where(buddy, 0, -1))
     return use, mapping, index, order
@@ -243,6 +246,24 @@ def _listed(kernel: Kernel, layout: _Layout, raw: U8, here: U64, idle: Bools) ->
     forth, _ = kernel.try_pointers(before)
     found[rows[(back == node) & (forth == node)]] = True
     return found
+
+
+def _adopt(found: Pages) -> None:
+    """Give kernel allocations their later pages.
+
+    alloc_pages() without __GFP_COMP counts references in the first page of a block only; the others look idle but
+    are on no free list. They follow their first page, which lies at a multiple of the block's size.
+    """
+    use = found.use
+    lost = np.concatenate(([False], use == UNKNOWN, [False]))
+    starts, ends = np.flatnonzero(lost[1:] & ~lost[:-1]), np.flatnonzero(~lost[1:] & lost[:-1])
+    frames = found.pfn()
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        if start == 0 or use[start - 1] != KERNEL or frames[start] != frames[start - 1] + np.uint64(1):
+            continue
+        first = int(frames[start - 1])
+        order = min((first & -first).bit_length() - 1 if first else _MAX_ORDER, (end - start + 1).bit_length() - 1)
+        use[start : start - 1 + (1 << order)] = KERNEL
 
 
 def _spread_free(found: Pages, first: U64, order: NDArray[np.int64]) -> None:

@@ -1,0 +1,78 @@
+"""What the tests of memir/hunt share: rules from text, an image with other bytes in some places."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from memir.hunt.hunt import Hunt, Options, hunt
+from memir.hunt.rules import RuleSet, load_rules
+from memir.image.memory import PhysicalMemory, Range
+from memir.kernel.engine import Kernel
+from memir.kube.node import Node
+
+PAGE = 4096
+
+
+def rules(folder: Path, text: str, **externals: Any) -> RuleSet:
+    path = folder / "rules.yar"
+    path.write_text(text)
+    return load_rules([path], externals)
+
+
+def strings(folder: Path, *texts: str) -> RuleSet:
+    """One rule a text, named R0, R1, ..."""
+    return rules(
+        folder, "\n".join(f'rule R{at} {{ strings: $a = "{text}" condition: $a }}' for at, text in enumerate(texts))
+    )
+
+
+def run(node: Node, ruleset: RuleSet, **options: Any) -> Hunt:
+    return hunt(node.kernel, ruleset, Options(workers=2, **options), node=node)
+
+
+def ram(pages: Mapping[int, bytes]) -> PhysicalMemory:
+    """RAM of these page frames, each filled up with zeros."""
+    ranges = [Range(frame << 12, PAGE) for frame in sorted(pages)]
+    merged: list[Range] = []
+    for one in ranges:
+        if merged and merged[-1].end == one.start:
+            merged[-1] = Range(merged[-1].start, merged[-1].size + PAGE)
+        else:
+            merged.append(one)
+
+    def read(pa: int, size: int) -> bytes:
+        return b"".join(pages[at].ljust(PAGE, b"\0") for at in range(pa >> 12, (pa + size) >> 12))
+
+    return PhysicalMemory.from_reader(merged, read, "test", "raw")
+
+
+def planted(node: Node, patches: Mapping[int, bytes]) -> Node:
+    """The same node, with other bytes at some physical addresses; each patch must stay inside its page."""
+    memory = node.kernel.memory
+
+    def read(pa: int, size: int) -> bytes:
+        data = bytearray(memory.read_partial(pa, size)[0])
+        for at, patch in patches.items():
+            assert at & 0xFFF <= PAGE - len(patch)
+            if pa <= at < pa + size:
+                data[at - pa : at - pa + len(patch)] = patch
+        return bytes(data)
+
+    other = PhysicalMemory.from_reader(memory.ranges, read, str(memory.path), memory.format)
+    kernel = Kernel(other, node.kernel.anchors)
+    return Node(
+        kernel, node.processes, node.identities, node.membership, node.containers, node.pods, node.mounts, node.sources,
+        node.name,
+    )  # fmt: skip
+
+
+def owners(found: Hunt, *columns: str) -> set[tuple[Any, ...]]:
+    return {tuple(row[column] for column in columns) for row in found.rows}
+
+
+def frames(*numbers: int) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+    return np.array(numbers, np.uint64)

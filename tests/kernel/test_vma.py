@@ -1,0 +1,48 @@
+"""Regions of processes, against /proc/PID/maps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from memir.kernel.vma import VM_EXEC, VM_READ, VM_SHARED, VM_WRITE, vmas
+from memir.kube.node import Node
+from tests.images import case
+
+NodeOf = Callable[[str], Node]
+
+
+def test_regions_are_those_of_proc(node_of: NodeOf, image: str) -> None:
+    """Byte for byte, for every process whose maps were recorded; the recorder itself went on running."""
+    node = node_of(image)
+    kernel = node.kernel
+    mm = kernel.read(node.processes.task, "task_struct", "mm").astype(np.uint64)
+    found = vmas(kernel, mm)
+    counts = kernel.read(mm, "mm_struct", "map_count")
+    assert np.array_equal(np.bincount(found.owner, minlength=len(mm)), np.where(mm == 0, 0, counts))
+    if case(image).truth.suffix != ".txt":
+        return
+    rows = {one.pid: at for at, one in enumerate(node.processes.rows)}
+    compared = 0
+    for record in case(image).raw_truth()["proc"]:
+        lines = [line for line in record.get("maps", "").splitlines() if "[vsyscall]" not in line]
+        if not lines or record["comm"] == "truth" or record["pid"] not in rows:
+            continue
+        mine = np.flatnonzero(found.owner == rows[record["pid"]])
+        shown = [
+            f"{int(found.start[at]):08x}-{int(found.end[at]):08x} {permissions(int(found.flags[at]))}"
+            for at in mine.tolist()
+        ]
+        assert shown == [" ".join(line.split()[:2]) for line in lines], record["comm"]
+        compared += 1
+    assert compared >= 10
+
+
+def permissions(flags: int) -> str:
+    letters = zip("rwx", (VM_READ, VM_WRITE, VM_EXEC), strict=True)
+    return "".join(one if flags & bit else "-" for one, bit in letters) + ("s" if flags & VM_SHARED else "p")
+
+
+def test_no_process_has_no_regions(node_of: NodeOf, image: str) -> None:
+    assert len(vmas(node_of(image).kernel, np.zeros(3, np.uint64))) == 0
