@@ -2,11 +2,11 @@
 
     python benchmarks/acquire_s3.py [--size MIB] [--rounds N] [--out FILE.json]
 
-The server is seaweedfs on loopback (a real S3 server; on one machine it shares the processors with the client, so the
-ratio counts, not the rate). `single`: one client
-that stores the same bytes in parts of the same size, one after another: the server's own rate. `node`: the uploader
-as it runs on a node, with its grants signed by the controller, from the pipe's first byte to the compared object.
-`through`: the same through the controller's own sink.
+The server is seaweedfs on loopback with its files in memory. It shares the processors with the client, so the ratio
+counts and not the rate, and only on a quiet machine. `single`: one client that stores the same bytes in parts of the
+same size, one after another: the server's own rate. `node`: the uploader as it runs on a node, with its grants signed
+by the controller, from the pipe's first byte to the compared object. `through`: the same through the controller's
+own sink.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def main() -> None:
     }
     rows: list[dict[str, float]] = []
     with (
-        tempfile.TemporaryDirectory(prefix="memir-bench-") as folder,
+        tempfile.TemporaryDirectory(prefix="memir-bench-", dir="/dev/shm") as folder,
         tempfile.TemporaryDirectory(dir="/dev/shm") as fast,
     ):
         server = Seaweed(Path(folder) / "s3")
