@@ -36,9 +36,7 @@ def unpack(text: str, what: str) -> bytes:
         inflater = zlib.decompressobj(31)
         data = inflater.decompress(raw, 8 << 20)
     except (binascii.Error, ValueError, zlib.error) as error:
-        raise NodeError(
-            f"the node's {what} is not readable ({error}): it was changed or cut on its way"
-        ) from error
+        raise NodeError(f"the node's {what} is not readable ({error}): it was changed or cut on its way") from error
     if inflater.unconsumed_tail or not inflater.eof:
         raise NodeError(f"the node's {what} is cut or larger than 8 MiB")
     return data
