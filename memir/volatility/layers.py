@@ -23,7 +23,8 @@ from memir.image.memory import PhysicalMemory
 from memir.symbols.anchors import Anchors
 
 _PAGE = 4096
-_TABLES = 1 << 13  # pages kept, 32 MiB
+_PAGES = 1 << 13  # of RAM kept, 32 MiB
+_TABLES = 512  # of page tables kept for an address space
 _TRANSLATIONS = 1 << 16
 
 
@@ -39,7 +40,7 @@ class MemirLayer(interfaces.layers.DataLayerInterface):  # type: ignore[misc]  #
         self._image = memory
         self._starts = [part.start for part in memory.ranges]
         self._ends = [part.end for part in memory.ranges]
-        self._page = functools.lru_cache(_TABLES)(self._read_page)
+        self._page = functools.lru_cache(_PAGES)(self._read_page)
 
     @property
     def minimum_address(self) -> int:

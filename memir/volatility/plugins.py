@@ -21,12 +21,14 @@ from volatility3 import framework
 from volatility3.cli import CommandLine
 from volatility3.framework import constants, interfaces
 from volatility3.framework.configuration import requirements
+from volatility3.framework.constants import architectures
 
 from memir.errors import UsageError
 
 _PACKAGE = "volatility3.plugins"
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _LOCK = threading.RLock()
+assert architectures  # some plugins rely on another having imported it
 
 
 @contextlib.contextmanager
@@ -143,7 +145,10 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser(plugin: type[Any]) -> _Parser:
     parser = _Parser(prog=full_name(plugin), add_help=False, description=inspect.getdoc(plugin))
-    CommandLine.populate_requirements_argparse(None, parser, plugin)
+    try:
+        CommandLine.populate_requirements_argparse(None, parser, plugin)
+    except Exception as error:  # a plugin is anyone's code
+        raise UsageError(f"{full_name(plugin)} does not say what it needs: {type(error).__name__}: {error}") from error
     return parser
 
 

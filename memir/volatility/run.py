@@ -7,8 +7,9 @@ for row in result.rows: ...
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -128,14 +129,25 @@ class Host:
         for folder in (*plugin_dirs, *([output] if output else [])):
             if not folder.is_dir():
                 raise UsageError(f"{folder}: is not a folder")
-        with process_settings(plugin_dirs), heard() as messages:
+        written: list[Path] = []
+        with process_settings(plugin_dirs), heard() as messages, self._own_layers():
             chosen = find_plugin(plugin)
-            written: list[Path] = []
             constructed = self._construct(chosen, options, progress, file_handler(output, written))
             columns, rows, depths, failure = _populate(constructed)
         if pods is not None:
             columns, rows = self._with_pods(columns, rows, pods)
         return PluginResult(full_name(chosen), columns, rows, depths, written, messages, failure)
+
+    @contextlib.contextmanager
+    def _own_layers(self) -> Iterator[None]:
+        """Take the layers away that a plugin adds, one a process it looks at; the next adds its own."""
+        before = set(self.context.layers)
+        try:
+            yield
+        finally:
+            for name in reversed(list(self.context.layers)):
+                if name not in before:
+                    self.context.layers.del_layer(name)
 
     def _construct(self, plugin: type[Any], options: Sequence[str], progress: Any, handler: type[Any]) -> Any:
         base = f"memir.run{next(self._runs)}"

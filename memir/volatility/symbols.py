@@ -8,6 +8,7 @@ symbols cost nothing.
 from __future__ import annotations
 
 import bisect
+import contextlib
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -15,15 +16,13 @@ from typing import Any
 from volatility3.framework import interfaces
 from volatility3.framework.symbols import intermed, linux
 from volatility3.framework.symbols.linux import extensions
-from volatility3.framework.symbols.linux.extensions import (
-    network as _network,
-)  # the table needs it to be imported
+from volatility3.framework.symbols.linux.network import NetSymbols
 
 from memir.symbols.isf import IsfTypes
+from memir.symbols.isf_describe import VOID
 from memir.symbols.isf_make import IsfSource, metadata
 
 Json = dict[str, Any]
-assert _network
 
 
 class _Section(Mapping[str, Json]):
@@ -55,7 +54,8 @@ class _Section(Mapping[str, Json]):
 def _document(source: IsfSource) -> dict[str, Any]:
     types = source.types
     return {
-        "metadata": metadata(),
+        # volatility3's hidden_modules takes no table but dwarf2json's; what it checks for, types of symbols, is here.
+        "metadata": metadata() | {"producer": {"name": "dwarf2json", "version": "0.9.0"}},
         "base_types": types.base_types,
         "user_types": _Section(lambda: types.structs, types.user_type),
         "enums": _Section(lambda: types.enums, types.enum),
@@ -72,6 +72,19 @@ class _Format(intermed.Version8Format):  # type: ignore[misc]  # volatility3 has
     def types(self) -> frozenset[str]:
         """Names of all types."""
         return frozenset((*self._json_object["user_types"], *self.natives.types))
+
+    @functools.cached_property
+    def _void(self) -> Any:
+        return self.natives.get_type(f"{self.name}!void")
+
+    def get_symbol(self, name: str) -> Any:
+        """A symbol; those without a type share one template, as some plugins ask for every symbol there is."""
+        if name not in self._symbol_cache:
+            symbol = self._json_object["symbols"].get(name)
+            if symbol is not None and symbol["type"] is VOID:
+                address = symbol["address"] & self.config["symbol_mask"]
+                self._symbol_cache[name] = interfaces.symbols.SymbolInterface(name, address, self._void)
+        return super().get_symbol(name)
 
 
 class _InMemory(intermed.IntermediateSymbolTable):  # type: ignore[misc]  # volatility3 has no types
@@ -95,6 +108,9 @@ class KernelTable(linux.LinuxKernelIntermedSymbols, _InMemory):  # type: ignore[
         super().__init__(context, f"memir.{name}", name, document, symbol_mask)
         self._addresses, self._mask = source.symbols if isinstance(source, IsfTypes) else source, symbol_mask
         self.set_type_class("page", Page)
+        # Plugins set these themselves, too late if one before them has had the table resolve the types.
+        with contextlib.suppress(ValueError):
+            NetSymbols.apply(self)
 
     @functools.cached_property
     def _by_address(self) -> list[tuple[int, str]]:
