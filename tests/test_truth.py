@@ -141,8 +141,8 @@ def _expected_ids(image: str) -> dict[str, tuple[str | None, ...]]:
     found = {}
     for one in raw["containers"]:
         labels = one.get("Labels") or {}
-        names = [labels.get(f"io.kubernetes.{key}") for key in ("pod.uid", "pod.name", "pod.namespace", "container.name")]
-        found[one["ID"]] = tuple(names)
+        keys = ("pod.uid", "pod.name", "pod.namespace", "container.name")
+        found[one["ID"]] = tuple(labels.get(f"io.kubernetes.{key}") for key in keys)
     return found
 
 
@@ -155,9 +155,9 @@ def test_containers_and_pods_of_processes(image: str, node_of: NodeOf) -> None:
         named = re.findall(r"[0-9a-f]{64}", " ".join(truth.cgroups))
         if row is None or not named or named[-1] not in expected:
             continue
-        uid, pod, namespace, container = expected[named[-1]]
         assert row["container_id"] == named[-1], f"pid {pid}"
-        assert (row["pod_uid"], row["pod_name"], row["namespace"], row["container_name"]) == (uid, pod, namespace, container)
+        names = tuple(row[column] for column in ("pod_uid", "pod_name", "namespace", "container_name"))
+        assert names == expected[named[-1]], f"pid {pid}"
         assert row["in_container"]
         checked += 1
     assert checked >= len([one for one in expected.values() if one[0]]) // 2, "hardly a process was checked"
