@@ -94,7 +94,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         threads          int32        number of threads in the group
         kernel_thread    bool         has no user memory by design (PF_KTHREAD)
         state            string       scheduler state as ps shows it: R S D T t Z X I P
-        in_container     bool         some witness places the process in a container
+        in_container     bool         some witness places the process in a container; null if none could be heard
         container_id     string       64 hex digits
         pod_uid          string       pod UID with dashes, or 32 hex digits for a static pod
         pod_name         string       pod name
@@ -150,7 +150,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         service_account  string       service account
         host_network     bool         shares the node's network namespace
         node             string       node name
-        containers       int32        containers known, sandboxes not counted
+        containers       int32        containers known, sandboxes not counted; null if one of them may be either
         processes        int32        processes placed in it
         labels           list<string> `key=value`, from the API
         owner            string       `Kind/name` of the controlling object, from the API
@@ -187,6 +187,8 @@ TABLES: dict[str, tuple[Column, ...]] = {
         deleted          bool         that file has been unlinked
         data             string       matched bytes, printable ASCII kept, others as \\xNN, bounded
         context          string       hexdump around the hit
+        node             string       name of the node
+        image            string       image that the hit lies in
         source           string       where the row comes from
     """),
 }

@@ -23,11 +23,11 @@ from memir.cli.common import (
     print_table,
     progress,
 )
-from memir.errors import UsageError
+from memir.errors import EXIT_EVIDENCE, UsageError
 from memir.model import Gap, Gaps
 
 if TYPE_CHECKING:
-    from memir.hunt.hunt import Hunt, Options
+    from memir.hunt.hunt import Options
     from memir.hunt.rules import RuleSet
     from memir.kube.snapshot import ClusterSnapshot
 
@@ -42,7 +42,10 @@ def register(app: typer.Typer) -> None:
 
 def hunt(
     images: Annotated[
-        list[str], typer.Argument(metavar="IMAGE...", help="RAM images, evidence folders or s3:// addresses.")
+        list[str],
+        typer.Argument(
+            metavar="IMAGE...", help="RAM images, evidence folders, folders of either, s3:// objects or prefixes."
+        ),
     ],
     rules: Annotated[
         list[Path] | None,
@@ -53,9 +56,7 @@ def hunt(
         typer.Option("-o", "--output", metavar="CASE", help="Case folder for tables/hits.parquet."),
     ] = None,
     pod: Annotated[list[str] | None, typer.Option("--pod", help="Only this pod (name or UID).")] = None,
-    namespace: Annotated[
-        list[str] | None, typer.Option("--namespace", "-n", help="Only this namespace.")
-    ] = None,
+    namespace: Annotated[list[str] | None, typer.Option("--namespace", "-n", help="Only this namespace.")] = None,
     container: Annotated[
         list[str] | None, typer.Option("--container", help="Only this container (name or id).")
     ] = None,
@@ -65,22 +66,19 @@ def hunt(
     ] = None,
     scope: Annotated[
         str,
-        typer.Option(
-            "--scope", help="region: a condition is judged in each region; process: over all of them."
-        ),
+        typer.Option("--scope", help="region: a condition is judged in each region; process: over all of them."),
     ] = "region",
-    rule_timeout: Annotated[
-        int, typer.Option("--rule-timeout", min=1, help="Seconds for one unit, all rules.")
-    ] = 60,
+    rule_timeout: Annotated[int, typer.Option("--rule-timeout", min=1, help="Seconds for one unit, all rules.")] = 60,
     external: Annotated[
         list[str] | None, typer.Option("--external", metavar="NAME=VALUE", help="A variable that rules use.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Threads; processors if not given.")
+        int | None, typer.Option("--workers", min=1, help="Threads, or processes for many images; all processors.")
     ] = None,
-    cluster: Annotated[
-        Path | None, typer.Option("--cluster", help="The API's view, for names of pods.")
+    scheduler: Annotated[
+        str | None, typer.Option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler, for many images.")
     ] = None,
+    cluster: Annotated[Path | None, typer.Option("--cluster", help="The API's view, for names of pods.")] = None,
     show_secrets: Annotated[
         bool, typer.Option("--show-secrets", help="Show what rules tagged `secret` matched.")
     ] = False,
@@ -100,12 +98,13 @@ def hunt(
     begun = time.time()
     compiled, images = _rule_paths(images, rules or [])
     ruleset = load_rules(compiled, parse_externals(external or []))
-    options = _options(
-        kinds, scope, rule_timeout, workers, show_secrets, cluster, (pod, namespace, container, pid)
-    )
-    if len(images) != 1:
-        raise UsageError("give one image")
+    options = _options(kinds, scope, rule_timeout, workers, show_secrets, cluster, (pod, namespace, container, pid))
     case = _case(output)
+    if scheduler is not None or _is_fleet(images):
+        if any((btf, kallsyms, isf, base)):
+            raise UsageError("--btf, --kallsyms, --isf and --base are for one image")
+        _fleet(images, ruleset, options, case, (scheduler, workers, cache, begun), json=json, jsonl=jsonl)
+        return
     memory = open_memory(images[0], cache=cache, allow_truncated=allow_truncated, base=base)
     gaps = Gaps()
     if memory.missing:
@@ -113,11 +112,85 @@ def hunt(
     _, kernel = find_kernel(memory, cache=cache, btf=btf, kallsyms=kallsyms, isf=isf, gaps=gaps)
     found = run(kernel, ruleset, options, progress=progress())
     memory.check_unchanged()
-    record = _record(found, ruleset, str(memory.path), options, time.time() - begun)
+    record = _record(ruleset, options, time.time() - begun) | {
+        "image": str(memory.path),
+        "hits": found.hits,
+        "rows": len(found.rows),
+        "units": found.units,
+        "scanned": found.scanned,
+        "laps": found.seconds,
+    }
     if case is not None:
         counts = case.write_tables({"hits": found.rows})
         case.finish({"hunt": record}, gaps, counts)
-    _print(found, record, list(gaps), json=json, jsonl=jsonl)
+    _print(found.rows, record, list(gaps), json=json, jsonl=jsonl)
+
+
+def _is_fleet(images: list[str]) -> bool:
+    """Several images, a folder of them, or a prefix in S3; an evidence folder is one image."""
+    from memir.image.listing import looks_like_image
+
+    if len(images) != 1:
+        return True
+    if images[0].startswith("s3://"):
+        return not looks_like_image(images[0])
+    if not Path(images[0]).is_dir():
+        return False
+    from memir.acquire.evidence import is_evidence
+
+    return not is_evidence(Path(images[0]))
+
+
+def _fleet(
+    images: list[str],
+    rules: RuleSet,
+    options: Options,
+    case: Any,
+    where: tuple[str | None, int | None, Path | None, float],
+    *,
+    json: bool,
+    jsonl: bool,
+) -> None:
+    from dataclasses import replace
+
+    from memir.cli.common import cache_folder
+    from memir.hunt.fleet import hunt_fleet
+    from memir.image.listing import expand
+
+    scheduler, workers, cache, begun = where
+    every = expand(images)
+    rows: list[dict[str, Any]] = []
+    gaps = Gaps()
+    told: list[dict[str, Any]] = []
+    show = progress()
+    single = replace(options, workers=1)
+    for answer in hunt_fleet(every, rules, single, scheduler=scheduler, workers=workers, cache=cache_folder(cache)):
+        told.append({
+            "image": answer.image, "node": answer.node, "hits": answer.hits, "rows": len(answer.rows),
+            "scanned": answer.scanned, "seconds": answer.seconds, "error": answer.error,
+        })  # fmt: skip
+        for gap in answer.gaps:
+            gaps.add(gap.kind, f"{answer.image}: {gap.where}", gap.why, gap.count)
+        if answer.error:
+            gaps.add("image", answer.image, answer.error)
+        if jsonl:
+            for row in answer.rows:
+                print_json(row)
+        rows += answer.rows
+        if show is not None:
+            show("images", len(told), len(every))
+    record = _record(rules, options, time.time() - begun) | {
+        "images": told,
+        "hits": len({row["hit_id"] for row in rows}),
+        "rows": len(rows),
+        "scanned": {"all": sum(one["scanned"] for one in told)},
+    }
+    if case is not None:
+        case.finish({"hunt": record}, gaps, case.write_tables({"hits": rows}))
+    if not jsonl:
+        _print(rows, record, list(gaps), json=json, jsonl=False)
+    if any(one["error"] for one in told):
+        raise typer.Exit(EXIT_EVIDENCE)
 
 
 def _rule_paths(images: list[str], rules: list[Path]) -> tuple[list[Path], list[str]]:
@@ -148,9 +221,7 @@ def _options(
     if scope not in ("region", "process"):
         raise UsageError(f"--scope {scope}: it is region or process")
     pod, namespace, container, pid = asked
-    wanted = Wanted(
-        frozenset(pod or ()), frozenset(namespace or ()), frozenset(container or ()), frozenset(pid or ())
-    )
+    wanted = Wanted(frozenset(pod or ()), frozenset(namespace or ()), frozenset(container or ()), frozenset(pid or ()))
     return Options(
         parse_kinds(kinds), wanted, "process" if scope == "process" else "region", timeout,
         workers or os.cpu_count() or 1, show_secrets, _snapshot(cluster),
@@ -173,48 +244,37 @@ def _case(output: Path | None) -> Any:
     return Case(output, add=True)
 
 
-def _record(found: Hunt, rules: RuleSet, image: str, options: Options, seconds: float) -> dict[str, Any]:
+def _record(rules: RuleSet, options: Options, seconds: float) -> dict[str, Any]:
     return {
-        "image": image,
-        "rules": {
-            "files": [str(path) for path in rules.files],
-            "count": rules.count,
-            "notes": list(rules.notes),
-        },
+        "rules": {"files": [str(path) for path in rules.files], "count": rules.count, "notes": list(rules.notes)},
         "scope": options.scope,
         "kinds": sorted(options.kinds),
-        "hits": found.hits,
-        "rows": len(found.rows),
-        "units": found.units,
-        "scanned": found.scanned,
         "seconds": round(seconds, 3),
-        "laps": found.seconds,
     }
 
 
-def _print(found: Hunt, record: dict[str, Any], gaps: list[Gap], *, json: bool, jsonl: bool) -> None:
+def _print(rows: list[dict[str, Any]], record: dict[str, Any], gaps: list[Gap], *, json: bool, jsonl: bool) -> None:
     if json:
         told = [{"kind": gap.kind, "where": gap.where, "why": gap.why, "count": gap.count} for gap in gaps]
-        print_json({**record, "hits": found.rows, "hit_count": found.hits, "gaps": told})
+        print_json({**record, "hits": rows, "hit_count": record["hits"], "gaps": told})
         return
     if jsonl:
-        for row in found.rows:
+        for row in rows:
             print_json(row)
         return
     from memir.text import safe
 
+    many = "images" in record
     columns = ("rule", "string", "owner", "pid", "pod", "container", "address", "path", "data")
-    print_table(columns, [_cells(row) for row in found.rows])
-    print(
-        f"{found.hits} hits, {len(found.rows)} owners; {sum(found.scanned.values()) >> 20} MiB in {record['seconds']} s"
-    )
+    named = ("node", *columns) if many else columns
+    print_table(named, [((row["node"] or row["image"],) if many else ()) + _cells(row) for row in rows])
+    size = sum(record["scanned"].values()) >> 20
+    images = f" in {len(record['images'])} images" if many else ""
+    print(f"{record['hits']} hits{images}, {len(rows)} owners; {size} MiB in {record['seconds']} s")
     for note in record["rules"]["notes"]:
         print(f"note: {safe(note)}", file=sys.stderr)
     for gap in gaps:
-        print(
-            f"not covered: {safe(gap.kind)}: {safe(gap.why)} ({gap.count} times, {safe(gap.where)})",
-            file=sys.stderr,
-        )
+        print(f"not covered: {safe(gap.kind)}: {safe(gap.why)} ({gap.count} times, {safe(gap.where)})", file=sys.stderr)
 
 
 def _cells(row: dict[str, Any]) -> tuple[Any, ...]:

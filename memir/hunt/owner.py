@@ -34,6 +34,7 @@ class Attribution:
 
     def __init__(self, node: Node, memory: Memory, *, show_secrets: bool = False) -> None:
         self._memory, self._gaps = memory, node.kernel.gaps
+        self._image = {"image": str(node.kernel.memory.path), "node": node.name}
         self.identities = Identities(node)
         self.files = Files(node, memory, self.identities)
         self._show = show_secrets
@@ -79,6 +80,7 @@ class Attribution:
         secret = SECRET in hit.tags and not self._show
         text = repr(hit.key) + hit.data.hex()
         return {
+            **self._image,
             "hit_id": hashlib.blake2b(text.encode(), digest_size=8).hexdigest(),
             "rule": hit.rule,
             "namespace_rule": hit.rule_namespace,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,29 @@ class RuleSet:
             texts[one.namespace] = text
         folders = {one.namespace: one.path.parent for one in self._sources}
         return yara.compile(sources=texts, include_callback=_includer(folders), externals=dict(self.externals))
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A rule set as bytes, to be sent to another process or machine of the same architecture."""
+
+    sets: tuple[bytes, ...]
+    rest: RuleSet
+
+    @classmethod
+    def of(cls, rules: RuleSet) -> Packed:
+        """Pack a rule set. What was included from other files is in the compiled rules, but not in their text."""
+        parts = []
+        for one in rules.sets:
+            buffer = BytesIO()
+            one.save(file=buffer)
+            parts.append(buffer.getvalue())
+        whole = frozenset() if any(one.source.includes for one in rules._sources) else rules.divisible
+        return cls(tuple(parts), replace(rules, sets=(), divisible=whole))
+
+    def unpack(self) -> RuleSet:
+        """The rule set, loaded."""
+        return replace(self.rest, sets=tuple(yara.load(file=BytesIO(one)) for one in self.sets))
 
 
 def parse_externals(pairs: Sequence[str]) -> dict[str, External]:

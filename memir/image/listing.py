@@ -31,14 +31,15 @@ def images_below(address: str) -> list[str]:
 
     AccessError or StorageError if the bucket cannot be listed.
     """
-    from memir.image import s3
 
     bucket, _, prefix = address.removeprefix("s3://").partition("/")
     if not bucket:
         raise UsageError(f"{address}: write s3://BUCKET/PREFIX")
     if looks_like_image(prefix):
         return [address]
-    found = [key for key, size in _objects(address, bucket, prefix) if size >= _SMALLEST and looks_like_image(key)]
+    found = [
+        key for key, size in _objects(address, bucket, prefix) if size >= _SMALLEST and looks_like_image(key)
+    ]
     return sorted(f"s3://{bucket}/{key}" for key in found)
 
 
@@ -50,7 +51,9 @@ def _objects(address: str, bucket: str, prefix: str) -> Iterator[tuple[str, int]
     from memir.image.s3 import explain
 
     try:
-        for part in boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for part in (
+            boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        ):
             for one in part.get("Contents", []):
                 yield str(one.get("Key", "")), int(one.get("Size", 0))
     except (BotoCoreError, ClientError, ValueError) as error:
@@ -71,5 +74,7 @@ def _one(target: str) -> Iterator[str]:
         yield target
         return
     if not found:
-        raise UsageError(f"{target}: no images there (names end in {' '.join(SUFFIXES)}, or with .zst or .gz behind)")
+        raise UsageError(
+            f"{target}: no images there (names end in {' '.join(SUFFIXES)}, or with .zst or .gz behind)"
+        )
     yield from found

