@@ -21,12 +21,18 @@ from memir.cli.common import (
     find_kernel,
     open_memory,
     print_json,
+    progress,
 )
 from memir.cli.info import image_facts, kernel_facts
 from memir.model import Gaps
 
 if TYPE_CHECKING:
+    from memir.hunt.rules import RuleSet
+    from memir.image.memory import PhysicalMemory
+    from memir.kernel.engine import Kernel
     from memir.kube.snapshot import ClusterSnapshot
+    from memir.symbols.anchors import Anchors
+    from memir.volatility.run import PluginResult
 
 
 def register(app: typer.Typer) -> None:
@@ -40,6 +46,13 @@ def analyze(
     cluster: Annotated[
         Path | None,
         typer.Option("--cluster", help="The API's view: pods.json, or a folder with it (kubectl get pods -A -o json)."),
+    ] = None,
+    rules: Annotated[
+        list[Path] | None, typer.Option("--rules", "-r", metavar="PATH", help="Hunt with these YARA rules too.")
+    ] = None,
+    plugins: Annotated[
+        str | None,
+        typer.Option("--plugins", metavar="A,B", help="Run these volatility3 plugins too; tables/PLUGIN.parquet."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the tables of an earlier analysis in CASE.")] = False,
     sha256: Annotated[bool, typer.Option("--sha256", help="Record the hash of the whole image file.")] = False,
@@ -58,6 +71,7 @@ def analyze(
 
     begun = time.time()
     case = Case(output, force=force) if output is not None else None
+    ruleset = _ruleset(rules)
     snapshot = _cluster(cluster, image)
     memory = open_memory(image, cache=cache, allow_truncated=allow_truncated, base=base)
     gaps = Gaps()
@@ -67,6 +81,11 @@ def analyze(
     node = read_node(kernel, snapshot)
     tables = node.tables()
     odd = oddities(tables)
+    if ruleset is not None:
+        from memir.hunt.hunt import hunt
+
+        tables["hits"] = hunt(kernel, ruleset, node=node, progress=progress()).rows
+    extra = _run_plugins(plugins, memory, anchors, kernel, isf, tables["processes"])
     evidence = image_facts(memory)
     if sha256:
         evidence["sha256"] = memory.sha256(None)
@@ -89,8 +108,10 @@ def analyze(
         ],
     }
     counts = {name: len(rows) for name, rows in tables.items()}
+    counts |= {name: len(result.rows) for name, result in extra.items()}
     if case is not None:
         case.write_tables(tables)
+        case.write_plain({name: result.dicts() for name, result in extra.items()})
     record["seconds"] = round(time.time() - begun, 3)
     if case is not None:
         record = case.finish(record, gaps, counts)
@@ -100,7 +121,8 @@ def analyze(
             "gaps": [{"kind": gap.kind, "where": gap.where, "why": gap.why, "count": gap.count} for gap in gaps],
         }
     if json:
-        print_json({**record, "case": str(output) if output else None, "rows": tables})
+        rows = {**tables, **{name: result.dicts() for name, result in extra.items()}}
+        print_json({**record, "case": str(output) if output else None, "rows": rows})
         return
     from memir.report.summary import print_summary
 
@@ -110,6 +132,41 @@ def analyze(
             f"\nCase written to {output}. Ask it:  "
             f"memir query {output} 'select pid, comm, pod_name from processes where in_container'"
         )
+
+
+def _ruleset(rules: list[Path] | None) -> RuleSet | None:
+    """Rules compile before anything long is done."""
+    if not rules:
+        return None
+    from memir.hunt.rules import load_rules
+
+    return load_rules(rules)
+
+
+def _run_plugins(
+    names: str | None,
+    memory: PhysicalMemory,
+    anchors: Anchors,
+    kernel: Kernel,
+    isf: Path | None,
+    processes: list[dict[str, Any]],
+) -> dict[str, PluginResult]:
+    """Results of volatility3 plugins by table name; a plugin that stopped before its end is a counted gap."""
+    if not names:
+        return {}
+    from memir.cli.run import pods_of
+    from memir.symbols.isf import read as read_isf
+    from memir.volatility.engine import plugins_path
+    from memir.volatility.run import Host
+
+    host = Host(memory, anchors, kernel.space, read_isf(isf) if isf is not None else None)
+    found = {}
+    for name in (one.strip() for one in names.split(",") if one.strip()):
+        result = host.run(name, plugin_dirs=[plugins_path()], pods=pods_of(processes))
+        if result.failure is not None:
+            kernel.gaps.add(f"plugin {name}", result.plugin, result.failure)
+        found["plugin_" + name.removeprefix("linux.").replace(".", "_").lower()] = result
+    return found
 
 
 def _cluster(cluster: Path | None, image: str) -> ClusterSnapshot | None:

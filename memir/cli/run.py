@@ -25,7 +25,6 @@ from memir.cli.common import (
 from memir.errors import EvidenceError
 
 if TYPE_CHECKING:
-    from memir.kernel.engine import Kernel
     from memir.volatility.run import PluginResult, Pods
 
 
@@ -75,6 +74,7 @@ def run(
     isf: IsfOption = None,
 ) -> None:
     """Run any volatility3 plugin, with pod columns added to rows about a process. Its own options go behind `--`."""
+    from memir.kube.node import read_node
     from memir.symbols.isf import read as read_isf
     from memir.volatility.engine import plugins_path as folder
     from memir.volatility.run import Host
@@ -85,7 +85,11 @@ def run(
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
     result = host.run(
-        plugin, context.args, plugin_dirs=[*(plugin_dirs or []), folder()], output=output, pods=_pods(kernel)
+        plugin,
+        context.args,
+        plugin_dirs=[*(plugin_dirs or []), folder()],
+        output=output,
+        pods=pods_of(read_node(kernel).tables()["processes"]),
     )
     if json:
         print_json(_document(result))
@@ -101,11 +105,10 @@ def run(
         )
 
 
-def _pods(kernel: Kernel) -> Pods:
-    from memir.kube.node import read_node
+def pods_of(rows: list[dict[str, Any]]) -> Pods:
+    """Whose each process is, from rows of the table `processes`."""
     from memir.volatility.run import Pods
 
-    rows = read_node(kernel).tables()["processes"]
     owners = [_Owner(row["pod_name"], row["namespace"], row["container_name"], row["container_id"]) for row in rows]
     by_pid = {row["pid"]: owner for row, owner in zip(rows, owners, strict=True)}
     return Pods(by_pid, {row["task"]: owner for row, owner in zip(rows, owners, strict=True)})

@@ -13,7 +13,7 @@ from typing import Any
 from memir import __version__
 from memir.errors import CaseError
 from memir.model import Gap
-from memir.report.tables import to_arrow, write_parquet
+from memir.report.tables import plain_arrow, to_arrow, write_parquet
 
 CASE_FILE = "case.json"
 TABLES_FOLDER = "tables"
@@ -55,6 +55,11 @@ class Case:
             write_parquet(table, self.folder / TABLES_FOLDER / f"{name}.parquet")
             counts[name] = table.num_rows
         return counts
+
+    def write_plain(self, tables: Mapping[str, Iterable[Mapping[str, Any]]]) -> None:
+        """Write tables whose columns are a plugin's own; Arrow finds their types, mixed columns become text."""
+        for name, rows in tables.items():
+            write_parquet(plain_arrow(list(rows)), self.folder / TABLES_FOLDER / f"{name}.parquet")
 
     def finish(self, record: Mapping[str, Any], gaps: Iterable[Gap], counts: Mapping[str, int]) -> dict[str, Any]:
         """Write case.json last: a folder without it holds an analysis that did not end. Returns what was written."""

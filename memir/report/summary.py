@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from memir.report.oddities import Oddity, Row
+from memir.report.oddities import Oddity, Row, where
 from memir.text import safe
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ def print_summary(
     for one in odd:
         out.print(f"  {safe(one.kind)}: {safe(one.text, 400)}")
     out.print()
+    if "hits" in tables:
+        _hits(out, tables["hits"])
     gaps = record["gaps"]
     if not gaps:
         out.print("Gaps: none: everything that was looked for could be read")
@@ -41,10 +43,22 @@ def print_summary(
         out.print(f"  {gap['count']:>6}  {safe(gap['kind'])}: {safe(gap['why'])}, e.g. {safe(gap['where'], 120)}")
 
 
+def _hits(out: Console, rows: Sequence[Row]) -> None:
+    """Hits by rule and place."""
+    places = Counter(
+        (row["rule"], where(row) if row["pod_name"] or row["container_id"] else f"node ({row['owner']})")
+        for row in rows
+    )
+    out.print(f"Hits ({len({row['hit_id'] for row in rows})})" if rows else "Hits: none")
+    for (rule, place), count in sorted(places.items()):
+        out.print(f"  {count:>6}  {safe(rule)} in {safe(place)}")
+    out.print()
+
+
 def _counts(tables: Mapping[str, Sequence[Row]]) -> str:
     processes = tables["processes"]
     states = Counter(row["state"] for row in tables["containers"])
-    inside = sum(row["in_container"] for row in processes)
+    inside = sum(bool(row["in_container"]) for row in processes)
     kernel = sum(row["kernel_thread"] for row in processes)
     containers = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
     return (
@@ -110,7 +124,7 @@ def _container(branch: Tree, container: Row, processes: Sequence[Row]) -> None:
 
 def _process(row: Row) -> str:
     words = " ".join(row["args"]) if row["args"] else f"[{row['comm']}]"
-    inside = f" ({row['pid_in_container']} inside)" if row["pid_in_container"] != row["pid"] else ""
+    inside = f" ({row['pid_in_container']} inside)" if row["pid_in_container"] not in (None, row["pid"]) else ""
     marks = []
     if row["exe_deleted"]:
         marks.append("memfd" if (row["exe"] or "").startswith("/memfd:") else "deleted")

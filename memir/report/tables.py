@@ -48,6 +48,19 @@ def to_arrow(table: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=schema(table))
 
 
+def plain_arrow(rows: list[Mapping[str, Any]]) -> pa.Table:
+    """Rows of someone else's columns as an Arrow table; a column of several types, or of odd values, becomes text."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    columns = []
+    for name in names:
+        values = [_clean(row.get(name)) for row in rows]
+        try:
+            columns.append(pa.array(values))
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+            columns.append(pa.array([None if value is None else _clean(str(value)) for value in values], pa.string()))
+    return pa.table(dict(zip(names, columns, strict=True)))
+
+
 def _clean(value: Any) -> Any:
     """Arrow's strings are UTF-8: a lone surrogate, which JSON from an image may hold, is escaped."""
     if isinstance(value, str):
