@@ -15,10 +15,37 @@ from importlib.resources import files
 from memir.acquire.base import NodeReceipt, NodeRun, Result
 
 RECEIPT = b"memir-receipt "
+_RELAY = """
+import fcntl, hashlib, os, sys
+for fd in (0, 1):
+    try:
+        fcntl.fcntl(fd, 1031, 1 << 20)
+    except OSError:
+        pass
+digest, size, buffer = hashlib.sha256(), 0, memoryview(bytearray(1 << 20))
+while True:
+    count = os.readv(0, [buffer])
+    if not count:
+        break
+    piece, size = buffer[:count], size + count
+    if sys.argv[2] == "1":
+        digest.update(piece)
+    while piece:
+        piece = piece[os.write(1, piece):]
+found = digest.hexdigest() if sys.argv[2] == "1" else ""
+with open(sys.argv[1], "w") as file:
+    file.write('{"sha256":"%s","size":%d}' % (found, size))
+"""
+"""1031 is F_SETPIPE_SZ: 16 times fewer wake-ups than with the 64 KiB that a pipe has."""
 RELAY = "cat"
 """The consumer that gives the stream to the transport."""
 RELAY_HASHED = 'tee "$DIR/hash"'
 """The same, with a copy to sha256sum on the node."""
+
+
+def relay_python(hashed: bool) -> str:
+    """The same in one process, where the node has Python: no second pipe, and the FIFO widened to 1 MiB."""
+    return f'exec python3 -I -S -B -c {shlex.quote(_RELAY)} "$DIR/consumer.json" {int(hashed)}'
 
 
 def node_script(*names: str, **variables: str | int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import platform
 import shlex
@@ -47,6 +48,9 @@ class ProcessStream:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.process = process
         assert process.stdout and process.stderr
+        with contextlib.suppress(OSError):
+            # fewer wake-ups than with 64 KiB; the kernel may refuse when the user has many pipes
+            fcntl.fcntl(process.stdout.fileno(), fcntl.F_SETPIPE_SZ, 1 << 20)
         self.out, self.err = process.stdout, Drain(process.stderr, KEEP, tail=True)
 
     def read(self, size: int) -> bytes:

@@ -182,6 +182,7 @@ def summary(book: Book, story: Story) -> dict[str, Any]:
         "tool": tool_fields(ready.tool),
         "image": image_fields(got.stored, ready.tool.format),
         "seconds": round(got.seconds, 3),
+        "store_seconds": round(got.store_seconds, 3),
         "banner": verdict.banner,
         "coverage": coverage,
         "left_on_node": list(story.left),

@@ -163,7 +163,10 @@ class Acquisition:
             self.sink.begin(meta)
             got.begun = True
             manifest.add("capture", where=self.sink.where, ram_bytes=meta.ram_bytes)
-            Capture(self.transport, session.run, command, self.sink, meta, self.options, self.report, got).go()
+            Capture(
+                self.transport, session.run, command, self.sink, meta, self.options, self.report, got,
+                python="python3" in ready.seen.facts.commands,
+            ).go()  # fmt: skip
             manifest.add("captured", **paper.receipt_fields(got.receipt))
             if self.options.context:
                 book.context(collect(self.transport, session.run, self.sink, "after", self.evidence / CONTEXT))

@@ -22,7 +22,8 @@ from memir.acquire.base import (
     StreamSink,
     Transport,
 )  # fmt: skip
-from memir.acquire.capture import RELAY, RELAY_HASHED, abort_script, capture_script, parse_receipt
+from memir.acquire.capture import RELAY, RELAY_HASHED, abort_script, capture_script, parse_receipt, relay_python
+from memir.acquire.pump import Pump
 from memir.acquire.records import RecordWalker
 from memir.errors import ConnectError, ImageFormatError, Interrupted, MemirError, NodeError, RemoteError
 
@@ -55,6 +56,7 @@ class Captured:
     format_problem: str = ""
     parts: Sequence[Part] = ()
     seconds: float = 0.0
+    store_seconds: float = 0.0
     size: int = 0
     problems: list[str] = field(default_factory=list)
 
@@ -71,7 +73,10 @@ class Captured:
 
 @dataclass
 class Capture:
-    """One capture: `command` (the tool's) on the node, its stream into `sink`; fills `got`."""
+    """One capture: `command` (the tool's) on the node, its stream into `sink`; fills `got`.
+
+    python: whether the node has python3, which passes the stream on at less cost than cat, or tee and sha256sum.
+    """
 
     transport: Transport
     run: NodeRun
@@ -81,6 +86,7 @@ class Capture:
     limits: Limits
     report: Report
     got: Captured
+    python: bool = False
 
     def go(self) -> None:
         """Raises RemoteError when the stream did not end as it should; `got` then has what is known."""
@@ -94,26 +100,40 @@ class Capture:
                 kind = self.transport.kind
                 raise NodeError(f"the {kind} transport cannot send to {self.sink.where}: use --to s3://...")
         finally:
-            self.got.seconds = time.monotonic() - begin
+            spent = time.monotonic() - begin
+            # the stream's own time, if it came to its end; what follows is syncing and reading back
+            self.got.seconds = self.got.seconds or spent
+            self.got.store_seconds = spent - self.got.seconds
 
     def relay(self, sink: StreamSink) -> None:
         """Through the controller."""
+        begin = time.monotonic()
         got, hashed = self.got, self.limits.node_hash
-        consumer = RELAY_HASHED if hashed else RELAY
-        script = capture_script(self.run, self.command, consumer, nice=self.limits.nice, node_hash=hashed)
+        consumer = relay_python(hashed) if self.python else (RELAY_HASHED if hashed else RELAY)
+        by_sum = consumer == RELAY_HASHED
+        script = capture_script(self.run, self.command, consumer, nice=self.limits.nice, node_hash=by_sum)
         got.walker = RecordWalker()
         expected = self.meta.ram_bytes if self.meta.format == "lime" else 0
         pace = Pace(self.limits.limit_rate, expected, self.report)
+
+        def store(block: bytes) -> None:
+            sink.write(block)
+            got.size += len(block)
+            _walk(got, block)
+
         stream = self.transport.open_stream(script)
+        pump = Pump(store)
         try:
             while chunk := stream.read(CHUNK):
-                sink.write(chunk)
-                got.size += len(chunk)
-                _walk(got, chunk)
+                pump.put(chunk)
                 pace.step(len(chunk))
+            pump.finish()
             result = stream.wait(120)
         finally:
+            # whatever stopped it: every byte that was received is stored
+            pump.stop()
             stream.close()
+        got.seconds = time.monotonic() - begin
         receipt = got.receipt = parse_receipt(result.err)
         if result.code is None or receipt is None:
             raise ConnectError(f"the stream ended after {got.size:,} bytes without the node's receipt")

@@ -1,16 +1,27 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import random
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from memir.acquire.base import NodeRun, Result
-from memir.acquire.capture import capture_script, node_script, parse_pairs, parse_receipt
+from memir.acquire.capture import (
+    RELAY,
+    RELAY_HASHED,
+    capture_script,
+    node_script,
+    parse_pairs,
+    parse_receipt,
+    relay_python,
+)  # fmt: skip
 
+PYTHON, PYTHON_PLAIN = relay_python(True), relay_python(False)
 CASES = 10_000 if os.environ.get("CI") else 300
 
 
@@ -98,3 +109,36 @@ def test_neither_side_waits_for_a_dead_one(
         assert receipt.tool == tool_code
     if tool.startswith(("yes", "kill")):
         assert receipt.tool != 0
+
+
+@pytest.mark.parametrize("consumer", [RELAY, RELAY_HASHED, PYTHON, PYTHON_PLAIN])
+def test_relays_pass_every_byte_and_say_its_hash(tmp_path: Path, consumer: str) -> None:
+    data = random.Random(9).randbytes(3_000_001)
+    (tmp_path / "source").write_bytes(data)
+    script = capture_script(
+        NodeRun("r", str(tmp_path)), "cat source > stream", consumer, node_hash=consumer == RELAY_HASHED
+    )
+    done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, timeout=20, check=True)
+    receipt = parse_receipt(done.stderr)
+    assert receipt is not None
+    assert done.stdout == data
+    assert (receipt.tool, receipt.consumer) == (0, 0)
+    assert receipt.sha256 == ("" if consumer in {RELAY, PYTHON_PLAIN} else hashlib.sha256(data).hexdigest())
+    assert receipt.size == (len(data) if "python3" in consumer else None)
+
+
+@pytest.mark.parametrize("consumer", [RELAY, RELAY_HASHED, PYTHON, PYTHON_PLAIN])
+def test_relays_fail_when_nobody_reads(tmp_path: Path, consumer: str) -> None:
+    script = capture_script(NodeRun("r", str(tmp_path)), "yes > stream", consumer, node_hash=consumer == RELAY_HASHED)
+    process = subprocess.Popen(["/bin/sh", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.read(10)
+    process.stdout.close()
+    error = process.stderr.read()
+    process.wait(20)
+    receipt = parse_receipt(error)
+    assert receipt is not None
+    assert process.returncode != 0
+    assert receipt.tool != 0
+    assert receipt.consumer != 0
