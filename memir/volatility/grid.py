@@ -13,7 +13,7 @@ from volatility3.framework.renderers import format_hints
 from memir.model import TABLES
 from memir.text import safe
 
-_HEX = {"task", "cap_effective"}
+_HEX = {"task", "cap_effective", "paddr", "vaddr"}
 _TYPES: dict[str, type[Any]] = {
     "string": str, "list<string>": str, "list<int32>": str, "int32": int, "int64": int, "uint32": int, "uint64": int,
     "bool": bool, "timestamp": datetime.datetime,
