@@ -1,0 +1,98 @@
+"""`memir hunt` from the outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from memir.model import TABLES
+from tests.images import ROOT, case, cases
+
+SMALL = next(name for name in sorted(cases()) if "small" in name)
+RULES = """
+rule Heap : t { meta: description = "planted" strings: $a = "MEMIR-HEAP-SECRET-" condition: $a }
+rule Token : secret { strings: $a = /MEMIR-HEAP-SECRET-[0-9a-f]{16}/ condition: $a }
+"""
+
+
+def memir(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from memir.cli.main import main; main()", *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, check=False)
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Path:
+    path = tmp_path / "heap.yar"
+    path.write_text(RULES)
+    return path
+
+
+def test_json_table_and_case(rules: Path, tmp_path: Path) -> None:
+    image = case(SMALL).image
+    done = memir("hunt", image, "--rules", rules, "-o", tmp_path / "case", "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["hit_count"] == 2 and len(document["hits"]) == 2
+    heap, token = sorted(document["hits"], key=lambda row: str(row["rule"]))
+    assert (heap["pod_name"], heap["container_name"], heap["owner"]) == ("miner-0", "miner", "process")
+    assert heap["meta"] == ["description=planted"] and "+0000  4d 45 4d 49 52" in heap["context"]
+    secret = case(SMALL).raw_truth()["secret"]["heap_secret"]
+    assert secret not in json.dumps(token) and "sha256" in token["data"]
+    table = pq.read_table(tmp_path / "case" / "tables" / "hits.parquet")
+    assert table.column_names == [column.name for column in TABLES["hits"]]
+    assert table.num_rows == 2 and set(table["hit_id"].to_pylist()) == {heap["hit_id"], token["hit_id"]}
+    record = json.loads((tmp_path / "case" / "case.json").read_text())
+    assert record["hunt"]["hits"] == 2 and record["tables"]["hits"] == 2
+
+
+def test_table_lines_and_filters(rules: Path) -> None:
+    image = case(SMALL).image
+    done = memir("hunt", image, rules, "--pod", "miner-0", "--kinds", "process", "--show-secrets")
+    assert done.returncode == 0, done.stderr
+    assert "2 hits, 2 owners" in done.stdout and "dev/miner-0" in done.stdout and "\x1b" not in done.stdout
+    done = memir("hunt", image, "--rules", rules, "--namespace", "shop", "--jsonl")
+    assert (done.returncode, done.stdout) == (0, "")
+    lines = memir("hunt", image, "--rules", rules, "--jsonl").stdout.splitlines()
+    assert [json.loads(line)["rule"] for line in lines] == ["Heap", "Token"]
+
+
+def test_mistakes_are_told_before_anything_is_scanned(rules: Path, tmp_path: Path) -> None:
+    image = case(SMALL).image
+    (tmp_path / "bad.yar").write_text("rule X {\n condition: nosuch }")
+    mistakes: list[tuple[list[str | Path], int, str]] = [
+        (["hunt", image], 2, "no rules"),
+        (["hunt", "--rules", rules], 2, "IMAGE"),
+        (["hunt", image, "--rules", tmp_path / "bad.yar"], 3, "bad.yar:2: undefined identifier"),
+        (["hunt", image, "--rules", tmp_path / "none"], 3, "no such file"),
+        (["hunt", image, "--rules", rules, "--kinds", "all"], 2, "there are process, files"),
+        (["hunt", image, "--rules", rules, "--scope", "x"], 2, "--scope"),
+        (["hunt", image, "--rules", rules, "--external", "x"], 2, "name=value"),
+        (["hunt", tmp_path, "--rules", rules], 2, "no images there"),
+        (["hunt", rules.with_suffix(".raw"), "--rules", rules], 3, ""),
+    ]
+    for arguments, code, words in mistakes:
+        done = memir(*arguments)
+        assert done.returncode == code, (arguments, done.stderr)
+        assert words in done.stderr and "Traceback" not in done.stderr and not done.stdout
+
+
+@pytest.mark.slow
+def test_a_folder_of_images(rules: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    (folder / case(SMALL).image.name).symlink_to(case(SMALL).image)
+    (folder / "broken.raw").write_bytes(os.urandom(1 << 21))
+    done = memir("hunt", folder, "--rules", rules, "--json", "-o", tmp_path / "case")
+    assert done.returncode == 3  # one image failed, which is said
+    document = json.loads(done.stdout)
+    assert document["hit_count"] == 2 and {row["pod_name"] for row in document["hits"]} == {"miner-0"}
+    errors = {Path(one["image"]).name: one["error"] for one in document["images"]}
+    assert errors.pop("broken.raw") and list(errors.values()) == [None]
+    assert pq.read_table(tmp_path / "case" / "tables" / "hits.parquet").num_rows == 2
