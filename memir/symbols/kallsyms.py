@@ -12,6 +12,7 @@ character of the expanded text is the symbol's type.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -149,9 +150,10 @@ def addresses(span: Bytes, layout: Layout, offsets_va: int) -> NDArray[np.uint64
 def _token_tables(span: Bytes) -> list[tuple[int, int]]:
     """(token_table, token_index) offsets of everything in the span that has the shape of a token table."""
     found: list[tuple[int, int]] = []
-    text = span.tobytes()
-    digits = text.find(_DIGITS)
-    while digits >= 0 and len(found) < 16:
+    for match in re.finditer(re.escape(_DIGITS), span.data):
+        if len(found) >= 16:
+            break
+        digits = match.start()
         for at in range((digits + 3) & ~3, min(digits + 4096, len(span) - 512), 4):
             if span[at] or span[at + 1]:
                 continue
@@ -162,7 +164,6 @@ def _token_tables(span: Bytes) -> list[tuple[int, int]]:
             if table >= 0 and table + int(index[-1]) < at:
                 found.append((table, at))
                 break
-        digits = text.find(_DIGITS, digits + 1)
     return found
 
 

@@ -45,7 +45,8 @@ def locate_with_isf(memory: PhysicalMemory, path: Path, delta: int | None, info:
         return Anchors(
             arch, release, text, info.build_id if info else None, here, signed, va,
             Symbols(symbols.names, symbols.addresses, "ISF", info.symbols if info else None), known, None,
-            info.numbers if info else {}, dict.fromkeys(("types", "symbols"), f"ISF {path.name}") | {"kernel": "init_task"},
+            info.numbers if info else {},
+            {"kernel": "init_task"} | dict.fromkeys(("types", "symbols"), f"ISF {path.name}"),
         )  # fmt: skip
     raise KernelNotFoundError(f"{memory.path}: no first task (swapper/0) that fits the types and addresses of {path}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -31,7 +32,11 @@ def image_span(memory: PhysicalMemory, pa: int, size: int = IMAGE_SPAN) -> tuple
     for part in memory.ranges:
         if part.start <= pa < part.end:
             low = max(part.start, (pa & ~0x1FFFFF) - (2 << 20))
-            return low, np.frombuffer(memory.read(low, min(part.end, low + size) - low), np.uint8)
+            high = min(part.end, low + size)
+            view = next(iter(memory.views(1 << 40, low, high)), None)
+            if view is not None and view[0] == low and len(view[1]) == high - low:
+                return view  # no copy: it may be a tenth of a small image
+            return low, np.frombuffer(memory.read_partial(low, high - low)[0], np.uint8)
     raise AbsentMemoryError(f"{memory.path}: the kernel's text at physical address {pa:#x} is not in the image")
 
 
@@ -103,14 +108,10 @@ def find_banner(memory: PhysicalMemory, symbols: Symbols, delta: int, release: s
         low, span = image_span(memory, (text - delta) & ADDRESS_MASK)
     except AbsentMemoryError:
         return None
-    data = span.tobytes()
-    wanted = _BANNER + release.encode()
-    at = data.find(wanted)
-    while at >= 0:
-        found = _banner_at(memory, low + at, release)
+    for match in re.finditer(re.escape(_BANNER + release.encode()), span.data):
+        found = _banner_at(memory, low + match.start(), release)
         if found is not None and "#" in found:
             return found
-        at = data.find(wanted, at + 1)
     return None
 
 
