@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memir.kernel.list import list_nodes
-from memir.kernel.pagetable import U64
+from memir.kernel.pagetable import U64, Bools
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -22,17 +22,22 @@ _CSS_ONLINE = 1 << 1
 class Hierarchies:
     """The cgroups of one css_set: (hierarchy id, controllers as /proc/PID/cgroup names them, path) each.
 
-    Hierarchy 0 is the unified one, which /proc shows only once it has been mounted. A path is None where unreadable.
+    Hierarchy 0 is the unified one, which /proc shows only once it has been mounted. Controllers and path are None where
+    unreadable.
     dead: the unified cgroup has been removed, which leaves only tasks that have ended in it.
     """
 
-    rows: tuple[tuple[int, str, str | None], ...]
+    rows: tuple[tuple[int, str | None, str | None], ...]
     dead: bool = False
 
     def lines(self) -> list[str]:
-        """As /proc/PID/cgroup has them, highest hierarchy first; those whose path is unknown are left out."""
+        """As /proc/PID/cgroup has them, highest hierarchy first; those not wholly known are left out."""
         gone = " (deleted)" if self.dead else ""
-        return [f"{of}:{names}:{path}{gone if of == 0 else ''}" for of, names, path in self.rows if path is not None]
+        return [
+            f"{of}:{names}:{path}{gone if of == 0 else ''}"
+            for of, names, path in self.rows
+            if path is not None and names is not None
+        ]
 
     def path(self) -> str | None:
         """The path to identify a process by: the deepest of all hierarchies' (on a hybrid node v2 may hold nothing)."""
@@ -78,8 +83,13 @@ def hierarchies(kernel: Kernel, task: U64) -> list[Hierarchies | None]:
     """The cgroups of each task, None where its css_set cannot be read. Tasks that share a css_set share the object."""
     css_set = kernel.read(task, "task_struct", "cgroups").astype(np.uint64)
     unique, back = np.unique(css_set, return_inverse=True)
-    owner, cgroup = _cgroups(kernel, unique)
+    dfl = kernel.read(unique, "css_set", "dfl_cgrp").astype(np.uint64)
+    owner, cgroup = _cgroups(kernel, unique, dfl)
     root = kernel.read(cgroup, "cgroup", "root").astype(np.uint64)
+    sound = _is_root(kernel, root)
+    unified = int(sound[: int((dfl != 0).sum())].sum())
+    kernel.count_unread("cgroup root", cgroup, sound)
+    owner, cgroup, root = owner[sound], cgroup[sound], root[sound]
     number = kernel.read(root, "cgroup_root", "hierarchy_id").astype(np.int64)
     kn = kernel.read(cgroup, "cgroup", "kn").astype(np.uint64)
     unique_kn, kn_back = np.unique(kn, return_inverse=True)
@@ -91,14 +101,14 @@ def hierarchies(kernel: Kernel, task: U64) -> list[Hierarchies | None]:
     visible = _default_visible(kernel)
     if visible is None:  # the symbol is not known: hidden if v1 is in use and nothing is below the unified root
         visible = not (number != 0).any() or any(paths[at] != "/" for at in kn_back[number == 0])
-    rows: list[dict[int, tuple[int, str, str | None]]] = [{} for _ in unique]
+    rows: list[dict[int, tuple[int, str | None, str | None]]] = [{} for _ in unique]
     for at, of, which in zip(owner.tolist(), number.tolist(), range(len(owner)), strict=True):
         path = paths[kn_back[which]]
-        if of == 0 and not visible and path in ("/", None):
+        # a controller that is off below some cgroup of the unified hierarchy names that one: dfl_cgrp is the task's
+        if of == 0 and (which >= unified or (not visible and path in ("/", None))):
             continue
-        rows[at].setdefault(of, (of, names.get(int(root[which]), "") if of else "", path))
-    unified = kernel.read(unique, "css_set", "dfl_cgrp").astype(np.uint64)
-    online, read = kernel.try_read(unified, "cgroup", "self.flags")
+        rows[at].setdefault(of, (of, names.get(int(root[which])) if of else "", path))
+    online, read = kernel.try_read(dfl, "cgroup", "self.flags")
     dead = read & ((online.astype(np.uint64) & np.uint64(_CSS_ONLINE)) == 0)
     found = [
         Hierarchies(tuple(row for _, row in sorted(of.items(), reverse=True)), bool(gone)) if of else None
@@ -108,9 +118,8 @@ def hierarchies(kernel: Kernel, task: U64) -> list[Hierarchies | None]:
     return [found[at] for at in back]
 
 
-def _cgroups(kernel: Kernel, css_set: U64) -> tuple[NDArray[np.int64], U64]:
-    """Every cgroup of every css_set: the unified one, each controller's, and named ones, found only over cgrp_links."""
-    unified = kernel.read(css_set, "css_set", "dfl_cgrp").astype(np.uint64)
+def _cgroups(kernel: Kernel, css_set: U64, unified: U64) -> tuple[NDArray[np.int64], U64]:
+    """Every cgroup of every css_set: the unified ones first, each controller's, and named ones over cgrp_links."""
     owner, link = list_nodes(kernel, kernel.at(css_set, "css_set", "cgrp_links"), "cgrp_links")
     linked = kernel.read(kernel.container(link, "cgrp_cset_link", "cgrp_link"), "cgrp_cset_link", "cgrp").astype(
         np.uint64
@@ -123,8 +132,19 @@ def _cgroups(kernel: Kernel, css_set: U64) -> tuple[NDArray[np.int64], U64]:
     return every[cgroup != 0], cgroup[cgroup != 0]
 
 
+def _is_root(kernel: Kernel, root: U64) -> Bools:
+    """Whether these are cgroup roots: with a kernfs of their own, and a top cgroup that is of them."""
+    kf_root, ok = kernel.try_read(root, "cgroup_root", "kf_root")
+    back, ok2 = kernel.try_read(kernel.at(root, "cgroup_root", "cgrp"), "cgroup", "root")
+    sound: Bools = ok & ok2 & kernel.space.is_kernel_pointer(kf_root.astype(np.uint64)) & (back == root)
+    return sound
+
+
 def _controllers(kernel: Kernel, css_set: U64, root: U64, number: NDArray[np.int64]) -> dict[int, str]:
-    """For each v1 root its controllers and name, as /proc/PID/cgroup writes them: "cpu,cpuacct", "name=systemd"."""
+    """For each v1 root its controllers and name, as /proc/PID/cgroup writes them: "cpu,cpuacct", "name=systemd".
+
+    A root is left out (and counted) if not all of its controllers, or not its only name, could be read.
+    """
     states = kernel.read(css_set, "css_set", "subsys").astype(np.uint64).reshape(len(css_set), -1)
     _, column = np.nonzero(states)
     state = states[states != 0]
@@ -138,15 +158,23 @@ def _controllers(kernel: Kernel, css_set: U64, root: U64, number: NDArray[np.int
     texts = kernel.strings(legacy, 32)
     found: dict[int, list[str]] = {}
     for (_, of, _), text in zip(pairs, texts, strict=True):
-        label = (text or b"?").decode("utf-8", "backslashreplace")
-        if label not in found.setdefault(of, []):
+        label = (text or b"").decode("utf-8", "backslashreplace")
+        if label and label not in found.setdefault(of, []):
             found[of].append(label)
     roots = np.unique(root[number != 0])
     name_at = kernel.at(roots, "cgroup_root", "name")
     for of, name in zip(roots.tolist(), kernel.strings(name_at, 64), strict=True):
         if name:
             found.setdefault(of, []).append("name=" + name.decode("utf-8", "backslashreplace"))
-    return {of: ",".join(labels) for of, labels in found.items()}
+    masks = kernel.read(roots, "cgroup_root", "subsys_mask").astype(np.uint64)
+    whole = {}
+    for of, mask in zip(roots.tolist(), masks.tolist(), strict=True):
+        labels = found.get(of, [])
+        if labels and sum(not label.startswith("name=") for label in labels) == int(mask).bit_count():
+            whole[of] = ",".join(labels)
+        else:
+            kernel.gaps.add("cgroup controllers", f"{of:#x}", "not readable")
+    return whole
 
 
 def _default_visible(kernel: Kernel) -> bool | None:

@@ -13,6 +13,8 @@ from memir.kernel.pagetable import U64, Bools
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
+_SECUREBITS = 0xFF  # SECURE_ALL_BITS and their locks
+
 
 @dataclass(frozen=True)
 class Credentials:
@@ -33,8 +35,12 @@ def credentials(kernel: Kernel, task: U64) -> Credentials:
     cred = kernel.read(task, "task_struct", "real_cred").astype(np.uint64)
     uid, known = kernel.try_read(cred, "cred", "uid.val")
     user_ns = kernel.try_read(cred, "cred", "user_ns")[0].astype(np.uint64)
-    # a page of zeros reads as root without capabilities: believe only what also names a user namespace
-    known = known & kernel.space.is_kernel_pointer(user_ns)
+    # a page of zeros reads as root without capabilities: believe only what also names a user namespace and is in use
+    usage, _ = kernel.try_read(
+        cred, "cred", kernel.first_member("cred", "usage.refs.counter", "usage.counter", "usage")
+    )
+    secure, _ = kernel.try_read(cred, "cred", "securebits")
+    known = known & kernel.space.is_kernel_pointer(user_ns) & (usage > 0) & (secure <= _SECUREBITS)
     kernel.count_unread("cred", np.where(cred != 0, cred, task), known)
     # 6.3 (f122a08b197d) made kernel_cap_t one u64; before it is an array of two u32
     path = kernel.first_member("cred", "cap_effective.val", "cap_effective.cap")

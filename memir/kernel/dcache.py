@@ -54,6 +54,8 @@ class Dentries:
         """Names from `root` (left out) down to the dentry; stops at the file system's own root. None if unreadable."""
         parts: list[bytes] = []
         for _ in range(_MAX_DEPTH):
+            if not dentry:
+                return None
             if dentry == root:
                 return parts[::-1]
             up, name = self._known.get(dentry, (0, None))
@@ -75,7 +77,7 @@ def unlinked(kernel: Kernel, dentry: U64) -> Bools:
     """d_unlinked(): no longer in the hash and not a root, so the name has been deleted."""
     pprev, ok = kernel.try_read(dentry, "dentry", "d_hash.pprev")
     parent, _ = kernel.try_read(dentry, "dentry", "d_parent")
-    gone: Bools = ok & (pprev == 0) & (parent != dentry)
+    gone: Bools = ok & (pprev == 0) & (parent != 0) & (parent != dentry)
     return gone
 
 

@@ -99,8 +99,14 @@ def arguments(kernel: Kernel, mm: U64, known: Bools) -> Arguments:
         name: kernel.read(mm, "mm_struct", name).astype(np.uint64)
         for name in ("arg_start", "arg_end", "env_start", "env_end")
     }
-    args = user_ranges(kernel, roots, bounds["arg_start"], bounds["arg_end"], "args")
-    environ = user_ranges(kernel, roots, bounds["env_start"], bounds["env_end"], "environ")
+    whole = []
+    for kind, low, high in (("args", "arg_start", "arg_end"), ("environ", "env_start", "env_end")):
+        # execve() gives every process a stack, so that no bound is 0 and no end before its start
+        told = (bounds[low] != 0) & (bounds[high] >= bounds[low])
+        kernel.count_unread(f"{kind} bounds", mm, told)
+        usable = np.where(told, roots, np.uint64(0))
+        whole.append(user_ranges(kernel, usable, bounds[low], bounds[high], kind))
+    args, environ = whole
     found = Arguments([], [])
     for row, (raw, env) in enumerate(zip(args, environ, strict=True)):
         adjacent = bounds["env_start"][row] == bounds["arg_end"][row]
@@ -111,11 +117,14 @@ def arguments(kernel: Kernel, mm: U64, known: Bools) -> Arguments:
     return found
 
 
-def _title(raw: bytes, env: bytes | None) -> bytes:
+def _title(raw: bytes, env: bytes | None) -> bytes | None:
     """setproctitle(3): a last byte that is not NUL says that the arguments were overwritten, maybe beyond their end.
 
-    fs/proc/base.c get_mm_proctitle(): then the text goes on to the first NUL, a page at most.
+    fs/proc/base.c get_mm_proctitle(): then the text goes on to the first NUL, a page at most. None if it goes on in an
+    environment that could not be read.
     """
+    if env is None and b"\0" not in raw:
+        return None
     return (raw + (env or b"")).split(b"\0", 1)[0][:4096] + b"\0"
 
 
@@ -141,12 +150,14 @@ def executables(kernel: Kernel, mm: U64, mounts: Mounts) -> Executables:
     """What /proc/PID/exe names. A memfd's path is /memfd:NAME and counts as deleted, as the kernel shows it."""
     file = kernel.read(mm, "mm_struct", "exe_file").astype(np.uint64)
     dentry = kernel.read(file, "file", "f_path.dentry").astype(np.uint64)
+    kernel.count_unread("exe", mm, dentry != 0)
     mount = mount_of(kernel, kernel.read(file, "file", "f_path.mnt").astype(np.uint64))
     paths = mounts.paths(mount, dentry)
     unreadable = [at for at, path in zip(dentry.tolist(), paths, strict=True) if at and path is None]
     if unreadable:
         kernel.gaps.add("exe", f"{unreadable[0]:#x}", "path not readable", len(unreadable))
     parent, ok = kernel.try_read(dentry, "dentry", "d_parent")
+    ok &= kernel.space.is_kernel_pointer(parent.astype(np.uint64))
     roots = np.array([(found.root if (found := mounts.known.get(at)) else 0) for at in mount.tolist()], np.uint64)
     pseudo = ok & (parent == dentry) & (roots != dentry) & (dentry != 0)
-    return Executables(paths, unlinked(kernel, dentry) | pseudo, dentry != 0)
+    return Executables(paths, unlinked(kernel, dentry) | pseudo, ok & (dentry != 0))

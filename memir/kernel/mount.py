@@ -88,13 +88,13 @@ class Mounts:
         parts: list[bytes] = []
         for _ in range(_MAX_DEPTH):
             here = self.known.get(mount)
-            if here is None:
+            if here is None or not here.root:
                 return None
             below = self.dentries.below(dentry, here.root)
             if below is None:
                 return None
             parts = below + parts
-            if here.parent in (mount, 0):
+            if here.parent == mount:
                 return b"/" + b"/".join(parts)
             mount, dentry = here.parent, here.mountpoint
         return None

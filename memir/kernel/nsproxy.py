@@ -44,10 +44,13 @@ class Namespaces:
 def namespaces(kernel: Kernel, task: U64, user_ns: U64) -> Namespaces:
     """The namespaces of tasks; user_ns comes from their credentials, pid from the struct pid itself."""
     nsproxy = kernel.read(task, "task_struct", "nsproxy").astype(np.uint64)
+    ended = kernel.try_read(task, "task_struct", "exit_state")[0] != 0
+    kernel.count_unread("nsproxy", task, (nsproxy != 0) | ended)
     address: dict[str, U64] = {}
     for kind, (member, _) in _IN_NSPROXY.items():
         if kernel.types.has("nsproxy", member):
             address[kind] = kernel.read(nsproxy, "nsproxy", member).astype(np.uint64)
+            kernel.count_unread(f"{kind} namespace", nsproxy, address[kind] != 0)
         else:
             address[kind] = np.zeros(len(task), np.uint64)  # time namespaces came with 5.6
     address["pid"] = pids.namespace_of(kernel, kernel.read(task, "task_struct", "thread_pid").astype(np.uint64))
@@ -71,6 +74,6 @@ def numbers(kernel: Kernel, kind: str, address: U64) -> U64:
 
 
 def uts_names(kernel: Kernel, address: U64) -> list[bytes | None]:
-    """The host name in each UTS namespace."""
+    """The host name in each UTS namespace, None where it is empty or not readable."""
     at = kernel.at(address, "uts_namespace", "name.nodename")
-    return kernel.strings(at, 65)
+    return [name or None for name in kernel.strings(at, 65)]

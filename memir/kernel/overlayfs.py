@@ -99,7 +99,7 @@ def _lower_array(kernel: Kernel, types: KernelTypes, info: U64, config: U64) -> 
 
 def _texts(kernel: Kernel, address: U64) -> list[str | None]:
     raw = kernel.strings(address, 64 * _PATH_MAX)
-    return [None if text is None else text.decode("utf-8", "backslashreplace") for text in raw]
+    return [text.decode("utf-8", "backslashreplace") if text else None for text in raw]  # no directory has no name
 
 
 def _split(text: str) -> list[str]:

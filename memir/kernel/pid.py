@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memir.kernel import xarray
-from memir.kernel.pagetable import U64
+from memir.kernel.pagetable import U64, Bools
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -32,29 +32,37 @@ def task_of(kernel: Kernel, pid: U64, kind: int = 0) -> U64:
     return np.where(first != 0, first - np.uint64(links), np.uint64(0))
 
 
+def _levels(kernel: Kernel, pid: U64) -> tuple[U64, Bools]:
+    """(level of each struct pid, known): one in use has references and is no deeper than the kernel allows."""
+    level, ok = kernel.try_read(pid, "pid", "level")
+    count, _ = kernel.try_read(pid, "pid", kernel.first_member("pid", "count.refs.counter", "count.counter"))
+    return level.astype(np.uint64), ok & (count > 0) & (level <= MAX_LEVEL)
+
+
 def namespace_of(kernel: Kernel, pid: U64) -> U64:
-    """The innermost pid namespace of each struct pid: ns_of_pid(), numbers[level].ns."""
-    level = np.minimum(kernel.read(pid, "pid", "level").astype(np.uint64), np.uint64(MAX_LEVEL))
+    """The innermost pid namespace of each struct pid: ns_of_pid(), numbers[level].ns; 0 where not known."""
+    level, ok = _levels(kernel, pid)
     upid = np.uint64(kernel.types.size("upid"))
-    at = kernel.at(pid, "pid", "numbers") + level * upid * (pid != 0)
+    at = np.where(ok, kernel.at(pid, "pid", "numbers") + level.astype(np.uint64) * upid, np.uint64(0))
     return kernel.read(at, "upid", "ns").astype(np.uint64)
 
 
 def numbers(kernel: Kernel, pid: U64) -> list[list[int]]:
     """NSpid: the number of each struct pid in every namespace, outermost first; [] where it cannot be read."""
-    level, ok = kernel.try_read(pid, "pid", "level")
-    kernel.count_unread("pid.level", pid, ok)
-    deep = level > MAX_LEVEL
-    if (deep & ok).any():
-        kernel.gaps.add("pid.level", f"{int(pid[deep][0]):#x}", "deeper than the kernel allows", int(deep.sum()))
-    usable = ok & ~deep
+    level, usable = _levels(kernel, pid)
+    kernel.count_unread("pid.level", pid, usable)
     height = int(level[usable].max()) + 1 if usable.any() else 0
     size = kernel.types.size("upid")
     columns = np.zeros((len(pid), height), np.int32)
     for step in range(height):
         rows = np.flatnonzero(usable & (level >= step))
         at = kernel.at(pid[rows], "pid", "numbers") + np.uint64(step * size)
-        columns[rows, step] = kernel.read(at, "upid", "nr")
+        columns[rows, step], read = kernel.try_read(at, "upid", "nr")
+        # each number names a namespace: zeros and garbage do not
+        named = kernel.space.is_kernel_pointer(kernel.try_read(at, "upid", "ns")[0].astype(np.uint64))
+        read &= named & (columns[rows, step] > 0)
+        kernel.count_unread("upid", at, read)
+        usable[rows[~read]] = False
     return [
         columns[row, : int(count) + 1].tolist() if fine else []
         for row, (count, fine) in enumerate(zip(level.tolist(), usable.tolist(), strict=True))

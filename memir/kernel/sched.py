@@ -12,6 +12,7 @@ What only some of them know is kept, with who knew it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from memir.kernel import slab
 from memir.kernel.list import list_nodes
 from memir.kernel.pagetable import U64, Bools
 from memir.kernel.space import u64
+from memir.model import Gap
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -94,6 +96,9 @@ def _accept(kernel: Kernel, task: U64, kind: str) -> U64:
 def _from_idr(kernel: Kernel, init: U64) -> U64:
     struct_pid = kernel.read(init, "task_struct", "thread_pid").astype(np.uint64)
     namespace = pids.namespace_of(kernel, struct_pid)
+    named = kernel.symbols.get("init_pid_ns")
+    if named is not None and not namespace[0]:  # the first task is torn
+        namespace = u64(named)
     _, _, entry = pids.pids(kernel, namespace)
     return _accept(kernel, pids.task_of(kernel, entry), "task in the pid IDR")
 
@@ -180,6 +185,11 @@ def _from_slab(kernel: Kernel, known: U64) -> U64:
     return living
 
 
+def incomplete(gaps: Iterable[Gap]) -> bool:
+    """Whether these gaps say that tasks may be missing."""
+    return any(gap.kind in ("task", "task list", "pid IDR") or gap.kind.startswith("task in ") for gap in gaps)
+
+
 def tasks(kernel: Kernel) -> Tasks:
     """Every task that any witness knows; the idle tasks of the processors (pid 0) are left out.
 
@@ -199,7 +209,7 @@ def tasks(kernel: Kernel) -> Tasks:
     witness["slab"] = _from_slab(kernel, known)
     known = np.union1d(known, witness["slab"])
     number = kernel.read(known, "task_struct", "pid")
-    known = known[number != 0]
+    known = known[(number != 0) & (known != np.uint64(init))]
     if not len(known):
         raise KernelError(
             f"{kernel.memory.path}: no task could be read: neither the pid IDR nor the task list holds one"

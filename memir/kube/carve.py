@@ -105,7 +105,7 @@ def best_by_container(specs: Iterable[OciSpec]) -> dict[str, OciSpec]:
 
 def _rank(spec: OciSpec) -> tuple[bool, bool, int, int]:
     known = sum(part is not None for part in (spec.pod_uid, spec.container_name, spec.args, spec.mounts))
-    return spec.where.startswith("/"), spec.complete, -len(spec.doubts), known
+    return spec.where.startswith(("/", "tmpfs:")), spec.complete, -len(spec.doubts), known
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ class Pod:
     service_account: str | None = None
     host_network: bool | None = None
     node: str | None = None
-    containers: int = 0
+    containers: int | None = 0
     processes: int = 0
     labels: list[str] | None = None
     owner: str | None = None
@@ -79,8 +79,13 @@ def build_containers(
     roots: dict[int, RootFilesystem],
     cluster: ClusterSnapshot | None,
     node: str | None,
+    *,
+    torn: bool = False,
 ) -> dict[str, Container]:
-    """Containers by id. roots: by mount namespace number. node: API pods of other nodes are left out."""
+    """Containers by id. roots: by mount namespace number. node: API pods of other nodes are left out.
+
+    torn: processes may be missing, or may lack their container: then none that is not seen can be said to have ended.
+    """
     found: dict[str, Container] = {}
     alive: Counter[str] = Counter()
     for container in {
@@ -100,7 +105,7 @@ def build_containers(
             row.cgroup_path = process.cgroup_path
     for row in found.values():
         row.pod_uid = row.pod_uid or known.pod_of.get(row.container_id)
-        row.state = _state(row, alive[row.container_id], files)
+        row.state = _state(row, alive[row.container_id], files, torn)
         if row.kind is None and row.container_id in known.sandbox_pod:
             row.kind = "sandbox"
     _share_sandbox(found)
@@ -135,14 +140,16 @@ def _from_memory(container: str, known: Membership, files: RuntimeFiles, roots: 
         row.runtime = row.runtime or names.engine
         row.sandbox_id = row.sandbox_id or names.sandbox_id
     if init is not None:
-        row.init_pid, row.cgroup_path = init.pid, init.cgroup_path
+        row.init_pid = None if container in known.stand_in else init.pid
+        row.cgroup_path = init.cgroup_path
         row.sources.append("cgroup")
         parsed = known.ids.get(init.cgroup_path or "")
         if parsed is not None:
             row.runtime = row.runtime or parsed.runtime
             row.container_name = row.container_name or parsed.name
-        row.host_pid = init.namespaces["pid"] == known.host.get("pid")
-        row.host_network = init.namespaces["net"] == known.host.get("net")
+        for kind, member in (("pid", "host_pid"), ("net", "host_network")):
+            if init.namespaces[kind] and known.host.get(kind):
+                setattr(row, member, init.namespaces[kind] == known.host[kind])
         root = roots.get(init.namespaces["mnt"])
         if root is not None:
             row.overlay_upper, row.overlay_lower = root.layers.upper, root.layers.lower
@@ -164,10 +171,16 @@ def _from_spec(row: Container, spec: OciSpec) -> None:
         row.doubts.append("the spec in memory is torn")
 
 
-def _state(row: Container, alive: int, files: RuntimeFiles) -> str:
-    """Running needs a living process; one known by its spec, its state or only its dead has ended (or never began)."""
+def _state(row: Container, alive: int, files: RuntimeFiles, torn: bool) -> str:
+    """Running needs a living process; one known by its spec, its state or only its dead has ended (or never began).
+
+    In torn memory that is not known of one whose state or bundle, which go when it is deleted, is still there.
+    """
     if alive:
         return "running"
+    spec = files.specs.get(row.container_id)
+    if torn and (row.container_id in files.states or (spec is not None and not spec.where.startswith("meta.db:"))):
+        return "unknown"
     known = row.processes or row.container_id in files.specs or row.container_id in files.states
     return "exited" if known else "unknown"
 
@@ -225,7 +238,10 @@ def build_pods(
             pod.host_network = (
                 row.host_network if pod.host_network is None or row.kind == "sandbox" else pod.host_network
             )
-        pod.containers += row.kind != "sandbox"
+        if row.kind is None:
+            pod.containers = None  # it may be the sandbox
+        elif pod.containers is not None:
+            pod.containers += row.kind != "sandbox"
         spec = files.specs.get(row.container_id)
         pod.qos = pod.qos or (spec.cgroup.qos if spec is not None and spec.cgroup is not None else None)
         if row.seen_in != "api":

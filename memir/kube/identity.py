@@ -12,13 +12,24 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from memir.kernel.nsproxy import KINDS
 from memir.kube.cgroups import CgroupIds, parse_cgroup, systemd_path
 from memir.kube.processes import Process
+from memir.kube.runc import RuntimeState
 from memir.kube.runtime import RuntimeFiles
 from memir.kube.snapshot import ClusterSnapshot
 from memir.kube.witness import env_witness, shim_witness
 
 _OWN = ("mnt", "pid", "net", "ipc", "uts", "user", "cgroup")
+# PROC_*_INIT_INO in include/linux/proc_ns.h
+_INITIAL = {
+    "ipc": 0xEFFFFFFF,
+    "uts": 0xEFFFFFFE,
+    "user": 0xEFFFFFFD,
+    "pid": 0xEFFFFFFC,
+    "cgroup": 0xEFFFFFFB,
+    "time": 0xEFFFFFFA,
+}
 
 
 @dataclass(slots=True)
@@ -28,7 +39,7 @@ class Identity:
 
     container_id: str | None = None
     pod_uid: str | None = None
-    in_container: bool = False
+    in_container: bool | None = False
     witnesses: list[str] = field(default_factory=list)
     disagreements: list[str] = field(default_factory=list)
     guest: str | None = None
@@ -38,8 +49,9 @@ class Identity:
 class Membership:
     """What the witnesses share: ids by cgroup path, each container's init, and whose namespaces are whose.
 
-    pod_of: pod UID by container id. mnt_of: container by mount namespace; net_of: pod by network namespace.
-    host: the node's own namespaces by kind.
+    init: a process that stands for each container, its first one unless in stand_in. pod_of: pod UID by container id.
+    mnt_of: container by mount namespace; net_of: pod by network namespace.
+    host: the node's own namespaces by kind, 0 where not known.
     """
 
     ids: dict[str, CgroupIds | None]
@@ -51,6 +63,7 @@ class Membership:
     net_of: dict[int, str]
     host: dict[str, int]
     pod_by_name: dict[str, str]
+    stand_in: set[str] = field(default_factory=set)
 
 
 def memberships(processes: list[Process], files: RuntimeFiles, cluster: ClusterSnapshot | None) -> Membership:
@@ -69,10 +82,13 @@ def memberships(processes: list[Process], files: RuntimeFiles, cluster: ClusterS
         container = container_of_cgroup(known, one.cgroup_path)
         if container and not one.kernel_thread:
             members[container].append(one)
+    shared = _shared_pids(members, known.host)
     for container, rows in members.items():
-        init = _init(container, rows, files, known.host)
+        init, certain = _init(rows, files.states.get(container), known.host, shared)
         if init is not None:
             known.init[container] = init
+            if not certain:
+                known.stand_in.add(container)
     _namespace_owners(known)
     return known
 
@@ -115,36 +131,56 @@ def container_of_cgroup(known: Membership, path: str | None) -> str | None:
 
 
 def _host(processes: list[Process]) -> dict[str, int]:
-    """The node's own namespaces: those of process 1, else the most common ones."""
-    first = next((one for one in processes if one.pid == 1 and one.namespaces.get("mnt")), None)
-    if first is not None:
-        return dict(first.namespaces)
-    return (
-        {kind: Counter(one.namespaces[kind] for one in processes).most_common(1)[0][0] for kind in _OWN}
-        if processes
-        else {}
-    )
+    """The node's own namespaces: those of process 1; what it lacks from the kernel's threads, then by their numbers."""
+    first = next((one.namespaces for one in processes if one.pid == 1), {})
+    threads = [one.namespaces for one in processes if one.kernel_thread]
+    return {kind: first.get(kind) or _shared(kind, threads) or _INITIAL.get(kind, 0) for kind in KINDS}
 
 
-def _init(container: str, rows: list[Process], files: RuntimeFiles, host: dict[str, int]) -> Process | None:
-    """The container's first process: the one its runtime names, else pid 1 of its own pid namespace, else the oldest
-    that does not have the node's mounts."""
-    state = files.states.get(container)
+def _shared(kind: str, namespaces: list[dict[str, int]]) -> int:
+    """The namespace that most of these have; one alone does not count (kdevtmpfs has mounts of its own)."""
+    known = Counter(inum for one in namespaces if (inum := one[kind])).most_common(1)
+    return known[0][0] if known and known[0][1] > 1 else 0
+
+
+def _shared_pids(members: Mapping[str, list[Process]], host: dict[str, int]) -> set[int]:
+    """Pid namespaces in which a container's first process is not pid 1: the node's, and those of several containers."""
+    users: dict[int, set[str]] = defaultdict(set)
+    for container, rows in members.items():
+        for one in rows:
+            users[one.namespaces["pid"]].add(container)
+    return {inum for inum, who in users.items() if inum and (len(who) > 1 or inum == host.get("pid"))}
+
+
+def _init(
+    rows: list[Process], state: RuntimeState | None, host: dict[str, int], shared: set[int]
+) -> tuple[Process | None, bool]:
+    """(a process that stands for the container, whether it is surely its first one).
+
+    The one that its runtime names, else pid 1 of its own pid namespace, else the oldest that does not have the node's
+    mounts: surely first only if its parent is known and outside, and no pid 1 is missing.
+    """
     named = [one for one in rows if state is not None and one.pid == state.init_pid]
     inside = [one for one in rows if one.namespaces["mnt"] not in (0, host.get("mnt"))]
-    first = [one for one in inside if one.pids[-1] == 1]
-    oldest = sorted(inside, key=lambda one: (one.start or 0, one.pid))
-    return next(iter(named or first or oldest), None)
+    first = [one for one in inside if one.pids and one.pids[-1] == 1]
+    if named or first:
+        return (named or first)[0], True
+    if not inside:
+        return None, False
+    oldest = min(inside, key=lambda one: (one.start or 0, one.pid))
+    outside = oldest.ppid is not None and oldest.ppid not in {one.pid for one in rows}
+    timed = all(one.start is not None for one in inside)
+    return oldest, state is None and outside and timed and oldest.namespaces["pid"] in shared
 
 
 def _namespace_owners(known: Membership) -> None:
     mnt: dict[int, set[str]] = defaultdict(set)
     net: dict[int, set[str]] = defaultdict(set)
     for container, init in known.init.items():
-        if init.namespaces["mnt"] not in (0, known.host.get("mnt")):
+        if known.host.get("mnt") and init.namespaces["mnt"] not in (0, known.host["mnt"]):
             mnt[init.namespaces["mnt"]].add(container)
         pod = known.pod_of.get(container)
-        if pod and init.namespaces["net"] not in (0, known.host.get("net")):
+        if pod and known.host.get("net") and init.namespaces["net"] not in (0, known.host["net"]):
             net[init.namespaces["net"]].add(pod)
     # a namespace that two containers or pods claim is nobody's witness
     known.mnt_of = {inum: next(iter(who)) for inum, who in mnt.items() if len(who) == 1}
@@ -180,13 +216,16 @@ def _identify(process: Process, known: Membership, shim: int | None, shims: Mapp
     found.pod_uid = known.pod_of.get(found.container_id or "") or next(
         (claim[4:] for _, claim in strong if claim.startswith("pod:")), None
     )
-    found.in_container = found.container_id is not None or found.pod_uid is not None
+    if found.container_id is not None or found.pod_uid is not None:
+        found.in_container = True
+    elif process.cgroup_path is None:
+        found.in_container = None
     parsed = known.ids.get(process.cgroup_path or "")
     found.guest = parsed.guest if parsed else None
     for witness, claim in claims:
         agrees = claim in (f"container:{found.container_id}", f"pod:{found.pod_uid}")
         if claim == "host":
-            if found.in_container and _unlike_init(process, known, found.container_id, witness):
+            if found.in_container and _unlike_init(process, known, found, witness):
                 found.disagreements.append(f"{witness}=host")
         elif agrees:
             found.witnesses.append(f"{witness}={claim}")
@@ -196,17 +235,26 @@ def _identify(process: Process, known: Membership, shim: int | None, shims: Mapp
             and witness == "shim"
         ):
             continue
+        elif found.in_container is None:
+            found.witnesses.append(f"{witness}={claim}")  # a weak one, which nothing contradicts
         else:
             found.disagreements.append(f"{witness}={claim}")
     return found
 
 
-def _unlike_init(process: Process, known: Membership, container: str | None, witness: str) -> bool:
-    """A namespace of the node's counts against a process only if its container was not given it."""
-    if not witness.endswith("_ns"):
+def _unlike_init(process: Process, known: Membership, found: Identity, witness: str) -> bool:
+    """A namespace of the node's counts against a process only if its container was not given it.
+
+    Where no process of the container is there to tell, those of the pod's other containers do, and no container is
+    given the node's mounts.
+    """
+    if not witness.endswith("_ns") or witness == "mnt_ns":
         return True
-    init = known.init.get(container or "")
-    return init is None or init.namespaces[witness[:-3]] != process.namespaces[witness[:-3]]
+    kind = witness[:-3]
+    init = known.init.get(found.container_id or "")
+    inits = [init] if init else [one for at, one in known.init.items() if known.pod_of.get(at) == found.pod_uid]
+    given = {inum for one in inits if (inum := one.namespaces[kind])}
+    return bool(given) and process.namespaces[kind] not in given
 
 
 def _claims(process: Process, known: Membership, shim: object) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from memir.kernel import nsproxy
+from memir.kernel import nsproxy, sched
 from memir.kernel.engine import Kernel
 from memir.kernel.mount import Mounts
 from memir.kube.containers import Container, Pod, RootFilesystem, build_containers, build_pods
@@ -53,8 +53,9 @@ class Node:
             rows.append({
                 "pid": one.pid, "ppid": one.ppid, "tgid": one.tgid, "comm": one.comm, "args": one.args, "exe": one.exe,
                 "exe_deleted": one.exe_deleted, "start_time": one.start, "uid": one.uid,
-                "cap_effective": one.cap_effective, "seccomp": one.seccomp, "pid_in_container": one.pids[-1],
-                "pids": one.pids, "threads": one.threads, "kernel_thread": one.kernel_thread, "state": one.state,
+                "cap_effective": one.cap_effective, "seccomp": one.seccomp,
+                "pid_in_container": one.pids[-1] if one.pids else None, "pids": one.pids or None,
+                "threads": one.threads, "kernel_thread": one.kernel_thread, "state": one.state,
                 "in_container": identity.in_container, "container_id": identity.container_id,
                 "pod_uid": identity.pod_uid,
                 "pod_name": (container.pod_name if container else None) or (pod.pod_name if pod else None),
@@ -112,9 +113,18 @@ def read_node(kernel: Kernel, cluster: ClusterSnapshot | None = None) -> Node:
         inums[ns]: RootFilesystem(layers, sources.rootfs.get(ns)) for ns, layers in sources.root.items() if ns in inums
     }
     name = _node_name(found, known, cluster)
-    containers = build_containers(found.rows, identities, known, files, roots, cluster, name)
+    torn = sched.incomplete(kernel.gaps) or _unplaced(found, identities)
+    containers = build_containers(found.rows, identities, known, files, roots, cluster, name, torn=torn)
     pods = build_pods(containers, identities, known, files, cluster, name)
     return Node(kernel, found, identities, known, containers, pods, mounts, sources, name)
+
+
+def _unplaced(found: ProcessList, identities: list[Identity]) -> bool:
+    """Whether a process may be in a container that nobody could say."""
+    return any(
+        one.cgroup_path is None and identity.container_id is None and not one.kernel_thread
+        for one, identity in zip(found.rows, identities, strict=True)
+    )
 
 
 def _node_name(found: ProcessList, known: Membership, cluster: ClusterSnapshot | None) -> str | None:

@@ -18,7 +18,7 @@ class Process:
     """A thread group. None means not known; the columns are those of the table `processes`.
 
     namespaces: number by kind, 0 where the process has given it back. start: ns since 1970 UTC.
-    hostname: node name of its UTS namespace.
+    pids: its number in every pid namespace, outermost first; empty where not known. hostname: of its UTS namespace.
     """
 
     task: int
@@ -105,7 +105,7 @@ def processes(kernel: Kernel, mounts: Mounts) -> ProcessList:
                 uid=int(who.uid[at]) if known else None,
                 cap_effective=int(who.cap_effective[at]) if known else None,
                 seccomp=int(who.seccomp[at]) if 0 <= who.seccomp[at] <= _SECCOMP_LAST else None,
-                pids=numbers[at] or [int(found.pid[at])],
+                pids=numbers[at],
                 threads=int(threads[at]) if 0 < threads[at] <= sched.PID_MAX else None,
                 kernel_thread=bool(found.flags[at] & kthread.PF_KTHREAD),
                 state=found.state[at],

@@ -94,9 +94,9 @@ def _tmpfs_files(kernel: Kernel, mounts: Mounts, host_mounts: U64) -> list[tuple
     paths = mounts.paths(mount, dentry)
     pages = file_pages(kernel, inode, SPEC_LIMIT)
     inside = [mounts.dentries.path(at) for at in dentry.tolist()]
-    # a tmpfs that is not mounted on the node itself still has a path of its own
+    # a tmpfs whose place on the node is not known still has a path of its own
     return [
-        ((path if at else None) or own or b"?", content)
+        (path if at and path else b"tmpfs:" + (own or b"?"), content)
         for path, at, own, content in zip(paths, mount.tolist(), inside, pages, strict=True)
     ]
 

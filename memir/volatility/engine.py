@@ -123,7 +123,6 @@ def _btf(memory: PhysicalMemory, symbols: Symbols, delta: int) -> btf.BtfTypes |
 
 def plugins_path() -> Path:
     """The folder of memir's own volatility3 plugins, for `vol -p`."""
-    import memir
-
-    installed = Path(memir.__file__).parent / "plugins"
-    return installed if installed.is_dir() else Path(memir.__file__).parents[1] / "plugins"
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "plugins"
+    return installed if installed.is_dir() else package.parent / "plugins"
