@@ -81,9 +81,7 @@ def _program_headers(source: Source, header: Any) -> list[Any]:
     count = int(header.e_phnum)
     if count == _PN_XNUM:  # too small a field: section 0 says it
         if header.e_shoff + _SHDR_INFO.sizeof() > source.size:
-            raise TruncatedImageError(
-                f"{source.name}: section header at offset {header.e_shoff:#x} is not there"
-            )
+            raise TruncatedImageError(f"{source.name}: section header at offset {header.e_shoff:#x} is not there")
         count = int(_SHDR_INFO.parse(read(source, header.e_shoff, _SHDR_INFO.sizeof())).sh_info)
     if header.e_phentsize not in (0, PHDR.sizeof()) or count > _MAX_HEADERS:
         raise ImageFormatError(

@@ -65,9 +65,7 @@ def append(segments: list[Segment], one: Segment, name: str) -> None:
         segments[-1] = Segment(last.start, last.size + one.size, last.offset)
     elif one.size:
         if len(segments) >= MAX_SEGMENTS:
-            raise ImageFormatError(
-                f"{name}: more than {MAX_SEGMENTS} separate ranges (the next at {one.start:#x})"
-            )
+            raise ImageFormatError(f"{name}: more than {MAX_SEGMENTS} separate ranges (the next at {one.start:#x})")
         segments.append(one)
 
 

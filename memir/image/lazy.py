@@ -63,7 +63,7 @@ class LazyBacking:
         self.size = size
         self._starts = chunk_starts
         self._load = load
-        self._workers, self._ahead, self._next = workers, ahead if workers else 0, 0
+        self._workers, self._ahead, self._next = workers, ahead if workers else 0, -1
         self._pool: ThreadPoolExecutor | None = None
         self._changed = threading.Condition()
         self._folder = folder or scratch_folder()
@@ -120,7 +120,7 @@ class LazyBacking:
             return
         first = int(np.searchsorted(self._starts, low, "right")) - 1
         last = int(np.searchsorted(self._starts, high - 1, "right"))
-        if self._ahead and first <= self._next <= last:
+        if self._ahead and 0 <= first <= self._next < last:
             # a reader that goes on where it stopped: keep the threads busy while it works
             pool = self._threads()
             for chunk in range(last, min(last + self._ahead, len(self._starts))):

@@ -19,9 +19,7 @@ from memir.image.layout import MAX_PHYSICAL, Layout, Segment, append
 from memir.image.source import Source, read
 
 LIME_MAGIC, AVML_MAGIC = 0x4C694D45, 0x4C4D5641
-HEADER = Struct(
-    "magic" / Int32ul, "version" / Int32ul, "start" / Int64ul, "end" / Int64ul, "padding" / Const(bytes(8))
-)
+HEADER = Struct("magic" / Int32ul, "version" / Int32ul, "start" / Int64ul, "end" / Int64ul, "padding" / Const(bytes(8)))
 HEADER_SIZE = HEADER.sizeof()
 
 

@@ -37,9 +37,7 @@ def images_below(address: str) -> list[str]:
         raise UsageError(f"{address}: write s3://BUCKET/PREFIX")
     if looks_like_image(prefix):
         return [address]
-    found = [
-        key for key, size in _objects(address, bucket, prefix) if size >= _SMALLEST and looks_like_image(key)
-    ]
+    found = [key for key, size in _objects(address, bucket, prefix) if size >= _SMALLEST and looks_like_image(key)]
     return sorted(f"s3://{bucket}/{key}" for key in found)
 
 
@@ -51,9 +49,7 @@ def _objects(address: str, bucket: str, prefix: str) -> Iterator[tuple[str, int]
     from memir.image.s3 import explain
 
     try:
-        for part in (
-            boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        ):
+        for part in boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             for one in part.get("Contents", []):
                 yield str(one.get("Key", "")), int(one.get("Size", 0))
     except (BotoCoreError, ClientError, ValueError) as error:
@@ -74,7 +70,5 @@ def _one(target: str) -> Iterator[str]:
         yield target
         return
     if not found:
-        raise UsageError(
-            f"{target}: no images there (names end in {' '.join(SUFFIXES)}, or with .zst or .gz behind)"
-        )
+        raise UsageError(f"{target}: no images there (names end in {' '.join(SUFFIXES)}, or with .zst or .gz behind)")
     yield from found

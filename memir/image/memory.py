@@ -218,9 +218,7 @@ class PhysicalMemory:
             while at < last:
                 step = min(limit - (at - start) % limit, last - at)
                 if skip_zeros and isinstance(self._layout.data, MappedFile):
-                    for first, end in pages(
-                        self._layout.data.data_runs(offset + at, offset + at + step), offset
-                    ):
+                    for first, end in pages(self._layout.data.data_runs(offset + at, offset + at + step), offset):
                         yield from self._present_views(max(first, at), min(end, at + step), offset)
                 else:
                     yield from self._present_views(at, at + step, offset)

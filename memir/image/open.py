@@ -87,7 +87,8 @@ def _layout(
         from memir.image.unpack import unpacked
 
         target, missing = unpacked(source, container, _cache(cache) / "images", allow_truncated, progress)
-        inner = MappedFile(target)
+        # an offset in a message is one in the unpacked bytes; the copy's own path would mean nothing to the reader
+        inner = MappedFile(target, f"{source.name} (unpacked)")
     try:
         found = _inner(inner, allow_truncated, cache, base)
     except BaseException:
@@ -114,9 +115,7 @@ def _inner(source: Source, allow_truncated: bool, cache: Path | None, base: int 
     start = read(source, 0, min(_HEAD, source.size))
     if start[:4] in (b"\x7fELF", b"EMiL", b"AVML"):
         if base is not None:
-            raise UsageError(
-                f"{source.name}: the base address is for raw images; this one says its addresses itself"
-            )
+            raise UsageError(f"{source.name}: the base address is for raw images; this one says its addresses itself")
         if start[:4] == b"\x7fELF":
             from memir.image import elf
 

@@ -102,9 +102,7 @@ class _Object:
         self.etag = str(answer["ETag"])
         self.size = int(str(answer["ContentRange"]).rpartition("/")[2])
         if len(data) != min(CHUNK, self.size):
-            raise StorageError(
-                f"{self.address}: {len(data)} bytes came of the {min(CHUNK, self.size)} asked for"
-            )
+            raise StorageError(f"{self.address}: {len(data)} bytes came of the {min(CHUNK, self.size)} asked for")
         return data
 
     def fetch(self, which: int) -> bytes:
@@ -159,7 +157,8 @@ def _client(address: str) -> Client:
         response_checksum_validation="when_required",  # a range has none
     )
     try:
-        return boto3.client("s3", config=config)
+        # a session of its own: boto3's default one remembers the credentials of the first call
+        return boto3.Session().client("s3", config=config)
     except (BotoCoreError, ValueError) as error:
         raise explain(error, address, False) from error
 
@@ -204,9 +203,7 @@ def explain(error: Exception, address: str, opened: bool) -> MemirError:
     message = str(error.response.get("Error", {}).get("Message", ""))
     headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     region = headers.get("x-amz-bucket-region") or str(error.response.get("Error", {}).get("Region", ""))
-    if code in ("412", "PreconditionFailed") or (
-        opened and code in ("404", "NoSuchKey", "416", "InvalidRange")
-    ):
+    if code in ("412", "PreconditionFailed") or (opened and code in ("404", "NoSuchKey", "416", "InvalidRange")):
         return ChangedImageError(f"{address} was replaced or deleted while it was read: begin again")
     if code in ("416", "InvalidRange"):
         return ImageFormatError(f"{address} is empty")

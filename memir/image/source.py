@@ -101,14 +101,15 @@ class MappedFile:
 
     lazy: LazyBacking | None = None
 
-    def __init__(self, path: Path) -> None:
-        self.name = str(path)
+    def __init__(self, path: Path, name: str = "") -> None:
+        """name: what messages call it, if not by its path."""
+        self.name = name or str(path)
         self._descriptor = _open(path)
         try:
             self._stamp = self._now()
             self.size = self._stamp.size
             if self.size == 0:
-                raise ImageFormatError(f"{path} is empty")
+                raise ImageFormatError(f"{self.name} is empty")
             self._map = mmap.mmap(self._descriptor, self.size, prot=mmap.PROT_READ)
         except (OSError, ValueError, OverflowError) as error:
             self.close()
@@ -148,9 +149,7 @@ class MappedFile:
         failed = _LIBC.madvise(ctypes.c_void_p(address), ctypes.c_size_t(high - first), _MADV_POPULATE_READ)
         if failed and ctypes.get_errno() in (errno.EFAULT, _EHWPOISON):
             self.check()
-            raise ImageError(
-                f"{self.name}: the disk does not give the bytes at offsets {first:#x} to {high:#x}"
-            )
+            raise ImageError(f"{self.name}: the disk does not give the bytes at offsets {first:#x} to {high:#x}")
 
     def data_runs(self, low: int, high: int) -> Iterator[tuple[int, int]]:
         """The parts [first, end) of [low, high) that the file system stores; the rest are holes, read as zeros."""

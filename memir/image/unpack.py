@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import gzip
 import hashlib
 import json
 import os
@@ -43,9 +42,7 @@ def unpacked(
     try:
         record = _record(record_path, allow_truncated)
         if record is not None and target.exists() and _stamp(target) == record["stamp"]:
-            return target, int(
-                record["missing"]
-            )  # without writing anything: the folder may be read-only by now
+            return target, int(record["missing"])  # without writing anything: the folder may be read-only by now
         with _locked(folder, key):
             record = _record(record_path, allow_truncated)
             if record is None or not _intact(target, record, record_path):
@@ -100,9 +97,7 @@ def _write(
     """(SHA-256 of what was written, its size, bytes missing)."""
     digest, size, missing = hashlib.sha256(), 0, 0
     reader = SourceReader(source)
-    pieces = (
-        _zstd_pieces(source, reader, allow_truncated) if container == "zstd" else _gzip_pieces(source, reader)
-    )
+    pieces = _zstd_pieces(source, reader, allow_truncated) if container == "zstd" else _gzip_pieces(source, reader)
     try:
         for piece in pieces:
             source.check()
@@ -152,19 +147,28 @@ def _zstd_pieces(source: Source, reader: SourceReader, allow_truncated: bool) ->
 
 
 def _gzip_pieces(source: Source, reader: SourceReader) -> Iterator[bytes]:
-    with gzip.GzipFile(fileobj=reader) as stream:
-        try:
-            while piece := stream.read(_STEP):
+    """All members, one after the other. gzip.GzipFile would throw away the last megabytes before a cut."""
+    pending = reader.read(_STEP)
+    while pending:
+        unpack = zlib.decompressobj(31)  # with gzip's header and trailer
+        while not unpack.eof:
+            pending = pending or reader.read(_STEP)
+            try:
+                piece = unpack.decompress(pending, _STEP)
+            except zlib.error as error:
+                at = reader.tell() - len(pending)
+                raise ImageFormatError(f"{source.name}: gzip data after offset {at:#x} is damaged: {error}") from error
+            if not pending and not piece:
+                raise TruncatedImageError(
+                    f"{source.name}: the gzip data is cut off by the end of the file ({source.size} bytes): "
+                    "copy the file again, or read what is there with --allow-truncated"
+                )
+            pending = unpack.unconsumed_tail
+            if piece:
                 yield piece
-        except EOFError as error:
-            raise TruncatedImageError(
-                f"{source.name}: the gzip data is cut off by the end of the file ({source.size} bytes): "
-                "copy the file again, or read what is there with --allow-truncated"
-            ) from error
-        except (gzip.BadGzipFile, zlib.error) as error:
-            raise ImageFormatError(
-                f"{source.name}: gzip data near offset {reader.tell():#x} is damaged: {error}"
-            ) from error
+        pending = unpack.unused_data.lstrip(b"\0")  # tapes and some tools pad with zeros
+        while not pending and (pending := reader.read(_STEP)):
+            pending = pending.lstrip(b"\0")
 
 
 def _promised(source: Source, container: str) -> int:
@@ -187,9 +191,7 @@ def _record(path: Path, allow_truncated: bool) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     wanted = {"size": int, "sha256": str, "missing": int, "stamp": list}
-    if not isinstance(record, dict) or not all(
-        isinstance(record.get(key), kind) for key, kind in wanted.items()
-    ):
+    if not isinstance(record, dict) or not all(isinstance(record.get(key), kind) for key, kind in wanted.items()):
         return None
     return record if allow_truncated or not record["missing"] else None
 

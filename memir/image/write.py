@@ -38,7 +38,7 @@ def write_lime(memory: PhysicalMemory, path: Path) -> None:
                 _finish(out, start, end)
                 out.write(bytes(HEADER_SIZE))
                 start = pa
-            out.write(view)
+            out.write(view.data)
             end = pa + len(view)
         _finish(out, start, end)
 

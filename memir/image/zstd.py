@@ -137,7 +137,7 @@ def seekable(source: Source, folder: Path | None, workers: int = 0) -> LazyFile 
         return _unpack(source, Frame(int(offsets[one]), int(lengths[one]), int(sizes[one])))
 
     backing = LazyBacking(int(sizes.sum()), starts, load, folder, workers=workers, ahead=workers)
-    return LazyFile(source.name, backing, source)
+    return LazyFile(f"{source.name} (unpacked)", backing, source)
 
 
 def seek_table(source: Source) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None:
@@ -179,9 +179,7 @@ def _unpack(source: Source, one: Frame) -> bytes:
         raw = read(source, one.offset, one.length)
         data = unpack.decompress(raw, max_output_size=one.content, allow_extra_data=False)
     except zstandard.ZstdError as error:
-        raise ImageFormatError(
-            f"{source.name}: zstd frame at offset {one.offset:#x} is damaged: {error}"
-        ) from error
+        raise ImageFormatError(f"{source.name}: zstd frame at offset {one.offset:#x} is damaged: {error}") from error
     if len(data) != one.content:
         raise ImageFormatError(
             f"{source.name}: zstd frame at offset {one.offset:#x} gave {len(data)} bytes, not {one.content}"

@@ -21,8 +21,7 @@ def noise(size: int, seed: int = 1) -> bytes:
     """Bytes that tell every position apart, a little compressible."""
     rng = random.Random(seed)
     return b"".join(
-        rng.randbytes(PAGE // 2) + struct.pack("<Q", seed << 32 | at) * (PAGE // 16)
-        for at in range(-(-size // PAGE))
+        rng.randbytes(PAGE // 2) + struct.pack("<Q", seed << 32 | at) * (PAGE // 16) for at in range(-(-size // PAGE))
     )[:size]
 
 
@@ -53,9 +52,7 @@ def avml(parts: Parts) -> bytes:
 
 def snappy(*chunks: tuple[int, bytes]) -> bytes:
     """A stream of chunks as given: (type, body)."""
-    return b"\xff\x06\0\0sNaPpY" + b"".join(
-        struct.pack("<I", kind | len(body) << 8) + body for kind, body in chunks
-    )
+    return b"\xff\x06\0\0sNaPpY" + b"".join(struct.pack("<I", kind | len(body) << 8) + body for kind, body in chunks)
 
 
 def ehdr(
@@ -68,9 +65,7 @@ def ehdr(
     ident: bytes = b"\x02\x01\x01",
 ) -> bytes:
     head = b"\x7fELF" + ident + bytes(9)
-    return head + struct.pack(
-        "<HHIQQQIHHHHHH", kind, 62, 1, 0, phoff, shoff, 0, 64, phentsize, count, 64, 0, 0
-    )
+    return head + struct.pack("<HHIQQQIHHHHHH", kind, 62, 1, 0, phoff, shoff, 0, 64, phentsize, count, 64, 0, 0)
 
 
 def phdr(kind: int, offset: int, pa: int, size: int, virtual: int = 0) -> bytes:

@@ -132,9 +132,7 @@ CHUNK_AT = f"{32 + 10:#x}"
         (GOOD[:32], TruncatedImageError, ["0x20", f"lacks {3 * PAGE} bytes"]),
     ],
 )
-def test_bad_files_say_what_and_where(
-    data: bytes, kind: type[MemirError], words: list[str], tmp_path: Path
-) -> None:
+def test_bad_files_say_what_and_where(data: bytes, kind: type[MemirError], words: list[str], tmp_path: Path) -> None:
     path = put(tmp_path, data)
     with pytest.raises(kind) as caught:
         open_image(path, cache=tmp_path)
@@ -152,9 +150,7 @@ def test_damage_in_a_chunk_is_found_when_it_is_touched(tmp_path: Path) -> None:
         assert memory.read(0x1000, 3 * PAGE) == THREE[0][1]
         assert memory.read(0x100000, 0x10000) == THREE[1][1][:0x10000]
         for _ in range(2):
-            with pytest.raises(
-                ImageFormatError, match=f"{path}: snappy chunk at offset {offset:#x} is damaged"
-            ):
+            with pytest.raises(ImageFormatError, match=f"{path}: snappy chunk at offset {offset:#x} is damaged"):
                 memory.gather(u64(0x110000), 8)
         with pytest.raises(ImageFormatError, match="is damaged"):
             list(memory.views())
@@ -163,8 +159,9 @@ def test_damage_in_a_chunk_is_found_when_it_is_touched(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("cut", "missing", "left"), [(5, 5, 3), (9, 3 * PAGE, 0), (len(GOOD) - 8, 24, 0)])
 def test_a_cut_file_if_allowed(cut: int, missing: int, left: int, tmp_path: Path) -> None:
-    first = avml_block(0, BODY)
-    with open_image(put(tmp_path, first + GOOD.replace(b"\0\x10\0\0\0\0\0\0\xff\x3f", b"\0\x40\0\0\0\0\0\0\xff\x6f")[:-cut]), cache=tmp_path, allow_truncated=True) as memory:  # fmt: skip
+    moved = GOOD.replace(struct.pack("<QQ", 0x1000, 0x3FFF), struct.pack("<QQ", 0x4000, 0x6FFF))
+    path = put(tmp_path, avml_block(0, BODY) + moved[:-cut])
+    with open_image(path, cache=tmp_path, allow_truncated=True) as memory:
         assert memory.missing == missing
         assert memory.read(0, len(BODY)) == BODY
         assert memory.size == len(BODY) + left * PAGE

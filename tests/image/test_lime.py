@@ -70,9 +70,7 @@ AT = f"{len(GOOD):#x}"
         (GOOD[:20], TruncatedImageError, ["0x0", "record header"]),
     ],
 )
-def test_bad_files_say_what_and_where(
-    data: bytes, kind: type[MemirError], words: list[str], tmp_path: Path
-) -> None:
+def test_bad_files_say_what_and_where(data: bytes, kind: type[MemirError], words: list[str], tmp_path: Path) -> None:
     path = put(tmp_path, data)
     with pytest.raises(kind) as caught:
         open_image(path)

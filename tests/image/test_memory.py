@@ -81,12 +81,7 @@ def test_what_is_there(memory: PhysicalMemory) -> None:
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 8, 16, 100, PAGE, 3 * PAGE])
 def test_gathers_at_every_edge(memory: PhysicalMemory, size: int) -> None:
     edges = [0x1000, 0x2000, 0x4000, SECOND, SEAM, END]
-    near = [
-        edge + by
-        for edge in edges
-        for by in (-size - 1, -size, 1 - size, -8, -7, -1, 0, 1, 8)
-        if edge + by >= 0
-    ]
+    near = [edge + by for edge in edges for by in (-size - 1, -size, 1 - size, -8, -7, -1, 0, 1, 8) if edge + by >= 0]
     rows, ok = memory.gather(u64(*near), size)
     assert rows.shape == (len(near), size)
     assert rows.dtype == np.uint8
@@ -113,9 +108,7 @@ def test_words_at_every_edge(memory: PhysicalMemory, dtype: str) -> None:
 def test_hostile_addresses(memory: PhysicalMemory) -> None:
     rng = random.Random(3)
     hostile = (
-        [2**64 - by for by in range(1, 20)]
-        + [2**63, 2**63 - 1, 2**56, 0]
-        + [rng.getrandbits(64) for _ in range(200)]
+        [2**64 - by for by in range(1, 20)] + [2**63, 2**63 - 1, 2**56, 0] + [rng.getrandbits(64) for _ in range(200)]
     )
     for size in (1, 8, 4096, 1 << 16):
         rows, ok = memory.gather(u64(*hostile), size)
@@ -180,9 +173,7 @@ def test_views_are_all_memory_in_order(memory: PhysicalMemory, limit: int) -> No
     assert bytes(seen) == b"".join(data for _, data in THREE) if low == 0 else truth(low, 40)[0]
 
 
-@pytest.mark.parametrize(
-    ("low", "high"), [(5, 5), (9, 3), (0x4000, SECOND), (END, 2**64), (2**64, 2**65), (-5, 0)]
-)
+@pytest.mark.parametrize(("low", "high"), [(5, 5), (9, 3), (0x4000, SECOND), (END, 2**64), (2**64, 2**65), (-5, 0)])
 def test_views_of_nothing(memory: PhysicalMemory, low: int, high: int) -> None:
     assert list(memory.views(lo=low, hi=high)) == []
 
@@ -232,7 +223,7 @@ def test_holes_that_lie_askew_to_pages(tmp_path: Path) -> None:
             out.write(bytes([byte]))
     with open_image(path) as memory:
         last = 0
-        found = {}
+        found: dict[int, int] = {}
         for pa, view in memory.views(1 << 20, skip_zeros=True):
             assert pa >= last
             assert pa % PAGE == 0
@@ -342,8 +333,4 @@ def test_sha256_and_identity(tmp_path: Path) -> None:
     with open_image(path) as memory:
         assert memory.sha256(lambda *step: steps.append(step)) == hashlib.sha256(data).hexdigest()
         assert steps == [("hashing", 16 << 20, len(data)), ("hashing", len(data), len(data))]
-        assert (
-            memory.identity()
-            == open_image(path).identity()
-            != open_image(put(tmp_path, data, "copy")).identity()
-        )
+        assert memory.identity() == open_image(path).identity() != open_image(put(tmp_path, data, "copy")).identity()

@@ -153,7 +153,7 @@ def test_closed(tmp_path: Path) -> None:
 
 
 def test_descriptors_are_given_back(tmp_path: Path) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     for data in (
         b"",
         b"x" * 100,
@@ -163,4 +163,4 @@ def test_descriptors_are_given_back(tmp_path: Path) -> None:
     ):
         with pytest.raises(ImageError):
             open_image(put(tmp_path, data), cache=tmp_path)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
