@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from memir.acquire.iomem import Range
+from memir.acquire.records import RecordWalker
 
-if TYPE_CHECKING:
-    from memir.image.memory import PhysicalMemory
-
-SLICE = 16 << 20
+CHUNK = 4 << 20
 LONGEST = 512
 
 
 def look_inside(where: str, kernel: str) -> tuple[list[Range], str]:
     """The image's ranges, and the kernel's banner of that release, "" if it is not there.
 
-    where: a path or an s3:// address. kernel: `uname -r` of the node; "" takes any. Raises ImageError when
+    where: a path. kernel: `uname -r` of the node; "" takes any. Raises ImageError when
     the image does not open, or ends before its headers say.
     """
     from memir.image.open import open_image
 
     with open_image(where) as memory:
         ranges = [(part.start, part.end) for part in memory.ranges]
-        return ranges, find_banner(memory, kernel)
+    finder = BannerFinder(kernel)
+    walker = RecordWalker(finder)
+    # read, not mapped: the file's pages would count as this process's memory
+    with Path(where).open("rb") as file:
+        while not finder.banner and (chunk := file.read(CHUNK)):
+            walker.feed(chunk)
+    return ranges, finder.banner
 
 
 class BannerFinder:
@@ -54,15 +58,4 @@ def _banner_in(data: bytes, wanted: bytes) -> str:
         if end and b"(" in text[:end] and b"%s" not in text[:end]:
             return text[:end].decode("utf-8", "backslashreplace")
         at = data.find(wanted, at + 1)
-    return ""
-
-
-def find_banner(memory: PhysicalMemory, kernel: str) -> str:
-    """`Linux version RELEASE (...)` as the kernel keeps it in RAM; "" if it is nowhere."""
-    wanted = _wanted(kernel)
-    for _, view in memory.views():
-        for start in range(0, len(view), SLICE):
-            # the slices overlap by a banner's length, so that none is cut in two
-            if banner := _banner_in(view[start : start + SLICE + LONGEST].tobytes(), wanted):
-                return banner
     return ""

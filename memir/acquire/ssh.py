@@ -66,8 +66,9 @@ class ChannelStream:
                     why = f"no byte from {self.host} for {self.stall:.0f} s, though the connection stands"
                     raise ConnectError(f"{why}: look at the node's load and disk, then run again") from error
                 continue
-            except OSError as error:
-                raise ConnectError(f"the connection to {self.host} broke: {error}") from error
+            except (OSError, EOFError) as error:
+                # reading also sends (it opens the window again), which paramiko reports as an EOFError
+                raise ConnectError(f"the connection to {self.host} broke: {error or 'closed'}") from error
             if not data:
                 self._alive()
             return data
