@@ -54,6 +54,10 @@ _ENUM_BASES = {
 }
 _MAX_DEPTH = 64
 
+# Members that volatility3 2.28 asks for by a name that newer kernels have given up: struct, old name, where it is now.
+# taint_flag.module (gone by 7.2, as every flag is shown for modules) is read as "not 0", which c_true is.
+_RENAMED = (("page", "index", "__folio_index"), ("taint_flag", "module", "c_true"))
+
 
 class Describer:
     """The types of a kernel as an ISF has them. Nothing changes but caches; safe to share between threads.
@@ -155,7 +159,27 @@ class Describer:
                 fields[name] = self._bit_field(raw, name, target)
             else:
                 fields[name] = {"type": self.descriptor(target), "offset": place // 8}
+        self._add_old_names(raw, fields)
         return {"kind": _kind(raw), "size": raw.size_or_type, "fields": fields}
+
+    def _add_old_names(self, raw: RawType, fields: Json) -> None:
+        for struct, old, new in _RENAMED:
+            if raw.name == struct and old not in (members := self._types.layout(raw.number)[1]) and new in members:
+                fields[old] = {"type": self._member_type(raw, new), "offset": members[new].offset}
+        if raw.name == "page" and fields.get("flags", VOID).get("type", VOID)["kind"] == "struct":
+            # From Linux 6.18 (memdesc_flags_t) the word of flags lies in a struct of its own.
+            fields["flags"] = fields["flags"] | {"type": self.base("long unsigned int")}
+
+    def _member_type(self, raw: RawType, name: str) -> Json:
+        """The descriptor of a member, of an anonymous struct's inside too."""
+        for name_at, target, _ in zip(*[iter(raw.words)] * 3, strict=True):
+            found = self._blob.string(name_at)
+            if found == name:
+                return self.descriptor(target)
+            inner = None if found else self._types.blob.raw(target)
+            if inner and inner.kind in STRUCTS and name in self._types.layout(inner.number)[1]:
+                return self._member_type(inner, name)
+        return VOID
 
     def _bit_field(self, raw: RawType, name: str, target: int) -> Json:
         member = self._types.layout(raw.number)[1][name]

@@ -133,12 +133,12 @@ class Intel5(KernelPages):
 class AArch64(KernelPages):
     """arm64 with 4 KiB pages: bit 55 chooses the kernel's table or the process's, a tag above it falls away.
 
-    Source: Arm ARM D8 (VMSAv8-64). With LPA2 addresses have 52 bits, two of them in a descriptor's bits 9:8.
+    The label stays Intel64, which plugins demand that want any 64-bit kernel. With LPA2 addresses have 52 bits, two
+    of them in a descriptor's bits 9:8. Source: Arm ARM D8 (VMSAv8-64).
     """
 
     _maxvirtaddr = 56
     _maxphyaddr = 52
-    _direct_metadata = {**intel.Intel32e._direct_metadata, "architecture": "AArch64"}  # noqa: RUF012
 
     @classmethod
     def get_requirements(cls) -> list[Any]:

@@ -20,7 +20,6 @@ import volatility3.plugins
 from volatility3 import framework
 from volatility3.cli import CommandLine
 from volatility3.framework import constants, interfaces
-from volatility3.framework.configuration import requirements
 from volatility3.framework.constants import architectures
 
 from memir.errors import UsageError
@@ -82,7 +81,7 @@ def full_name(plugin: type[Any]) -> str:
 
 def plugin_names() -> list[str]:
     """Names of all plugins that can be imported; this imports them all, which takes a second."""
-    return sorted(_all_plugins())
+    return sorted(import_all())
 
 
 def _import_exact(name: str) -> type[Any] | None:
@@ -116,7 +115,7 @@ def _exists(module: str) -> bool:
 
 
 def _search(name: str) -> type[Any]:
-    plugins = _all_plugins()
+    plugins = import_all()
     matching = [full for full in plugins if name.lower() in full.lower()]
     if len(matching) == 1:
         return plugins[matching[0]]
@@ -130,7 +129,8 @@ def _search(name: str) -> type[Any]:
     raise UsageError(f"there is no plugin {name}{hint}")
 
 
-def _all_plugins() -> dict[str, type[Any]]:
+def import_all() -> dict[str, type[Any]]:
+    """Import every plugin there is: all of them by name."""
     try:
         framework.import_files(volatility3.plugins, True)
     except Exception as error:  # a plugin is anyone's code
@@ -157,8 +157,8 @@ def plugin_help(plugin: type[Any]) -> str:
     return _parser(plugin).format_help()
 
 
-def configure(context: Any, plugin: type[Any], options: Sequence[str], path: str, *, layer: str, module: str) -> None:
-    """Put options, given as on `vol`'s command line, and the kernel into the configuration at `path`.
+def configure(context: Any, plugin: type[Any], options: Sequence[str], path: str) -> None:
+    """Put options, given as on `vol`'s command line, into the context's configuration at `path`.
 
     UsageError if an option is unknown or its value is wrong.
     """
@@ -167,8 +167,3 @@ def configure(context: Any, plugin: type[Any], options: Sequence[str], path: str
         CommandLine.populate_config(None, context, {full_name(plugin): plugin}, arguments, path)
     except (OSError, TypeError, ValueError) as error:
         raise UsageError(f"{full_name(plugin)}: {error}") from error
-    for requirement in plugin.get_requirements():
-        if isinstance(requirement, requirements.ModuleRequirement | requirements.SymbolTableRequirement):
-            context.config[f"{path}.{requirement.name}"] = module
-        elif isinstance(requirement, requirements.TranslationLayerRequirement):
-            context.config[f"{path}.{requirement.name}"] = layer

@@ -8,6 +8,7 @@ for row in result.rows: ...
 from __future__ import annotations
 
 import contextlib
+import copy
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,9 +22,10 @@ from memir.image.memory import PhysicalMemory
 from memir.kernel.space import AddressSpace
 from memir.symbols.anchors import Anchors
 from memir.symbols.isf import IsfTypes
+from memir.volatility.automagic import KnownKernel
 from memir.volatility.context import LAYER, MODULE, build_context
 from memir.volatility.output import Cell, Kind, file_handler, heard, kind_of, plain
-from memir.volatility.plugins import configure, find_plugin, full_name, process_settings
+from memir.volatility.plugins import configure, find_plugin, full_name, import_all, process_settings
 
 POD_COLUMNS = ("pod_name", "namespace", "container_name", "container_id")
 _TASKS = frozenset({"offset (v)", "offset", "task", "task offset", "task_struct"})
@@ -133,7 +135,8 @@ class Host:
         with process_settings(plugin_dirs), heard() as messages, self._own_layers():
             chosen = find_plugin(plugin)
             constructed = self._construct(chosen, options, progress, file_handler(output, written))
-            columns, rows, depths, failure = _populate(constructed)
+            with _own_defaults(chosen):
+                columns, rows, depths, failure = _populate(constructed)
         if pods is not None:
             columns, rows = self._with_pods(columns, rows, pods)
         return PluginResult(full_name(chosen), columns, rows, depths, written, messages, failure)
@@ -151,12 +154,17 @@ class Host:
 
     def _construct(self, plugin: type[Any], options: Sequence[str], progress: Any, handler: type[Any]) -> Any:
         base = f"memir.run{next(self._runs)}"
-        configure(self.context, plugin, options, f"{base}.{plugin.__name__}", layer=LAYER, module=MODULE)
+        configure(self.context, plugin, options, f"{base}.{plugin.__name__}")
+        known = [KnownKernel(self.context, f"{base}.known", layer=LAYER, module=MODULE)]
         try:
-            return plugins.construct_plugin(self.context, [], plugin, base, progress, handler)
+            constructed = plugins.construct_plugin(self.context, known, plugin, base, progress, handler)
         except exceptions.UnsatisfiedException as error:
             needs = [f"{path.rpartition('.')[2]} ({need.description})" for path, need in error.unsatisfied.items()]
             raise UsageError(f"{full_name(plugin)} needs what is not there: {', '.join(needs)}") from error
+        if hasattr(constructed, "automagics"):  # timeliner runs those other plugins that have been imported
+            import_all()
+            constructed.automagics = known
+        return constructed
 
     def _with_pods(
         self, columns: tuple[PluginColumn, ...], rows: list[tuple[Cell, ...]], pods: Pods
@@ -197,6 +205,20 @@ def run_plugin(
     """Run one plugin; see `Host` and `Host.run`."""
     host = Host(memory, anchors, space, isf)
     return host.run(plugin, options, plugin_dirs=plugin_dirs, output=output, pods=pods, progress=progress)
+
+
+@contextlib.contextmanager
+def _own_defaults(plugin: type[Any]) -> Iterator[None]:
+    """Let the run change copies of default arguments: iomem notes there what it has seen, and gives it only once."""
+    functions = [getattr(member, "__func__", member) for member in vars(plugin).values()]
+    before = {function: function.__defaults__ for function in functions if getattr(function, "__defaults__", None)}
+    for function, values in before.items():
+        function.__defaults__ = tuple(copy.copy(value) for value in values)
+    try:
+        yield
+    finally:
+        for function, values in before.items():
+            function.__defaults__ = values
 
 
 def _populate(plugin: Any) -> tuple[tuple[PluginColumn, ...], list[tuple[Cell, ...]], list[int], str | None]:

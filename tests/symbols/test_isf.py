@@ -263,7 +263,11 @@ def test_real_kernels_come_back_as_they_were(case: ImageCase) -> None:
         assert mine is not None
         assert other is not None
         assert mine[0] == other[0], name
-        assert shape(mine[1]) == shape(other[1]), name
+        wanted, found = shape(mine[1]), shape(other[1])
+        if name in ("page", "taint_flag"):  # have old names added for volatility3, and page.flags as a plain word
+            found = {member: found[member] for member in wanted}
+            wanted["flags"] = found["flags"] = (0, 0, 0, "int", 8)
+        assert wanted == found, name
     for name in (name.decode() for name in source.blob.names(btf.ENUMS)):
         assert source.enum(name) == types.enum(name)
     assert took < 3, f"{took:.2f} s"

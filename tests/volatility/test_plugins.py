@@ -101,12 +101,12 @@ def configured(folder: Path, *options: str) -> dict[str, object]:
     context = contexts.Context()
     with plugins.process_settings([folder]):
         plugin = plugins.find_plugin("linux.counts")
-        plugins.configure(context, plugin, options, "run.Counts", layer="layer", module="kernel")
+        plugins.configure(context, plugin, options, "run.Counts")
     return dict(context.config.branch("run.Counts"))
 
 
 def test_options_as_vol_takes_them(folder: Path) -> None:
-    plain = {"kernel": "kernel", "primary": "layer", "up_to": 3, "loud": False, "side": "left"}
+    plain = {"up_to": 3, "loud": False, "side": "left"}
     assert configured(folder) == plain
     assert configured(folder, "--up-to", "0x10", "--loud") == plain | {"up_to": 16, "loud": True}
     assert configured(folder, "--pids", "1", "0x2", "--side", "right") == plain | {"pids": [1, 2], "side": "right"}

@@ -27,11 +27,14 @@ class Process:
     mounts: list[str] = field(default_factory=list)
     maps: list[str] = field(default_factory=list)
     fds: dict[int, str] = field(default_factory=dict)
+    args: list[str] = field(default_factory=list)
+    cap_effective: int = 0
 
 
 @dataclass
 class Truth:
     processes: dict[int, Process]
+    modules: set[str]
 
     @property
     def user(self) -> dict[int, Process]:
@@ -52,9 +55,11 @@ def load(case: ImageCase) -> Truth:
         found.mounts = p.get("mountinfo", "").splitlines()
         found.maps = p.get("maps", "").splitlines()
         found.fds = {int(fd): target for fd, target in p.get("fds", {}).items() if target}
+        found.args = p.get("cmdline", "").split("\0")[:-1]
+        found.cap_effective = int(p["status"].partition("CapEff:")[2].split()[0], 16)
         if p["comm"] != "truth":  # it had ended when the memory was taken
             processes[found.pid] = found
-    return Truth(processes)
+    return Truth(processes, {line.split()[0] for line in record["sys"]["modules"].splitlines()})
 
 
 def _node(record: Any) -> Truth:
@@ -64,11 +69,12 @@ def _node(record: Any) -> Truth:
         found.mounts = [" - ".join(parts) for parts in record["mounts"].get(t["ns"]["mnt"], [])]
         found.maps = [" ".join(parts) for parts in t["vmas"]]
         found.fds = {int(fd): target for fd, target in t["fds"].items() if target}
+        found.args, found.cap_effective = t["cmdline"], int(t["cap_eff"], 16)
         processes[found.pid] = found
     # The record was taken over an SSH session that ended before the memory was taken.
     for pid in [pid for pid, p in processes.items() if p.comm == "python3" and processes[p.ppid].comm == "sshd"]:
         del processes[processes.pop(pid).ppid]
-    return Truth(processes)
+    return Truth(processes, set(record["modules"]))
 
 
 def _inum(namespaces: Mapping[str, str | None], kind: str) -> int | None:
@@ -161,6 +167,41 @@ def maps(truth: Truth, rows: Iterable[Row]) -> list[str]:
     return _differ(wanted, found)
 
 
+def psaux(truth: Truth, rows: Iterable[Row]) -> list[str]:
+    """What differs in the command lines of user processes.
+
+    A process that has written a title over its arguments (sshd, nginx) may have run on into its environment: /proc
+    follows it there, volatility3 does not.
+    """
+    found = {row["PID"]: (row["ARGS"] or "").strip() for row in rows if row["PID"] in truth.user}
+    wanted = {p.pid: " ".join(p.args).strip() for p in truth.user.values()}
+    titles = {p.pid for p in truth.user.values() if len(p.args) == 1}
+    cut = {pid for pid in titles & found.keys() if found[pid] and wanted[pid].startswith(found[pid])}
+    return _differ(
+        {one for one in wanted.items() if one[0] not in cut}, {one for one in found.items() if one[0] not in cut}
+    )
+
+
+def capabilities(truth: Truth, rows: Iterable[Row]) -> list[str]:
+    """What differs in the number of effective capabilities of processes."""
+    wanted = {(p.pid, p.cap_effective.bit_count()) for p in truth.processes.values()}
+    every = max((count for _, count in wanted), default=0)
+    found = set()
+    for row in rows:
+        text = row["cap_effective"]
+        count = every if text == "all" else len(text.split(",")) if text else 0
+        found.add((row["Pid"], count))
+    return _differ(
+        {one for one in wanted if one[0] in {pid for pid, _ in found}},
+        {one for one in found if one[0] in truth.processes},
+    )
+
+
+def lsmod(truth: Truth, rows: Iterable[Row]) -> list[str]:
+    """What differs in the names of loaded modules."""
+    return _differ(truth.modules, {row["Module Name"] for row in rows})
+
+
 def _differ(wanted: set[Any], found: set[Any]) -> list[str]:
     return [f"missing {x}" for x in sorted(wanted - found, key=repr)] + [
         f"extra {x}" for x in sorted(found - wanted, key=repr)
@@ -175,3 +216,5 @@ CHECKS = {
     "linux.proc": maps,
 }
 """volatility3's plugin to the comparison of its rows."""
+MORE = {"linux.psaux": psaux, "linux.capabilities": capabilities, "linux.lsmod": lsmod}
+"""Further ones, of which stock volatility3 gets some wrong: capabilities before 6.3, lsmod from 6.19."""
