@@ -22,6 +22,7 @@ from memir.symbols import btf_format as f
 from memir.symbols.btf import STRUCTS, BtfTypes
 from memir.symbols.isf_describe import VOID, Describer, Json
 from memir.symbols.isf_symbols import SYMBOL_ALIASES, SYMBOL_TYPES
+from memir.symbols.table import Symbols
 
 
 class IsfSource:
@@ -46,7 +47,12 @@ class IsfSource:
     @functools.cached_property
     def symbols(self) -> dict[str, int]:
         """Every symbol with its address as linked, those made up for volatility3 included."""
-        return {**self._extra, **self._symbols}
+        if not isinstance(self._symbols, Symbols):
+            return {**self._extra, **self._symbols}
+        # The same, for 180,000 symbols at once: of several of one name the first counts, so that it is put in last.
+        names = self._symbols.names.decode(errors="replace").split("\0")[:-1]
+        every = dict(zip(reversed(names), reversed(self._symbols.addresses.tolist()), strict=True))
+        return self._extra | self._symbols.extra | every
 
     def address(self, name: str) -> int | None:
         """A symbol's address as linked; None if there is none."""
@@ -68,9 +74,8 @@ class IsfSource:
         """The whole ISF, ready for JSON; BtfError if a type is malformed."""
         types, variables = self.types, self._variables
         symbols: Json = {name: {"type": VOID, "address": address} for name, address in self.symbols.items()}
-        for name in symbols:
-            if name in SYMBOL_TYPES or name.encode(errors="replace") in variables:
-                symbols[name] = self.symbol(name)
+        for name in symbols.keys() & {*SYMBOL_TYPES, *(text.decode(errors="replace") for text in variables)}:
+            symbols[name] = self.symbol(name)
         return {
             "metadata": metadata(),
             "base_types": types.base_types,
