@@ -7,6 +7,7 @@ import contextlib
 import datetime
 import io
 import logging
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -114,8 +115,12 @@ def heard() -> Iterator[dict[str, int]]:
     layers.setLevel(logging.DEBUG)
     root.addHandler(listener)
     try:
-        yield messages
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("once")
+            yield messages
     finally:
+        for warning in caught:
+            messages[str(warning.message)] = messages.get(str(warning.message), 0) + 1
         root.removeHandler(listener)
         root.propagate = before[0]
         layers.setLevel(before[1])

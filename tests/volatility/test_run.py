@@ -263,6 +263,8 @@ def test_warnings_and_scans_that_die_are_heard(host: Host, folder: Path, capfd: 
     assert host.run("odd", ["--how", "warn"], plugin_dirs=[folder]).warnings == {"take care": 2}
     heard = host.run("odd", ["--how", "scan"], plugin_dirs=[folder]).warnings
     assert heard == {"Scan Failure: scanner died": 1}
+    renamed = host.run("linux.malfind")
+    assert any("renamed" in text or "deprecated" in text for text in renamed.warnings), renamed.warnings
     assert capfd.readouterr() == ("", "")
 
 
