@@ -128,7 +128,7 @@ def open_space(memory: PhysicalMemory, anchors: Anchors, gaps: Gaps | None = Non
             prev, ok = memory.gather_as(second + np.uint64(8), "<u8")
             if mapped[0] and ok[0] and int(prev[0]) == back:
                 delta = (int(following[0]) - int(second[0])) & ADDRESS_MASK
-                return _space(memory, anchors, arch, fmt, root, delta)
+                return _space(memory, anchors, arch, fmt, root, delta, gaps)
     named = [(formats[0], int(root)) for root in roots[:1] if "swapper_pg_dir" in anchors.symbols]
     for fmt, root in [*usable, *named]:
         stated = _stated_delta(memory, anchors, arch, fmt)
@@ -137,7 +137,7 @@ def open_space(memory: PhysicalMemory, anchors: Anchors, gaps: Gaps | None = Non
                 gaps.add(
                     "page tables", f"{root:#x}", "the direct map could not be confirmed: taken as the kernel states it"
                 )
-            return _space(memory, anchors, arch, fmt, root, stated)
+            return _space(memory, anchors, arch, fmt, root, stated, gaps)
     raise KernelError(
         f"{memory.path}: no page table maps the kernel {anchors.release} at {anchors.init_task:#x} to physical "
         f"{here:#x}: the image is torn there, or its pages are not 4 KiB"
@@ -162,7 +162,31 @@ def _stated_delta(memory: PhysicalMemory, anchors: Anchors, arch: Any, fmt: Form
     return found
 
 
-def _space(memory: PhysicalMemory, anchors: Anchors, arch: Any, fmt: Format, root: int, delta: int) -> AddressSpace:
+def _section_map(memory: PhysicalMemory, anchors: Anchors, delta: int) -> int | None:
+    """Address of struct page 0 as include/linux/mmzone.h mem_section has it.
+
+    VMCOREINFO tells its value, kallsyms its place: an array of pointers to pages full of sections. section_mem_map is
+    the address of struct page 0 with flags in its low bits, SECTION_HAS_MEM_MAP the second of them.
+    """
+    named = anchors.symbols.get("mem_section")
+    if named is None:
+        return None
+    in_image = anchors.image_pa(named) < memory.end
+    here = u64(anchors.image_pa(named) if in_image else (named - delta) & ADDRESS_MASK)
+    for _ in range(2 if in_image else 1):
+        pointer, ok = memory.gather_as(here, "<u8")
+        if not ok[0] or not pointer[0]:
+            return None
+        here = pointer - np.uint64(delta)
+    size = anchors.types.size("mem_section")
+    maps, ok = memory.gather_as(here + np.arange(4096 // size, dtype=np.uint64) * np.uint64(size), "<u8")
+    online = maps[ok & ((maps & np.uint64(2)) != 0)] & ~np.uint64(0xFFF)
+    return int(online[0]) if len(online) and (online == online[0]).all() else None
+
+
+def _space(
+    memory: PhysicalMemory, anchors: Anchors, arch: Any, fmt: Format, root: int, delta: int, gaps: Gaps | None
+) -> AddressSpace:
     types, symbols = anchors.types, anchors.symbols
     first = symbols.get("_text") or symbols.get("_stext") or anchors.init_task
     last = symbols.get("_end") or anchors.init_task + types.size("task_struct")
@@ -175,6 +199,11 @@ def _space(memory: PhysicalMemory, anchors: Anchors, arch: Any, fmt: Format, roo
         value, ok = memory.gather_as(u64(anchors.image_pa(moved)), "<u8")
         if ok[0] and value[0]:
             vmemmap = int(value[0])
+    elif anchors.arch == "x86_64":
+        told = _section_map(memory, anchors, delta)
+        if told is None and gaps is not None:
+            gaps.add("page", f"{vmemmap:#x}", "place of the struct pages not known: taken as without KASLR")
+        vmemmap = told or vmemmap
     start, end = arch.direct_window(fmt, delta)
     return AddressSpace(
         memory,

@@ -20,7 +20,7 @@ from memir.model import Gaps
 from memir.symbols import btf, kallsyms, vmcoreinfo
 from memir.symbols.anchors import ADDRESS_MASK, Anchors, Architecture
 from memir.symbols.btf import BtfTypes
-from memir.symbols.search import find_banner, find_btf, find_init_tasks, image_span
+from memir.symbols.search import IMAGE_SPAN, find_banner, find_btf, find_init_tasks, image_span
 from memir.symbols.store import Store
 from memir.symbols.table import Symbols, read_kallsyms_text
 from memir.symbols.types import KernelTypes
@@ -199,7 +199,10 @@ def _symbols_from_image(memory: PhysicalMemory, place: _Place, extra: dict[str, 
         )  # fmt: skip
     else:
         text = extra.get("_stext") or extra.get("swapper_pg_dir") or place.init_task or 0
-        low, span = image_span(memory, (text - place.delta) & ADDRESS_MASK)
+        pa = (text - place.delta) & ADDRESS_MASK
+        if "_stext" not in extra:  # a place in the data, which lies behind the read-only data
+            pa = max(pa - IMAGE_SPAN // 2, next((one.start for one in memory.ranges if one.start <= pa < one.end), pa))
+        low, span = image_span(memory, pa)
         layouts = kallsyms.find_layouts(span)
     check: dict[str, int] = {name: extra[name] for name in ("_stext", "init_uts_ns", "swapper_pg_dir") if name in extra}
     if place.init_task is not None:

@@ -1,0 +1,211 @@
+"""Pages of real images zeroed or randomised, as a live capture tears them: what remains is right, the rest is told."""
+
+from __future__ import annotations
+
+import functools
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from memir.errors import KernelError
+from memir.image.memory import PhysicalMemory
+from memir.kernel import page, sched
+from memir.kernel.engine import Kernel
+from memir.kernel.pagetable import U64
+from memir.kube.node import Node, read_node
+from memir.symbols.anchors import Anchors
+from memir.symbols.locate import locate
+from tests.damage import by, damaged, randomised, zeroed
+from tests.images import case
+
+IMAGES = ("s-6.1-small", "s-5.10-small-v1", "s-7.2-small-la57", "arm64-6.12-small-lpa2")
+SEEDS = range(3 if os.environ.get("CI") == "true" else 1)
+RATES = (0.01, 0.05, 0.2)
+NAMESPACES = ("mnt_ns", "pid_ns", "net_ns", "ipc_ns", "uts_ns", "user_ns", "cgroup_ns", "time_ns")
+IN_USER_MEMORY = {"args", "environ"}
+# lists from which damage may take away, one by one
+PARTIAL = {"seen_by", "witnesses", "disagreements", "cgroups"}
+# numbers of things found, and the text that says where from
+COUNTED = {"processes", "containers", "source"}
+CGROUP = {
+    "cgroup path",
+    "cgroup root",
+    "cgroup controllers",
+    "css_set",
+    "cgrp_links",
+    "cgroup.root",
+    "task_struct.cgroups",
+}
+WHY = {
+    "ppid": {"parent"},
+    "comm": {"comm"},
+    "args": {"args", "args bounds", "mm"},
+    "environ": {"environ", "environ bounds", "mm"},
+    "exe": {"exe", "mm"},
+    "uid": {"cred"},
+    "cap_effective": {"cred"},
+    "pids": {"pid.level", "upid"},
+    "cgroups": CGROUP,
+    "cgroup_path": CGROUP,
+    "user_ns": {"cred", "user namespace"},
+    "pid_ns": {"pid.level", "upid", "pid namespace"},
+    **{f"{kind}_ns": {f"{kind} namespace", "nsproxy"} for kind in ("mnt", "net", "ipc", "uts", "cgroup", "time")},
+}
+
+
+@dataclass(frozen=True)
+class Clean:
+    """An image that nothing happened to. work: addresses that reading it took."""
+
+    memory: PhysicalMemory
+    anchors: Anchors
+    node: Node
+    tables: dict[str, list[dict[str, Any]]]
+    frames: U64
+    kernel_frames: U64
+    work: int
+
+
+@functools.lru_cache(maxsize=1)
+def clean(name: str) -> Clean:
+    memory = damaged(case(name).open(), {})
+    anchors = locate(memory)
+    before = memory.work
+    node = read_node(Kernel(memory, anchors))
+    tables = node.tables()
+    work = memory.work - before
+    told = page.pages(Kernel(memory, anchors))
+    frames = told.pfn()
+    full = np.concatenate(
+        [(memory.gather(part << np.uint64(12), 4096)[0] != 0).any(axis=1) for part in np.array_split(frames, 64)]
+    )
+    return Clean(memory, anchors, node, tables, frames[full], frames[full & (told.use == page.KERNEL)], work)
+
+
+def read(one: Clean, pages: dict[int, bytes]) -> Node | None:
+    """The node of the damaged image; None if the engine says that it cannot do without what is gone."""
+    memory = damaged(one.memory, pages, limit=one.work * 20)
+    try:
+        return read_node(Kernel(memory, one.anchors))
+    except KernelError:
+        return None
+
+
+def chosen(frames: U64, rate: float, seed: int) -> list[int]:
+    rng = np.random.default_rng([seed, int(rate * 100)])
+    return [int(frame) for frame in frames[rng.random(len(frames)) < rate]]
+
+
+def is_thread(one: Clean, node: Node, row: dict[str, Any]) -> bool:
+    """A thread whose leader is gone is a row of its own."""
+    threads = one.node.processes.threads
+    known = dict(zip(threads.task.tolist(), zip(threads.pid.tolist(), threads.tgid.tolist(), strict=True), strict=True))
+    leaders = {found.pid for found in node.processes.rows if found.pid == found.tgid}
+    return known.get(row["task"]) == (row["pid"], row["tgid"]) and row["tgid"] not in leaders
+
+
+def right(column: str, got: Any, want: Any, row: dict[str, Any]) -> bool:
+    if got is None or got == want or column in COUNTED:
+        return True
+    if column in PARTIAL:
+        return bool(set(got) <= set(want or ()))
+    if column == "comm" and row["kernel_thread"]:
+        return bool(want.startswith(got))  # its full name and its work are kept elsewhere
+    if column == "threads":
+        return bool(0 < got <= want)
+    return column == "state" and got == "unknown"  # of a container
+
+
+def wrong_rows(one: Clean, node: Node, skip: set[str]) -> list[tuple[Any, ...]]:
+    tables = node.tables()
+    wrong: list[tuple[Any, ...]] = []
+    for table, key in (("processes", "task"), ("containers", "container_id"), ("pods", "pod_uid")):
+        before = by(one.tables[table], key)
+        for row in tables[table]:
+            old = before.get(row[key])
+            if old is None:
+                if table != "processes" or not is_thread(one, node, row):
+                    wrong.append((table, row[key], "is not in the clean image"))
+                continue
+            wrong += [
+                (table, row[key], column, value, old[column])
+                for column, value in row.items()
+                if column not in skip and not right(column, value, old[column], row)
+            ]
+    return wrong
+
+
+def untold(one: Clean, node: Node) -> list[tuple[Any, ...]]:
+    """What is missing without a gap that says so."""
+    kinds = {gap.kind for gap in node.kernel.gaps}
+    rows = by(node.tables()["processes"], "task")
+    quiet: list[tuple[Any, ...]] = []
+    if len(rows) < len(one.tables["processes"]) and not sched.incomplete(node.kernel.gaps):
+        quiet.append(("rows", len(rows), sorted(kinds)))
+    for old in one.tables["processes"]:
+        row = rows.get(old["task"], old)
+        for column, why in WHY.items():
+            if row[column] is None and old[column] is not None and not kinds & why:
+                quiet.append((row["pid"], column, sorted(kinds)))
+    return quiet
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("name", IMAGES)
+def test_zeroed_pages_of_the_kernel(name: str, rate: float) -> None:
+    one = clean(name)
+    for seed in SEEDS:
+        node = read(one, zeroed(chosen(one.kernel_frames, rate, seed)))
+        if node is not None:
+            assert wrong_rows(one, node, set()) == [], f"seed {seed}"
+            assert untold(one, node) == [], f"seed {seed}"
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("name", IMAGES)
+def test_zeroed_pages(name: str, rate: float) -> None:
+    one = clean(name)
+    for seed in SEEDS:
+        node = read(one, zeroed(chosen(one.frames, rate, seed)))
+        if node is not None:
+            assert wrong_rows(one, node, IN_USER_MEMORY) == [], f"seed {seed}"
+            assert untold(one, node) == [], f"seed {seed}"
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("name", IMAGES)
+def test_random_pages(name: str, rate: float) -> None:
+    one = clean(name)
+    for seed in SEEDS:
+        node = read(one, randomised(chosen(one.frames, rate, seed), seed))
+        if node is None:
+            continue
+        before = by(one.tables["processes"], "task")
+        for row in node.tables()["processes"]:
+            old = before.get(row["task"])
+            if old is None:
+                assert is_thread(one, node, row), f"seed {seed}: {row}"
+                continue
+            for column in ("pid", "tgid", "uid", *NAMESPACES):
+                assert row[column] in (None, old[column]), f"seed {seed}: pid {old['pid']} {column}"
+        assert untold(one, node) == [], f"seed {seed}"
+
+
+def test_damage_is_seen() -> None:
+    """The rules above can fail: a changed value is wrong, a missing row without a gap is untold."""
+    one = clean(IMAGES[0])
+    node = read(one, {})
+    assert node is not None
+    assert (wrong_rows(one, node, set()), untold(one, node), list(node.kernel.gaps)) == ([], [], [])
+    victim = node.processes.rows.pop(5)
+    node.identities.pop(5)
+    assert untold(one, node) == [("rows", len(one.tables["processes"]) - 1, [])]
+    one.tables["processes"][7]["uid"] = 77
+    assert [(row[1], row[2]) for row in wrong_rows(one, node, set()) if row[0] == "processes"] == [
+        (one.tables["processes"][7]["task"], "uid")
+    ]
+    assert victim.task in by(one.tables["processes"], "task")
+    clean.cache_clear()

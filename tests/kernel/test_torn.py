@@ -1,0 +1,175 @@
+"""Real images that lack exactly one thing the analysis starts from: it finds another way, or says what to supply."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from memir.errors import BtfError
+from memir.kernel.engine import Kernel
+from memir.kernel.pagetable import translate
+from memir.kernel.space import u64
+from memir.kube.node import read_node
+from memir.model import Gap, Gaps
+from memir.symbols import vmcoreinfo
+from memir.symbols.anchors import Anchors
+from memir.symbols.locate import Given, locate
+from tests.damage import PAGE, Damaged, damaged, patched, zeroed
+from tests.images import case
+
+IMAGES = ("s-6.1-small", "s-7.2-small-la57", "arm64-6.12-small-lpa2")
+Tables = dict[str, list[dict[str, Any]]]
+
+
+@functools.lru_cache(maxsize=1)
+def clean(name: str) -> tuple[Damaged, Anchors, Kernel, Tables]:
+    memory = damaged(case(name).open(), {})
+    anchors = locate(memory)
+    kernel = Kernel(memory, anchors)
+    tables = read_node(kernel).tables()
+    memory.limit = memory.work * 50
+    return memory, anchors, kernel, tables
+
+
+def frames(anchors: Anchors, first: str, last: str | None = None, size: int = 1) -> range:
+    low = anchors.image_pa(anchors.symbols[first])
+    high = anchors.image_pa(anchors.symbols[last]) if last else low + size
+    return range(low // PAGE, -(-high // PAGE))
+
+
+def analyse(memory: Damaged, given: Given | None = None) -> tuple[Anchors, Tables, list[Gap]]:
+    gaps = Gaps()
+    anchors = locate(memory, given, None, gaps)
+    return anchors, read_node(Kernel(memory, anchors, gaps)).tables(), list(gaps)
+
+
+def whole(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows without the witnesses of the tasks themselves."""
+    return [{column: value for column, value in row.items() if column != "seen_by"} for row in rows]
+
+
+def seen_by(tables: Tables) -> dict[int, list[str]]:
+    return {row["pid"]: row["seen_by"] for row in tables["processes"]}
+
+
+def tasks_in_order(kernel: Kernel) -> tuple[list[int], int]:
+    """Tasks as the list has them, and the offset of its links."""
+    offset = kernel.types.offset("task_struct", "tasks")
+    at = kernel.anchors.init_task
+    order: list[int] = []
+    while True:
+        at = int(kernel.pointers(np.array([at + offset], np.uint64))[0]) - offset
+        if at == kernel.anchors.init_task:
+            return order, offset
+        order.append(at)
+
+
+def place_of(kernel: Kernel, va: int) -> int:
+    pa, known = kernel.space.physical(np.array([va], np.uint64))
+    assert known[0]
+    return int(pa[0])
+
+
+@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize("link", ["null", "absent", "itself", "back"])
+def test_task_list_broken(name: str, link: str) -> None:
+    """One task's next pointer leads nowhere or back: the other witnesses know all tasks, both ends are followed."""
+    memory, anchors, kernel, tables = clean(name)
+    order, offset = tasks_in_order(kernel)
+    middle = len(order) // 2
+    target = {
+        "null": 0,
+        "absent": order[0] | 0xFFF_0000_0000,
+        "itself": order[middle] + offset,
+        "back": order[3] + offset,
+    }
+    at = place_of(kernel, order[middle] + offset)
+    torn = damaged(memory, patched(memory, {at: target[link].to_bytes(8, "little")}), limit=memory.limit)
+    gaps = Gaps()
+    found = read_node(Kernel(torn, anchors, gaps)).tables()
+    assert whole(found["processes"]) == whole(tables["processes"])
+    assert {name: rows for name, rows in found.items() if name not in ("processes", "containers")} == {
+        name: rows for name, rows in tables.items() if name not in ("processes", "containers")
+    }
+    assert [(row["container_id"], row["state"]) for row in found["containers"]] == [
+        (row["container_id"], row["state"]) for row in tables["containers"]
+    ]
+    told = [(gap.kind, gap.where) for gap in gaps if gap.kind == "task list"]
+    assert told == [("task list", f"after {order[middle]:#x}")]
+    assert seen_by({"processes": found["processes"]}) == seen_by(tables)
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_vmcoreinfo_is_gone(name: str) -> None:
+    memory, anchors, _, tables = clean(name)
+    pages = [info.address // PAGE for info in vmcoreinfo.find(memory)]
+    assert pages
+    found, rows, gaps = analyse(damaged(memory, zeroed(pages)))
+    assert (found.arch, found.image_delta, found.init_task) == (anchors.arch, anchors.image_delta, anchors.init_task)
+    assert found.sources["kernel"] == "init_task"
+    assert rows == tables
+    assert [(gap.kind, gap.why) for gap in gaps] == [
+        ("VMCOREINFO", "not in the image: the kernel was found by its first task")
+    ]
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_btf_is_gone(name: str, tmp_path: Path) -> None:
+    memory, anchors, _, tables = clean(name)
+    start, stop = (anchors.image_pa(anchors.symbols[symbol]) for symbol in ("__start_BTF", "__stop_BTF"))
+    file = tmp_path / "vmlinux.btf"
+    file.write_bytes(memory.read(start, stop - start))
+    torn = damaged(memory, patched(memory, {start: bytes(64)}))
+    with pytest.raises(BtfError, match=r"supply --btf FILE .* or --isf FILE"):
+        locate(torn)
+    found, rows, gaps = analyse(torn, Given(btf=file))
+    assert (found.sources["types"], rows, gaps) == ("BTF file", tables, [])
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_kallsyms_are_gone(name: str) -> None:
+    memory, anchors, _, tables = clean(name)
+    pages = frames(anchors, "kallsyms_token_table", "kallsyms_token_index")
+    found, rows, gaps = analyse(damaged(memory, zeroed(pages)))
+    assert len(found.symbols.addresses) == 0
+    assert (found.image_delta, found.init_task) == (anchors.image_delta, anchors.init_task)
+    assert rows == tables
+    assert [gap.kind for gap in gaps] == ["kallsyms"]
+
+
+def maps_second_task(memory: Damaged) -> bool:
+    """Whether the table in use maps the second task, which lies in the direct map."""
+    kernel = Kernel(memory, locate(memory))
+    links = u64(kernel.anchors.init_task + kernel.types.offset("task_struct", "tasks"))
+    following = kernel.pointers(links)
+    found, mapped = translate(memory, kernel.space.fmt, u64(kernel.space.root), following)
+    return bool(mapped[0]) and int(found[0]) == place_of(kernel, int(following[0]))
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_page_table_root_is_gone(name: str) -> None:
+    """Another table of the kernel's serves, else the direct map is where the kernel says; what needs one is a gap."""
+    memory, _, kernel, tables = clean(name)
+    torn = damaged(memory, zeroed([kernel.space.root // PAGE]))
+    _, rows, gaps = analyse(torn)
+    stated = ("page tables", "the direct map could not be confirmed: taken as the kernel states it")
+    assert (stated in [(gap.kind, gap.why) for gap in gaps]) == (not maps_second_task(torn))
+    columns = (
+        "pid",
+        "ppid",
+        "uid",
+        "cap_effective",
+        "args",
+        "environ",
+        "exe",
+        "cgroup_path",
+        "container_id",
+        "pod_name",
+    )
+    assert [[row[column] for column in columns] for row in rows["processes"]] == [
+        [row[column] for column in columns] for row in tables["processes"]
+    ]
