@@ -14,7 +14,9 @@ def safe(text: str, limit: int | None = None) -> str:
     if text.isascii() and text.isprintable():
         clean = text
     else:
-        clean = "".join(one if one.isprintable() and unicodedata.category(one)[0] != "C" else _escape(one) for one in text)
+        clean = "".join(
+            one if one.isprintable() and unicodedata.category(one)[0] != "C" else _escape(one) for one in text
+        )
     if limit is not None and len(clean) > limit:
         return clean[: max(0, limit - 1)] + "…"
     return clean
