@@ -7,9 +7,11 @@ Schema: volatility3/schemas/schema-6.2.0.json.
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import json
 import lzma
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -85,13 +87,17 @@ class IsfSource:
         }
 
     def write(self, path: Path) -> None:
-        """Write the ISF to a file, compressed if its name ends in .xz; IsfError if it cannot be written."""
+        """Write the ISF to a file, whole or not at all, compressed if its name ends in .xz; IsfError if it cannot be."""
         data = json.dumps(self.document(), separators=(",", ":"), check_circular=False).encode("ascii")
         if path.suffix == ".xz":
             data = lzma.compress(data, preset=1)
+        part = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            path.write_bytes(data)
+            part.write_bytes(data)
+            part.replace(path)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
             raise IsfError(f"{path}: cannot be written: {error.strerror}") from error
 
     @functools.cached_property
