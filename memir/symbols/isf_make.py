@@ -87,7 +87,7 @@ class IsfSource:
         }
 
     def write(self, path: Path) -> None:
-        """Write the ISF to a file, whole or not at all, compressed if its name ends in .xz; IsfError if it cannot be."""
+        """Write the ISF to a file, whole or not at all, packed if its name ends in .xz; IsfError if it cannot be."""
         data = json.dumps(self.document(), separators=(",", ":"), check_circular=False).encode("ascii")
         if path.suffix == ".xz":
             data = lzma.compress(data, preset=1)
