@@ -117,7 +117,7 @@ def seekable(data: bytes, frame: int = 64 << 10, *, checksums: bool = False) -> 
 
 
 def gz(data: bytes) -> bytes:
-    return gzip.compress(data, 1)
+    return gzip.compress(data, 1, mtime=0)
 
 
 def put(folder: Path, data: bytes, name: str = "image") -> Path:
