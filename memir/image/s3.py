@@ -20,8 +20,8 @@ from memir.image.source import LazyFile
 
 Client = Any  # boto3 makes its classes at run time
 
-CHUNK = 4 << 20
-"""Bytes of one request: its latency is a few percent of its transfer, and a page wanted alone is no great waste."""
+CHUNK = 8 << 20
+"""Bytes of one request, as S3 advises. Half of it took 1.6 times as long on the test server."""
 
 WORKERS = 8
 """Requests at a time. One connection to S3 gives some 85 MB/s."""
