@@ -23,7 +23,7 @@ class Anchors:
     shift: KASLR shift of the image's virtual addresses in bytes; None if the image does not tell.
     symbols: runtime addresses. init_task: virtual address of the first task.
     numbers: NUMBER() lines of VMCOREINFO (phys_base, VA_BITS, PHYS_OFFSET, TCR_EL1_T1SZ, ...); empty without it.
-    btf: the raw BTF types, None if types came from an ISF.
+    btf: the image's raw BTF, to which modules' types refer; None if it has none that is readable.
     sources: where each part came from, for the report: kernel, types, symbols, banner.
     """
 

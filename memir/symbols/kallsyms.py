@@ -93,7 +93,9 @@ def walk_names(span: Bytes, layout: Layout) -> tuple[NDArray[np.int64], NDArray[
 
 def _tokens(span: Bytes, layout: Layout) -> tuple[Bytes, NDArray[np.int64], NDArray[np.int64]]:
     """The token texts in one array, and start and length of each; entry 256 is a NUL that ends a name."""
-    index = np.frombuffer(span, "<u2", 256, layout.token_index).astype(np.int64)
+    index = _u32(span, layout.token_index, 128).view("<u2").astype(np.int64)
+    if not 0 <= layout.token_table < len(span):
+        raise KallsymsError(f"kallsyms token table at +{layout.token_table:#x} leaves the kernel image")
     table = span[layout.token_table : layout.token_table + int(index[-1]) + 64]
     ends = np.flatnonzero(table == 0)
     where = np.searchsorted(ends, index)

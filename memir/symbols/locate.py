@@ -20,7 +20,7 @@ from memir.model import Gaps
 from memir.symbols import btf, kallsyms, vmcoreinfo
 from memir.symbols.anchors import ADDRESS_MASK, Anchors, Architecture
 from memir.symbols.btf import BtfTypes
-from memir.symbols.search import IMAGE_SPAN, find_banner, find_btf, find_init_tasks, image_span
+from memir.symbols.search import IMAGE_SPAN, btf_between, find_banner, find_btf, find_init_tasks, image_span
 from memir.symbols.store import Store
 from memir.symbols.table import Symbols, read_kallsyms_text
 from memir.symbols.types import KernelTypes
@@ -220,13 +220,9 @@ def _symbols_from_image(memory: PhysicalMemory, place: _Place, extra: dict[str, 
 
 
 def _types_from_image(memory: PhysicalMemory, place: _Place, symbols: Symbols, text: int) -> BtfTypes:
-    start, stop = symbols.get("__start_BTF"), symbols.get("__stop_BTF")
-    if start is not None and stop is not None and 0 < stop - start < 64 << 20:
-        try:
-            return btf.parse(memory.read((start - place.delta) & ADDRESS_MASK, stop - start))
-        except (AbsentMemoryError, BtfError):
-            pass  # smeared or absent there: BTF may still be found whole by its magic
-    found = find_btf(memory, near=(text - place.delta) & ADDRESS_MASK)
+    found = btf_between(memory, symbols, place.delta)
+    if found is None:  # smeared or absent there: BTF may still be found whole by its magic
+        found = find_btf(memory, near=(text - place.delta) & ADDRESS_MASK)
     if found is None:
         raise BtfError(
             f"{memory.path}: kernel {place.release} has no readable BTF in the image: "

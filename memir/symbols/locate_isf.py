@@ -8,7 +8,7 @@ from memir.errors import AbsentMemoryError, IsfError, KernelNotFoundError
 from memir.image.memory import PhysicalMemory
 from memir.symbols import isf
 from memir.symbols.anchors import ADDRESS_MASK, Anchors, Architecture
-from memir.symbols.search import find_banner, find_init_tasks
+from memir.symbols.search import btf_between, find_banner, find_init_tasks
 from memir.symbols.table import Symbols
 from memir.symbols.types import KernelTypes
 from memir.symbols.vmcoreinfo import VmcoreInfo
@@ -44,7 +44,8 @@ def locate_with_isf(memory: PhysicalMemory, path: Path, delta: int | None, info:
         arch: Architecture = "arm64" if known.has("pt_regs", "pstate") else "x86_64"
         return Anchors(
             arch, release, text, info.build_id if info else None, here, signed, va,
-            Symbols(symbols.names, symbols.addresses, "ISF", info.symbols if info else None), known, None,
+            Symbols(symbols.names, symbols.addresses, "ISF", info.symbols if info else None), known,
+            btf_between(memory, symbols, here),
             info.numbers if info else {},
             {"kernel": "init_task"} | dict.fromkeys(("types", "symbols"), f"ISF {path.name}"),
         )  # fmt: skip

@@ -52,6 +52,17 @@ def _words(view: NDArray[np.uint8], dtype: str, offset: int) -> NDArray[np.uint6
     return np.ndarray((max(0, (len(view) - offset) // size),), dtype, view, offset)
 
 
+def btf_between(memory: PhysicalMemory, symbols: Symbols, delta: int) -> BtfTypes | None:
+    """The kernel's own BTF where the symbols put it, to which modules' types refer; None if not readable."""
+    start, stop = symbols.get("__start_BTF"), symbols.get("__stop_BTF")
+    if start is None or stop is None or not 0 < stop - start < 64 << 20:
+        return None
+    try:
+        return btf.parse(memory.read((start - delta) & ADDRESS_MASK, stop - start))
+    except (AbsentMemoryError, BtfError):
+        return None
+
+
 def find_btf(memory: PhysicalMemory, near: int | None) -> BtfTypes | None:
     """The kernel's BTF by its magic, checked to hold task_struct; None if there is none that parses."""
     tried: set[int] = set()
@@ -108,11 +119,14 @@ def find_banner(memory: PhysicalMemory, symbols: Symbols, delta: int, release: s
         low, span = image_span(memory, (text - delta) & ADDRESS_MASK)
     except AbsentMemoryError:
         return None
+    unnumbered = None
     for match in re.finditer(re.escape(_BANNER + release.encode()), span.data):
         found = _banner_at(memory, low + match.start(), release)
-        if found is not None and "#" in found:
+        if found is not None and re.search("#[0-9]", found):
             return found
-    return None
+        if found is not None and "#" in found:
+            unnumbered = unnumbered or found  # 6.1 (2df8220cc511) on: a weak copy is left behind the real one
+    return unnumbered
 
 
 def _banner_at(memory: PhysicalMemory, pa: int, release: str) -> str | None:

@@ -8,14 +8,15 @@ from typing import Any
 
 from volatility3.framework import exceptions, interfaces
 
-from memir.errors import AbsentMemoryError, BtfError, KernelError
+from memir.errors import KernelError
 from memir.image.memory import PhysicalMemory, Range
 from memir.kernel.engine import Kernel
 from memir.kube.node import Node, read_node
 from memir.model import Gaps
-from memir.symbols import btf, vmcoreinfo
+from memir.symbols import vmcoreinfo
 from memir.symbols.anchors import ADDRESS_MASK, Anchors, Architecture
 from memir.symbols.isf import IsfTypes
+from memir.symbols.search import btf_between
 from memir.symbols.table import Symbols
 from memir.symbols.types import KernelTypes
 from memir.volatility.layers import MemirLayer
@@ -97,7 +98,7 @@ def _anchors(context: Any, module: Any, layer: Any, memory: PhysicalMemory) -> A
         init_task=task,
         symbols=symbols,
         types=known,
-        btf=_btf(memory, symbols, delta),
+        btf=btf_between(memory, symbols, delta),
         numbers=info.numbers if info else {},
         sources={"types": "ISF", "symbols": "ISF", "kernel": "volatility3"},
     )
@@ -108,17 +109,6 @@ def _is_of(info: vmcoreinfo.VmcoreInfo, arch: str, delta: int) -> bool:
     if arch == "arm64":
         return info.numbers.get("kimage_voffset") == delta
     return "phys_base" in info.numbers and (0xFFFF_FFFF_8000_0000 - info.numbers["phys_base"]) & ADDRESS_MASK == delta
-
-
-def _btf(memory: PhysicalMemory, symbols: Symbols, delta: int) -> btf.BtfTypes | None:
-    """The image's own BTF, which a module's types (overlayfs's) refer to; an ISF has only the kernel's."""
-    start, stop = symbols.get("__start_BTF"), symbols.get("__stop_BTF")
-    if start is None or stop is None or not 0 < stop - start < 64 << 20:
-        return None
-    try:
-        return btf.parse(memory.read((start - delta) & ADDRESS_MASK, stop - start))
-    except (AbsentMemoryError, BtfError):
-        return None
 
 
 def plugins_path() -> Path:
