@@ -100,6 +100,7 @@ class MappedFile:
     """
 
     lazy: LazyBacking | None = None
+    _descriptor = -1
 
     def __init__(self, path: Path, name: str = "") -> None:
         """name: what messages call it, if not by its path."""
@@ -172,6 +173,10 @@ class MappedFile:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def __del__(self) -> None:
+        """A file that nobody closed gives its descriptor back when nobody holds it: many are opened in one process."""
+        self.close()
 
 
 def _open(path: Path) -> int:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -163,4 +164,14 @@ def test_descriptors_are_given_back(tmp_path: Path) -> None:
     ):
         with pytest.raises(ImageError):
             open_image(put(tmp_path, data), cache=tmp_path)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_file_that_is_dropped_gives_its_descriptor_back(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 4096)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(50):
+        MappedFile(path)
+    gc.collect()
     assert len(list(Path("/proc/self/fd").iterdir())) == before
