@@ -219,7 +219,8 @@ def process(pid: int, ppid: int, cgroup: str | None, namespaces: dict[str, int],
     columns: dict[str, Any] = {
         "task": pid << 12, "pid": pid, "ppid": ppid, "tgid": pid, "comm": "x", "args": ["x"], "environ": [],
         "exe": "/x", "exe_deleted": False, "start": pid, "uid": 0, "cap_effective": 0, "seccomp": 0, "pids": [pid],
-        "threads": 1, "kernel_thread": False, "state": "S", "cgroups": Hierarchies(((0, "", cgroup),)) if cgroup else None,
+        "threads": 1, "kernel_thread": False, "state": "S",
+        "cgroups": Hierarchies(((0, "", cgroup),)) if cgroup else None,
         "namespaces": HOST | namespaces, "hostname": "node", "seen_by": [],
     }  # fmt: skip
     return Process(**columns | more)
