@@ -1,0 +1,59 @@
+"""The command line run in this process, as `memir` runs it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from memir.cli.main import main
+from tests.images import case
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        """The one JSON document on stdout: one line, nothing before or behind it."""
+        assert self.out.endswith("\n")
+        assert self.out.count("\n") == 1
+        return json.loads(self.out)
+
+
+Memir = Callable[..., Ran]
+
+
+@pytest.fixture
+def memir(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Memir:
+    def run(*words: object) -> Ran:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["memir", *map(str, words)])
+        try:
+            main()
+            code = 0
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else 1 if ended.code else 0
+        captured = capsys.readouterr()
+        return Ran(code, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def raw_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """s-6.1-small unpacked: raw physical memory, sparse."""
+    path = tmp_path_factory.mktemp("image") / "node.raw"
+    with case("s-6.1-small").open() as memory, path.open("wb") as file:
+        for start, view in memory.views(1 << 20, skip_zeros=True):
+            file.seek(start)
+            file.write(view.data)
+        file.truncate(memory.end)
+    return path

@@ -1,0 +1,122 @@
+"""What is not an image, or not a whole one: the exit code, one message that says what and where, no traceback."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from memir.kernel.engine import Kernel
+from memir.symbols.locate import locate
+from tests.cli.conftest import Memir
+from tests.images import case
+
+VERBS = ("info", "analyze", "symbols")
+LIME = struct.Struct("<IIQQQ")
+
+
+def command(verb: str, image: object, folder: Path) -> list[object]:
+    return [verb, image, *(["-o", folder / "out.json"] if verb == "symbols" else [])]
+
+
+WHY = {
+    "absent": "memir: {}: cannot be opened: No such file or directory",
+    "folder": "memir: {} is a folder: give an image file, or an evidence folder that memir acquire wrote",
+    "empty": "memir: {} is empty",
+    "notes": (
+        "memir: {}: 15000 bytes that begin with b'meeting at ten\\nm': no format memir knows, and too small for raw RAM"
+    ),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("name", WHY)
+def test_no_image(verb: str, name: str, memir: Memir, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "empty").write_bytes(b"")
+    (tmp_path / "notes").write_text("meeting at ten\n" * 1000)
+    ran = memir(*command(verb, tmp_path / name, tmp_path))
+    assert (ran.code, ran.out) == (3, "")
+    assert ran.err == WHY[name].format(tmp_path / name) + "\n"
+
+
+def test_zeros(memir: Memir, tmp_path: Path) -> None:
+    with (tmp_path / "zeros").open("wb") as file:
+        file.truncate(8 << 20)
+    ran = memir("analyze", tmp_path / "zeros")
+    assert (ran.code, ran.out) == (3, "")
+    assert ran.err == (
+        f"memir: {tmp_path / 'zeros'}: no Linux kernel found: neither VMCOREINFO nor BTF is in the image (not a Linux "
+        "node, an encrypted or damaged image, or a kernel without BTF: then supply --isf FILE)\n"
+    )
+
+
+def test_info_of_what_has_no_kernel(memir: Memir, tmp_path: Path) -> None:
+    """What can be said is said, and then the error: also as one JSON document."""
+    with (tmp_path / "zeros").open("wb") as file:
+        file.truncate(8 << 20)
+    ran = memir("info", tmp_path / "zeros", "--json")
+    document = ran.json()
+    assert ran.code == 3
+    assert (document["kernel"], document["ram_size"]) == (None, 8 << 20)
+    assert "no Linux kernel found" in document["error"]
+    assert "no Linux kernel found" in ran.err
+
+
+def lime(path: Path, parts: list[tuple[int, bytes]], cut: int = 0) -> Path:
+    """A LiME file; `cut` bytes are missing at its end."""
+    data = b"".join(LIME.pack(0x4C694D45, 1, start, start + len(one) - 1, 0) + one for start, one in parts)
+    path.write_bytes(data[: len(data) - cut])
+    return path
+
+
+def test_truncated_lime(memir: Memir, raw_image: Path, tmp_path: Path) -> None:
+    """The last 1 MiB is missing: refused, and with --allow-truncated analysed, with what is missing counted."""
+    data = raw_image.read_bytes()
+    image = lime(tmp_path / "cut.lime", [(0, data)], cut=1 << 20)
+    refused = memir("analyze", image)
+    assert (refused.code, refused.out) == (3, "")
+    assert refused.err == (
+        f"memir: {image}: the range whose bytes begin at offset 0x20 lacks {1 << 20} bytes: the file ends at "
+        f"{image.stat().st_size:#x}. Acquire again, or read what is there with --allow-truncated\n"
+    )
+    ran = memir("analyze", image, "--allow-truncated", "--json")
+    document = ran.json()
+    assert ran.code == 0
+    assert document["evidence"]["missing"] == 1 << 20
+    missing = [gap for gap in document["gaps"] if gap["kind"] == "image"]
+    assert [(gap["why"], gap["count"]) for gap in missing] == [("bytes that the headers promise are missing", 1 << 20)]
+    whole = memir("analyze", raw_image, "--json").json()
+    kept = {row["pid"]: row["uid"] for row in document["rows"]["processes"]}
+    assert kept.items() <= {row["pid"]: row["uid"] for row in whole["rows"]["processes"]}.items()
+
+
+def test_btf_of_another_kernel(memir: Memir, raw_image: Path, tmp_path: Path) -> None:
+    """Types that do not fit are refused: the kernel's first task is not where they say."""
+    memory = case("s-5.10-small-v1").open()
+    anchors = locate(memory)
+    start, stop = (anchors.image_pa(anchors.symbols[name]) for name in ("__start_BTF", "__stop_BTF"))
+    (tmp_path / "vmlinux").write_bytes(memory.read(start, stop - start))
+    assert Kernel(memory, anchors).space.fmt.levels == 4
+    ran = memir("analyze", raw_image, "--btf", tmp_path / "vmlinux")
+    assert (ran.code, ran.out) == (3, "")
+    assert "its first task (swapper/0) is not where the symbols say" in ran.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["analyze"],
+        ["analyze", "x", "--no-such-option"],
+        ["no-such-verb"],
+        ["query", "x"],
+        ["symbols", "--btf", "vmlinux"],
+        ["analyze", "IMAGE", "--base", "here"],
+    ],
+    ids=" ".join,
+)
+def test_usage(words: list[str], memir: Memir, raw_image: Path) -> None:
+    ran = memir(*[raw_image if word == "IMAGE" else word for word in words])
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err

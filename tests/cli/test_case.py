@@ -1,0 +1,193 @@
+"""`memir analyze` writes a case, `memir query` asks it."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from memir.model import TABLES
+from tests.cli.conftest import Memir
+from tests.images import case
+
+ARROW = {
+    "string": pa.string(),
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "uint32": pa.uint32(),
+    "uint64": pa.uint64(),
+    "bool": pa.bool_(),
+    "timestamp": pa.timestamp("ns", tz="UTC"),
+    "list<int32>": pa.list_(pa.int32()),
+    "list<string>": pa.list_(pa.string()),
+}
+WRITTEN = ("processes", "containers", "pods", "namespaces")
+
+
+@pytest.fixture
+def analysed(memir: Memir, raw_image: Path, tmp_path: Path) -> tuple[Path, Any]:
+    """A case folder, and what `analyze --json` printed."""
+    folder = tmp_path / "case"
+    ran = memir("analyze", raw_image, "-o", folder, "--json", "--cache", tmp_path / "cache")
+    assert (ran.code, ran.err) == (0, "")
+    return folder, ran.json()
+
+
+def tables_of(folder: Path) -> dict[str, pa.Table]:
+    return {path.stem: pq.read_table(path) for path in sorted((folder / "tables").iterdir())}
+
+
+def test_contents_of_a_case(analysed: tuple[Path, Any]) -> None:
+    folder, printed = analysed
+    assert sorted(path.name for path in folder.iterdir()) == ["case.json", "tables"]
+    record = json.loads((folder / "case.json").read_text())
+    tables = tables_of(folder)
+    assert tables.keys() == set(WRITTEN)
+    assert record["tables"] == {name: tables[name].num_rows for name in WRITTEN}
+    assert record["gaps"] == []
+    assert record["kernel"]["release"] == "6.1.0-50-cloud-amd64"
+    assert record["node"] == "ip-10-0-1-23.eu-west-1.compute.internal"
+    assert datetime.fromisoformat(record["written"]).utcoffset() is not None
+    assert {key: value for key, value in printed.items() if key not in ("case", "rows")} == record
+    assert printed["case"] == str(folder)
+    for name in WRITTEN:
+        assert [row.keys() for row in printed["rows"][name]] == [{column.name for column in TABLES[name]}] * tables[
+            name
+        ].num_rows
+
+
+@pytest.mark.parametrize("table", WRITTEN)
+def test_columns_of_the_tables(table: str, analysed: tuple[Path, Any]) -> None:
+    found = tables_of(analysed[0])[table]
+    assert [(field.name, field.type) for field in found.schema] == [
+        (column.name, ARROW[column.type]) for column in TABLES[table]
+    ]
+    assert {field.name: (field.metadata or {})[b"doc"].decode() for field in found.schema} == {
+        column.name: column.doc for column in TABLES[table]
+    }
+    for column in TABLES[table]:
+        if column.type == "string":
+            assert "" not in found.column(column.name).to_pylist(), column.name
+
+
+def test_rows_are_those_of_the_recording(analysed: tuple[Path, Any]) -> None:
+    recorded = case("s-6.1-small").recorded()
+    rows = {row["pid"]: row for row in tables_of(analysed[0])["processes"].drop_columns("start_time").to_pylist()}
+    for pid, truth in recorded.items():
+        if pid in rows:
+            assert (rows[pid]["ppid"], rows[pid]["uid"], rows[pid]["exe"] is None) == (
+                truth.ppid,
+                truth.uid,
+                truth.exe is None,
+            )
+    assert len(rows.keys() & recorded.keys()) >= len(recorded) - 2  # the recorder itself has ended
+
+
+def test_case_that_is_there_already(memir: Memir, raw_image: Path, analysed: tuple[Path, Any]) -> None:
+    folder, _ = analysed
+    before = (folder / "case.json").read_bytes()
+    refused = memir("analyze", raw_image, "-o", folder)
+    assert (refused.code, refused.out) == (3, "")
+    assert refused.err == (
+        f"memir: {folder} already holds a case: give another folder, or --force to replace its tables\n"
+    )
+    assert (folder / "case.json").read_bytes() == before
+    (folder / "tables" / "pods.parquet").write_bytes(b"old")
+    assert memir("analyze", raw_image, "-o", folder, "--force").code == 0
+    assert tables_of(folder)["pods"].num_rows == 3
+
+
+def test_folder_of_someone_else(memir: Memir, raw_image: Path, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "thesis.txt").write_text("mine")
+    for option in ([], ["--force"]):
+        ran = memir("analyze", raw_image, "-o", tmp_path / "home", *option)
+        assert (ran.code, ran.out) == (3, "")
+        assert ran.err == f"memir: {tmp_path / 'home'} is not empty and not a case of memir's: give another folder\n"
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["thesis.txt"]
+
+
+def test_output_is_checked_before_the_image_is_read(memir: Memir, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ran = memir("analyze", tmp_path / "absent.raw", "-o", tmp_path / "file" / "case")
+    assert ran.code == 3
+    assert ran.err.startswith(f"memir: {tmp_path / 'file' / 'case'}: cannot be written: ")
+
+
+def test_summary_for_people(memir: Memir, raw_image: Path, tmp_path: Path) -> None:
+    ran = memir("analyze", raw_image, "-o", tmp_path / "case")
+    assert (ran.code, ran.err) == (0, "")
+    lines = ran.out.splitlines()
+    assert lines[0] == "Node        ip-10-0-1-23.eu-west-1.compute.internal"
+    assert lines[1] == "Kernel      6.1.0-50-cloud-amd64 x86_64, 4-level paging"
+    rows = memir("analyze", raw_image, "--json").json()["rows"]
+    inside = sum(row["in_container"] for row in rows["processes"])
+    kernel = sum(row["kernel_thread"] for row in rows["processes"])
+    assert lines[3] == (
+        f"Counts      {len(rows['processes'])} processes ({inside} in containers, {kernel} kernel threads), "
+        f"7 containers (7 running), 3 pods, {len(rows['namespaces'])} namespaces"
+    )
+    assert "Gaps: none: everything that was looked for could be read" in lines
+    for words in ("web-7d4b9c6f5-abcde", "miner-0", "agent-x9z2k"):
+        assert any(words in line for line in lines)
+    assert any("deleted executable: " in line for line in lines)
+
+
+def test_query(memir: Memir, analysed: tuple[Path, Any]) -> None:
+    folder, printed = analysed
+    sql = "select pid, comm, pod_name, start_time from processes where in_container order by pid"
+    document = memir("query", folder, sql, "--json").json()
+    want = [row for row in printed["rows"]["processes"] if row["in_container"]]
+    assert document["columns"] == ["pid", "comm", "pod_name", "start_time"]
+    assert [(row["pid"], row["comm"], row["pod_name"]) for row in document["rows"]] == [
+        (row["pid"], row["comm"], row["pod_name"]) for row in want
+    ]
+    first = datetime.fromisoformat(document["rows"][0]["start_time"])
+    assert int(first.timestamp()) == want[0]["start_time"] // 10**9
+    shown = memir("query", folder, "select count(*) as n, min(pid) as least from processes")
+    assert shown.code == 0
+    assert [line.split() for line in shown.out.splitlines() if line.split()[:1] and line.split()[0].isdigit()] == [
+        [str(len(printed["rows"]["processes"])), "1"]
+    ]
+
+
+def test_queries_that_are_wrong(memir: Memir, analysed: tuple[Path, Any], tmp_path: Path) -> None:
+    folder, _ = analysed
+    for sql in ("selec 1", "select * from nothing", "select no_column from pods"):
+        ran = memir("query", folder, sql)
+        assert (ran.code, ran.out) == (2, "")
+        assert ran.err.startswith("memir: SQL: ")
+    ran = memir("query", tmp_path, "select 1")
+    assert (ran.code, ran.err) == (3, f"memir: {tmp_path} is not a case: it has no case.json\n")
+    (folder / "tables" / "pods.parquet").write_bytes(b"PAR1 but not really")
+    ran = memir("query", folder, "select 1")
+    assert ran.code == 3
+    assert ran.err.startswith(f"memir: {folder / 'tables' / 'pods.parquet'}: cannot be read: ")
+
+
+def test_a_query_reaches_nothing_but_the_case(memir: Memir, analysed: tuple[Path, Any], tmp_path: Path) -> None:
+    folder, _ = analysed
+    secret = tmp_path / "secret.csv"
+    secret.write_text("a,b\nhidden,1\n")
+    for sql in (
+        f"select * from '{secret}'",
+        f"select * from read_csv('{secret}')",
+        f"select * from read_text('{secret}')",
+        "select * from glob('/*')",
+        f"copy (select 1) to '{tmp_path / 'out.csv'}'",
+        f"attach '{tmp_path / 'other.db'}' as other",
+        "install httpfs",
+        "load httpfs",
+        "set enable_external_access = true",
+        f"set enable_external_access = true; select * from '{secret}'",
+        f"export database '{tmp_path / 'export'}'",
+    ):
+        ran = memir("query", folder, sql)
+        assert (ran.code, ran.out) == (2, ""), sql
+        assert "hidden" not in ran.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "case", "secret.csv"]

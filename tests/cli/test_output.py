@@ -1,0 +1,140 @@
+"""What the other verbs print: info, symbols, run; one JSON document; nothing that a terminal would act on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from memir.cli.main import VERBS
+from memir.kernel.engine import Kernel
+from memir.kube.node import read_node
+from memir.symbols.locate import locate
+from tests.cli.conftest import Memir
+from tests.images import case
+
+NASTY = b"\x1b[31m\x07\x9b2J\n\0"
+
+
+def test_help_lists_the_verbs(memir: Memir) -> None:
+    ran = memir("--help")
+    assert (ran.code, ran.err) == (0, "")
+    assert set(VERBS) >= {"info", "symbols", "analyze", "run", "hunt", "acquire", "verify", "query", "plugins-path"}
+    for verb in VERBS:
+        assert re.search(rf"^  {verb}  +\S", ran.out, re.M), verb
+
+
+def test_info(memir: Memir, raw_image: Path) -> None:
+    document = memir("info", raw_image, "--json", "--sha256").json()
+    kernel = document["kernel"]
+    assert (document["format"], document["container"], document["missing"]) == ("raw", None, 0)
+    assert document["ram_size"] == document["file_size"] == raw_image.stat().st_size == 192 << 20
+    assert document["ranges"] == [{"start": 0, "size": 192 << 20}]
+    assert document["sha256"] == hashlib.sha256(raw_image.read_bytes()).hexdigest()
+    assert (kernel["arch"], kernel["release"], kernel["paging_levels"]) == ("x86_64", "6.1.0-50-cloud-amd64", 4)
+    assert kernel["kaslr_shift"] == 0xFFFFFFFF9A000000 - 0xFFFFFFFF81000000
+    assert kernel["sources"] == {
+        "kernel": "VMCOREINFO",
+        "types": "BTF in the image",
+        "symbols": "kallsyms in the image",
+    }
+    assert document["gaps"] == []
+    shown = memir("info", raw_image)
+    assert shown.code == 0
+    assert "KASLR shift   0x19000000" in shown.out.splitlines()
+
+
+def test_symbols(memir: Memir, raw_image: Path, tmp_path: Path) -> None:
+    file = tmp_path / "linux.json"
+    document = memir("symbols", raw_image, "-o", file, "--json").json()
+    isf = json.loads(file.read_text())
+    assert document == {
+        "release": "6.1.0-50-cloud-amd64",
+        "symbols": len(isf["symbols"]),
+        "file": str(file),
+        "size": file.stat().st_size,
+    }
+    assert isf["symbols"]["_text"]["address"] == 0xFFFFFFFF81000000
+    with_isf = memir("analyze", raw_image, "--isf", file, "--json").json()
+    plain = memir("analyze", raw_image, "--json").json()
+    assert with_isf["rows"] == plain["rows"]
+    assert with_isf["kernel"]["sources"]["types"] == "ISF linux.json"
+
+
+def test_run_a_plugin(memir: Memir, raw_image: Path) -> None:
+    document = memir("run", "linux.pslist", raw_image, "--json").json()
+    rows = {row["PID"]: row for row in document["rows"]}
+    want = {row["pid"]: row for row in memir("analyze", raw_image, "--json").json()["rows"]["processes"]}
+    assert rows.keys() == want.keys()
+    assert document["failure"] is None
+    for pid, row in rows.items():
+        assert (row["PPID"], row["pod_name"], row["container_name"]) == (
+            want[pid]["ppid"], want[pid]["pod_name"], want[pid]["container_name"]
+        )  # fmt: skip
+
+
+def test_run_errors(memir: Memir, raw_image: Path) -> None:
+    ran = memir("run", "linux.pslst", raw_image)
+    assert (ran.code, ran.out) == (2, "")
+    assert "linux.pslist.PsList" in ran.err
+    ran = memir("run", "linux.pslist", raw_image, "--", "--no-such-option")
+    assert (ran.code, ran.out) == (2, "")
+    assert "--no-such-option" in ran.err
+
+
+def test_plugins_path(memir: Memir) -> None:
+    ran = memir("plugins-path")
+    folder = Path(ran.out.rstrip("\n"))
+    assert sorted(path.name for path in (folder / "linux").glob("*.py")) >= ["cgroups.py", "containerps.py"]
+    assert not (folder / "__init__.py").exists()
+
+
+@pytest.fixture(scope="module")
+def nasty_image(raw_image: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+    """The image with escape codes in the name and the arguments of one process of a container, and its pid."""
+    path = tmp_path_factory.mktemp("nasty") / "nasty.raw"
+    data = bytearray(raw_image.read_bytes())
+    memory = case("s-6.1-small").open()
+    kernel = Kernel(memory, locate(memory))
+    row = next(
+        one
+        for one in read_node(kernel).processes.rows
+        if one.args and one.args[0].startswith("/app/server") and one.pid
+    )
+    task = np.array([row.task], np.uint64)
+    comm, _ = kernel.space.physical(kernel.at(task, "task_struct", "comm"))
+    mm = kernel.read(task, "task_struct", "mm").astype(np.uint64)
+    root, _ = kernel.space.physical(kernel.read(mm, "mm_struct", "pgd").astype(np.uint64))
+    start = kernel.read(mm, "mm_struct", "arg_start").astype(np.uint64)
+    args, found = kernel.space.user_physical(root, start)
+    assert found[0]
+    data[int(comm[0]) : int(comm[0]) + len(NASTY)] = NASTY
+    data[int(args[0]) : int(args[0]) + len(NASTY) - 1] = NASTY[:-1]
+    path.write_bytes(data)
+    return path, row.pid
+
+
+def test_escape_codes_are_not_emitted(nasty_image: tuple[Path, int], memir: Memir, tmp_path: Path) -> None:
+    """In no verb's output does a byte of the image reach the terminal as a control."""
+    image, pid = nasty_image
+    shown = [
+        memir("analyze", image, "-o", tmp_path / "case"),
+        memir("query", tmp_path / "case", f"select comm, args from processes where pid = {pid}"),
+        memir("run", "linux.containerps", image),
+        memir("run", "linux.pslist", image),
+    ]
+    for ran in shown:
+        assert ran.code == 0
+        assert re.findall(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", ran.out + ran.err) == []
+        assert "[31m" in ran.out  # it is there, harmless
+    assert "\\e[31m" in shown[1].out
+    document = memir("analyze", image, "--json")
+    assert document.out.isascii()
+    assert "\x1b" not in document.out
+    (row,) = [one for one in document.json()["rows"]["processes"] if one["pid"] == pid]
+    assert row["comm"] == "\x1b[31m\x07\\x9b2J\n"
+    assert row["args"][0].startswith("\x1b[31m\x07")
