@@ -8,6 +8,7 @@ import io
 import mmap
 import os
 import stat
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,12 +101,13 @@ class MappedFile:
     """
 
     lazy: LazyBacking | None = None
-    _descriptor = -1
 
     def __init__(self, path: Path, name: str = "") -> None:
         """name: what messages call it, if not by its path."""
         self.name = name or str(path)
         self._descriptor = _open(path)
+        # many files are opened in one process: one that nobody closed gives its descriptor back when nobody holds it
+        self._finalizer = weakref.finalize(self, os.close, self._descriptor)
         try:
             self._stamp = self._now()
             self.size = self._stamp.size
@@ -170,13 +172,8 @@ class MappedFile:
 
     def close(self) -> None:
         """Close the descriptor; the mapping goes when the last view of it does."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-    def __del__(self) -> None:
-        """A file that nobody closed gives its descriptor back when nobody holds it: many are opened in one process."""
-        self.close()
+        self._finalizer()
+        self._descriptor = -1
 
 
 def _open(path: Path) -> int:

@@ -26,7 +26,9 @@ _BATCH = 4096  # tables of 4 KiB read at once: 16 MiB of entries
 class Format(Protocol):
     """How one architecture's page-table entries are read. All functions are vectorised over uint64 arrays."""
 
-    levels: int
+    @property
+    def levels(self) -> int:
+        """How many levels of tables."""
 
     def root(self, root: U64) -> U64:
         """Physical address of the table from a root as the kernel stores it."""

@@ -170,6 +170,7 @@ def test_descriptors_are_given_back(tmp_path: Path) -> None:
 def test_a_file_that_is_dropped_gives_its_descriptor_back(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x" * 4096)
+    gc.collect()
     before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(50):
         MappedFile(path)

@@ -1,0 +1,90 @@
+"""Linked lists: in order, and made by someone who does not want them to end."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memir.kernel import list as lists
+from memir.kernel.engine import Kernel
+from tests.kernel.fake import DIRECT, fake_kernel, u64
+
+
+def at(number: int) -> int:
+    return DIRECT + 0x1000 + 16 * number
+
+
+def linked(following: dict[int, int]) -> Kernel:
+    """Node n's next pointer is node following[n]; -1 is NULL, other negative numbers an absent address."""
+
+    def target(number: int) -> int:
+        return 0 if number == -1 else DIRECT + (1 << 40) if number < -1 else at(number)
+
+    return fake_kernel({0x1000 + 16 * number: target(to) for number, to in following.items()})
+
+
+def numbers(nodes: list[int]) -> list[int]:
+    return [(node - at(0)) // 16 for node in nodes]
+
+
+def test_rings_in_order() -> None:
+    """Two lists and an empty one, walked at once."""
+    kernel = linked({0: 1, 1: 2, 2: 3, 3: 0, 10: 12, 12: 11, 11: 10, 20: 20})
+    owner, node = lists.list_nodes(kernel, u64(at(0), at(10), at(20), 0), "ring")
+    assert (owner.tolist(), numbers(node.tolist())) == ([0, 0, 0, 1, 1], [1, 2, 3, 12, 11])
+    assert list(kernel.gaps) == []
+
+
+def test_chains_that_end_with_null() -> None:
+    kernel = linked({0: 5, 5: 6, 6: -1, 1: -1, 7: 8, 8: -1})
+    owner, node = lists.hlist_nodes(kernel, u64(at(0), at(1)), "hash")
+    assert (owner.tolist(), numbers(node.tolist())) == ([0, 0], [5, 6])
+    owner, node = lists.chain(kernel, u64(at(7), 0), 0, "chain")
+    assert (owner.tolist(), numbers(node.tolist())) == ([0, 0], [7, 8])
+    assert list(kernel.gaps) == []
+
+
+def test_ring_that_leads_nowhere() -> None:
+    for end, why in ((-1, "link not readable"), (-2, "link not readable")):
+        kernel = linked({0: 1, 1: 2, 2: end})
+        _, node = lists.list_nodes(kernel, u64(at(0)), "ring")
+        assert numbers(node.tolist())[:2] == [1, 2]
+        assert {(gap.kind, gap.why) for gap in kernel.gaps} == {("ring", why)}
+
+
+def test_limit() -> None:
+    kernel = linked({number: number + 1 for number in range(50)} | {50: 0})
+    _, node = lists.list_nodes(kernel, u64(at(0)), "ring", limit=20)
+    assert numbers(node.tolist()) == list(range(1, 21))
+    assert [gap.why for gap in kernel.gaps] == ["longer than 20"]
+
+
+@given(st.lists(st.integers(0, 30), min_size=31, max_size=31), st.lists(st.integers(0, 30), min_size=1, max_size=4))
+def test_any_links(following: list[int], heads: list[int]) -> None:
+    """Whatever the links: every node that is given is on the way from its head, and a loop is told, in bounded hops."""
+    kernel = linked(dict(enumerate(following)))
+    owner, node = lists.list_nodes(kernel, u64(*map(at, heads)), "ring")
+    for which, head in enumerate(heads):
+        found = numbers(node[owner == which].tolist())
+        way, here, closed = [], following[head], False
+        while here not in way:
+            if here == head:
+                closed = True
+                break
+            way.append(here)
+            here = following[here]
+        assert found[: len(way)] == way
+        assert set(found) == set(way)
+        assert len(found) <= 4 * len(following)
+        if closed:
+            assert found == way
+    loops = any("loops" in gap.why for gap in kernel.gaps)
+    assert loops == any(not closes(following, head) for head in heads)
+
+
+def closes(following: list[int], head: int) -> bool:
+    seen, here = set(), following[head]
+    while here not in seen and here != head:
+        seen.add(here)
+        here = following[here]
+    return here == head
