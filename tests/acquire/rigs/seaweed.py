@@ -85,7 +85,9 @@ class Seaweed:
         command = [
             str(weed), f"-logdir={run}", "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
             f"-master.port={master}", "-master.volumeSizeLimitMB=1024", f"-volume.port={volume}",
-            "-volume.max=0", "-filer", f"-filer.port={filer}", f"-filer.localSocket={run}/filer.sock",
+            # each bucket takes volumes of its own, and 0 would allow as many as there are free GB: after some ten
+            # buckets every write is answered with 500
+            "-volume.max=50000", "-volume.minFreeSpace=64MiB", "-filer", f"-filer.port={filer}", f"-filer.localSocket={run}/filer.sock",
             "-s3", f"-s3.port={self.port}", f"-s3.config={self.folder}/s3.json",
             f"-s3.localSocket={run}/s3.sock", "-s3.iam=false", "-s3.port.iceberg=0", "-s3.port.lance=0",
         ]  # fmt: skip
