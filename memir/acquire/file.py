@@ -65,7 +65,7 @@ class FileSink:
         """Open the file. Raises StorageError if there is one, or no room for even the packed RAM."""
         self.path = self.folder / meta.name
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             free = shutil.disk_usage(self.folder).free
             if meta.format == "lime" and free < meta.ram_bytes:
                 raise StorageError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from memir.acquire.iomem import Range
@@ -9,6 +10,8 @@ from memir.acquire.records import RecordWalker
 
 CHUNK = 4 << 20
 LONGEST = 512
+_WHOLE = re.compile(rb"(?:[^ ]* )?\([ -~]+\) #\d[ -~]*")
+"""Builder, compiler, number and date; a piece of it (in a log that was packed, say) is no banner."""
 
 
 def look_inside(where: str, kernel: str) -> tuple[list[Range], str]:
@@ -55,7 +58,7 @@ def _banner_in(data: bytes, wanted: bytes) -> str:
     while at >= 0:
         text = data[at : at + LONGEST]
         end = min((i for i in (text.find(b"\n"), text.find(b"\0")) if i > 0), default=0)
-        if end and b"(" in text[:end] and b"%s" not in text[:end]:
-            return text[:end].decode("utf-8", "backslashreplace")
+        if _WHOLE.fullmatch(text[len(wanted) : end]):
+            return text[:end].decode("ascii")
         at = data.find(wanted, at + 1)
     return ""

@@ -206,7 +206,7 @@ class Acquisition:
 def _reserve(folder: Path) -> None:
     """Set a little room aside, so that the end can be written down even when the image filled the disk."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with (folder / RESERVE).open("xb") as file:
             os.posix_fallocate(file.fileno(), 0, RESERVED)
     except OSError as error:

@@ -80,7 +80,7 @@ def analyze(
     anchors, kernel = find_kernel(memory, cache=cache, btf=btf, kallsyms=kallsyms, isf=isf, gaps=gaps)
     node = read_node(kernel, snapshot)
     tables = node.tables()
-    odd = oddities(tables)
+    odd = oddities(tables, gaps)
     if ruleset is not None:
         from memir.hunt.hunt import hunt
 

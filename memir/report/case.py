@@ -30,7 +30,7 @@ class Case:
         self.folder = folder
         self.record: dict[str, Any] = {}
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             content = {entry.name for entry in folder.iterdir()}
             if CASE_FILE in content:
                 if add:

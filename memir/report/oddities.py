@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from memir.model import Gap
 
 Row = Mapping[str, Any]
 _KERNEL_NAME = re.compile(
     r"\[.*\]|(kworker|kthread|ksoftirqd|migration|rcu_|kswapd|kdevtmpfs|khugepaged|kcompactd|irq/)"
 )
 _ALL_WITNESSES = {"tasks", "pids"}
+_LISTS = ("task list", "thread list", "children list", "css_set task list", "task in")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +40,14 @@ def where(row: Row) -> str:
     return f"pod {row['pod_uid']}" if row.get("pod_uid") else "node"
 
 
-def oddities(tables: Mapping[str, Sequence[Row]]) -> list[Oddity]:
-    """Oddities of processes, then of containers."""
+def oddities(tables: Mapping[str, Sequence[Row]], gaps: Iterable[Gap] = ()) -> list[Oddity]:
+    """Oddities of processes, then of containers. gaps: of the lists of tasks, which then prove less."""
     found: list[Oddity] = []
+    torn = any(gap.kind.startswith(_LISTS) for gap in gaps)
+    listed = [row["start_time"] for row in tables["processes"] if row["start_time"] and "tasks" in row["seen_by"]]
     for row in tables["processes"]:
         found.extend(_process(row))
+        found.extend(_off_the_lists(row, torn, max(listed, default=None)))
     for row in tables["containers"]:
         found.extend(_container(row))
     return found
@@ -69,15 +75,26 @@ def _process(row: Row) -> list[Oddity]:
             "kernel thread's name",
             f"{name} is named like a kernel thread ({first or row['comm']}), but runs {exe}",
         )
-    missing = _ALL_WITNESSES - set(row["seen_by"])
-    if missing:
-        add(
-            "hidden task",
-            f"{name} is known to {', '.join(row['seen_by'])}, not to {', '.join(sorted(missing))}",
-        )
     if row["disagreements"]:
         add("witnesses disagree", f"{name}: {', '.join(row['disagreements'])}")
     return out
+
+
+def _off_the_lists(row: Row, torn: bool, newest: Any) -> list[Oddity]:
+    """A task that a list lacks. RAM read while the node runs lacks such as start and end meanwhile, too.
+
+    It is called hidden only where no list is torn and it is not newer than all tasks on the list.
+    """
+    missing = _ALL_WITNESSES - set(row["seen_by"])
+    if not missing:
+        return []
+    name = f"pid {row['pid']} {row['comm']} ({where(row)})"
+    kind, text = "hidden task", f"{name} is known to {', '.join(row['seen_by'])}, not to {', '.join(sorted(missing))}"
+    late = bool(row["start_time"] and newest and row["start_time"] > newest)
+    if torn or late:
+        why = "it is newer than every task on the list" if late else "lists of tasks are torn"
+        kind, text = "task off the lists", f"{text}: hidden, or started or ended while RAM was read ({why})"
+    return [Oddity(kind, text, row["pid"], row["container_id"], row["pod_uid"])]
 
 
 def _container(row: Row) -> list[Oddity]:
