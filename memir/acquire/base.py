@@ -431,8 +431,16 @@ class StreamSink(SinkBase, Protocol):
 class DirectSink(SinkBase, Protocol):
     """Stores bytes that go from the node straight to the store."""
 
+    def begun(self) -> Mapping[str, object]:
+        """What another controller needs to go on with this upload: upload_id, part_size (bytes)."""
+        ...
+
     def prepare(self, transport: Transport, run: NodeRun) -> None:
         """Put the uploader on the node (tmpfs), verified by hash."""
+        ...
+
+    def adopt(self, transport: Transport, run: NodeRun) -> None:
+        """Take over the uploader that another controller put on the node and started. Raises NodeError."""
         ...
 
     def consumer(self, run: NodeRun) -> str:

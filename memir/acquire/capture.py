@@ -69,9 +69,18 @@ def cleanup_script(run_id: str) -> str:
 def capture_script(run: NodeRun, tool: str, consumer: str, *, nice: int = 10, node_hash: bool = False) -> str:
     """Run the tool into the consumer. `consumer` is a shell command; `$DIR` in it is the run's directory."""
     return node_script(
-        "capture", DIR=run.directory, TOOL=tool, CONSUMER=f"DIR={shlex.quote(run.directory)}; {consumer}",
+        "receipt", "capture", DIR=run.directory, TOOL=tool, CONSUMER=f"DIR={shlex.quote(run.directory)}; {consumer}",
         NICE=nice, HASH=int(node_hash),
     )  # fmt: skip
+
+
+GONE, NEVER_BEGAN, GOES_ON = 66, 67, 75
+"""Exit codes of `attach_script` that are not the end of a capture."""
+
+
+def attach_script(run: NodeRun, rounds: int = 30) -> str:
+    """Wait at most `rounds` seconds for the end of a capture that another connection began; its receipt."""
+    return node_script("receipt", "attach", DIR=run.directory, ROUNDS=rounds)
 
 
 def abort_script(run: NodeRun) -> str:

@@ -56,6 +56,28 @@ class Manifest:
         except OSError as error:
             raise StorageError(f"cannot start {self.path}: {error}") from error
 
+    @classmethod
+    def reopen(cls, folder: Path, clock: Callable[[], str] = now) -> tuple[Manifest, Chain, str]:
+        """Go on with a manifest whose writer is gone: (it, its chain, a last line that was cut, "" if none).
+
+        A line that was cut in the middle is taken off, and is the caller's to record. Raises CustodyError when the
+        chain is broken elsewhere, StorageError when it cannot be written.
+        """
+        path = folder / MANIFEST
+        try:
+            data = path.read_bytes()
+            whole = data[: data.rfind(b"\n") + 1]
+            chain = read_chain(whole)
+            require(chain)
+            fd = os.open(path, os.O_WRONLY | os.O_APPEND)
+            os.ftruncate(fd, len(whole))
+        except OSError as error:
+            raise StorageError(f"cannot go on with {path}: {error}") from error
+        manifest = cls.__new__(cls)
+        manifest.path, manifest._clock, manifest._fd = path, clock, fd
+        manifest.head, manifest.count = chain.head, len(chain.records)
+        return manifest, chain, data[len(whole) :].decode("utf-8", "backslashreplace")
+
     def add(self, event: str, **fields: object) -> str:
         """Append one record and give its hash. Raises StorageError when it cannot be written."""
         record: dict[str, object] = dict(fields)

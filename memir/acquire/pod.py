@@ -50,11 +50,15 @@ class PodTransport:
     kind = "pod"
     streams = True
 
-    def __init__(self, node: str, options: PodOptions | None = None, kube: KubeOptions | None = None) -> None:
+    def __init__(
+        self, node: str, options: PodOptions | None = None, kube: KubeOptions | None = None, *, take_over: bool = False
+    ) -> None:
+        """take_over: use the pod of a run whose controller is gone, if there is one."""
         self.node, self.options, self._kube = node, options or PodOptions(), kube or KubeOptions()
         self._run = secrets.token_hex(4)
         self._api: Api = None
         self._pod = ""
+        self._take_over = take_over
         self._lock = threading.Lock()
         self._node: dict[str, Any] = {}
 
@@ -82,6 +86,8 @@ class PodTransport:
                 f"node {self.node} is not ready ({ready[0]}): its kubelet starts no pod; use ssh or ssm"
             )
         running = [pod["metadata"]["name"] for pod in self._mine() if not ended(pod)]
+        if self._take_over and running and not self._pod:
+            self._pod = running[0]
         if running and self._pod not in running:
             raise NodeError(
                 f"another run is going on on node {self.node} (pod {self.options.namespace}/{running[0]}): wait until "

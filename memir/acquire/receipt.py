@@ -164,6 +164,9 @@ def summary(book: Book, story: Story) -> dict[str, Any]:
             },
         }
     resume = got.stored.resume if got.stored and got.stored.resume else "run the same command again, with a new folder"
+    if story.left and not got.receipt and got.stored and got.stored.receipt.get("UploadId"):
+        # nobody could reach the node to end the capture: it may still be sending
+        resume = f"the node may still be sending: the same command with --resume {book.folder} goes on; else {resume}"
     return {
         "memir": version(),
         "run": story.run_id,

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memir.acquire import receipt as paper
-from memir.acquire.base import Check, Format, Plan, Progress, Report, Sink, SinkMeta, Tool, Transport
+from memir.acquire.base import Check, DirectSink, Format, Plan, Progress, Report, Sink, SinkMeta, Tool, Transport
 from memir.acquire.collect import collect
 from memir.acquire.custody import Manifest, now
 from memir.acquire.evidence import CONTEXT, IMAGE, SUFFIX
 from memir.acquire.plan import make_plan
 from memir.acquire.preflight import Preflight, judge, look, refuse
+from memir.acquire.resume import Earlier, still_there, take_over
 from memir.acquire.session import GRACE, SPARE_TMPFS, NodeSession
 from memir.acquire.stream import Capture, Captured
 from memir.acquire.tools import Choice, Store, choose
@@ -69,7 +70,8 @@ class Ready:
 class Acquisition:
     """One node, one evidence folder.
 
-    `snapshot` writes a Kubernetes API snapshot into the folder it is given.
+    `snapshot` writes a Kubernetes API snapshot into the folder it is given. earlier: a run to go on with, whose
+    evidence folder this is.
     """
 
     transport: Transport
@@ -79,6 +81,7 @@ class Acquisition:
     store: Store = field(default_factory=Store)
     report: Report = lambda _: None
     snapshot: Callable[[Path], Sequence[Path]] | None = None
+    earlier: Earlier | None = None
     run_id: str = field(
         default_factory=lambda: f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(4)}"
     )
@@ -88,8 +91,12 @@ class Acquisition:
         self.transport.connect()
         checks = [*self.transport.check(), *self.sink.check()]
         seen = look(self.transport)
-        tool = choose(seen.facts, self.options.tool, self.options.format, self.options.tool_path, self.store)
-        checks += judge(seen, tool, sum(file.size for file in tool.files))
+        if self.earlier is not None:
+            tool = self.earlier.the_tool(seen.facts.machine)
+            checks += [still_there(self.earlier, seen.running), Check("kernel", "ok", seen.facts.kernel)]
+        else:
+            tool = choose(seen.facts, self.options.tool, self.options.format, self.options.tool_path, self.store)
+            checks += judge(seen, tool, sum(file.size for file in tool.files))
         plan = make_plan(
             self.transport, tool, self.sink, grace=self.options.grace, cluster=self.snapshot is not None,
             isolating=self.options.isolating,
@@ -107,7 +114,7 @@ class Acquisition:
             ready = ready or self.look()
             refuse(ready.checks)
             _reserve(self.evidence)
-            manifest = Manifest(self.evidence)
+            manifest = self._open(ready)
         except BaseException:
             self.transport.close()
             raise
@@ -118,16 +125,25 @@ class Acquisition:
             _free(self.evidence)
             manifest.close()
 
+    def _open(self, ready: Ready) -> Manifest:
+        """The manifest with its first record, or the earlier run's with `resumed` at its end."""
+        said = paper.begin(self.run_id, self.options, self.transport, ready)
+        if self.earlier is None:
+            manifest = Manifest(self.evidence)
+            manifest.add("begin", **said)
+            return manifest
+        self.run_id = self.earlier.run_id
+        return take_over(self.earlier, said | {"run": self.run_id})
+
     def _record(self, ready: Ready, book: paper.Book, key: Ed25519PrivateKey | None) -> Mapping[str, Any]:
         manifest = book.manifest
-        manifest.add("begin", **paper.begin(self.run_id, self.options, self.transport, ready))
         session = NodeSession(self.transport, self.run_id, self.options.grace)
         got = Captured()
         stopped: BaseException | None = None
         left: list[str] = []
         try:
             try:
-                self._on_node(ready, session, book, got)
+                (self._on_node if self.earlier is None else self._go_on)(ready, session, book, got)
             except (MemirError, KeyboardInterrupt, OSError) as error:
                 stopped = error
             _free(self.evidence)
@@ -149,7 +165,9 @@ class Acquisition:
     def _on_node(self, ready: Ready, session: NodeSession, book: paper.Book, got: Captured) -> None:
         manifest, tool = book.manifest, ready.tool
         session.start(sum(file.size for file in tool.files) + SPARE_TMPFS)
-        manifest.add("node", directory=session.run.directory, mounted=session.mounted, stale=session.stale)
+        manifest.add(
+            "node", directory=session.run.directory, mounted=session.mounted, stale=session.stale, grace=session.grace
+        )
         with session.heartbeat():
             session.put_tool(tool)
             command = tool.command(session.run)
@@ -162,14 +180,29 @@ class Acquisition:
             )  # fmt: skip
             self.sink.begin(meta)
             got.begun = True
-            manifest.add("capture", where=self.sink.where, ram_bytes=meta.ram_bytes)
-            Capture(
-                self.transport, session.run, command, self.sink, meta, self.options, self.report, got,
-                python="python3" in ready.seen.facts.commands,
-            ).go()  # fmt: skip
-            manifest.add("captured", **paper.receipt_fields(got.receipt))
-            if self.options.context:
-                book.context(collect(self.transport, session.run, self.sink, "after", self.evidence / CONTEXT))
+            upload = self.sink.begun() if isinstance(self.sink, DirectSink) else {}
+            manifest.add("capture", where=self.sink.where, ram_bytes=meta.ram_bytes, **upload)
+            self._capture(ready, session, command, meta, book, got)
+
+    def _go_on(self, ready: Ready, session: NodeSession, book: paper.Book, got: Captured) -> None:
+        """Take over a capture that goes on: its sink, its uploader, its end."""
+        assert self.earlier is not None
+        session.adopt(self.earlier.directory, self.earlier.grace)
+        with session.heartbeat():
+            got.begun = True
+            self.sink.begin(self.earlier.meta)
+            self._capture(ready, session, "", self.earlier.meta, book, got)
+
+    def _capture(
+        self, ready: Ready, session: NodeSession, command: str, meta: SinkMeta, book: paper.Book, got: Captured
+    ) -> None:
+        Capture(
+            self.transport, session.run, command, self.sink, meta, self.options, self.report, got,
+            python="python3" in ready.seen.facts.commands, going=self.earlier is not None,
+        ).go()  # fmt: skip
+        book.manifest.add("captured", **paper.receipt_fields(got.receipt))
+        if self.options.context:
+            book.context(collect(self.transport, session.run, self.sink, "after", self.evidence / CONTEXT))
 
     def _clean(self, session: NodeSession, manifest: Manifest) -> list[str]:
         left = session.finish()
@@ -207,6 +240,7 @@ def _reserve(folder: Path) -> None:
     """Set a little room aside, so that the end can be written down even when the image filled the disk."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (folder / RESERVE).unlink(missing_ok=True)
         with (folder / RESERVE).open("xb") as file:
             os.posix_fallocate(file.fileno(), 0, RESERVED)
     except OSError as error:

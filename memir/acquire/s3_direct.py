@@ -15,14 +15,13 @@ import shlex
 import threading
 import time
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 
-from memir.acquire.base import NodeReceipt, NodeRun, Part, Progress, Report, SinkMeta, Stored, Transport
+from memir.acquire.base import NodeReceipt, NodeRun, Part, Report, SinkMeta, Stored, Transport
 from memir.acquire.s3 import b64, explain
-from memir.acquire.s3_mailbox import Mailbox
 from memir.acquire.s3_upload import S3Upload
-from memir.errors import ConnectError, NodeError, RemoteError, StorageError
+from memir.errors import NodeError, StorageError
 
 WANT = re.compile(r"(?:W )?([0-9]{1,5}) ([0-9]{1,12}) ([0-9a-f]{64}) ([0-9]{1,4})")
 DONE = re.compile(r'(?:D )?([0-9]{1,5}) ([0-9]{1,15}) ([0-9]{1,12}) ([0-9a-f]{64}) ("?[0-9A-Za-z-]{1,80}"?)')
@@ -37,24 +36,6 @@ done
 b=yes; for c in bash curl sha256sum base64 head; do command -v $c >/dev/null 2>&1 || b=no; done
 echo "python=$p bash=$b"
 """
-POLL = r"""
-cd {dir} || exit 66
-cat > grants.new || exit 67
-if [ {length} -gt 0 ]; then
-  [ "$(wc -c < grants.new)" -eq {length} ] || exit 68
-  mv grants.new grants.{serial}
-fi
-touch alive
-i=0
-while [ $i -lt {rounds} ]; do
-  s=$(wc -c < want 2>/dev/null || echo 0)
-  [ "$s" -gt {offset} ] && break
-  [ -f consumer.json ] && break
-  sleep {pause}; i=$((i+1))
-done
-tail -c +{start} want 2>/dev/null | head -c 200000
-"""
-
 
 def archive() -> bytes:
     """The uploader as one file that Python runs as it is; the same bytes for the same memir."""
@@ -77,6 +58,7 @@ class S3DirectSink(S3Upload):
     _python = ""
     _started = 0.0
     _default_retention: bool | None = None
+    adopted = False
     errors: list[str]
 
     def begin(self, meta: SinkMeta) -> None:
@@ -84,6 +66,10 @@ class S3DirectSink(S3Upload):
         super().begin(meta)
         self.errors = []
         self._started = time.monotonic()
+
+    def begun(self) -> Mapping[str, object]:
+        """For another controller that may have to go on."""
+        return {"upload_id": self.upload_id, "part_size": self.part_size}
 
     def prepare(self, transport: Transport, run: NodeRun) -> None:
         """Choose an uploader that this node can run, put it on tmpfs, check its hash there."""
@@ -98,12 +84,23 @@ class S3DirectSink(S3Upload):
         else:
             raise NodeError(
                 "the node has neither Python 3.6 nor bash with curl and sha256sum; "
-                "send the image through the controller, over SSH or a pod (--through-controller)"
+                "send the image through the controller, over SSH or a pod (--via controller)"
             )
         transport.put(run.path(name), body, mode=0o600)
         said = transport.run(f"sha256sum < {shlex.quote(run.path(name))}", timeout=60)
         if said.text.split(" ", 1)[0] != hashlib.sha256(body).hexdigest():
             raise NodeError(f"{run.path(name)} on the node is not what was sent: {said.text[:80]!r} {said.error[:200]}")
+
+    def adopt(self, transport: Transport, run: NodeRun) -> None:
+        """Take over the uploader that another controller started."""
+        there = f"cd {shlex.quote(run.directory)} && [ -e consumer.pid ] && ls upload.pyz upload.sh 2>/dev/null; true"
+        said = transport.run(f"{PROBE}\n{there}")
+        python = re.search(r"python=(\S+)", said.text)
+        if "upload.pyz" in said.text and python and python.group(1) != "no":
+            self._python = python.group(1)
+        elif "upload.sh" not in said.text:
+            raise NodeError(f"{run.directory} on the node has no uploader at work: there is nothing to go on with")
+        self.adopted = True
 
     def consumer(self, run: NodeRun) -> str:
         """The uploader's command line: a directory and numbers, nothing secret."""
@@ -136,73 +133,13 @@ class S3DirectSink(S3Upload):
 
     def tend(self, transport: Transport, run: NodeRun, stop: threading.Event, report: Report) -> None:
         """Sign what the node asks for until `stop`; report what the store has."""
-        watch = Watch(self, report)
+        from memir.acquire.s3_tend import Tender
+
+        tender = Tender(self, transport, run, stop, report)
         if transport.streams or not self._python or self.has_default_retention():
-            self._tend_by_commands(transport, run, stop, watch)
+            tender.by_commands()
         else:
-            self._tend_by_mail(transport, run, stop, watch)
-
-    def _tend_by_commands(self, transport: Transport, run: NodeRun, stop: threading.Event, watch: Watch) -> None:
-        offset, serial, owed, pause = 0, 0, b"", 0.5
-        while not stop.is_set():
-            script = POLL.format(
-                dir=shlex.quote(run.directory), length=len(owed), serial=serial, rounds=40, offset=offset,
-                start=offset + 1, pause="0.05" if offset == 0 else "0.1",
-            )  # fmt: skip
-            try:
-                said = transport.run(script, data=owed, timeout=60, limit=1 << 18)
-            except ConnectError as error:
-                # the node asks again by itself; a wish that was answered twice does no harm
-                self.errors.append(str(error))
-                stop.wait(pause)
-                pause = min(15.0, pause * 2)
-                continue
-            pause = 0.5
-            if said.code == 66:
-                stop.wait(0.5)
-                continue
-            if said.code != 0:
-                continue
-            whole = said.out[: said.out.rfind(b"\n") + 1]
-            offset += len(whole)
-            lines = self.grants(whole.decode("ascii", "replace").splitlines())
-            owed, serial = "".join(f"{line}\n" for line in lines).encode(), serial + 1
-            watch.look()
-
-    def _tend_by_mail(self, transport: Transport, run: NodeRun, stop: threading.Event, watch: Watch) -> None:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        box = Mailbox(self.client, self.address, run.run_id, self.options.url_seconds)
-        self._first_letter(transport, run, box, stop)
-        pause = 0.05
-        while not stop.is_set():
-            try:
-                letter = box.receive()
-                if letter is not None:
-                    box.answer(self.grants(letter))
-                    pause = 0.05
-            except (ClientError, BotoCoreError) as error:
-                self.errors.append(str(explain(error, "s3:GetObject", self.address.url(".memir-" + run.run_id))))
-                pause = 2.0
-            stop.wait(pause)
-            pause = min(1.0, pause * 1.1)
-            watch.look()
-        self.errors += [f"{key} could not be removed from the bucket" for key in box.close()]
-
-    def _first_letter(self, transport: Transport, run: NodeRun, box: Mailbox, stop: threading.Event) -> None:
-        line = (box.invitation(0) + "\n").encode()
-        target = shlex.quote(run.directory)
-        whole = f"[ $(wc -c < grants.new) -eq {len(line)} ]"
-        script = f"cd {target} && cat > grants.new && {whole} && mv grants.new grants.0"
-        for attempt in range(4):
-            try:
-                if transport.run(script, data=line, timeout=120).code == 0:
-                    return
-            except ConnectError as error:
-                self.errors.append(str(error))
-            if stop.wait(2.0**attempt):
-                return
-        raise StorageError(f"{self.where}: the node did not take the first URL: {self.errors[-1:]}")
+            tender.by_mail()
 
     def has_default_retention(self) -> bool:
         """Whether the bucket locks every object (then letters would stay, and need checksums)."""
@@ -293,25 +230,3 @@ class S3DirectSink(S3Upload):
     def partial_parts(self, parts: Sequence[Part], why: str) -> Stored:
         """Keep what there is."""
         return self.unfinished(parts, [why, *self.errors[-3:]])
-
-
-class Watch:
-    """Progress from ListParts, at most every two seconds."""
-
-    def __init__(self, sink: S3DirectSink, report: Report) -> None:
-        self._sink, self._report = sink, report
-        self._last = self._first = time.monotonic()
-
-    def look(self) -> None:
-        """Ask the store and report."""
-        now = time.monotonic()
-        if now - self._last < 2.0:
-            return
-        self._last = now
-        try:
-            held = sum(part.size for part in self._sink.held().values())
-        except RemoteError as error:
-            self._sink.errors.append(str(error))
-            return
-        expected = self._sink.expected
-        self._report(Progress(held, expected, held / max(0.001, now - self._first), "upload"))

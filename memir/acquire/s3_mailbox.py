@@ -47,6 +47,19 @@ class Mailbox:
         )
         return url
 
+    def find(self) -> None:
+        """Take over another controller's mailbox: the slot that the node waits at, by the letters that are there."""
+        prefix = self.key(0, "")[: -len("0.")]
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.address.bucket, Prefix=prefix)
+        keys = [str(item["Key"]) for page in pages for item in page.get("Contents", ())]
+        answered = []
+        for key in keys:
+            number, _, side = key[len(prefix) :].partition(".")
+            if number.isdigit() and side == "grant":
+                answered.append(int(number))
+            self._written.append((key, None))
+        self.slot = max(answered, default=-1) + 1
+
     def receive(self) -> list[str] | None:
         """The node's next letter, None while there is none. Raises ClientError for other trouble."""
         from botocore.exceptions import ClientError
@@ -79,8 +92,9 @@ class Mailbox:
             self.receive()
         left = []
         for key, version in self._written:
-            which = {"VersionId": version} if version and version != "null" else {}
             try:
+                found = version or self.client.head_object(Bucket=self.address.bucket, Key=key).get("VersionId")
+                which = {"VersionId": found} if found and found != "null" else {}
                 self.client.delete_object(Bucket=self.address.bucket, Key=key, **which)
             except (ClientError, BotoCoreError):
                 left.append(key)

@@ -223,9 +223,8 @@ class S3Upload(S3Sink):
         )
         return Stored(
             where=self.where, size=held, sha256="", parts=tuple(parts), complete=False, missing=tuple(why),
-            resume=f"the parts are kept in upload {self.upload_id} (`{listing}`); while the tool still runs "
-            f"on the node, go on with --resume {self.upload_id}; a bucket rule that aborts old uploads would "
-            "delete them",
+            resume=f"the parts are kept in upload {self.upload_id} (`{listing}`) until it is aborted, by you or by a "
+            "rule of the bucket",
             receipt={"UploadId": self.upload_id, "PartSize": self.part_size},
         )  # fmt: skip
 

@@ -50,6 +50,12 @@ class NodeSession:
         self.mounted = said.get("mounted") == "1"
         self.stale = said.get("stale", "")
 
+    def adopt(self, directory: str, grace: int) -> None:
+        """Take over a run that another controller began."""
+        self.grace = grace
+        self.run = NodeRun(self.run_id, directory, grace)
+        self.begun = True
+
     def put_tool(self, tool: Tool) -> None:
         """Put the tool's files, check each hash on the node, ask the tool what it understands."""
         for file in tool.files:

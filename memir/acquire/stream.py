@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from memir.acquire.attach import run_to_end, wait_for_end
 from memir.acquire.base import (
     DirectSink,
     NodeReceipt,
@@ -76,6 +77,7 @@ class Capture:
     """One capture: `command` (the tool's) on the node, its stream into `sink`; fills `got`.
 
     python: whether the node has python3, which passes the stream on at less cost than cat, or tee and sha256sum.
+    going: the capture was begun by another controller and goes on: attach to it.
     """
 
     transport: Transport
@@ -87,6 +89,7 @@ class Capture:
     report: Report
     got: Captured
     python: bool = False
+    going: bool = False
 
     def go(self) -> None:
         """Raises RemoteError when the stream did not end as it should; `got` then has what is known."""
@@ -145,14 +148,20 @@ class Capture:
     def direct(self, sink: DirectSink) -> None:
         """From the node to the store; the controller hands out addresses and waits."""
         got = self.got
-        sink.prepare(self.transport, self.run)
+        if self.going:
+            sink.adopt(self.transport, self.run)
+        else:
+            sink.prepare(self.transport, self.run)
         script = capture_script(self.run, self.command, sink.consumer(self.run), nice=self.limits.nice)
         stop = threading.Event()
         failed: list[MemirError] = []
         thread = threading.Thread(target=self._tend, args=(sink, stop, failed), daemon=True)
         thread.start()
         try:
-            result = self.transport.run(script, timeout=2 * DAY)
+            if self.going:
+                result = wait_for_end(self.transport, self.run)
+            else:
+                result = run_to_end(self.transport, self.run, script, 2 * DAY)
         finally:
             stop.set()
             thread.join(60)

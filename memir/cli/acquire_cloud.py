@@ -47,7 +47,7 @@ def ssm(
     cluster: o.Cluster = False,
     isolating: o.Isolating = False,
     object_lock: o.Lock = "",
-    resume: o.Resume = "",
+    resume: o.Resume = None,
     s3_endpoint: o.Endpoint = None,
     region: o.Region = None,
     profile: o.Profile = None,
@@ -59,6 +59,7 @@ def ssm(
     from memir.acquire.ssm import SsmTransport
     from memir.acquire.ssm_command import Commander
 
+    to = o.place_of(to, resume)
     if to is None or not to.startswith("s3://"):
         raise UsageError("SSM carries no image by itself: pass --to s3://BUCKET/PREFIX")
     options = o.options_of(
@@ -126,7 +127,7 @@ def pod(
     isolating: o.Isolating = False,
     via: o.Via = "node",
     object_lock: o.Lock = "",
-    resume: o.Resume = "",
+    resume: o.Resume = None,
     s3_endpoint: o.Endpoint = None,
     region: o.Region = None,
     profile: o.Profile = None,
@@ -148,7 +149,7 @@ def pod(
     chosen = PodOptions(namespace=namespace, image=image, host_pid=host_pid, host_network=host_network)
 
     def connect(name: str) -> Transport:
-        return PodTransport(name, chosen, kube)
+        return PodTransport(name, chosen, kube, take_over=resume is not None)
 
     names = [*(node or []), *(nodes_by_label(kube, selector) if selector else [])]
     if not names:

@@ -39,7 +39,10 @@ Endpoint = Annotated[str | None, typer.Option("--s3-endpoint", help="Another S3 
 Region = Annotated[str | None, typer.Option("--region", help="AWS region.")]
 Profile = Annotated[str | None, typer.Option("--profile", help="AWS profile.")]
 Lock = Annotated[str, typer.Option("--object-lock", help="GOVERNANCE:DAYS or COMPLIANCE:DAYS.")]
-Resume = Annotated[str, typer.Option("--resume", help="Upload id of an interrupted run to go on with.")]
+Resume = Annotated[
+    Path | None,
+    typer.Option("--resume", help="Evidence folder of a run to S3 to go on with: its controller is gone."),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class Common:
     region: str | None = None
     profile: str | None = None
     lock: str = ""
-    resume: str = ""
+    resume: Path | None = None
 
 
 def size_of(text: str) -> int:
@@ -69,6 +72,15 @@ def size_of(text: str) -> int:
     if not match or not int(match[1]):
         raise UsageError(f"{text!r} is no rate: write bytes a second, as 500K, 50M or 1G")
     return int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2].upper()]
+
+
+def place_of(to: str | None, resume: Path | None) -> str | None:
+    """--to, or where the run that is gone on with sends to."""
+    if resume is None or to is not None:
+        return to
+    from memir.acquire.resume import read_earlier
+
+    return read_earlier(resume).place.rpartition("/")[0]
 
 
 def options_of(

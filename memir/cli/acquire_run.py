@@ -17,11 +17,14 @@ from memir.errors import EXIT_REMOTE, MemirError, UsageError
 
 if TYPE_CHECKING:
     from memir.acquire.base import Plan, Progress, Report, Sink, Transport
+    from memir.acquire.resume import Earlier
     from memir.acquire.run import Acquisition
 
 
 def evidence_folder(common: Common, name: str, many: bool) -> Path:
     """Where a node's evidence goes on the controller."""
+    if common.resume is not None:
+        return common.resume
     safe = re.sub(r"[^A-Za-z0-9._-]", "_", name.rpartition("@")[2])[:80] or "node"
     given = common.output
     if given is None and common.to is not None and not common.to.startswith("s3://"):
@@ -29,6 +32,18 @@ def evidence_folder(common: Common, name: str, many: bool) -> Path:
     if given is None:
         return Path(f"memir-{safe}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}")
     return given / safe if many else given
+
+
+def resumed_sink(common: Common, earlier: Earlier) -> Sink:
+    """The sink of a run that is gone on with: the same upload."""
+    from memir.acquire.s3 import S3Address, S3Options
+    from memir.acquire.s3_direct import S3DirectSink
+
+    chosen = S3Options(
+        region=common.region, endpoint=common.endpoint, profile=common.profile, resume=earlier.upload_id,
+        part_size=earlier.part_size,
+    )  # fmt: skip
+    return S3DirectSink(S3Address.parse(earlier.place), chosen)
 
 
 def make_sink(common: Common, folder: Path, transport: Transport) -> Sink:
@@ -50,7 +65,7 @@ def make_sink(common: Common, folder: Path, transport: Transport) -> Sink:
     address = S3Address(base.bucket, base.key(folder.name))
     chosen = S3Options(
         region=common.region, endpoint=common.endpoint, profile=common.profile, lock_mode=mode,
-        lock_days=int(days or 0), rate=float(common.options.limit_rate), resume=common.resume,
+        lock_days=int(days or 0), rate=float(common.options.limit_rate),
     )  # fmt: skip
     if common.via == "controller" and transport.streams:
         return S3StreamSink(address, chosen)
@@ -64,14 +79,18 @@ def go(common: Common, names: Sequence[str], connect: Callable[[str], Transport]
     many = len(names) > 1
     if common.output is not None and common.to is not None and not common.to.startswith("s3://"):
         raise UsageError("give the evidence folder once: with -o, or with --to FOLDER")
+    earlier = _earlier(common, names)
 
     def make(name: str, report: Report) -> Acquisition:
         transport = connect(name)
         folder = evidence_folder(common, name, many)
         snapshot = _snapshot if common.cluster else None
-        return Acquisition(transport, make_sink(common, folder, transport), folder, common.options,
-        report=report,
-                           snapshot=snapshot)  # fmt: skip
+        if earlier is not None and earlier.transport != transport.kind:
+            raise UsageError(f"--resume {folder}: that run went over {earlier.transport}, not {transport.kind}")
+        sink = make_sink(common, folder, transport) if earlier is None else resumed_sink(common, earlier)
+        return Acquisition(
+            transport, sink, folder, common.options, report=report, snapshot=snapshot, earlier=earlier
+        )
 
     if common.dry_run:
         _dry_run(common, [make(name, lambda _: None) for name in names])
@@ -79,6 +98,18 @@ def go(common: Common, names: Sequence[str], connect: Callable[[str], Transport]
         _many(common, names, make)
     else:
         _one(common, names[0], make)
+
+
+def _earlier(common: Common, names: Sequence[str]) -> Earlier | None:
+    if common.resume is None:
+        return None
+    from memir.acquire.resume import read_earlier
+
+    if len(names) > 1:
+        raise UsageError("--resume goes on with one node: name that one")
+    if common.output is not None and common.output != common.resume:
+        raise UsageError("--resume goes on in its own evidence folder: leave -o away")
+    return read_earlier(common.resume)
 
 
 def _snapshot(folder: Path) -> Sequence[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -141,10 +142,10 @@ def test_denied_midway_keeps_what_is_there(
     assert not got.stored.complete
     assert got.receipt is not None
     assert got.receipt.consumer == 3
-    assert "part 3" in str(got.receipt.extra["error"])
-    assert "AccessDenied" in str(got.receipt.extra["error"])
+    # from the third on all are denied, and two are on their way at a time
+    assert re.match("part [34]: gave up after 3 attempts; last: HTTP 403 AccessDenied", str(got.receipt.extra["error"]))
     assert [part.number for part in got.parts][:2] == [1, 2]
-    assert "--resume " + sink.upload_id in got.stored.resume
+    assert f"kept in upload {sink.upload_id}" in got.stored.resume
     shim.deny = set()
     assert set(sink.held()) >= {1, 2}
     assert "Contents" not in s3.list_objects_v2(Bucket=bucket)

@@ -2,7 +2,7 @@
 # Standard output belongs to the consumer; the last line on standard error is the node's receipt.
 umask 077
 cd "$DIR" || exit 71
-rm -f stream hash tool.out tool.rc tool.done consumer.rc consumer.json sum
+rm -f stream hash tool.out tool.rc tool.pid tool.done consumer.rc consumer.pid consumer.json sum
 mkfifo -m 600 stream || exit 72
 # 3 opens without waiting for a peer; 4 is the only reader and 5 a spare writer, so that neither side can block
 # for ever on a peer that died before it opened the FIFO
@@ -24,22 +24,16 @@ nice -n "$NICE" setsid /bin/sh -c '
 ' memir "$CONSUMER" <&4 4<&- 5>&- &
 C=$!
 echo "$C" >> groups
+echo "$C" > consumer.pid
 exec 4<&-
 nice -n "$NICE" setsid /bin/sh -c '(eval "$1"); echo $? > tool.rc' memir "$TOOL" </dev/null >tool.out 2>&1 5>&- &
 T=$!
 echo "$T" >> groups
+echo "$T" > tool.pid
 wait "$T"
 : > tool.done
 # the last writer goes: the consumer sees the end of the stream
 exec 5>&-
 wait "$C"
 if [ -n "$H" ]; then wait "$H"; fi
-tool=$(cat tool.rc 2>/dev/null)
-consumer=$(cat consumer.rc 2>/dev/null)
-sum=$(head -c 64 sum 2>/dev/null)
-log=$(tail -c 4000 tool.out 2>/dev/null | base64 2>/dev/null | tr -d '\n')
-extra=$(head -c 8000 consumer.json 2>/dev/null | tr -d '\n')
-[ -n "$extra" ] || extra='{}'
-printf '\nmemir-receipt {"tool":%s,"consumer":%s,"sha256":"%s","log":"%s","extra":%s}\n' \
-  "${tool:-null}" "${consumer:-null}" "$sum" "$log" "$extra" >&2
-[ "$tool" = 0 ] && [ "$consumer" = 0 ]
+receipt
