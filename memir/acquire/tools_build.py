@@ -68,4 +68,5 @@ def build_lime(store: Store, headers: Path, source: Path | None = None) -> Pinne
         if done.returncode or not modules:
             last = (done.stderr or done.stdout).strip()[-500:]
             raise UsageError(f"LiME does not build against {headers}: {last}")
-        return store.add(modules[0], origin=f"built from {found.name} against {headers.name}")
+        version = found.name.removeprefix("lime-forensics-") if found.name.startswith("lime-forensics-") else ""
+        return store.add(modules[0], version=version, origin=f"built from {found.name} against {headers.name}")

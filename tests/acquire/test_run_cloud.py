@@ -118,6 +118,33 @@ def test_agent_dies_in_the_capture(cloud: Cloud, avml: Path) -> None:
 
 
 @pytest.mark.slow
+def test_agent_that_comes_back_in_time(cloud: Cloud, avml: Path) -> None:
+    """The agent and its script are killed in the middle of the upload; the node sends on, and is found again."""
+    import threading
+
+    job = cloud.job(avml, grace=20)
+    died = threading.Event()
+
+    def die(request: Request) -> float:
+        if request.key.endswith("/image.lime") and request.query.get("partNumber") == "1" and not died.is_set():
+            died.set()
+            cloud.agent.dead, cloud.agent.ping = True, "ConnectionLost"
+            for one in cloud.agent.invocations:
+                one.kill()
+            threading.Timer(3.0, cloud.agent.revive).start()
+        return 0.0
+
+    ready = job.look()
+    cloud.shim.delay = die
+    receipt = job.execute(ready)
+    assert died.is_set()
+    assert receipt["status"] == "complete"
+    key = S3Address.parse(receipt["image"]["where"]).prefix
+    assert digest(cloud.s3.get_object(Bucket=cloud.bucket, Key=key)["Body"].read()) == receipt["image"]["sha256"]
+    assert cloud.rig.left() == []
+
+
+@pytest.mark.slow
 def test_two_runs_at_once_on_one_instance(cloud: Cloud, avml: Path) -> None:
     from memir.acquire.session import NodeSession
 

@@ -87,7 +87,8 @@ class Seaweed:
             f"-master.port={master}", "-master.volumeSizeLimitMB=1024", f"-volume.port={volume}",
             # each bucket takes volumes of its own, and 0 would allow as many as there are free GB: after some ten
             # buckets every write is answered with 500
-            "-volume.max=50000", "-volume.minFreeSpace=64MiB", "-filer", f"-filer.port={filer}", f"-filer.localSocket={run}/filer.sock",
+            "-volume.max=50000", "-volume.minFreeSpace=64MiB",
+            "-filer", f"-filer.port={filer}", f"-filer.localSocket={run}/filer.sock",
             "-s3", f"-s3.port={self.port}", f"-s3.config={self.folder}/s3.json",
             f"-s3.localSocket={run}/s3.sock", "-s3.iam=false", "-s3.port.iceberg=0", "-s3.port.lance=0",
         ]  # fmt: skip
