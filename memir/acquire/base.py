@@ -431,6 +431,10 @@ class StreamSink(SinkBase, Protocol):
 class DirectSink(SinkBase, Protocol):
     """Stores bytes that go from the node straight to the store."""
 
+    def check_node(self, transport: Transport) -> Sequence[Check]:
+        """Preflight on the node: whether it can send by itself and reaches the store. Changes nothing."""
+        ...
+
     def begun(self) -> Mapping[str, object]:
         """What another controller needs to go on with this upload: upload_id, part_size (bytes)."""
         ...

@@ -210,8 +210,11 @@ def main(arguments: List[str]) -> int:
         upload.finish()
     except UploadFailed as failed:
         code, error = failed.code, str(failed)
+        # parts that are on their way are not lost for one that failed
+        upload.stop()
     except OSError as failed:
         code, error = 3, f"reading the stream: {failed}"
+        upload.stop()
     desk.close()
     word: Dict[str, Any] = {
         "uploader": f"python {sys.version_info[0]}.{sys.version_info[1]}",

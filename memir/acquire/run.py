@@ -97,6 +97,8 @@ class Acquisition:
         else:
             tool = choose(seen.facts, self.options.tool, self.options.format, self.options.tool_path, self.store)
             checks += judge(seen, tool, sum(file.size for file in tool.files))
+        if isinstance(self.sink, DirectSink):
+            checks += self.sink.check_node(self.transport)
         plan = make_plan(
             self.transport, tool, self.sink, grace=self.options.grace, cluster=self.snapshot is not None,
             isolating=self.options.isolating,

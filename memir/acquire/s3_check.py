@@ -94,7 +94,7 @@ def lock_check(client: Client, address: S3Address, options: S3Options) -> Check:
         return Check("Object Lock", "ok", f"on, by default {rule.get('Mode')} for {span}")
     if options.lock_mode:
         return Check("Object Lock", "ok", f"on; {options.lock_mode} for {options.lock_days} days was asked for")
-    advice = "pass --lock, or set a default retention"
+    advice = "pass --object-lock, or set a default retention"
     return Check("Object Lock", "warn", "on, but nothing retains the objects by default", advice)
 
 

@@ -18,7 +18,7 @@ import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 
-from memir.acquire.base import NodeReceipt, NodeRun, Part, Report, SinkMeta, Stored, Transport
+from memir.acquire.base import Check, NodeReceipt, NodeRun, Part, Report, Result, SinkMeta, Stored, Transport
 from memir.acquire.s3 import b64, explain
 from memir.acquire.s3_upload import S3Upload
 from memir.errors import NodeError, StorageError
@@ -36,6 +36,30 @@ done
 b=yes; for c in bash curl sha256sum base64 head; do command -v $c >/dev/null 2>&1 || b=no; done
 echo "python=$p bash=$b"
 """
+REACH = r"""
+if [ "$p" != no ]; then
+  $p -I -c 'import sys, urllib.request as u, urllib.error as e
+try:
+    u.build_opener(u.ProxyHandler({})).open(sys.argv[1], timeout=10)
+except e.HTTPError:
+    pass
+except (OSError, ValueError) as error:
+    sys.exit("%s" % error)' "$URL" && echo reached
+elif [ "$b" = yes ]; then
+  curl -sS --noproxy '*' -m 10 -o /dev/null "$URL" && echo reached
+fi
+"""
+"""Any answer of the store will do: who may store what is asked elsewhere."""
+
+UNABLE = "the node has neither Python 3.6 with its standard library nor bash with curl and sha256sum"
+THROUGH = "send the image through the controller, over SSH or a pod (--via controller)"
+
+
+def _can_run(said: Result) -> tuple[str, bool]:
+    """What PROBE found: the name of a usable Python, "" if none, and whether bash and its helpers are there."""
+    python = re.search(r"python=(\S+)", said.text)
+    return python.group(1) if python and python.group(1) != "no" else "", "bash=yes" in said.text
+
 
 def archive() -> bytes:
     """The uploader as one file that Python runs as it is; the same bytes for the same memir."""
@@ -67,25 +91,34 @@ class S3DirectSink(S3Upload):
         self.errors = []
         self._started = time.monotonic()
 
+    def check_node(self, transport: Transport) -> Sequence[Check]:
+        """Whether the node can send by itself, and reaches the store's endpoint."""
+        url = str(self.client.meta.endpoint_url)
+        said = transport.run(f"URL={shlex.quote(url)}\n{PROBE}\n{REACH}", timeout=90)
+        python, bash = _can_run(said)
+        if not python and not bash:
+            return (Check("uploader", "fail", UNABLE, THROUGH),)
+        able = Check("uploader", "ok", python or "bash, curl")
+        if said.text.split()[-1:] == ["reached"]:
+            return (able, Check("the node's way to S3", "ok", url))
+        why = said.error.strip().splitlines()[-1:] or ["no answer"]
+        advice = f"a gateway endpoint or a route for the node; or {THROUGH}"
+        return (able, Check("the node's way to S3", "fail", f"{url} cannot be reached: {why[0][:300]}", advice))
+
     def begun(self) -> Mapping[str, object]:
         """For another controller that may have to go on."""
         return {"upload_id": self.upload_id, "part_size": self.part_size}
 
     def prepare(self, transport: Transport, run: NodeRun) -> None:
         """Choose an uploader that this node can run, put it on tmpfs, check its hash there."""
-        said = transport.run(PROBE, timeout=60)
-        python = re.search(r"python=(\S+)", said.text)
-        usable = python.group(1) if python and python.group(1) != "no" else ""
-        if self.uploader != "bash" and usable:
-            self._python, name, body = usable, "upload.pyz", archive()
-        elif self.uploader != "python" and "bash=yes" in said.text:
+        python, bash = _can_run(transport.run(PROBE, timeout=60))
+        if self.uploader != "bash" and python:
+            self._python, name, body = python, "upload.pyz", archive()
+        elif self.uploader != "python" and bash:
             self._python, name = "", "upload.sh"
             body = (files("memir.acquire") / "node" / "upload.sh").read_bytes()
         else:
-            raise NodeError(
-                "the node has neither Python 3.6 nor bash with curl and sha256sum; "
-                "send the image through the controller, over SSH or a pod (--via controller)"
-            )
+            raise NodeError(f"{UNABLE}; {THROUGH}")
         transport.put(run.path(name), body, mode=0o600)
         said = transport.run(f"sha256sum < {shlex.quote(run.path(name))}", timeout=60)
         if said.text.split(" ", 1)[0] != hashlib.sha256(body).hexdigest():
@@ -95,9 +128,9 @@ class S3DirectSink(S3Upload):
         """Take over the uploader that another controller started."""
         there = f"cd {shlex.quote(run.directory)} && [ -e consumer.pid ] && ls upload.pyz upload.sh 2>/dev/null; true"
         said = transport.run(f"{PROBE}\n{there}")
-        python = re.search(r"python=(\S+)", said.text)
-        if "upload.pyz" in said.text and python and python.group(1) != "no":
-            self._python = python.group(1)
+        python, _ = _can_run(said)
+        if "upload.pyz" in said.text and python:
+            self._python = python
         elif "upload.sh" not in said.text:
             raise NodeError(f"{run.directory} on the node has no uploader at work: there is nothing to go on with")
         self.adopted = True

@@ -138,7 +138,7 @@ def make(one: Pinned, path: Path, form: Format) -> Tool:
             raise UsageError("LiME writes --format lime only")
         facts = read_elf(_read(path), str(path))
         file = ToolFile(path, "lime.ko", one.sha256, one.size, 0o600)
-        return Lime(file, {"version": one.version} | facts.modinfo, signed=facts.signed, machine=facts.machine)
+        return Lime(file, {"version": one.version, **facts.modinfo}, signed=facts.signed, machine=facts.machine)
     return Avml(ToolFile(path, "avml", one.sha256, one.size), one.machine, form, one.version)
 
 

@@ -184,7 +184,8 @@ def show_plan(plan: Plan, checks: Sequence[Any]) -> None:
         typer.echo(f"  {check.level:4} {check.name}: {check.detail}{advice}")
     typer.echo("Steps:")
     for number, step in enumerate(plan.steps, 1):
-        typer.echo(f"  {number:2} [{step.where}] {step.what}{' (changes the node)' if step.changes else ''}")
+        changes = {"node": " (changes the node)"}.get(step.where, " (changes something there)") if step.changes else ""
+        typer.echo(f"  {number:2} [{step.where}] {step.what}{changes}")
     typer.echo("Traces:")
     for trace in plan.traces:
         typer.echo(f"  {trace.where}: {trace.what}{'' if trace.stays else ' (does not stay)'}")
@@ -195,7 +196,8 @@ def show_plan(plan: Plan, checks: Sequence[Any]) -> None:
 def say(folder: Path, receipt: Any) -> None:
     """A complete run, for people."""
     image, tool = receipt["image"], receipt["tool"]
-    typer.echo(f"complete: {image['where']} in {folder}, {image['size']:,} bytes, SHA-256 {image['sha256']}")
+    place = f"{image['where']}, recorded in {folder}" if "://" in image["where"] else f"{folder}/{image['where']}"
+    typer.echo(f"complete: {place}, {image['size']:,} bytes, SHA-256 {image['sha256']}")
     typer.echo(f"{tool['tool']} {tool['version']}, {receipt['seconds']:.1f} s; {receipt['banner']}")
     for note in [*receipt["notes"], *receipt["left_on_node"]]:
         typer.echo(f"note: {note}")

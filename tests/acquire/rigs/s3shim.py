@@ -89,6 +89,8 @@ class Shim:
     upstream_port: int
     region: str = "eu-west-1"
     deny: set[str] = field(default_factory=set)
+    deny_if: Callable[[Request], bool] | None = None
+    """Asked for each request: True denies its action."""
     expired_before: str = ""
     """Presigned URLs dated before this (X-Amz-Date, text order) die with ExpiredToken."""
     cut: Callable[[Request], int | None] | None = None
@@ -139,7 +141,7 @@ def refuse(shim: Shim, request: Request) -> tuple[int, str, str, str] | None:
     """What S3 would say no to: status, code, message, more XML."""
     h, q = request.headers, request.query
     act = action(request)
-    if act in shim.deny:
+    if act in shim.deny or (shim.deny_if is not None and shim.deny_if(request)):
         return 403, "AccessDenied", (
             f"User: arn:aws:iam::123456789012:user/responder is not authorized to perform: {act} on resource: "
             f'"arn:aws:s3:::{request.bucket}/{request.key}" because no identity-based policy allows the {act} action'
