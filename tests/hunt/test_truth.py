@@ -85,6 +85,38 @@ def test_a_kubernetes_node(node_of: NodeOf, name: str, tmp_path: Path) -> None:
     assert of_rule(found, "R2") == []
 
 
+@pytest.mark.parametrize("name", [name for name in sorted(cases()) if name == "node-6.1"])
+def test_text_of_a_shared_library(node_of: NodeOf, name: str, tmp_path: Path) -> None:
+    """One page of libc that many processes map is one hit with a row for each; one copy in the node's root, one in the
+    layer that three containers share. /proc/PID/maps says who may map it, and at which addresses."""
+    path = "/usr/lib/x86_64-linux-gnu/libc.so.6"
+    maps: dict[int, list[list[int]]] = {
+        task["pid"]: [[int(side, 16) for side in one[0].split("-")] for one in task["vmas"] or () if one[-1] == path]
+        for task in case(name).raw_truth()["tasks"]
+    }
+    rows = run(node_of(name), strings(tmp_path, "GNU C Library (Debian GLIBC")).rows
+    hits: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        hits.setdefault(row["hit_id"], []).append(row)
+    copies = [hit for hit in hits.values() if any(row["path"] == path for row in hit)]
+    assert len(copies) == 2
+    owners_of, mapped_by = [], []
+    for hit in copies:
+        mapped = [row for row in hit if row["owner"] == "process"]
+        assert len(mapped) > 10
+        assert len({row["pid"] for row in mapped}) == len(mapped)
+        for row in mapped:
+            assert any(low <= row["vaddr"] < high for low, high in maps[row["pid"]]), row["pid"]
+        files = [row for row in hit if row["owner"] == "file cache"]
+        assert {(row["path"], row["deleted"]) for row in files} == {(path, False)}
+        owners_of.append({(row["namespace"], row["container_name"]) for row in files})
+        mapped_by.append({(row["namespace"], row["container_name"]) for row in mapped})
+    assert sorted(owners_of, key=len) == [{(None, None)}, {("shop", "nginx"), ("shop", "api")}]
+    # `hostescape` is in the toolbox pod's cgroup and runs the node's own programs
+    expected = [{(None, None), ("shop", "toolbox")}, {("shop", "nginx"), ("shop", "api")}]
+    assert sorted(mapped_by, key=lambda one: ("shop", "api") in one) == expected
+
+
 @pytest.fixture(scope="module")
 def small(node_of: NodeOf) -> Node:
     name = next((name for name in SMALL if "5.10" in name), SMALL[0])
