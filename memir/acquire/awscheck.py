@@ -93,9 +93,7 @@ def ping_check(commander: Commander) -> Check:
         known = commander.information()
     except RemoteError as error:
         name = "ssm:DescribeInstanceInformation" if isinstance(error, AccessError) else "SSM"
-        return Check(
-            name, "fail", str(error), "allow the action" if isinstance(error, AccessError) else "try again"
-        )
+        return Check(name, "fail", str(error), "allow the action" if isinstance(error, AccessError) else "try again")
     ping = str(known.get("PingStatus", "not managed"))
     if ping == "Online":
         return Check("SSM ping", "ok", f"Online, agent {known.get('AgentVersion', 'unknown')}")
@@ -123,6 +121,4 @@ def probe(name: str, where: str, call: Callable[[], object]) -> Check:
 
 def missing_actions(checks: Sequence[Check]) -> list[str]:
     """The IAM actions that failed, by name."""
-    return [
-        check.name for check in checks if check.level == "fail" and re.fullmatch(r"[a-z0-9]+:\w+", check.name)
-    ]
+    return [check.name for check in checks if check.level == "fail" and re.fullmatch(r"[a-z0-9]+:\w+", check.name)]

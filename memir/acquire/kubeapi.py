@@ -54,9 +54,7 @@ def explain(error: Exception, action: str, where: str) -> RemoteError:
     if isinstance(error, ApiException):
         said = message_of(error)
         if error.status == 401:
-            return AccessError(
-                f"{where}: the cluster no longer accepts the credentials ({said}): sign in again"
-            )
+            return AccessError(f"{where}: the cluster no longer accepts the credentials ({said}): sign in again")
         if error.status == 403:
             return AccessError(f"{where}: not allowed to {action} ({said}): bind a role that allows it")
         if error.status == 404:
@@ -80,9 +78,7 @@ def message_of(error: Any) -> str:
     return str(error.reason)[:500]
 
 
-def get_json(
-    api: Api, path: str, query: Mapping[str, str], accept: str = "application/json"
-) -> dict[str, Any]:
+def get_json(api: Api, path: str, query: Mapping[str, str], accept: str = "application/json") -> dict[str, Any]:
     """One GET as plain JSON, so that nothing that a newer API adds is lost. Raises ApiException,
     HTTPError."""
     return call_json(api, "GET", path, query=query, accept=accept)

@@ -82,9 +82,7 @@ class PodTransport:
             if one.get("type") == "Ready"
         ]  # fmt: skip
         if ready and ready[0] != "True":
-            raise NodeError(
-                f"node {self.node} is not ready ({ready[0]}): its kubelet starts no pod; use ssh or ssm"
-            )
+            raise NodeError(f"node {self.node} is not ready ({ready[0]}): its kubelet starts no pod; use ssh or ssm")
         running = [pod["metadata"]["name"] for pod in self._mine() if not ended(pod)]
         if self._take_over and running and not self._pod:
             self._pod = running[0]
@@ -242,9 +240,7 @@ class PodTransport:
 
         for attempt in range(4):
             try:
-                call_json(
-                    self.api, "DELETE", f"{self.pods}/{name}", body={"gracePeriodSeconds": 0}, timeout=20
-                )
+                call_json(self.api, "DELETE", f"{self.pods}/{name}", body={"gracePeriodSeconds": 0}, timeout=20)
             except ApiException as error:
                 if error.status == 404:
                     return
@@ -270,9 +266,7 @@ class PodTransport:
             "spec": {"resourceAttributes": attributes},
         }  # fmt: skip
         try:
-            answer = call_json(
-                self.api, "POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=body
-            )
+            answer = call_json(self.api, "POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=body)
         except (ApiException, HTTPError) as error:
             said = explain(error, "create selfsubjectaccessreviews", "the API server")
             level = "fail" if isinstance(said, AccessError) and getattr(error, "status", 0) == 401 else "warn"
@@ -294,9 +288,7 @@ class PodTransport:
         try:
             call_json(self.api, "POST", self.pods, query={"dryRun": "All"}, body=body)
         except ApiException as error:
-            advice = (
-                "use a namespace whose Pod Security level is privileged, or except this pod from the policy"
-            )
+            advice = "use a namespace whose Pod Security level is privileged, or except this pod from the policy"
             return Check("admission of a privileged pod", "fail", message_of(error), advice)
         except (HTTPError, ConnectError) as error:
             return Check("admission of a privileged pod", "warn", str(error), "try again")
@@ -304,9 +296,7 @@ class PodTransport:
 
     def _image(self) -> Check:
         try:
-            node = self._node or self._call(
-                "get nodes", f"node {self.node}", "GET", f"/api/v1/nodes/{self.node}"
-            )
+            node = self._node or self._call("get nodes", f"node {self.node}", "GET", f"/api/v1/nodes/{self.node}")
         except RemoteError as error:
             return Check("image", "warn", str(error), "")
         images = (node.get("status") or {}).get("images") or []
@@ -314,6 +304,4 @@ class PodTransport:
         if self.options.image in there:
             return Check("image", "ok", f"{self.options.image} is on the node")
         advice = "an image from the node's own list leaves no layers on its disk (kubectl get node -o yaml)"
-        return Check(
-            "image", "warn", f"{self.options.image} is not on the node and is written to its disk", advice
-        )
+        return Check("image", "warn", f"{self.options.image} is not on the node and is written to its disk", advice)

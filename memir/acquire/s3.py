@@ -122,36 +122,24 @@ def explain(error: Exception, action: str, where: str) -> RemoteError:
             "InvalidToken",
             "InvalidAccessKeyId",
         ):
-            return AccessError(
-                f"{where}: the AWS session is no longer valid ({code}): sign in again and resume"
-            )
+            return AccessError(f"{where}: the AWS session is no longer valid ({code}): sign in again and resume")
         if code in (
             "AuthorizationHeaderMalformed",
             "PermanentRedirect",
             "301",
             "IllegalLocationConstraintException",
         ):
-            return StorageError(
-                f"{where} is in region {region or 'unknown'}: pass --region {region or 'REGION'}"
-            )
+            return StorageError(f"{where} is in region {region or 'unknown'}: pass --region {region or 'REGION'}")
         if code == "RequestTimeTooSkewed":
-            return AccessError(
-                f"{where}: this machine's clock is off by more than 15 minutes: set it ({message})"
-            )
+            return AccessError(f"{where}: this machine's clock is off by more than 15 minutes: set it ({message})")
         if status == 403 or code in ("AccessDenied", "AccessDeniedException", "Forbidden"):
             named = re.search(r"not authorized to perform: ([\w:*]+)", message)
             missing = named.group(1) if named else action
-            return AccessError(
-                f"{missing} is denied on {where}: allow it in the caller's policy ({code}: {message})"
-            )
+            return AccessError(f"{missing} is denied on {where}: allow it in the caller's policy ({code}: {message})")
         if code in ("NoSuchBucket",):
-            return StorageError(
-                f"{where}: the bucket does not exist: create it, with Object Lock, before the run"
-            )
+            return StorageError(f"{where}: the bucket does not exist: create it, with Object Lock, before the run")
         if code == "PreconditionFailed":
-            return StorageError(
-                f"{where} exists already and evidence is never overwritten: choose another name"
-            )
+            return StorageError(f"{where} exists already and evidence is never overwritten: choose another name")
         return StorageError(f"{where}: {action} failed with {code or status}: {message}")
     if isinstance(error, (NoCredentialsError, TokenRetrievalError)):
         return AccessError(f"no AWS credentials were found ({error}): set a profile or sign in")
@@ -210,17 +198,11 @@ class S3Sink:
     def steps(self) -> Sequence[Step]:
         """What storing does."""
         lock = (
-            f" with {self.options.lock_mode} lock for {self.options.lock_days} days"
-            if self.options.lock_mode
-            else ""
+            f" with {self.options.lock_mode} lock for {self.options.lock_days} days" if self.options.lock_mode else ""
         )
         return (
-            Step(
-                f"create an upload under {self.where}{lock}", "aws", "s3:CreateMultipartUpload", changes=True
-            ),
-            Step(
-                "store parts with URLs signed for each part's SHA-256", "node", "s3:UploadPart", changes=True
-            ),
+            Step(f"create an upload under {self.where}{lock}", "aws", "s3:CreateMultipartUpload", changes=True),
+            Step("store parts with URLs signed for each part's SHA-256", "node", "s3:UploadPart", changes=True),
             Step(
                 "complete the upload, unless the name exists",
                 "aws",

@@ -88,9 +88,7 @@ def go(common: Common, names: Sequence[str], connect: Callable[[str], Transport]
         if earlier is not None and earlier.transport != transport.kind:
             raise UsageError(f"--resume {folder}: that run went over {earlier.transport}, not {transport.kind}")
         sink = make_sink(common, folder, transport) if earlier is None else resumed_sink(common, earlier)
-        return Acquisition(
-            transport, sink, folder, common.options, report=report, snapshot=snapshot, earlier=earlier
-        )
+        return Acquisition(transport, sink, folder, common.options, report=report, snapshot=snapshot, earlier=earlier)
 
     if common.dry_run:
         _dry_run(common, [make(name, lambda _: None) for name in names])

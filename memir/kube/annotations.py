@@ -65,18 +65,12 @@ def names_of(annotations: dict[str, str], cgroup: CgroupIds | None, path: str, d
     cri = any(key.startswith(CRI) for key in annotations)
     crio = not cri and any(key.startswith(CRIO) for key in annotations)
     kind_text = get(CRI + "container-type") or get(CRIO + "ContainerType")
-    kind: Kind | None = (
-        "sandbox" if kind_text == "sandbox" else "container" if kind_text == "container" else None
-    )
+    kind: Kind | None = "sandbox" if kind_text == "sandbox" else "container" if kind_text == "container" else None
     sandbox_id = _id(get(CRI + "sandbox-id") or get(CRIO + "SandboxID"))
     log = _LOG_DIRECTORY.fullmatch(get(CRI + "sandbox-log-directory", "")[:1024])
     logged = (log.group(1), log.group(2), log.group(3)) if log else (None, None, None)
     own = _id(get(CRIO + "ContainerID")) or (sandbox_id if kind == "sandbox" else None)
-    name = (
-        get(CRI + "container-name")
-        or get(LABEL + "container.name")
-        or _crio_name(get(CRIO + "Metadata"), kind)
-    )
+    name = get(CRI + "container-name") or get(LABEL + "container.name") or _crio_name(get(CRIO + "Metadata"), kind)
     image = get(CRI + "image-name") or get(CRI + "podsandbox.image-name") or get(CRIO + "ImageName")
     pod_name = get(CRI + "sandbox-name") or get(LABEL + "pod.name") or get(CRIO + "KubeName") or logged[1]
     namespace = get(CRI + "sandbox-namespace") or get(LABEL + "pod.namespace") or get(CRIO + "Namespace")

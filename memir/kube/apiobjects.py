@@ -178,9 +178,7 @@ def _end_of_chain(owner: str | None, namespace: str, owners: Owners) -> str | No
     return owner
 
 
-def _containers(
-    spec: At, status: At, in_spec: str, in_status: str, kind: ContainerKind
-) -> list[ApiContainer]:
+def _containers(spec: At, status: At, in_spec: str, in_status: str, kind: ContainerKind) -> list[ApiContainer]:
     statuses = {one.needed("name"): one for one in status.objects(in_status)}
     specs = {one.needed("name"): one for one in spec.objects(in_spec)}
     names = dict.fromkeys([*specs, *statuses])

@@ -71,18 +71,10 @@ def decode_token(token: str | bytes) -> ServiceAccountToken | None:
     bound = read.object(claims, "kubernetes.io")
     subject = read.string(claims, "sub") or ""
     parts = subject.split(":")
-    from_subject = (
-        parts[2:] if parts[:2] == ["system", "serviceaccount"] and len(parts) == 4 else [None, None]
-    )
+    from_subject = parts[2:] if parts[:2] == ["system", "serviceaccount"] and len(parts) == 4 else [None, None]
     account = read.object(bound, "serviceaccount")
-    namespace = (
-        read.string(bound, "namespace") or read.string(claims, _LEGACY + "namespace") or from_subject[0]
-    )
-    name = (
-        read.string(account, "name")
-        or read.string(claims, _LEGACY + "service-account.name")
-        or from_subject[1]
-    )
+    namespace = read.string(bound, "namespace") or read.string(claims, _LEGACY + "namespace") or from_subject[0]
+    name = read.string(account, "name") or read.string(claims, _LEGACY + "service-account.name") or from_subject[1]
     if namespace is None and name is None:
         return None
     pod = read.object(bound, "pod")
@@ -93,13 +85,11 @@ def decode_token(token: str | bytes) -> ServiceAccountToken | None:
         sha256=hashlib.sha256(raw).hexdigest(),
         namespace=namespace,
         service_account=name,
-        service_account_uid=read.string(account, "uid")
-        or read.string(claims, _LEGACY + "service-account.uid"),
+        service_account_uid=read.string(account, "uid") or read.string(claims, _LEGACY + "service-account.uid"),
         pod_name=read.string(pod, "name"),
         pod_uid=read.string(pod, "uid"),
         node=read.string(read.object(bound, "node"), "name"),
-        secret=read.string(read.object(bound, "secret"), "name")
-        or read.string(claims, _LEGACY + "secret.name"),
+        secret=read.string(read.object(bound, "secret"), "name") or read.string(claims, _LEGACY + "secret.name"),
         issuer=read.string(claims, "iss"),
         audiences=tuple(one for one in audiences if isinstance(one, str)),
         issued=_time(claims.get("iat")),

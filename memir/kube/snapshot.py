@@ -109,9 +109,7 @@ def _objects(value: Any, where: str) -> list[At] | None:
     return [At(named | item.value, item.where) for item in top.objects("items")]
 
 
-def _assemble(
-    items: list[At], files: tuple[str, ...], skipped: tuple[tuple[str, str], ...]
-) -> ClusterSnapshot:
+def _assemble(items: list[At], files: tuple[str, ...], skipped: tuple[tuple[str, str], ...]) -> ClusterSnapshot:
     pods: list[At] = []
     nodes: dict[str, ApiNode] = {}
     objects: dict[tuple[str, str, str], dict[str, Any]] = {}

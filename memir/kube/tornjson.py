@@ -54,14 +54,10 @@ def read_object(data: bytes | memoryview, part_lists: Iterable[str] = ()) -> Doc
         torn, end = _Torn(text, decoder, frozenset(part_lists)).members(0, 0)
         if not torn:
             return None
-        return Document(
-            without_lone_surrogates(torn, text), _bytes(text, end), False, tuple(dict.fromkeys(doubts))
-        )
+        return Document(without_lone_surrogates(torn, text), _bytes(text, end), False, tuple(dict.fromkeys(doubts)))
     if not isinstance(value, dict):
         return None
-    return Document(
-        without_lone_surrogates(value, text), _bytes(text, end), True, tuple(dict.fromkeys(doubts))
-    )
+    return Document(without_lone_surrogates(value, text), _bytes(text, end), True, tuple(dict.fromkeys(doubts)))
 
 
 def find_members(data: bytes | memoryview, keys: Iterable[str]) -> dict[str, Any]:

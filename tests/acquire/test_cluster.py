@@ -21,9 +21,7 @@ DATA = Path(__file__).parent / "data"
 
 
 def recorded(name: str) -> list[dict[str, Any]]:
-    items: list[dict[str, Any]] = json.loads(gzip.decompress((DATA / f"{name}.json.gz").read_bytes()))[
-        "items"
-    ]
+    items: list[dict[str, Any]] = json.loads(gzip.decompress((DATA / f"{name}.json.gz").read_bytes()))["items"]
     return items
 
 
@@ -73,9 +71,7 @@ def test_everything_is_there_as_it_was(options: KubeOptions, tmp_path: Path) -> 
     assert [pod["status"] for pod in pods] == [pod["status"] for pod in recorded("pods")]
     others = json.loads(paths[1].read_text())["items"]
     expected = Counter((one["apiVersion"], one["kind"]) for one in recorded("cluster"))
-    assert Counter((one["apiVersion"], one["kind"]) for one in others) == expected + Counter(
-        [("v1", "Secret")]
-    )
+    assert Counter((one["apiVersion"], one["kind"]) for one in others) == expected + Counter([("v1", "Secret")])
     said = notes(tmp_path / "out")
     assert said["unread"] == []
     assert said["version"] == "v1.34.1"
@@ -116,9 +112,7 @@ def test_what_is_denied_is_said(server: KubeServer, options: KubeOptions, tmp_pa
     assert said["counts"]["clusterrolebindings"] == 49
 
 
-def test_pods_denied_is_said_and_the_rest_is_kept(
-    server: KubeServer, options: KubeOptions, tmp_path: Path
-) -> None:
+def test_pods_denied_is_said_and_the_rest_is_kept(server: KubeServer, options: KubeOptions, tmp_path: Path) -> None:
     server.deny = {"list pods"}
     snapshot(tmp_path / "out", options)
     assert [one["resource"] for one in notes(tmp_path / "out")["unread"]] == ["pods"]
@@ -152,9 +146,7 @@ def test_pages_and_an_expired_list(
     assert server.expire_after_pages == 0
 
 
-def test_an_answer_that_is_cut_is_no_empty_list(
-    server: KubeServer, options: KubeOptions, tmp_path: Path
-) -> None:
+def test_an_answer_that_is_cut_is_no_empty_list(server: KubeServer, options: KubeOptions, tmp_path: Path) -> None:
     server.cut_list = "events"
     snapshot(tmp_path / "out", options)
     said = notes(tmp_path / "out")
@@ -166,9 +158,7 @@ def test_an_answer_that_is_cut_is_no_empty_list(
 
 def test_token_that_expires_midway(server: KubeServer, options: KubeOptions, tmp_path: Path) -> None:
     server.revoke_after = 6
-    with pytest.raises(
-        AccessError, match=r"no longer accepts the credentials \(Unauthorized\): sign in again"
-    ):
+    with pytest.raises(AccessError, match=r"no longer accepts the credentials \(Unauthorized\): sign in again"):
         snapshot(tmp_path / "out", options)
     assert not (tmp_path / "out" / "cluster.json").exists()
     assert not (tmp_path / "out" / "snapshot.json").exists()

@@ -248,9 +248,7 @@ def test_token_expires_midway(transport: PodTransport, server: KubeServer) -> No
 
 
 def test_node_not_ready_or_unknown(server: KubeServer, tmp_path: Path) -> None:
-    unknown = PodTransport(
-        "node-9", PodOptions(), KubeOptions(str(server.kubeconfig(tmp_path / "kubeconfig")))
-    )
+    unknown = PodTransport("node-9", PodOptions(), KubeOptions(str(server.kubeconfig(tmp_path / "kubeconfig"))))
     with pytest.raises(NodeError, match=r'nodes "node-9" not found'):
         unknown.connect()
     gone: dict[str, Any] = NODE | {"status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}}

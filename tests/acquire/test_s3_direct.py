@@ -57,9 +57,7 @@ def test_whole_way(s3: Any, bucket: str, shim: Shim, tmp_path: Path, uploader: s
         assert path.name == "source" or not path.is_file() or b"X-Amz-Signature" not in path.read_bytes()
 
 
-def test_over_ssm_through_the_mailbox(
-    s3: Any, bucket: str, shim: Shim, tmp_path: Path, ssm_server: SsmServer
-) -> None:
+def test_over_ssm_through_the_mailbox(s3: Any, bucket: str, shim: Shim, tmp_path: Path, ssm_server: SsmServer) -> None:
     agent = ssm_server.add()
     client = session_client("ssm", region=ssm_server.region, endpoint=ssm_server.endpoint, profile=None)
     place = S3Address(bucket, "case-1")
@@ -128,9 +126,7 @@ def test_session_token_dies_midway(s3: Any, bucket: str, shim: Shim, tmp_path: P
 
 
 @pytest.mark.parametrize("uploader", ["python", "bash"])
-def test_denied_midway_keeps_what_is_there(
-    s3: Any, bucket: str, shim: Shim, tmp_path: Path, uploader: str
-) -> None:
+def test_denied_midway_keeps_what_is_there(s3: Any, bucket: str, shim: Shim, tmp_path: Path, uploader: str) -> None:
     shim.deny_if = lambda request: int(request.query.get("partNumber", "0")) >= 3
     sink = make(s3, bucket, shim, uploader=uploader, attempts=3)
     got = drive(sink, LocalTransport(), tmp_path, data_of(4 * FIVE))
@@ -232,8 +228,7 @@ def test_send_one_file_through_the_store(s3: Any, bucket: str, shim: Shim, tmp_p
         sink.begin(meta(uploader))
         sink.prepare(LocalTransport(), run)
         assert (
-            sink.send(LocalTransport(), run, "/proc/version", f"{uploader}.txt")
-            == Path("/proc/version").read_bytes()
+            sink.send(LocalTransport(), run, "/proc/version", f"{uploader}.txt") == Path("/proc/version").read_bytes()
         )
         with pytest.raises(NodeError, match="/nowhere on the node cannot be read"):
             sink.send(LocalTransport(), run, "/nowhere", "x")

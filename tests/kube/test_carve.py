@@ -129,9 +129,7 @@ def test_in_order_reads_on_over_borders() -> None:
 
 def test_two_documents_that_met_are_doubted() -> None:
     """The first page of one container's file, followed in memory by another's second page."""
-    one, two = (
-        json.dumps(spec, separators=(",", ":")).encode() for spec in list(TRUTH["specs"].values())[1:3]
-    )
+    one, two = (json.dumps(spec, separators=(",", ":")).encode() for spec in list(TRUTH["specs"].values())[1:3])
     pages = [data.ljust(-(-len(data) // 4096) * 4096, b"\0") for data in (one, two)]
     for first in pages:
         for second in pages:

@@ -211,9 +211,7 @@ CASES_BY_NAME: dict[str, tuple[str, CgroupIds | None]] = {
     ),
     "kind's own services from its host": (
         f"/system.slice/docker-{B}.scope/system.slice/containerd.service",
-        CgroupIds(
-            runtime="docker", container_id=B, driver="systemd", child="system.slice/containerd.service"
-        ),
+        CgroupIds(runtime="docker", container_id=B, driver="systemd", child="system.slice/containerd.service"),
     ),
     # ECS
     "ECS, Docker": (

@@ -126,9 +126,7 @@ def test_tokens_in_memory() -> None:
     data = b"\0\xff" + one.encode() + b"\0AWS=" + two.encode() + b"\n" + one[:300].encode() + b"eyJx.eyJy.z"
     found = list(find_tokens(data))
     assert [offset for offset, _ in found] == [2, 2 + len(one) + 5]
-    assert [token.sha256 for _, token in found] == [
-        hashlib.sha256(text.encode()).hexdigest() for text in (one, two)
-    ]
+    assert [token.sha256 for _, token in found] == [hashlib.sha256(text.encode()).hexdigest() for text in (one, two)]
     assert list(find_tokens(memoryview(data))) == found
 
 

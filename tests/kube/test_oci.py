@@ -64,17 +64,14 @@ def test_every_spec_of_a_real_node(node: dict[str, OciSpec]) -> None:
         assert spec.user == 0
         assert spec.rootfs == f"{BUNDLE}/{ident}/rootfs"
         assert spec.mounts is not None
-        assert [mount.destination for mount in spec.mounts] == [
-            mount["destination"] for mount in raw["mounts"]
-        ]
+        assert [mount.destination for mount in spec.mounts] == [mount["destination"] for mount in raw["mounts"]]
         assert spec.annotations == notes
 
 
 def test_what_the_pods_asked_for(node: dict[str, OciSpec]) -> None:
     """toolbox is privileged with hostPID, node-agent privileged with hostPID and hostNetwork."""
     whole = {
-        ident: with_sandbox(spec, node[spec.sandbox_id]) if spec.sandbox_id else spec
-        for ident, spec in node.items()
+        ident: with_sandbox(spec, node[spec.sandbox_id]) if spec.sandbox_id else spec for ident, spec in node.items()
     }
     for spec in whole.values():
         host = (spec.host_pid, spec.host_network, spec.host_ipc)
@@ -237,13 +234,7 @@ def test_wrong_types_anywhere(junk: Any) -> None:
     _, spec = real("89bb3709")
 
     def places(value: Any) -> list[tuple[Any, Any]]:
-        keys = (
-            list(value)
-            if isinstance(value, dict)
-            else list(range(len(value)))
-            if isinstance(value, list)
-            else []
-        )
+        keys = list(value) if isinstance(value, dict) else list(range(len(value))) if isinstance(value, list) else []
         return [(value, key) for key in keys] + [place for key in keys for place in places(value[key])]
 
     for parent, key in places(spec):
@@ -344,9 +335,7 @@ def test_mutated_documents_are_read(ident: str, seed: int, changes: int) -> None
             case 1:
                 del data[at : at + chance.randrange(1, 200)]
             case 2:
-                data[at:at] = chance.choice(
-                    [b"{", b"}", b"[", b"]", b'"', b",", b"\\u0000", b"\0", b"\xff", b"1e999"]
-                )
+                data[at:at] = chance.choice([b"{", b"}", b"[", b"]", b'"', b",", b"\\u0000", b"\0", b"\xff", b"1e999"])
             case _:
                 other = chance.randrange(len(data))
                 data[at : at + 100] = data[other : other + 100]

@@ -25,9 +25,7 @@ POD = "a36289d2-54eb-4567-b8d7-4ab93a61ba30"
 def test_every_state_of_a_real_node() -> None:
     assert len(STATES) == 15
     for ident, raw in STATES.items():
-        state = parse_state(
-            json.dumps(raw).encode() + b"\0" * 9, f"/run/containerd/runc/k8s.io/{ident}/state.json"
-        )
+        state = parse_state(json.dumps(raw).encode() + b"\0" * 9, f"/run/containerd/runc/k8s.io/{ident}/state.json")
         assert state is not None
         notes = TRUTH["specs"][ident].get("annotations") or {}
         assert state.complete
@@ -124,8 +122,6 @@ def test_mutated_states_are_read(ident: str, seed: int, changes: int) -> None:
         if chance.randrange(2):
             data[at] = chance.randrange(256)
         else:
-            data[at : at + chance.randrange(50)] = chance.choice(
-                [b"", b"null", b"[", b"{}", b'"', b",", b"9" * 30]
-            )
+            data[at : at + chance.randrange(50)] = chance.choice([b"", b"null", b"[", b"{}", b'"', b",", b"9" * 30])
     state = parse_state(bytes(data), "ram")
     assert state is None or state.init_pid is None or 0 < state.init_pid <= 1 << 22

@@ -116,9 +116,7 @@ def test_restarted_init_and_ephemeral_containers(tmp_path: Path) -> None:
     now, before, init, debug, waiting = ("a" * 64, "b" * 64, "c" * 64, "d" * 64, "e" * 64)
     ended = {"terminated": {"containerID": f"cri-o://{before}", "exitCode": 137, "reason": "OOMKilled"}}
     pod["spec"]["initContainers"] = [{"name": "wait", "image": "i"}]
-    pod["spec"]["ephemeralContainers"] = [
-        {"name": "debug", "image": "d", "securityContext": {"privileged": True}}
-    ]
+    pod["spec"]["ephemeralContainers"] = [{"name": "debug", "image": "d", "securityContext": {"privileged": True}}]
     pod["spec"]["containers"] = [
         {"name": "api", "image": "a"},
         {"name": "late", "image": "l"},

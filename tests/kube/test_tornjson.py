@@ -14,11 +14,7 @@ from memir.kube.tornjson import LIMIT, find_members, read_object
 CASES = 10_000 if os.environ.get("CI") == "true" else 300
 
 scalars = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=8)
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8)
 )
 values = st.recursive(
     scalars,
@@ -55,9 +51,7 @@ def test_whole_objects_come_back_whatever_follows(value: dict[str, Any], after: 
 
 @settings(max_examples=CASES // 3, deadline=None)
 @given(objects, st.data(), st.binary(max_size=40))
-def test_a_cut_object_never_gives_what_was_not_there(
-    value: dict[str, Any], data: st.DataObject, junk: bytes
-) -> None:
+def test_a_cut_object_never_gives_what_was_not_there(value: dict[str, Any], data: st.DataObject, junk: bytes) -> None:
     whole = dump(value)
     cut = data.draw(st.integers(0, len(whole) - 1))
     keys = frozenset(value)
@@ -153,10 +147,7 @@ def test_hostile_documents_are_fast(data: bytes) -> None:
 
 
 @settings(max_examples=CASES, deadline=None)
-@given(
-    st.binary(max_size=200)
-    | st.text('{}[]",:\\u0d8ae1-. tfn\0', max_size=200).map(lambda text: text.encode())
-)
+@given(st.binary(max_size=200) | st.text('{}[]",:\\u0d8ae1-. tfn\0', max_size=200).map(lambda text: text.encode()))
 def test_any_bytes_are_read(data: bytes) -> None:
     for lead in (b"", b'{"a":', b'{"annotations":{"x":"y",'):
         read_object(lead + data, part_lists=("a",))

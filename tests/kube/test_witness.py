@@ -133,9 +133,7 @@ def test_mount_paths(path: str, wanted: MountWitness) -> None:
     assert mount_witness([path, path]) == wanted
 
 
-CONMON = (
-    f"/usr/bin/conmon -b /run/containers/storage/overlay-containers/{A}/userdata -c {A} --exit-dir /x -l /y"
-)
+CONMON = f"/usr/bin/conmon -b /run/containers/storage/overlay-containers/{A}/userdata -c {A} --exit-dir /x -l /y"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """A controller of its own process, so that it can be killed: one acquisition to S3 from the node.
 
-    python -m tests.acquire.rigs.controller '{"transport": "local" | "ssm", "root": ..., "evidence": ..., ...}'
+python -m tests.acquire.rigs.controller '{"transport": "local" | "ssm", "root": ..., "evidence": ..., ...}'
 """
 
 from __future__ import annotations

@@ -154,9 +154,7 @@ class KubeServer:
         if path == "/version":
             self.reply(request, 200, {"gitVersion": "v1.34.1"})
         elif path.endswith("/selfsubjectreviews"):
-            self.reply(
-                request, 201, {"kind": "SelfSubjectReview", "status": {"userInfo": {"username": "responder"}}}
-            )
+            self.reply(request, 201, {"kind": "SelfSubjectReview", "status": {"userInfo": {"username": "responder"}}})
         elif path.endswith("/selfsubjectaccessreviews"):
             ask = json.loads(body)["spec"]["resourceAttributes"]
             resource = "/".join(filter(None, (ask["resource"], ask.get("subresource"))))
@@ -202,9 +200,7 @@ class KubeServer:
         if "PartialObjectMetadataList" in request.headers.get("Accept", ""):
             page = [{"metadata": one["metadata"]} for one in page]
         # a real server leaves kind and apiVersion out of a list's items
-        items = [
-            {key: value for key, value in one.items() if key not in ("kind", "apiVersion")} for one in page
-        ]
+        items = [{key: value for key, value in one.items() if key not in ("kind", "apiVersion")} for one in page]
         kind = (objects[0]["kind"] if objects else "Thing") + "List"
         self.reply(
             request, 200, {"kind": kind, "metadata": {"continue": following}, "items": items},
@@ -238,9 +234,7 @@ class KubeServer:
         if container is None:
             status: dict[str, Any] = {"phase": "Pending"}
             if self.waiting:
-                status["containerStatuses"] = [
-                    {"name": name, "ready": False, "state": {"waiting": self.waiting}}
-                ]
+                status["containerStatuses"] = [{"name": name, "ready": False, "state": {"waiting": self.waiting}}]
         elif container.running:
             status = {
                 "phase": "Running",

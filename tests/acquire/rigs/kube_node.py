@@ -30,9 +30,7 @@ class Container:
     def __init__(self, pod: dict[str, Any]) -> None:
         spec = pod["spec"]
         one = spec["containers"][0]
-        memory = {
-            v["name"] for v in spec.get("volumes", []) if v.get("emptyDir", {}).get("medium") == "Memory"
-        }
+        memory = {v["name"] for v in spec.get("volumes", []) if v.get("emptyDir", {}).get("medium") == "Memory"}
         mounts = [m["mountPath"] for m in one.get("volumeMounts", []) if m["name"] in memory]
         script = "".join(f"mount -t tmpfs -o size=64m pod {shlex.quote(path)} && " for path in mounts)
         command = shlex.join(one["command"] + one.get("args", []))

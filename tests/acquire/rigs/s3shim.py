@@ -150,8 +150,7 @@ def refuse(shim: Shim, request: Request) -> tuple[int, str, str, str] | None:
         return (
             400,
             "AuthorizationHeaderMalformed",
-            f"The authorization header is malformed; the region '{request.region}' is wrong; "
-            f"expecting '{shim.region}'",
+            f"The authorization header is malformed; the region '{request.region}' is wrong; expecting '{shim.region}'",
             f"<Region>{shim.region}</Region>",
         )
     chunked = "chunked" in h.get("transfer-encoding", "").lower()
@@ -324,11 +323,7 @@ def one(shim: Shim, client: socket.socket, request: Request, rest: bytes) -> tup
             up.sendall(body)
             sent, rest = len(body), rest[length:]
         while sent < length or chunked:
-            piece = (
-                rest[: length - sent]
-                if rest
-                else client.recv(min(BLOCK, length - sent if not chunked else BLOCK))
-            )
+            piece = rest[: length - sent] if rest else client.recv(min(BLOCK, length - sent if not chunked else BLOCK))
             rest = rest[len(piece) :]
             if not piece:
                 return False, b""

@@ -40,13 +40,9 @@ def check(
         raise SignatureError("MissingAuthenticationTokenException", "Missing Authentication Token")
     key, day, where, what, signed, signature = found.groups()
     if key not in secrets:
-        raise SignatureError(
-            "UnrecognizedClientException", "The security token included in the request is invalid."
-        )
+        raise SignatureError("UnrecognizedClientException", "The security token included in the request is invalid.")
     if (where, what) != (region, service):
-        raise SignatureError(
-            "InvalidSignatureException", f"Credential should be scoped to {region}/{service}"
-        )
+        raise SignatureError("InvalidSignatureException", f"Credential should be scoped to {region}/{service}")
     stamp = headers.get("x-amz-date", "")
     when = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     if abs((datetime.now(UTC) - when).total_seconds()) > 900 or not stamp.startswith(day):
@@ -70,14 +66,10 @@ def check(
     text = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()])
     derived = _mac(_mac(_mac(_mac(b"AWS4" + secrets[key].encode(), day), where), what), "aws4_request")
     if not hmac.compare_digest(_mac(derived, text).hex(), signature):
-        raise SignatureError(
-            "InvalidSignatureException", "The request signature we calculated does not match."
-        )
+        raise SignatureError("InvalidSignatureException", "The request signature we calculated does not match.")
     token = (tokens or {}).get(key, "")
     if headers.get("x-amz-security-token", "") != token:
-        raise SignatureError(
-            "UnrecognizedClientException", "The security token included in the request is invalid."
-        )
+        raise SignatureError("UnrecognizedClientException", "The security token included in the request is invalid.")
     if token and token in expired:
         raise SignatureError("ExpiredTokenException", "The security token included in the request is expired")
     return key

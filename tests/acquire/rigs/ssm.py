@@ -105,9 +105,7 @@ class SsmServer:
             action = "sts:GetCallerIdentity" if xml else "ssm:" + target.rpartition(".")[2]
             self.calls.append(action)
             self._refuse(action)
-            answer = (
-                IDENTITY if xml else json.dumps(getattr(self, target.rpartition(".")[2])(json.loads(body)))
-            )
+            answer = IDENTITY if xml else json.dumps(getattr(self, target.rpartition(".")[2])(json.loads(body)))
             if self.drop is not None and self.drop(action):
                 request.close_connection = True
                 request.connection.close()
@@ -130,9 +128,7 @@ class SsmServer:
                 f"the {action} action",
             )
 
-    def _error(
-        self, request: BaseHTTPRequestHandler, status: int, code: str, message: str, xml: bool
-    ) -> None:
+    def _error(self, request: BaseHTTPRequestHandler, status: int, code: str, message: str, xml: bool) -> None:
         if xml:
             inner = f"<Code>{code}</Code><Message>{message}</Message>"
             text = f"<ErrorResponse><Error>{inner}</Error></ErrorResponse>"
