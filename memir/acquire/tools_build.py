@@ -19,13 +19,15 @@ LIME_SOURCES = "/usr/src"
 def build_avml(store: Store, machine: str, version: str = AVML_VERSION) -> Pinned:
     """Build a static AVML and pin it. Raises UsageError when cargo is missing or the build fails.
 
-    musl first: it needs no C library of the target. Where its standard library cannot be had, glibc linked
-    statically does as well, for the machine's own processor.
+    musl first: it needs no C library of the target. Its standard library is added with rustup, where that is there;
+    where it cannot be had, glibc linked statically does as well, for the machine's own processor.
     """
     if not shutil.which("cargo"):
         raise UsageError("cargo is not on PATH: install Rust 1.89 or later, or `memir tools add FILE`")
     said = []
     for target, flags in _targets(machine):
+        if shutil.which("rustup"):
+            subprocess.run(["rustup", "target", "add", target], capture_output=True, check=False)
         with tempfile.TemporaryDirectory(prefix="memir-avml-") as folder:
             command = [
                 "cargo", "install", "avml", "--version", version, "--locked", "--no-default-features",
@@ -36,8 +38,15 @@ def build_avml(store: Store, machine: str, version: str = AVML_VERSION) -> Pinne
             program = Path(folder) / "bin" / "avml"
             if done.returncode == 0 and program.is_file():
                 return store.add(program, version=version, origin=f"cargo install avml {version} for {target}")
-            said.append(f"{target}: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
-    raise UsageError(f"AVML {version} could not be built: {'; '.join(said)}; `rustup target add` may help")
+            said.append(f"{target}: {_error_of(done.stderr)}")
+    raise UsageError(f"AVML {version} could not be built: {'; '.join(said)}")
+
+
+def _error_of(text: str) -> str:
+    """Cargo's first error, the one that the others follow from."""
+    lines = text.strip().splitlines()
+    first = next((line for line in lines if line.startswith("error")), (lines or ["failed"])[-1])
+    return first.removeprefix("error: ")
 
 
 def _targets(machine: str) -> list[tuple[str, dict[str, str]]]:
