@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -27,7 +28,8 @@ def build_avml(store: Store, machine: str, version: str = AVML_VERSION) -> Pinne
     said = []
     for target, flags in _targets(machine):
         if shutil.which("rustup"):
-            subprocess.run(["rustup", "target", "add", target], capture_output=True, check=False)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                subprocess.run(["rustup", "target", "add", target], capture_output=True, check=False, timeout=300)
         with tempfile.TemporaryDirectory(prefix="memir-avml-") as folder:
             command = [
                 "cargo", "install", "avml", "--version", version, "--locked", "--no-default-features",
