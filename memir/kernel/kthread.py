@@ -41,8 +41,12 @@ def names(kernel: Kernel, task: U64, flags: U64, comm: list[bytes | None]) -> li
         works = (flags[rows] & np.uint64(PF_WQ_WORKER)) != 0
         worker = kernel.try_read(kthread[works], "kthread", "data")[0].astype(np.uint64)
         busy = kernel.try_read(worker, "worker", "current_work")[0]
+        # a rescuer that is not at work has no pool, and tells nothing of what it last did
+        pool = kernel.try_read(worker, "worker", "pool")[0]
         described = kernel.strings(kernel.at(worker, "worker", "desc"), types.member("worker", "desc").type.count)
-        for row, text, working in zip(rows[works].tolist(), described, busy.tolist(), strict=True):
-            if text:
+        for row, text, working, pooled in zip(
+            rows[works].tolist(), described, busy.tolist(), pool.tolist(), strict=True
+        ):
+            if text and pooled:
                 found[row] = (found[row] or b"") + (b"+" if working else b"-") + text
     return found
