@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 import subprocess
 import threading
@@ -70,6 +71,8 @@ class Agent:
     environment: dict[str, str] = field(default_factory=dict)
     root: Path | None = None
     """The node's root file system, where it is not this machine's own."""
+    remote: list[str] | None = None
+    """The command that reaches another machine, which is the node: it gets the script as the agent would write it."""
     dead: bool = False
     kill_after: float | None = None
     """Seconds after which the agent dies in the middle of the next command (as `kill -9` of the agent)."""
@@ -109,6 +112,12 @@ class Agent:
         command = ["/bin/sh", "-c", str(script)]
         if self.root is not None:
             command = ["chroot", str(self.root), "/bin/sh", "-c", one.text]
+        if self.remote is not None:
+            there = f"/var/lib/amazon/ssm/{one.command_id}"
+            write = (
+                f"mkdir -p {there} && cat > {there}/_script.sh && exec setsid -w /bin/sh {there}/_script.sh </dev/null"
+            )
+            command = ["/bin/sh", "-c", f"{shlex.join([*self.remote, write])} < {shlex.quote(str(script))}"]
         one.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, start_new_session=True, cwd=place, env=environment | self.environment,
