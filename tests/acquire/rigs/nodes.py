@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import platform
 import tempfile
@@ -33,11 +34,15 @@ def avml(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
     store = Store(cache / "memir-tests" / "tools")
-    for one, wrong in store.verify():
-        if one.tool == "avml" and one.machine == platform.machine() and not wrong:
-            break
-    else:
-        one = build_avml(store, platform.machine())
+    store.folder.mkdir(parents=True, exist_ok=True)
+    # test processes that start at the same moment build it once
+    with (store.folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for one, wrong in store.verify():
+            if one.tool == "avml" and one.machine == platform.machine() and not wrong:
+                break
+        else:
+            one = build_avml(store, platform.machine())
     program = tmp_path_factory.mktemp("tool") / "avml"
     program.write_bytes((store.folder / one.file).read_bytes())
     program.chmod(0o755)
