@@ -175,7 +175,7 @@ def hunt(work: Path, evidence: Path) -> None:
 
 def test_over_ssm_to_s3(
     lab: tuple[EmulatedNode, dict[str, int]], tmp_path: Path, avml: Path, bucket: str, shim: Shim, s3: Any,
-    ssm_server: SsmServer,
+    ssm_server: SsmServer, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """The agent's scripts run on the node; the node reaches the S3 server by the same address as we do."""
     node, started = lab
@@ -207,7 +207,10 @@ def test_over_ssm_to_s3(
     for secret in ("X-Amz-Signature", "AKIA", "PRIVATE KEY"):
         assert secret not in kept
     assert left(node) == []
-    memir(tmp_path, "analyze", str(image), "-o", str(case))
+    # the evidence folder leads to the image in S3, which is read where it is
+    monkeypatch.setenv("AWS_ENDPOINT_URL", shim.endpoint)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", shim.region)
+    memir(tmp_path, "analyze", str(folder), "-o", str(case))
     compare(case, before, after, started)
     there = ["--s3-endpoint", shim.endpoint, "--region", shim.region]
     assert memir(tmp_path, "verify", str(folder), *there, "--json")["complete"] is True
