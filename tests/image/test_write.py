@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -59,17 +58,16 @@ def test_absent_pages_stay_absent(tmp_path: Path) -> None:
             assert memory.ranges == (Range(0x1000, 0x1000), Range(0x3000, 0x3000))
 
 
-@pytest.mark.skipif("AVML" not in os.environ, reason="AVML does not name the avml program")
-def test_the_real_tool_reads_what_is_written(tmp_path: Path) -> None:
+def test_the_real_tool_reads_what_is_written(tmp_path: Path, avml_program: Path) -> None:
     write_avml(source(tmp_path), tmp_path / "made")
-    command = [os.environ["AVML"], "convert", "--source-format", "lime_compressed", "--format", "lime"]
+    command = [avml_program, "convert", "--source-format", "lime_compressed", "--format", "lime"]
     subprocess.run([*command, tmp_path / "made", tmp_path / "plain"], check=True, timeout=60)
     with open_image(tmp_path / "plain") as memory:
         for pa, data in PARTS:
             assert memory.read_partial(pa, len(data))[0] == data
     subprocess.run(
         [
-            os.environ["AVML"],
+            avml_program,
             "convert",
             "--source-format",
             "lime",

@@ -161,12 +161,12 @@ def test_best_by_container() -> None:
     ],
 )
 def test_hostile_memory_is_linear(chunk: bytes) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in carve_specs(chunk, "x"):
         pass
     for _ in carve_states(chunk, "x"):
         pass
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 20
 
 
 def test_too_many_documents_are_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -351,11 +351,11 @@ def test_every_form(name: str) -> None:
     assert parse_cgroup(path) == wanted
 
 
-@pytest.mark.parametrize("name", CASES_BY_NAME)
+@pytest.mark.parametrize(
+    "name", [name for name, (path, _) in CASES_BY_NAME.items() if path.startswith("/") and not path.startswith("/..")]
+)
 def test_a_host_container_around_keeps_the_inner_ids(name: str) -> None:
     path, wanted = CASES_BY_NAME[name]
-    if not path.startswith("/") or path.startswith("/.."):
-        pytest.skip("not a path from a root")
     found = parse_cgroup(f"/system.slice/docker-{'0' * 64}.scope{path}")
     assert found is not None
     if wanted is None:
@@ -466,13 +466,13 @@ def test_text_below_a_container_does_not_hide_it(text: str, ident: str) -> None:
     ],
 )
 def test_hostile_text_is_fast(text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     found = parse_cgroup(text)
     depth = 0
     while found is not None:
         found, depth = found.outer, depth + 1
     assert depth <= 40
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
 
 
 @pytest.mark.parametrize(

@@ -131,14 +131,14 @@ def test_tokens_in_memory() -> None:
 
 
 def test_hostile_memory_is_fast() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     for data in (
         b"eyJ" * 700_000,
         b"eyJ" + b"a" * 2_000_000,
         (b"eyJ" + b"a" * 990 + b".eyJ" + b"a" * 990) * 500,
     ):
         list(find_tokens(data))
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 20
 
 
 @settings(max_examples=CASES, deadline=None)

@@ -140,10 +140,10 @@ def test_odd_values() -> None:
     ],
 )
 def test_hostile_documents_are_fast(data: bytes) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     read_object(data, part_lists=("env",))
     find_members(data, ("annotations", "a"))
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3
 
 
 @settings(max_examples=CASES, deadline=None)

@@ -12,7 +12,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
+from volatility3 import schemas
 
 from memir.errors import IsfError
 from memir.symbols import btf, isf
@@ -179,7 +181,7 @@ def test_anonymous_structs_that_hold_themselves() -> None:
     document = small().document()
     field = {"type": {"kind": "struct", "name": "loop"}, "offset": 0, "anonymous": True}
     document["user_types"]["loop"] = {"kind": "struct", "size": 8, "fields": {"a": field, "b": field}}
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(IsfError, match="holds itself"):
         IsfTypes(document).struct("loop")
     deep: dict[str, Any] = {"kind": "base", "name": "int"}
@@ -192,7 +194,7 @@ def test_anonymous_structs_that_hold_themselves() -> None:
     }
     with pytest.raises(IsfError, match="nested too deep"):
         IsfTypes(document).struct("deep")
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2
 
 
 def test_mutated_documents_give_only_isf_errors() -> None:
@@ -247,10 +249,8 @@ def test_mutated_documents_give_only_isf_errors() -> None:
 @pytest.mark.parametrize("case", real(), ids=lambda case: case.name)
 def test_real_kernels_come_back_as_they_were(case: ImageCase) -> None:
     source = btf.parse(kernel_btf(case))
-    begin = time.process_time()
     document = IsfSource(source, {"_text": TEXT}, BANNER).document()
     text = json.dumps(document, separators=(",", ":"))
-    took = time.process_time() - begin
     types = IsfTypes(json.loads(text))
     names = [name.decode() for name in source.blob.names(btf.STRUCTS)]
     assert len(names) > 5000
@@ -270,11 +270,9 @@ def test_real_kernels_come_back_as_they_were(case: ImageCase) -> None:
         assert wanted == found, name
     for name in (name.decode() for name in source.blob.names(btf.ENUMS)):
         assert source.enum(name) == types.enum(name)
-    assert took < 3, f"{took:.2f} s"
 
 
 def test_reduced_kernels_pass_the_schema() -> None:
-    jsonschema, schemas = pytest.importorskip("jsonschema"), pytest.importorskip("volatility3.schemas")
     for case in real()[-1:]:
         document = IsfSource(btf.parse(kernel_btf(case)), {"_text": TEXT, "modules": TEXT}, BANNER).document()
         types = document["user_types"]
@@ -288,8 +286,6 @@ def test_reduced_kernels_pass_the_schema() -> None:
 
 @pytest.mark.slow
 def test_a_whole_kernel_passes_the_schema() -> None:
-    pytest.importorskip("jsonschema")
-    schemas = pytest.importorskip("volatility3.schemas")
     case = next(case for case in real() if version(case) == "6.12")
     document = IsfSource(btf.parse(kernel_btf(case)), {"_text": TEXT}, BANNER).document()
     assert schemas.validate(document, use_cache=False)
