@@ -60,7 +60,7 @@ def test_absent_pages_stay_absent(tmp_path: Path) -> None:
 
 def test_the_real_tool_reads_what_is_written(tmp_path: Path, avml_program: Path) -> None:
     write_avml(source(tmp_path), tmp_path / "made")
-    command = [avml_program, "convert", "--source-format", "lime_compressed", "--format", "lime"]
+    command = [str(avml_program), "convert", "--source-format", "lime_compressed", "--format", "lime"]
     subprocess.run([*command, tmp_path / "made", tmp_path / "plain"], check=True, timeout=60)
     with open_image(tmp_path / "plain") as memory:
         for pa, data in PARTS:
