@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -93,8 +94,18 @@ def _root(
     del version
 
 
+def _stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def main() -> None:
-    """Run the command line; an error of memir's is a message on stderr and its exit code."""
+    """Run the command line; an error of memir's is a message on stderr and its exit code.
+
+    To be told to end, or to lose the terminal, is an interruption like Ctrl-C: what is going on is ended safely.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup asks to be left alone
+            signal.signal(number, _stop)
     try:
         app()
     except MemirError as error:

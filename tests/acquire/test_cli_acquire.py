@@ -69,11 +69,17 @@ def test_partial_is_exit_4_and_one_json_document(node: NodeRig, tmp_path: Path, 
     assert memir("verify", "ev", tools=tmp_path, cwd=tmp_path).returncode == 4
 
 
-def test_ctrl_c_is_exit_130_with_the_rest_kept(node: NodeRig, tmp_path: Path, avml: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_is_exit_130_with_the_rest_kept(
+    node: NodeRig, tmp_path: Path, avml: Path, number: signal.Signals
+) -> None:  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    # whoever runs the tests in the background may ignore these, and children inherit that
+    heed = "import signal; signal.signal(2, signal.default_int_handler)"
+    heed += "; [signal.signal(one, signal.SIG_DFL) for one in (signal.SIGTERM, signal.SIGHUP)]; "
     process = subprocess.Popen(
-        [sys.executable, "-c", CODE, "acquire", "local", "--root", str(node.root), "--tool-path", str(avml), "-o",
-         "ev", "--format", "lime", "--no-context", "--limit-rate", "4M"],
+        [sys.executable, "-c", heed + CODE, "acquire", "local", "--root", str(node.root), "--tool-path", str(avml),
+         "-o", "ev", "--format", "lime", "--no-context", "--limit-rate", "4M"],
         cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     image = tmp_path / "ev/image.lime.partial"
@@ -81,7 +87,7 @@ def test_ctrl_c_is_exit_130_with_the_rest_kept(node: NodeRig, tmp_path: Path, av
         if image.exists() and image.stat().st_size > 1 << 20:
             break
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130, error
     assert "interrupted" in error
