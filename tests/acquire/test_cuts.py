@@ -20,7 +20,7 @@ from tests.acquire.rigs.nodes import target
 from tests.acquire.rigs.sshd import Sshd
 from tests.acquire.test_run import clean_but_sshd, stream_of
 
-RUNS = 320 if os.environ.get("CI") else 16
+RUNS = 400 if os.environ.get("CI") else 16
 GROUPS = 8
 
 

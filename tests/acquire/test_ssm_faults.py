@@ -25,7 +25,7 @@ from memir.errors import RemoteError
 from tests.acquire.rigs.s3shim import Request, Shim
 from tests.acquire.rigs.ssm import SsmServer
 
-RUNS = int(os.environ.get("MEMIR_FAULT_RUNS", "8"))
+RUNS = 24 if os.environ.get("CI") else 8
 
 
 def sessions() -> set[str]:
