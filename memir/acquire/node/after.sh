@@ -20,6 +20,9 @@ done | emit runtime/listing
 for file in /run/containerd/io.containerd.runtime.v2.task/*/*/config.json; do
   [ -f "$file" ] && printf '\n== %s\n' "$file" && head -c 1048576 "$file"
 done 2>/dev/null | head -c 33554432 | emit runtime/oci-configs
+for file in /run/containerd/runc/*/*/state.json /run/runc/*/state.json; do
+  [ -f "$file" ] && printf '\n== %s\n' "$file" && head -c 1048576 "$file"
+done 2>/dev/null | head -c 33554432 | emit runtime/states
 ls -la /var/lib/kubelet/pods /var/log/pods 2>/dev/null | emit kubelet/pods
 for file in /etc/kubernetes/manifests/*.yaml; do
   [ -f "$file" ] && printf '\n== %s\n' "$file" && head -c 1048576 "$file"
