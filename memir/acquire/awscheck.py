@@ -26,13 +26,13 @@ def session_client(service: str, *, region: str | None, endpoint: str | None, pr
     return session.client(service, endpoint_url=endpoint, config=config)
 
 
-def instances_by_tag(ssm: Client, selector: str) -> list[str]:
+def instances_by_tag(ssm: Client, tag: str) -> list[str]:
     """Ids of the managed instances with a tag, `KEY=VALUE`. Raises UsageError, AccessError, NodeError."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    key, equals, value = selector.partition("=")
+    key, equals, value = tag.partition("=")
     if not key or not equals:
-        raise UsageError(f"--selector {selector!r}: write TAG=VALUE")
+        raise UsageError(f"--tag {tag!r}: write KEY=VALUE")
     try:
         pages = ssm.get_paginator("describe_instance_information").paginate(
             Filters=[{"Key": f"tag:{key}", "Values": [value]}]
@@ -41,7 +41,7 @@ def instances_by_tag(ssm: Client, selector: str) -> list[str]:
     except (ClientError, BotoCoreError) as error:
         raise explain(error, "ssm:DescribeInstanceInformation", "SSM") from error
     if not found:
-        raise NodeError(f"no instance that SSM manages has the tag {selector}")
+        raise NodeError(f"no instance that SSM manages has the tag {tag}")
     return found
 
 

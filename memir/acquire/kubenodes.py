@@ -6,20 +6,21 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from memir.acquire.kubeapi import KubeOptions, explain, get_json, make_api
 from memir.errors import NodeError
 
 INSTANCE = re.compile(r"aws:///[^/]+/(i-[0-9a-f]{8,32})")
 
 
-def node_names(selector: str, kubeconfig: str | None = None, context: str | None = None) -> Sequence[str]:
+def node_names(selector: str, kube: KubeOptions) -> Sequence[str]:
     """Names of the nodes that carry the labels. Raises NodeError when there is none."""
-    return [str(node["metadata"]["name"]) for node in _nodes(selector, kubeconfig, context)]
+    return [str(node["metadata"]["name"]) for node in _nodes(selector, kube)]
 
 
-def instances(selector: str, kubeconfig: str | None = None, context: str | None = None) -> Sequence[str]:
+def instances(selector: str, kube: KubeOptions) -> Sequence[str]:
     """EC2 instance ids of the nodes that carry the labels. Raises NodeError for a node that is no instance."""
     found = []
-    for node in _nodes(selector, kubeconfig, context):
+    for node in _nodes(selector, kube):
         provider = str((node.get("spec") or {}).get("providerID") or "")
         match = INSTANCE.fullmatch(provider)
         if not match:
@@ -29,13 +30,11 @@ def instances(selector: str, kubeconfig: str | None = None, context: str | None 
     return found
 
 
-def _nodes(selector: str, kubeconfig: str | None, context: str | None) -> list[dict[str, Any]]:
+def _nodes(selector: str, kube: KubeOptions) -> list[dict[str, Any]]:
     from kubernetes.client.exceptions import ApiException
     from urllib3.exceptions import HTTPError
 
-    from memir.acquire.kubeapi import KubeOptions, explain, get_json, make_api
-
-    api = make_api(KubeOptions(kubeconfig, context))
+    api = make_api(kube)
     try:
         answer = get_json(api, "/api/v1/nodes", {"labelSelector": selector})
     except (ApiException, HTTPError) as error:

@@ -29,21 +29,6 @@ RIGHTS = (
 TOUCH = "touch /dev/shm/.memir-keep 2>/dev/null\n"
 
 
-def nodes_by_label(kube: KubeOptions, selector: str) -> list[str]:
-    """Names of the nodes that a label selector chooses. Raises AccessError, ConnectError, NodeError."""
-    from kubernetes.client.exceptions import ApiException
-    from urllib3.exceptions import HTTPError
-
-    try:
-        answer = call_json(make_api(kube), "GET", "/api/v1/nodes", query={"labelSelector": selector})
-    except (ApiException, HTTPError) as error:
-        raise explain(error, "list nodes", "the cluster") from error
-    names = [str(one["metadata"]["name"]) for one in answer.get("items") or []]
-    if not names:
-        raise NodeError(f"no node has the labels {selector}")
-    return names
-
-
 class PodTransport:
     """One node. The pod is made by the first script and removed by `close`."""
 

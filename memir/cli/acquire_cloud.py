@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from memir.acquire.base import Transport
 
 GRACE = 300
-Selector = Annotated[str | None, typer.Option("--selector", "-l", help="Every node with this label or tag: KEY=VALUE.")]
+Selector = Annotated[str | None, typer.Option("--selector", "-l", help="Every node with these Kubernetes labels.")]
+Tag = Annotated[str | None, typer.Option("--tag", help="Every instance with this tag: KEY=VALUE.")]
+Kubeconfig = Annotated[str | None, typer.Option("--kubeconfig", help="Instead of ~/.kube/config.")]
+Context = Annotated[str | None, typer.Option("--context", help="Context of the kubeconfig.")]
 Image = Annotated[
     str, typer.Option("--image", help="Image of the pod: needs sh and coreutils, and python3 or bash and curl.")
 ]
@@ -30,6 +33,9 @@ def ssm(
     *,
     instance_id: Annotated[list[str] | None, typer.Option("--instance-id", help="Once or several times.")] = None,
     selector: Selector = None,
+    tag: Tag = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
     ssm_endpoint: Annotated[str | None, typer.Option("--ssm-endpoint", help="Another SSM endpoint.")] = None,
     parallel: o.Parallel = 4,
     output: o.Output = None,
@@ -91,11 +97,14 @@ def ssm(
 
     names = list(instance_id or [])
     if selector:
-        names += instances_by_tag(
-            session_client("ssm", region=region, endpoint=ssm_endpoint, profile=profile), selector
-        )
+        from memir.acquire.kubeapi import KubeOptions
+        from memir.acquire.kubenodes import instances
+
+        names += instances(selector, KubeOptions(kubeconfig, context))
+    if tag:
+        names += instances_by_tag(session_client("ssm", region=region, endpoint=ssm_endpoint, profile=profile), tag)
     if not names:
-        raise UsageError("which instance? pass --instance-id, or --selector TAG=VALUE")
+        raise UsageError("which instance? pass --instance-id, --selector LABEL=VALUE, or --tag KEY=VALUE")
     go(common, list(dict.fromkeys(names)), connect)
 
 
@@ -107,8 +116,8 @@ def pod(
     image: Image = "public.ecr.aws/amazonlinux/amazonlinux:2023",
     host_pid: Annotated[bool, typer.Option("--host-pid", help="See the node's processes (RAM needs it not).")] = False,
     host_network: Annotated[bool, typer.Option("--host-network", help="Use the node's network.")] = False,
-    kubeconfig: Annotated[str | None, typer.Option("--kubeconfig", help="Instead of ~/.kube/config.")] = None,
-    context: Annotated[str | None, typer.Option("--context", help="Context of the kubeconfig.")] = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
     parallel: o.Parallel = 4,
     output: o.Output = None,
     to: o.To = None,
@@ -135,7 +144,8 @@ def pod(
 ) -> None:
     """Through a privileged pod on the node, removed afterwards (a dry run makes it too, to look)."""
     from memir.acquire.kubeapi import KubeOptions
-    from memir.acquire.pod import PodTransport, nodes_by_label
+    from memir.acquire.kubenodes import node_names
+    from memir.acquire.pod import PodTransport
     from memir.acquire.pod_spec import PodOptions
 
     options = o.options_of(
@@ -151,7 +161,7 @@ def pod(
     def connect(name: str) -> Transport:
         return PodTransport(name, chosen, kube, take_over=resume is not None)
 
-    names = [*(node or []), *(nodes_by_label(kube, selector) if selector else [])]
+    names = [*(node or []), *(node_names(selector, kube) if selector else [])]
     if not names:
         raise UsageError("which node? pass --node, or --selector KEY=VALUE")
     go(common, list(dict.fromkeys(names)), connect)

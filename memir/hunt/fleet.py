@@ -29,6 +29,9 @@ RETRIES = 2
 """How often an image is tried again after its worker died (a scheduler of your own has its own setting)."""
 
 
+KILLED = "KilledWorker: every worker that it was given to died, also with no other image beside it"
+
+
 @dataclass(frozen=True)
 class Answer:
     """What one image gave. error: why it failed, else None; then there are no rows."""
@@ -86,11 +89,12 @@ def hunt_fleet(
 
     scheduler: address of a running one; None: a cluster of processes on this machine, `workers` of them (processors,
     if not given). A worker that dies is replaced and its image tried again; an image that kills every worker it is
-    given to is an answer with an error, as is one that cannot be analysed. work: what is done with an image there.
+    given to, also when it is alone, is an answer with an error, as is one that cannot be analysed. work: what is done
+    with an image there.
     """
     try:
         import dask
-        from distributed import Client, LocalCluster, as_completed
+        from distributed import Client, LocalCluster, as_completed, wait
     except ImportError as error:
         raise UsageError("hunting many images needs Dask: pip install 'memir[fleet]'") from error
     run = uuid.uuid4().hex[:12]  # a scheduler of your own may hold the tasks of another hunt
@@ -103,14 +107,31 @@ def hunt_fleet(
         )
     try:
         with Client(cluster if cluster is not None else scheduler, timeout=30) as client:
-            # a task, not scattered data: what a dead worker held can then be had again
-            packed = client.submit(_same, Packed.of(rules), key=f"rules-{run}", pure=False)
-            tasks = {
-                client.submit(work, image, packed, options, cache, key=f"hunt-{run}-{at}", pure=False): image
-                for at, image in enumerate(images)
-            }
+            sent = Packed.of(rules)
+
+            def submit(at: int, turn: str, packed: Any) -> Any:
+                return client.submit(
+                    work, images[at], packed, options, cache, key=f"hunt-{run}-{turn}-{at}", pure=False
+                )
+
+            def pack(turn: str) -> Any:
+                # a task, not scattered data: what a dead worker held can then be had again
+                return client.submit(_same, sent, key=f"rules-{run}-{turn}", pure=False)
+
+            packed = pack("all")
+            tasks = {submit(at, "all", packed): at for at in range(len(images))}
+            again = []
             for task in as_completed(list(tasks)):
-                yield _answer(task, tasks[task])
+                answer = _answer(task, images[tasks[task]])
+                if answer is None:
+                    again.append(tasks[task])
+                else:
+                    yield answer
+                task.release()
+            for at in again:  # what waits on a worker that another image kills is blamed with it: now each is alone
+                task = submit(at, "alone", pack(f"alone-{at}"))
+                wait(task)
+                yield _answer(task, images[at]) or Answer(images[at], error=KILLED)
                 task.release()
     except OSError as error:
         raise UsageError(f"no Dask scheduler answers at {scheduler}: {error}") from error
@@ -119,12 +140,20 @@ def hunt_fleet(
             cluster.close()
 
 
-def _answer(task: Any, image: str) -> Answer:
-    if task.status == "finished":
-        result: Answer = task.result()
-        return result
-    error = task.exception() if task.status == "error" else None
-    return Answer(image, error=f"{type(error).__name__}: {error}" if error else f"the task was {task.status}")
+def _answer(task: Any, image: str) -> Answer | None:
+    """None: a worker that was given the image died, or died with its answer."""
+    from distributed import KilledWorker
+
+    try:
+        if task.status == "finished":
+            result: Answer = task.result()
+            return result
+        error = task.exception() if task.status == "error" else None
+    except KilledWorker:
+        return None
+    if error is None or isinstance(error, KilledWorker):
+        return None
+    return Answer(image, error=f"{type(error).__name__}: {error}")
 
 
 def _same(rules: Packed) -> Packed:

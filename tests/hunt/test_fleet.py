@@ -37,7 +37,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("fleet")
     name = next((name for name in SMALL if "5.10" in name), SMALL[0])
     first = unpacked(folder, name, "plain")
-    for called in ("mortal", "deadly"):
+    for called in ("mortal", "deadly", "next"):
         os.link(first, folder / f"{called}.raw")
     (folder / "broken.raw").write_bytes(os.urandom(1 << 21))
     (folder / "notes.txt").write_text("no image" * 10000)
@@ -46,7 +46,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_what_folders_and_prefixes_name(images: Path, tmp_path: Path) -> None:
     found = expand([str(images), str(images / "plain.raw")])
-    assert [Path(one).name for one in found] == ["broken.raw", "deadly.raw", "mortal.raw", "plain.raw"]
+    assert [Path(one).name for one in found] == ["broken.raw", "deadly.raw", "mortal.raw", "next.raw", "plain.raw"]
     with pytest.raises(UsageError, match="no images there"):
         expand([str(tmp_path)])
 
@@ -66,10 +66,10 @@ def test_failures_stay_where_they_are(images: Path, tmp_path: Path) -> None:
     every = expand([str(images)])
     answers = list(hunt_fleet(every, rules, Options(workers=1), workers=2, cache=cache(), work=die_once))
     by_name = {Path(one.image).stem: one for one in answers}
-    assert sorted(by_name) == ["broken", "deadly", "mortal", "plain"] and len(answers) == 4
+    assert sorted(by_name) == ["broken", "deadly", "mortal", "next", "plain"] and len(answers) == 5
     assert "KilledWorker" in (by_name["deadly"].error or "")
     assert "Error" in (by_name["broken"].error or "") and "Killed" not in (by_name["broken"].error or "")
-    for name in ("plain", "mortal"):
+    for name in ("plain", "mortal", "next"):  # one worker: what waits behind the deadly one is blamed with it at first
         one: Answer = by_name[name]
         assert one.error is None and one.hits == 1 and one.node
         assert {(row["image"], row["node"], row["pod_name"]) for row in one.rows} == {(one.image, one.node, "miner-0")}

@@ -186,7 +186,10 @@ class KubeServer:
         if name in self.absent:
             self.fail(request, 404, "NotFound", "the server could not find the requested resource")
             return
-        objects = self.objects.get(path, [])
+        wanted = dict(word.split("=") for word in query.get("labelSelector", "").split(",") if word)
+        objects = [
+            one for one in self.objects.get(path, []) if wanted.items() <= one["metadata"].get("labels", {}).items()
+        ]
         start = int(query.get("continue", "0").removeprefix("again-"))
         limit = int(query.get("limit", "0")) or len(objects)
         if self.expire_after_pages and start and query["continue"].isdigit():

@@ -149,9 +149,12 @@ class SsmServer:
 
     def DescribeInstanceInformation(self, ask: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         wanted: set[str] = set()
+        tags: set[tuple[str, str]] = set()
         for one in ask.get("Filters", []):
             if one["Key"] == "InstanceIds":
                 wanted |= set(one["Values"])
+            elif one["Key"].startswith("tag:"):
+                tags |= {(one["Key"][4:], value) for value in one["Values"]}
         return {
             "InstanceInformationList": [
                 {
@@ -160,7 +163,7 @@ class SsmServer:
                     "ComputerName": "node-1", "IPAddress": "127.0.0.1", "LastPingDateTime": time.time(),
                 }
                 for agent in self.agents.values()
-                if not wanted or agent.instance_id in wanted
+                if (not wanted or agent.instance_id in wanted) and (not tags or tags & agent.tags.items())
             ]
         }  # fmt: skip
 

@@ -44,6 +44,8 @@ class Invocation:
     out: str = ""
     err: str = ""
     process: subprocess.Popen[bytes] | None = None
+    far_kill: list[str] | None = None
+    """The command that kills it where it runs, on another machine."""
     ended: threading.Event = field(default_factory=threading.Event)
 
     def end(self, status: str, details: str, code: int) -> None:
@@ -54,6 +56,8 @@ class Invocation:
 
     def kill(self) -> None:
         """SIGKILL to the process group."""
+        if self.far_kill is not None and not self.ended.is_set():
+            subprocess.run(self.far_kill, capture_output=True, check=False, timeout=60)
         if self.process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -69,6 +73,7 @@ class Agent:
     ping: str = "Online"
     scale: float = 1.0
     environment: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
     root: Path | None = None
     """The node's root file system, where it is not this machine's own."""
     remote: list[str] | None = None
@@ -114,9 +119,10 @@ class Agent:
             command = ["chroot", str(self.root), "/bin/sh", "-c", one.text]
         if self.remote is not None:
             there = f"/var/lib/amazon/ssm/{one.command_id}"
-            write = (
-                f"mkdir -p {there} && cat > {there}/_script.sh && exec setsid -w /bin/sh {there}/_script.sh </dev/null"
-            )
+            # it says its process group first: the end of a connection ends nothing there
+            run = f"echo $$ > {there}/group; exec /bin/sh {there}/_script.sh"
+            write = f"mkdir -p {there} && cat > {there}/_script.sh && exec setsid -w /bin/sh -c '{run}' </dev/null"
+            one.far_kill = [*self.remote, f"kill -s KILL -- -$(cat {there}/group)"]
             command = ["/bin/sh", "-c", f"{shlex.join([*self.remote, write])} < {shlex.quote(str(script))}"]
         one.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
