@@ -150,7 +150,11 @@ def executables(kernel: Kernel, mm: U64, mounts: Mounts) -> Executables:
     """What /proc/PID/exe names. A memfd's path is /memfd:NAME and counts as deleted, as the kernel shows it."""
     file = kernel.read(mm, "mm_struct", "exe_file").astype(np.uint64)
     dentry = kernel.read(file, "file", "f_path.dentry").astype(np.uint64)
-    kernel.count_unread("exe", mm, dentry != 0)
+    # an open file has an inode, its dentry's: another one says that one of the two was used anew while memory was taken
+    inode = kernel.read(file, "file", "f_inode").astype(np.uint64)
+    whole = (dentry != 0) & (inode != 0) & (kernel.read(dentry, "dentry", "d_inode").astype(np.uint64) == inode)
+    kernel.count_unread("exe", mm, whole)
+    dentry = np.where(whole, dentry, np.uint64(0))
     mount = mount_of(kernel, kernel.read(file, "file", "f_path.mnt").astype(np.uint64))
     paths = mounts.paths(mount, dentry)
     unreadable = [at for at, path in zip(dentry.tolist(), paths, strict=True) if at and path is None]

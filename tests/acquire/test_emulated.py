@@ -18,7 +18,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from memir.acquire.awscheck import session_client
 from memir.acquire.s3 import S3Address
+from memir.acquire.ssm_command import Commander
 from memir.acquire.verify import verify
 from tests.acquire.rigs.emulated import HOST, EmulatedNode, build, release
 from tests.acquire.rigs.emulated_pods import FILE, GONE, HEAP, PODS, UNLINKED, start_pods
@@ -90,11 +92,12 @@ def rows(case: Path, table: str) -> list[dict[str, Any]]:
 def compare(case: Path, before: dict[int, Any], after: dict[int, Any], started: dict[str, int]) -> None:
     """Every process that was there all the time, with the same values; every container and pod that was started."""
     found = {row["pid"]: row for row in rows(case, "processes")}
-    # kernel workers change their names by what they work on; sshd's children belong to those who look
+    # kernel workers change their names by what they work on; sshd serves those who look, forks for each, and with every
+    # fork has its stack copied to another page while memory is being taken
     stable = {
         pid: one
         for pid, one in before.items()
-        if after.get(pid) == one and not one["comm"].startswith("kworker/") and "[priv]" not in " ".join(one["args"])
+        if after.get(pid) == one and not one["comm"].startswith(("kworker/", "sshd"))
     }
     assert len(stable) > 60
     for pid, one in stable.items():
@@ -216,6 +219,48 @@ def test_over_ssm_to_s3(
     assert memir(tmp_path, "verify", str(folder), *there, "--json")["complete"] is True
 
 
+def test_a_cancelled_command_is_killed_on_the_node(
+    lab: tuple[EmulatedNode, dict[str, int]], ssm_server: SsmServer
+) -> None:  # fmt: skip
+    """As a real agent does it: SIGKILL to the group, while what left the group lives on."""
+    node, _ = lab
+    agent = ssm_server.add(remote=node.ssh_command())
+    client = session_client("ssm", region=ssm_server.region, endpoint=ssm_server.endpoint, profile=None)
+    commander = Commander(client, agent.instance_id)
+    sent = commander.send("sleep 2000001 & setsid sleep 2000002 </dev/null >/dev/null 2>&1 & wait", 300)
+    node.run("while [ $(pgrep -fc '^sleep 200000') != 2 ]; do sleep 0.2; done")
+    commander.cancel(sent)
+    assert agent.invocations[0].ended.wait(60)
+    assert agent.invocations[0].status == "Cancelled"
+    assert node.run("pgrep -fa '^sleep 200000'").split()[1:] == ["sleep", "2000002"]
+    node.run("pkill -fx 'sleep 2000002'")
+
+
+def test_a_node_without_pythons_library_sends_with_curl(
+    lab: tuple[EmulatedNode, dict[str, int]], tmp_path: Path, avml: Path, bucket: str, shim: Shim, s3: Any
+) -> None:
+    """As with Debian's python3-minimal, which has `python3` and no `http`."""
+    node, _ = lab
+    node.run("d=$(python3 -c 'import http; print(http.__path__[0])'); mv $d $d.away")
+    tunnel = subprocess.Popen(node.ssh_command("-N", "-R", f"{shim.port}:127.0.0.1:{shim.port}"))
+    try:
+        receipt = memir(
+            tmp_path, *reach(node), "--to", f"s3://{bucket}/case", "--s3-endpoint", shim.endpoint, "--region",
+            shim.region, "-o", str(tmp_path / "ev"), "--tool-path", str(avml), "--no-context", "--json",
+        )  # fmt: skip
+    finally:
+        tunnel.terminate()
+        tunnel.wait(10)
+        node.run("for d in /usr/lib/python3*/http.away; do mv $d ${d%.away}; done")
+    assert (receipt["status"], receipt["missing"], receipt["left_on_node"]) == ("complete", [], [])
+    captured = [line for line in (tmp_path / "ev/manifest.jsonl").read_text().splitlines() if '"captured"' in line]
+    assert json.loads(captured[0])["receipt"]["extra"]["uploader"] == "bash"
+    address = S3Address.parse(receipt["image"]["where"])
+    body = s3.get_object(Bucket=address.bucket, Key=address.prefix)["Body"]
+    assert hashlib.file_digest(body, "sha256").hexdigest() == receipt["image"]["sha256"]
+    assert left(node) == []
+
+
 def test_lime(lab: tuple[EmulatedNode, dict[str, int]], tmp_path: Path) -> None:
     """Built for this kernel, loaded into it, gone afterwards."""
     node, started = lab
@@ -277,8 +322,8 @@ def test_the_node_reboots_in_the_middle(
     assert left(node) == []
 
 
-def test_a_kernel_that_wants_signed_modules(parts: Path, tmp_path: Path) -> None:
-    """LiME without a signature is refused before anything is changed."""
+def test_a_kernel_that_refuses(parts: Path, tmp_path: Path, avml: Path) -> None:
+    """LiME without a signature, and under lockdown AVML too, are refused before anything is changed."""
     with EmulatedNode(parts, "module.sig_enforce=1") as node:
         kernel = node.run("uname -r").strip()
         memir(tmp_path, "tools", "build", "lime", "--headers", str(headers(kernel)), "--source", str(source(tmp_path)))
@@ -287,4 +332,17 @@ def test_a_kernel_that_wants_signed_modules(parts: Path, tmp_path: Path) -> None
         assert not (tmp_path / "ev").exists()
         assert left(node) == []
         assert node.run("dmesg | grep -c lime; true").strip() == "0"
-        shutil.rmtree(tmp_path / "lime")
+        # and so it is: memir does not refuse what would have worked
+        with next((tmp_path / "tools").glob("lime-*.ko")).open("rb") as module:
+            subprocess.run(node.ssh_command("cat > /dev/shm/lime.ko"), stdin=module, check=True)
+        tried = node.run("insmod /dev/shm/lime.ko path=/dev/null format=lime 2>&1; rm /dev/shm/lime.ko")
+        assert "Key was rejected" in tried
+        # integrity leaves /proc/kcore to AVML, confidentiality does not
+        look = [*reach(node), "--dry-run", "--tool-path", str(avml), "-o", str(tmp_path / "ev")]
+        node.run("echo integrity > /sys/kernel/security/lockdown")
+        said = memir(tmp_path, *reach(node), "-o", str(tmp_path / "ev"), "--tool", "lime", code=4)
+        assert "nothing was changed, lime: unsigned, and lockdown is integrity (use --tool avml)" in said
+        assert "warn lockdown: integrity" in memir(tmp_path, *look)
+        node.run("echo confidentiality > /sys/kernel/security/lockdown")
+        assert "fail /proc/kcore: blocked by lockdown=confidentiality" in memir(tmp_path, *look, code=4)
+        assert left(node) == []

@@ -39,7 +39,7 @@ def kube(tmp_path: Path) -> Iterator[KubeOptions]:
 def test_nodes_and_their_instances(kube: KubeOptions) -> None:
     assert node_names("role=web", kube) == ["node-a", "node-b"]
     assert instances("role=web", kube) == ["i-0aaaaaaaaaaaaaaaa", "i-0bbbbbbbbbbbbbbbb"]
-    with pytest.raises(NodeError, match="node node-c is no EC2 instance .*: Fargate has no node"):
+    with pytest.raises(NodeError, match=r"node node-c is no EC2 instance .*: Fargate has no node"):
         instances("role=batch", kube)
     with pytest.raises(NodeError, match="no node carries the labels 'role=none'"):
         node_names("role=none", kube)
