@@ -333,8 +333,8 @@ def test_a_kernel_that_refuses(parts: Path, tmp_path: Path, avml: Path) -> None:
         assert left(node) == []
         assert node.run("dmesg | grep -c lime; true").strip() == "0"
         # and so it is: memir does not refuse what would have worked
-        with next((tmp_path / "tools").glob("lime-*.ko")).open("rb") as module:
-            subprocess.run(node.ssh_command("cat > /dev/shm/lime.ko"), stdin=module, check=True)
+        with next(tmp_path.glob("lime-*.ko")).open("rb") as module:
+            subprocess.run([*node.ssh_command(), "cat > /dev/shm/lime.ko"], stdin=module, check=True)
         tried = node.run("insmod /dev/shm/lime.ko path=/dev/null format=lime 2>&1; rm /dev/shm/lime.ko")
         assert "Key was rejected" in tried
         # integrity leaves /proc/kcore to AVML, confidentiality does not
