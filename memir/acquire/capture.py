@@ -16,13 +16,20 @@ from memir.acquire.base import NodeReceipt, NodeRun, Result
 
 RECEIPT = b"memir-receipt "
 _RELAY = """
-import fcntl, hashlib, os, sys
+import fcntl, hashlib, os, stat, sys
 for fd in (0, 1):
     try:
         fcntl.fcntl(fd, 1031, 1 << 20)
     except OSError:
         pass
-digest, size, buffer = hashlib.sha256(), 0, memoryview(bytearray(1 << 20))
+digest, size = hashlib.sha256(), 0
+if sys.argv[2] == "0" and hasattr(os, "splice") and stat.S_ISFIFO(os.fstat(1).st_mode):
+    try:
+        while count := os.splice(0, 1, 1 << 20):
+            size += count
+    except OSError:
+        pass
+buffer = memoryview(bytearray(1 << 20))
 while True:
     count = os.readv(0, [buffer])
     if not count:

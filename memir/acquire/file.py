@@ -1,7 +1,8 @@
 """The file sink: the stream becomes a file in the evidence folder.
 
 While it is written it is called NAME.partial; it gets its name only after it was read back from the disk and
-every part's SHA-256 is what arrived.
+every part's SHA-256 is what arrived. The SHA-256 of the whole is taken then, of parts that are known to be right: while
+the node waits, each byte is hashed once.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from memir.acquire.base import Check, Part, SinkMeta, Step, Stored, Trace
@@ -17,6 +19,7 @@ from memir.errors import StorageError
 
 PART = 64 << 20
 SPARE = 256 << 20
+CHUNK = 4 << 20
 
 
 class FileSink:
@@ -31,7 +34,7 @@ class FileSink:
         self.size = 0
         self.parts: list[Part] = []
         self._fd = -1
-        self._whole = hashlib.sha256()
+        self._whole = ""
         self._part = hashlib.sha256()
         self._filled = 0
         self._synced = 0
@@ -90,7 +93,6 @@ class FileSink:
                     f"cannot write {self.unfinished} past {self.size:,} bytes: {error}; what is there is kept"
                 ) from error
             self._part.update(step[:count])
-            self._whole.update(step[:count])
             self.size += count
             self._filled += count
             view = view[count:]
@@ -154,21 +156,25 @@ class FileSink:
         path = self.path if not self.unfinished.exists() else self.unfinished
         if not path.exists():
             return [f"{path} is gone"]
-        with path.open("rb") as file:
+        whole = hashlib.sha256()
+        with path.open("rb") as file, ThreadPoolExecutor(1) as beside:
             for part in self.parts:
                 left, digest = part.size, hashlib.sha256()
-                while left and (chunk := file.read(min(left, 1 << 20))):
+                while left and (chunk := file.read(min(left, CHUNK))):
+                    taken = beside.submit(whole.update, chunk)
                     digest.update(chunk)
                     left -= len(chunk)
+                    taken.result()
                 if left:
                     wrong.append(f"part {part.number} is {left:,} bytes short on the disk")
                 elif digest.hexdigest() != part.sha256:
                     wrong.append(f"part {part.number} reads back with another hash")
             if file.read(1):
                 wrong.append("the file is longer than what arrived")
+        self._whole = whole.hexdigest()
         return wrong
 
     def _stored(self, complete: bool, missing: Sequence[str]) -> Stored:
         where = str(self.path if complete else self.unfinished)
         resume = "" if complete else "run the same command again with a new folder; this one is kept as it is"
-        return Stored(where, self.size, self._whole.hexdigest(), tuple(self.parts), complete, tuple(missing), resume)
+        return Stored(where, self.size, self._whole, tuple(self.parts), complete, tuple(missing), resume)

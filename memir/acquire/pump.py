@@ -21,15 +21,17 @@ class Pump:
     def __init__(self, store: Callable[[bytes], None]) -> None:
         self._store = store
         self._queue: queue.Queue[bytes | None] = queue.Queue(AHEAD)
-        self._held = bytearray()
+        self._held: list[bytes] = []
+        self._size = 0
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
     def put(self, data: bytes) -> None:
         """Take bytes; waits when the sink is slower. Raises what `store` raised."""
-        self._held += data
-        if len(self._held) >= BLOCK:
+        self._held.append(data)
+        self._size += len(data)
+        if self._size >= BLOCK:
             self._send()
 
     def finish(self) -> None:
@@ -44,16 +46,21 @@ class Pump:
         """Store what was received, and end the thread; safe to call twice, raises nothing."""
         if self._thread.is_alive():
             if self._held and self._error is None:
-                self._queue.put(bytes(self._held))
-                self._held.clear()
+                self._queue.put(self._taken())
             self._queue.put(None)
             self._thread.join()
 
     def _send(self) -> None:
         self._raise()
         if self._held:
-            self._queue.put(bytes(self._held))
-            self._held.clear()
+            self._queue.put(self._taken())
+
+    def _taken(self) -> bytes:
+        # a block that came in one piece is not copied
+        block = b"".join(self._held)
+        self._held.clear()
+        self._size = 0
+        return block
 
     def _raise(self) -> None:
         if self._error is not None:

@@ -55,6 +55,8 @@ class ChannelStream:
 
     def read(self, size: int) -> bytes:
         """At most `size` bytes, b"" at the end."""
+        import paramiko
+
         quiet = time.monotonic()
         while True:
             self._drain_error()
@@ -66,7 +68,7 @@ class ChannelStream:
                     why = f"no byte from {self.host} for {self.stall:.0f} s, though the connection stands"
                     raise ConnectError(f"{why}: look at the node's load and disk, then run again") from error
                 continue
-            except (OSError, EOFError) as error:
+            except (OSError, EOFError, paramiko.SSHException) as error:
                 # reading also sends (it opens the window again), which paramiko reports as an EOFError
                 raise ConnectError(f"the connection to {self.host} broke: {error or 'closed'}") from error
             if not data:
@@ -92,7 +94,9 @@ class ChannelStream:
 
     def close(self) -> None:
         """Close the channel; the script gets SIGPIPE."""
-        with contextlib.suppress(OSError, EOFError):
+        import paramiko
+
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
             self.channel.close()
 
     def _active(self) -> bool:
@@ -249,8 +253,10 @@ class SshTransport:
 
 
 def _send(channel: Any, *chunks: bytes) -> None:
+    import paramiko
+
     # the other side may end before it has read everything; a loss shows up in read()
-    with contextlib.suppress(OSError, socket.timeout, EOFError):
+    with contextlib.suppress(OSError, socket.timeout, EOFError, paramiko.SSHException):
         for chunk in chunks:
             view = memoryview(chunk)
             while view:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from memir.acquire.ssh import SshTarget
 
 MAX_JUMPS = 8
+REKEY = 1 << 35
 
 
 def open_client(target: SshTarget) -> tuple[paramiko.SSHClient, list[paramiko.SSHClient]]:
@@ -173,11 +175,33 @@ def _fast_transport() -> Any:
     import paramiko
 
     class Fast(paramiko.Transport):
-        """AES-GCM first: one pass in C instead of a cipher and a MAC."""
+        """AES-GCM first: one pass in C instead of a cipher and a MAC. New keys cannot stop it.
+
+        paramiko's own thread also answers the server (a channel's close, a request). While keys are exchanged it may
+        not, waits for that, and so waits for itself, for 30 s till the connection breaks. Here such answers are sent
+        after the exchange. paramiko asks for new keys every 512 MiB; AES is good for 64 GiB (RFC 4344, 3.2).
+        """
 
         _preferred_ciphers = (
             "aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr",
         )  # fmt: skip
+
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            self._late: list[Any] = []
+            super().__init__(*arguments, **options)
+            self.packetizer.REKEY_BYTES = REKEY
+
+        def _send_user_message(self, data: Any) -> None:
+            if threading.current_thread() is self and not self.clear_to_send.is_set():
+                self._late.append(data)
+            else:
+                super()._send_user_message(data)  # type: ignore[misc]
+
+        def _parse_newkeys(self, m: Any) -> None:
+            super()._parse_newkeys(m)  # type: ignore[misc]
+            late, self._late = self._late, []
+            for data in late:
+                self._send_user_message(data)
 
     return Fast
 

@@ -116,7 +116,7 @@ def local(
     nice: o.Nice = 10,
     limit_rate: o.Rate = "",
     grace: o.Grace = None,
-    no_node_hash: o.NoHash = False,
+    node_hash: o.LocalHash = False,
     no_context: o.NoContext = False,
     cluster: o.Cluster = False,
     isolating: o.Isolating = False,
@@ -133,7 +133,7 @@ def local(
     --root /host).
     """
     options = o.options_of(
-        tool, tool_path, form, nice=nice, rate=limit_rate, grace=grace or GRACE, node_hash=not no_node_hash,
+        tool, tool_path, form, nice=nice, rate=limit_rate, grace=grace or GRACE, node_hash=node_hash,
         context=not no_context, sign_key=sign_key, case=case, isolating=isolating,
     )  # fmt: skip
     common = o.Common(

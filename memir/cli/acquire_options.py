@@ -30,6 +30,7 @@ Nice = Annotated[int, typer.Option("--nice", min=0, max=19, help="Niceness of th
 Rate = Annotated[str, typer.Option("--limit-rate", help="Bytes a second at most, as 50M.")]
 Grace = Annotated[int | None, typer.Option("--grace", min=1, help="Seconds until the watchdog cleans up.")]
 NoHash = Annotated[bool, typer.Option("--no-node-hash", help="Do not hash the stream on the node as well.")]
+LocalHash = Annotated[bool, typer.Option("--node-hash", help="Hash the stream before memir's own pipe as well.")]
 NoContext = Annotated[bool, typer.Option("--no-context", help="Take the image only.")]
 Cluster = Annotated[bool, typer.Option("--cluster", help="Also take a snapshot of the Kubernetes API.")]
 Isolating = Annotated[bool, typer.Option("--isolating", help="You mean to cut the node off: print the order to keep.")]
