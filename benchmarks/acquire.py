@@ -1,16 +1,18 @@
 """memir beside the plain tool, in one run on one node: rate to a file sink, memory on node and controller.
 
-    python benchmarks/acquire.py --mib 512 --avml PATH [--format lime|avml] [--json]
+    python benchmarks/acquire.py --mib 512 --avml PATH [--format lime|avml] [--apart] [--json]
 
 The node is a chroot with a chosen /proc/kcore (tests/acquire/rigs/noderig.py) behind a real sshd on loopback, so
-sender and receiver share this machine's processors. Needs root, OpenSSH's server and client, and AVML.
-Rates are MiB of the stream a second; "share" is the rate over that of
+sender and receiver share this machine's processors; with `--apart` the node has the first of them and the receiver
+the others, as if they were two machines, for what goes over ssh. All files are in memory (/dev/shm). Needs root,
+OpenSSH's server and client, and AVML. Rates are MiB of the stream a second; "share" is the rate over that of
 `avml | cat` over ssh for what goes over ssh, over that of `avml` into tmpfs for the rest.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -19,7 +21,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -60,7 +62,7 @@ class NodeMemory(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        while not self.over.wait(0.1):
+        while not self.over.wait(0.4):
             total = 0
             for entry in Path("/proc").iterdir():
                 try:
@@ -83,6 +85,17 @@ def timed(command: list[str], output: Path | None = None) -> float:
     return time.monotonic() - start
 
 
+@contextlib.contextmanager
+def processors(chosen: set[int]) -> Iterator[None]:
+    """What is started within has only these; the benchmark itself gets its own back."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, chosen)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def rounds(count: int, acts: dict[str, Callable[[], dict[str, float]]]) -> dict[str, dict[str, float]]:
     """Every act once a round, so that whatever else the machine does hits all alike; the best of each."""
     rows: dict[str, dict[str, float]] = {}
@@ -100,9 +113,10 @@ def main() -> None:
     parser.add_argument("--avml", type=Path, required=True)
     parser.add_argument("--format", choices=("lime", "avml"), default="lime")
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--apart", action="store_true", help="node and receiver on processors of their own")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="memir-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="memir-bench-", dir="/dev/shm") as name:
         rows = bench(Path(name), chosen)
     if chosen.json:
         print(json.dumps(rows, indent=2))
@@ -114,7 +128,12 @@ def main() -> None:
 def bench(folder: Path, chosen: argparse.Namespace) -> dict[str, dict[str, float]]:
     segments = [Segment(0x1000, contents(0x9E000)), Segment(0x100000, contents(chosen.mib * MIB, 2))]
     packed = ["--compress"] if chosen.format == "avml" else []
-    with NodeRig(folder / "node", segments) as rig, Sshd(rig.root / "ssh", chroot=rig.root) as server:
+    every = sorted(os.sched_getaffinity(0))
+    far, near = (set(every[:1]), set(every[1:])) if chosen.apart else (set(every), set(every))
+    with contextlib.ExitStack() as stack:
+        rig = stack.enter_context(NodeRig(folder / "node", segments))
+        with processors(far):
+            server = stack.enter_context(Sshd(rig.root / "ssh", chroot=rig.root))
         shutil.copy(chosen.avml, rig.root / "ssh" / "avml")
         (rig.root / "ssh" / "avml").chmod(0o755)
         acquire = ["/ssh/avml", "acquire", *packed, "--source", "/proc/kcore"]
@@ -136,7 +155,8 @@ def bench(folder: Path, chosen: argparse.Namespace) -> dict[str, dict[str, float
 
         def cat() -> dict[str, float]:
             image = folder / "plain.image"
-            seconds = timed([*ssh, piped], image)
+            with processors(near):
+                seconds = timed([*ssh, piped], image)
             size = image.stat().st_size
             image.unlink()
             return {"seconds": seconds, "rate": size / MIB / seconds}
@@ -149,11 +169,13 @@ def bench(folder: Path, chosen: argparse.Namespace) -> dict[str, dict[str, float
                     evidence = folder / "evidence"
                     shutil.rmtree(evidence, ignore_errors=True)
                     memory = NodeMemory(rig)
-                    done = subprocess.run(
-                        [sys.executable, "-c", CHILD, way, str(rig.root), str(server.port), str(server.client_key),
-                         str(server.known_hosts), str(evidence), str(chosen.avml), chosen.format, hashed],
-                        check=True, stdout=subprocess.PIPE, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
-                    )  # fmt: skip
+                    words = [way, rig.root, server.port, server.client_key, server.known_hosts, evidence, chosen.avml,
+                             chosen.format, hashed]  # fmt: skip
+                    with processors(near if way == "ssh" else set(every)):
+                        done = subprocess.run(
+                            [sys.executable, "-c", CHILD, *map(str, words)], check=True, stdout=subprocess.PIPE,
+                            cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+                        )  # fmt: skip
                     memory.over.set()
                     said = json.loads(done.stdout)
                     assert said["status"] == "complete"
