@@ -36,13 +36,19 @@ class Source(Protocol):
     name: str
     size: int
     data: NDArray[np.uint8]
-    lazy: LazyBacking | None
+
+    @property
+    def lazy(self) -> LazyBacking | None:
+        """What must be asked before data is read."""
 
     def check(self) -> None:
         """Raise ChangedImageError if the file is not what it was when it was opened."""
 
     def identity(self) -> str:
         """A text that differs when the file does; cheap, no hash of the content."""
+
+    def copy(self, offset: int, size: int) -> bytes:
+        """Bytes that are within the source; ImageError if the disk does not give them."""
 
     def close(self) -> None:
         """Give the file back."""
@@ -54,9 +60,7 @@ def read(source: Source, offset: int, size: int) -> bytes:
         raise TruncatedImageError(
             f"{source.name}: {size} bytes at offset {offset:#x} are beyond the end of the file ({source.size} bytes)"
         )
-    if source.lazy is not None:
-        source.lazy.ensure_range(offset, offset + size)
-    return source.data[offset : offset + size].tobytes()
+    return source.copy(offset, size)
 
 
 class SourceReader(io.RawIOBase):
@@ -142,6 +146,17 @@ class MappedFile:
         stamp = self._stamp
         return f"{stamp.device}:{stamp.inode}:{stamp.size}:{stamp.mtime}"
 
+    def copy(self, offset: int, size: int) -> bytes:
+        """Read, not mapped: a walk of all headers would make the whole file count as this process's memory."""
+        try:
+            data = os.pread(self._descriptor, size, offset)
+        except OSError as error:
+            raise ImageError(f"{self.name}: the disk does not give the bytes at offset {offset:#x}: {error}") from error
+        if len(data) == size:
+            return data
+        self.check()
+        return self.data[offset : offset + size].tobytes()  # more than one read gives (2 GiB)
+
     def populate(self, low: int, high: int) -> None:
         """Map the pages [low, high) at once: a hundredfold cheaper than a fault each.
 
@@ -211,7 +226,7 @@ class LazyFile:
         self.name = name
         self.size = backing.size
         self.data = backing.data
-        self.lazy: LazyBacking | None = backing
+        self.lazy: LazyBacking = backing
         self._behind = behind
         self._identity = identity
 
@@ -224,9 +239,13 @@ class LazyFile:
         """That of the file behind."""
         return self._behind.identity() if self._behind is not None else self._identity
 
+    def copy(self, offset: int, size: int) -> bytes:
+        """Brought in first."""
+        self.lazy.ensure_range(offset, offset + size)
+        return self.data[offset : offset + size].tobytes()
+
     def close(self) -> None:
         """Close the file behind."""
-        if self.lazy is not None:
-            self.lazy.close()
+        self.lazy.close()
         if self._behind is not None:
             self._behind.close()
