@@ -154,6 +154,7 @@ class Scan:
                     marked[first : begin + (instance.offset + max(instance.matched_length, 1) - 1) // PAGE + 1] = True
             if begin + LIMIT >= len(short):
                 break
+            del data  # before the next window is made
         near = marked.copy()
         near[:-1] |= marked[1:]
         near[1:] |= marked[:-1]
