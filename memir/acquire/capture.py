@@ -12,7 +12,8 @@ import shlex
 from collections.abc import Mapping
 from importlib.resources import files
 
-from memir.acquire.base import NodeReceipt, NodeRun, Result
+from memir.acquire.base import NodeRun, Result
+from memir.acquire.sink import NodeReceipt
 
 RECEIPT = b"memir-receipt "
 _RELAY = """

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from memir.acquire.base import DirectSink, NodeRun, Sink, Stream, Transport
+from memir.acquire.base import NodeRun, Stream, Transport
 from memir.acquire.capture import node_script
+from memir.acquire.sink import DirectSink, Sink
 from memir.errors import ConnectError, NodeError, StorageError
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,100}(/[A-Za-z0-9_][A-Za-z0-9._-]{0,100})?")

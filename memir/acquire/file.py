@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from memir.acquire.base import Check, Part, SinkMeta, Step, Stored, Trace
+from memir.acquire.base import Check, Step, Trace
+from memir.acquire.sink import Part, SinkMeta, Stored
 from memir.errors import StorageError
 
 PART = 64 << 20

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from memir.acquire.base import Progress, Report
 from memir.acquire.run import Acquisition
+from memir.acquire.sink import Progress, Report
 from memir.errors import Interrupted, MemirError
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from memir.acquire.base import Plan, Sink, Step, Tool, Trace, Transport
+from memir.acquire.base import Plan, Step, Tool, Trace, Transport
+from memir.acquire.sink import Sink
 
 ISOLATE = (
     "acquire before you isolate: a security group without rules also cuts SSM and SSH; if the node must be "

@@ -11,11 +11,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from memir.acquire.base import NodeReceipt, Sink, Stored, Tool, Transport
+from memir.acquire.base import Tool, Transport
 from memir.acquire.collect import Taken
 from memir.acquire.custody import MANIFEST, SIGNATURE, Manifest, load_private, now, sign
 from memir.acquire.evidence import CONTEXT, RECEIPT
 from memir.acquire.iomem import total
+from memir.acquire.sink import NodeReceipt, Sink, Stored
 from memir.acquire.stream import Captured
 from memir.acquire.verdict import Verdict
 from memir.errors import Interrupted, RemoteError, StorageError

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from memir.acquire.avml import Avml
-from memir.acquire.base import Check, Format, SinkMeta, Tool, ToolFile
+from memir.acquire.base import Check, Format, Tool, ToolFile
 from memir.acquire.custody import MANIFEST, SIGNATURE, Manifest, read_chain, require
 from memir.acquire.evidence import RECEIPT
 from memir.acquire.lime import Lime
+from memir.acquire.sink import SinkMeta
 from memir.errors import StorageError, UsageError
 
 

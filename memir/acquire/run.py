@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memir.acquire import receipt as paper
-from memir.acquire.base import Check, DirectSink, Format, Plan, Progress, Report, Sink, SinkMeta, Tool, Transport
+from memir.acquire.base import Check, Format, Plan, Tool, Transport
 from memir.acquire.collect import collect
 from memir.acquire.custody import Manifest, now
 from memir.acquire.evidence import CONTEXT, IMAGE, SUFFIX
@@ -25,6 +25,7 @@ from memir.acquire.plan import make_plan
 from memir.acquire.preflight import Preflight, judge, look, refuse
 from memir.acquire.resume import Earlier, still_there, take_over
 from memir.acquire.session import GRACE, SPARE_TMPFS, NodeSession
+from memir.acquire.sink import DirectSink, Progress, Report, Sink, SinkMeta
 from memir.acquire.stream import Capture, Captured
 from memir.acquire.tools import Choice, Store, choose
 from memir.acquire.verdict import Verdict, judge_image

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from memir.acquire.base import Check, SinkMeta, Step, Stored, Trace
+from memir.acquire.base import Check, Step, Trace
+from memir.acquire.sink import SinkMeta, Stored
 from memir.errors import AccessError, ConnectError, RemoteError, StorageError, UsageError
 
 Client = Any

@@ -18,9 +18,10 @@ import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 
-from memir.acquire.base import Check, NodeReceipt, NodeRun, Part, Report, Result, SinkMeta, Stored, Transport
+from memir.acquire.base import Check, NodeRun, Result, Transport
 from memir.acquire.s3 import b64, explain
 from memir.acquire.s3_upload import S3Upload
+from memir.acquire.sink import NodeReceipt, Part, Report, SinkMeta, Stored
 from memir.errors import NodeError, StorageError
 
 WANT = re.compile(r"(?:W )?([0-9]{1,5}) ([0-9]{1,12}) ([0-9a-f]{64}) ([0-9]{1,4})")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from memir.acquire.base import Part, SinkMeta, Stored
 from memir.acquire.node_http import UploadFailed
 from memir.acquire.node_parts import Part as SentPart
 from memir.acquire.node_parts import Uploader
 from memir.acquire.s3 import MIB
 from memir.acquire.s3_upload import S3Upload
+from memir.acquire.sink import Part, SinkMeta, Stored
 from memir.errors import StorageError
 
 

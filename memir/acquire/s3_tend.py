@@ -7,9 +7,10 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from memir.acquire.base import NodeRun, Progress, Report, Transport
+from memir.acquire.base import NodeRun, Transport
 from memir.acquire.s3 import explain
 from memir.acquire.s3_mailbox import Mailbox
+from memir.acquire.sink import Progress, Report
 from memir.errors import ConnectError, RemoteError, StorageError
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from memir.acquire.base import Part, SinkMeta, Stored
 from memir.acquire.s3 import MAX_PARTS, MIN_PART, S3Sink, b64, composite, explain, part_size, tidy
+from memir.acquire.sink import Part, SinkMeta, Stored
 from memir.errors import RemoteError, StorageError
 
 

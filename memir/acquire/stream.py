@@ -10,22 +10,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from memir.acquire.attach import run_to_end, wait_for_end
-from memir.acquire.base import (
-    DirectSink,
-    NodeReceipt,
-    NodeRun,
-    Part,
-    Progress,
-    Report,
-    Sink,
-    SinkMeta,
-    Stored,
-    StreamSink,
-    Transport,
-)  # fmt: skip
+from memir.acquire.base import NodeRun, Transport
 from memir.acquire.capture import RELAY, RELAY_HASHED, abort_script, capture_script, parse_receipt, relay_python
 from memir.acquire.pump import Pump
 from memir.acquire.records import RecordWalker
+from memir.acquire.sink import DirectSink, NodeReceipt, Part, Progress, Report, Sink, SinkMeta, Stored, StreamSink
 from memir.errors import ConnectError, ImageFormatError, Interrupted, MemirError, NodeError, RemoteError
 
 CHUNK = 1 << 20

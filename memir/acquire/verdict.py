@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from memir.acquire.base import NodeReceipt, Stored, Tool
+from memir.acquire.base import Tool
 from memir.acquire.iomem import AVML_BLOCK, Coverage, Range, compare, merge, show, subtract, total
 from memir.acquire.opened import BannerFinder, look_inside
 from memir.acquire.preflight import Preflight
 from memir.acquire.records import RecordWalker
+from memir.acquire.sink import NodeReceipt, Stored
 from memir.acquire.stream import Captured
 from memir.errors import ImageError, RemoteError
 

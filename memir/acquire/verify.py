@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from memir.acquire.base import Progress, Report
 from memir.acquire.custody import MANIFEST, SIGNATURE, Chain, check_signature, load_public, read_chain
 from memir.acquire.evidence import IMAGE, PARTIAL, RECEIPT, SUFFIX, read_receipt
 from memir.acquire.iomem import parse_iomem
 from memir.acquire.opened import BannerFinder, look_inside
 from memir.acquire.records import RecordWalker
+from memir.acquire.sink import Progress, Report
 from memir.acquire.verdict import coverage_of
 from memir.acquire.verify_s3 import Store, read_image
 from memir.errors import CustodyError, ImageError, ImageFormatError

@@ -16,9 +16,10 @@ from memir.cli.acquire_options import Common
 from memir.errors import EXIT_REMOTE, MemirError, UsageError
 
 if TYPE_CHECKING:
-    from memir.acquire.base import Plan, Progress, Report, Sink, Transport
+    from memir.acquire.base import Plan, Transport
     from memir.acquire.resume import Earlier
     from memir.acquire.run import Acquisition
+    from memir.acquire.sink import Progress, Report, Sink
 
 
 def evidence_folder(common: Common, name: str, many: bool) -> Path:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from memir.acquire import file as module
-from memir.acquire.base import SinkMeta, StreamSink
 from memir.acquire.file import FileSink
+from memir.acquire.sink import SinkMeta, StreamSink
 from memir.errors import StorageError
 
 META = SinkMeta("run", "node", "image.lime", "lime", 1 << 20, "now")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from memir.acquire.base import Progress, Report
 from memir.acquire.file import FileSink
 from memir.acquire.fleet import acquire_many, worst
 from memir.acquire.local import LocalTransport
 from memir.acquire.run import Acquisition, Options
+from memir.acquire.sink import Progress, Report
 from memir.acquire.verify import verify
 from memir.errors import NodeError
 from tests.acquire.rigs.noderig import MIB

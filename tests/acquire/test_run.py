@@ -17,11 +17,12 @@ from typing import Any
 
 import pytest
 
-from memir.acquire.base import Progress, Stream
+from memir.acquire.base import Stream
 from memir.acquire.custody import read_chain
 from memir.acquire.file import FileSink
 from memir.acquire.local import LocalTransport
 from memir.acquire.run import Acquisition, Options
+from memir.acquire.sink import Progress
 from memir.acquire.verify import verify
 from memir.errors import (
     AccessError,

@@ -10,9 +10,10 @@ import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from memir.acquire.base import NodeReceipt, NodeRun, Part, Progress, Result, SinkMeta, Stored, Transport
+from memir.acquire.base import NodeRun, Result, Transport
 from memir.acquire.capture import capture_script, parse_receipt
 from memir.acquire.s3_direct import S3DirectSink
+from memir.acquire.sink import NodeReceipt, Part, Progress, SinkMeta, Stored
 
 MIB = 1 << 20
 
