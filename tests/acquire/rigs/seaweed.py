@@ -63,6 +63,7 @@ class Seaweed:
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
     log: Path = field(default=Path())
+    ports: tuple[int, ...] = ()
 
     @property
     def endpoint(self) -> str:
@@ -81,6 +82,7 @@ class Seaweed:
         }
         (self.folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
         master, volume, filer, self.port = free_ports(4)
+        self.ports = (master, volume, filer, self.port)
         self.log = run / "weed.log"
         command = [
             str(weed), f"-logdir={run}", "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
@@ -132,4 +134,8 @@ class Seaweed:
             # SIGTERM takes it 26 s; these are throw-away files
             self.process.kill()
             self.process.wait(60)
+        # it puts these there whatever it is told, named after its gRPC ports
+        for port in self.ports:
+            for left in Path("/tmp").glob(f"seaweedfs-*-{port + 10_000}.sock"):
+                left.unlink()
         shutil.rmtree(self.folder, ignore_errors=True)
