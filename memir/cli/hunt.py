@@ -112,6 +112,8 @@ def hunt(
     _, kernel = find_kernel(memory, cache=cache, btf=btf, kallsyms=kallsyms, isf=isf, gaps=gaps)
     found = run(kernel, ruleset, options, progress=progress())
     memory.check_unchanged()
+    if options.wanted and not sum(found.units.values()):
+        raise UsageError(_nothing(str(memory.path), options))
     record = _record(ruleset, options, time.time() - begun) | {
         "image": str(memory.path),
         "hits": found.hits,
@@ -179,6 +181,8 @@ def _fleet(
         rows += answer.rows
         if show is not None:
             show("images", len(told), len(every))
+    if options.wanted and not any(one["scanned"] or one["error"] for one in told):
+        raise UsageError(_nothing(f"{len(told)} images", options))
     record = _record(rules, options, time.time() - begun) | {
         "images": told,
         "hits": len({row["hit_id"] for row in rows}),
@@ -191,6 +195,11 @@ def _fleet(
         _print(rows, record, list(gaps), json=json, jsonl=False)
     if any(one["error"] for one in told):
         raise typer.Exit(EXIT_EVIDENCE)
+
+
+def _nothing(where: str, options: Options) -> str:
+    # a name typed wrong must not look like an image without hits
+    return f"{where}: no process and no file there is of {options.wanted.words()}: `memir analyze` lists what is"
 
 
 def _rule_paths(images: list[str], rules: list[Path]) -> tuple[list[Path], list[str]]:
@@ -222,8 +231,11 @@ def _options(
         raise UsageError(f"--scope {scope}: it is region or process")
     pod, namespace, container, pid = asked
     wanted = Wanted(frozenset(pod or ()), frozenset(namespace or ()), frozenset(container or ()), frozenset(pid or ()))
+    chosen = parse_kinds(kinds)
+    if wanted and not chosen & {"process", "files"}:
+        raise UsageError(f"{wanted.words()} has processes and files only: leave --kinds out, or name one of these")
     return Options(
-        parse_kinds(kinds), wanted, "process" if scope == "process" else "region", timeout,
+        chosen, wanted, "process" if scope == "process" else "region", timeout,
         workers or os.cpu_count() or 1, show_secrets, _snapshot(cluster),
     )  # fmt: skip
 
@@ -269,7 +281,9 @@ def _print(rows: list[dict[str, Any]], record: dict[str, Any], gaps: list[Gap], 
     named = ("node", *columns) if many else columns
     print_table(named, [((row["node"] or row["image"],) if many else ()) + _cells(row) for row in rows])
     size = sum(record["scanned"].values()) >> 20
+    failed = sum(bool(one["error"]) for one in record["images"]) if many else 0
     images = f" in {len(record['images'])} images" if many else ""
+    images += f" ({failed} of them failed)" if failed else ""
     print(f"{record['hits']} hits{images}, {len(rows)} owners; {size} MiB in {record['seconds']} s")
     for note in record["rules"]["notes"]:
         print(f"note: {safe(note)}", file=sys.stderr)

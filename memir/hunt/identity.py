@@ -35,6 +35,11 @@ class Wanted:
     def __bool__(self) -> bool:
         return bool(self.pods or self.namespaces or self.containers or self.pids)
 
+    def words(self) -> str:
+        """As the command line has it."""
+        asked = {"pod": self.pods, "namespace": self.namespaces, "container": self.containers, "pid": self.pids}
+        return " ".join(f"--{name} {one}" for name, chosen in asked.items() for one in sorted(map(str, chosen)))
+
     def has(self, owner: Owner, pid: int | None) -> bool:
         """Whether an owner is asked for: pods by name or UID, containers by name or the beginning of their
         id."""

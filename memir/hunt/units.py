@@ -147,9 +147,9 @@ def file_units(memory: Memory, wanted: U64 | None = None) -> list[Unit]:
     index = np.minimum(index, np.uint64(1 << 52))
     order = np.lexsort((frame, index, mapping))
     frame, mapping, number = frame[order], mapping[order], index[order].astype(np.int64)
-    starts = (
-        np.flatnonzero(np.concatenate(([True], mapping[1:] != mapping[:-1]))) if len(mapping) else np.zeros(0, np.int64)
-    )
+    if not len(mapping):
+        return []
+    starts = np.flatnonzero(np.concatenate(([True], mapping[1:] != mapping[:-1])))
     ends = np.append(starts[1:], len(mapping))
     units = []
     for begin, end in zip(starts.tolist(), ends.tolist(), strict=True):

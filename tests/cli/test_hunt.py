@@ -74,6 +74,7 @@ def test_mistakes_are_told_before_anything_is_scanned(rules: Path, tmp_path: Pat
         (["hunt", image, "--rules", rules, "--kinds", "all"], 2, "there are process, files"),
         (["hunt", image, "--rules", rules, "--scope", "x"], 2, "--scope"),
         (["hunt", image, "--rules", rules, "--external", "x"], 2, "name=value"),
+        (["hunt", image, "--rules", rules, "--pid", "7", "--kinds", "free"], 2, "--pid 7 has processes and files only"),
         (["hunt", tmp_path, "--rules", rules], 2, "no images there"),
         (["hunt", rules.with_suffix(".raw"), "--rules", rules], 3, ""),
     ]
@@ -84,6 +85,18 @@ def test_mistakes_are_told_before_anything_is_scanned(rules: Path, tmp_path: Pat
 
 
 @pytest.mark.slow
+def test_a_name_that_nothing_has_is_no_image_without_hits(rules: Path) -> None:
+    image = case(SMALL).image
+    for asked in (["--pod", "miner-1"], ["--container", "x", "--namespace", "dev"], ["--pid", "4000000"]):
+        done = memir("hunt", image, "--rules", rules, *asked)
+        assert (done.returncode, done.stdout) == (2, "")
+        names = " ".join(sorted([" ".join(asked[at : at + 2]) for at in range(0, len(asked), 2)], reverse=True))
+        assert f"no process and no file there is of {names}: `memir analyze` lists what is" in done.stderr
+    several = memir("hunt", image, case(SMALL).image, "--rules", rules, "--pod", "miner-1")
+    assert (several.returncode, several.stdout) == (2, "")
+    assert "no process and no file there is of --pod miner-1" in several.stderr
+
+
 def test_a_folder_of_images(rules: Path, tmp_path: Path) -> None:
     folder = tmp_path / "images"
     folder.mkdir()
