@@ -32,7 +32,11 @@ def list_tools(store: Folder = None, as_json: Json = False) -> None:
     """Every tool in the store."""
     from memir.acquire.tools import Store
 
-    _show(Store(store).list(), as_json)
+    place = Store(store)
+    tools = place.list()
+    _show(tools, as_json)
+    if not tools:
+        typer.echo(f"no tool is in {place.folder} yet: `memir tools build avml`, or `memir tools add FILE`", err=True)
 
 
 @app.command()

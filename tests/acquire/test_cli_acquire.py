@@ -30,6 +30,9 @@ def memir(*arguments: str, tools: Path, cwd: Path) -> subprocess.CompletedProces
 
 def test_from_tool_to_verified_evidence(sshd: Sshd, node: NodeRig, tmp_path: Path, avml: Path) -> None:
     tools = tmp_path / "tools"
+    empty = memir("tools", "list", tools=tools, cwd=tmp_path)
+    assert (empty.returncode, empty.stdout) == (0, "")
+    assert empty.stderr == f"no tool is in {tools} yet: `memir tools build avml`, or `memir tools add FILE`\n"
     added = memir("tools", "add", str(avml), "--version", "0.21.0", "--json", tools=tools, cwd=tmp_path)
     assert json.loads(added.stdout)[0]["machine"] == "x86_64"
     assert memir("tools", "verify", tools=tools, cwd=tmp_path).returncode == 0
