@@ -21,12 +21,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.apart import processors, sides  # noqa: E402
 from tests.acquire.rigs.noderig import MIB, NodeRig, Segment, contents  # noqa: E402  (the path comes first)
 from tests.acquire.rigs.sshd import Sshd  # noqa: E402
 
@@ -85,17 +86,6 @@ def timed(command: list[str], output: Path | None = None) -> float:
     return time.monotonic() - start
 
 
-@contextlib.contextmanager
-def processors(chosen: set[int]) -> Iterator[None]:
-    """What is started within has only these; the benchmark itself gets its own back."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, chosen)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-
-
 def rounds(count: int, acts: dict[str, Callable[[], dict[str, float]]]) -> dict[str, dict[str, float]]:
     """Every act once a round, so that whatever else the machine does hits all alike; the best of each."""
     rows: dict[str, dict[str, float]] = {}
@@ -128,8 +118,7 @@ def main() -> None:
 def bench(folder: Path, chosen: argparse.Namespace) -> dict[str, dict[str, float]]:
     segments = [Segment(0x1000, contents(0x9E000)), Segment(0x100000, contents(chosen.mib * MIB, 2))]
     packed = ["--compress"] if chosen.format == "avml" else []
-    every = sorted(os.sched_getaffinity(0))
-    far, near = (set(every[:1]), set(every[1:])) if chosen.apart else (set(every), set(every))
+    far, near = sides(chosen.apart)
     with contextlib.ExitStack() as stack:
         rig = stack.enter_context(NodeRig(folder / "node", segments))
         with processors(far):
@@ -171,7 +160,7 @@ def bench(folder: Path, chosen: argparse.Namespace) -> dict[str, dict[str, float
                     memory = NodeMemory(rig)
                     words = [way, rig.root, server.port, server.client_key, server.known_hosts, evidence, chosen.avml,
                              chosen.format, hashed]  # fmt: skip
-                    with processors(near if way == "ssh" else set(every)):
+                    with processors(near if way == "ssh" else far | near):
                         done = subprocess.run(
                             [sys.executable, "-c", CHILD, *map(str, words)], check=True, stdout=subprocess.PIPE,
                             cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},

@@ -23,6 +23,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.apart import processors, sides
 from memir.acquire.s3 import S3Options, b64, make_client
 from tests.acquire.rigs.seaweed import ACCESS_KEY, SECRET_KEY, Seaweed
 
@@ -128,12 +129,10 @@ def main() -> None:
         tempfile.TemporaryDirectory(dir="/dev/shm") as fast,
     ):
         server = Seaweed(Path(folder) / "s3")
-        every = sorted(os.sched_getaffinity(0))
-        if options.apart:
-            os.sched_setaffinity(0, every[:1])  # what is started from here on has it too
-        server.start()
-        if options.apart:
-            os.sched_setaffinity(0, every[1:])
+        away, here = sides(options.apart)
+        with processors(away):
+            server.start()
+        os.sched_setaffinity(0, here)
         try:
             client = make_client(S3Options(region="us-east-1", endpoint=server.endpoint))
             client.create_bucket(Bucket=BUCKET)

@@ -19,7 +19,6 @@ from memir.acquire.sink import Part, SinkMeta, Stored
 from memir.errors import StorageError
 
 PART = 64 << 20
-SPARE = 256 << 20
 CHUNK = 4 << 20
 
 
@@ -38,7 +37,6 @@ class FileSink:
         self._whole = ""
         self._part = hashlib.sha256()
         self._filled = 0
-        self._synced = 0
 
     @property
     def unfinished(self) -> Path:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -55,8 +54,6 @@ class ChannelStream:
 
     def read(self, size: int) -> bytes:
         """At most `size` bytes, b"" at the end."""
-        import paramiko
-
         quiet = time.monotonic()
         while True:
             self._drain_error()
@@ -68,7 +65,7 @@ class ChannelStream:
                     why = f"no byte from {self.host} for {self.stall:.0f} s, though the connection stands"
                     raise ConnectError(f"{why}: look at the node's load and disk, then run again") from error
                 continue
-            except (OSError, EOFError, paramiko.SSHException) as error:
+            except _broken() as error:
                 # reading also sends (it opens the window again), which paramiko reports as an EOFError
                 raise ConnectError(f"the connection to {self.host} broke: {error or 'closed'}") from error
             if not data:
@@ -94,9 +91,7 @@ class ChannelStream:
 
     def close(self) -> None:
         """Close the channel; the script gets SIGPIPE."""
-        import paramiko
-
-        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+        with contextlib.suppress(*_broken()):
             self.channel.close()
 
     def _active(self) -> bool:
@@ -130,14 +125,13 @@ class SshTransport:
 
     def connect(self) -> None:
         """Reach the host with its key checked, and find out how to be root there."""
-        import paramiko
 
         from memir.acquire.ssh_connect import open_client
 
         self.client, self.clients = open_client(self.target)
         try:
             self.known = self._identify()
-        except (paramiko.SSHException, OSError, EOFError) as error:
+        except _broken() as error:
             raise ConnectError(f"the connection to {self.target.host} was lost at once: {error}") from error
         self.sudo = False
         uid = self.run("id -u", timeout=self.target.timeout + 20)
@@ -235,7 +229,6 @@ class SshTransport:
         return transport
 
     def _start(self, script: str, data: bytes) -> ChannelStream:
-        import paramiko
 
         boot, first = bootstrap(script)
         command = f"{'sudo -n -- ' if self.sudo else ''}/bin/sh -c {shlex.quote(boot)}"
@@ -245,18 +238,23 @@ class SshTransport:
             )
             channel.settimeout(5.0)
             channel.exec_command(command)
-        except (paramiko.SSHException, OSError, EOFError) as error:
+        except _broken() as error:
             raise ConnectError(f"cannot start a script on {self.target.host}: {error}") from error
         stream = ChannelStream(channel, self.target.host, self.target.stall)
         threading.Thread(target=_send, args=(channel, first, data), daemon=True).start()
         return stream
 
 
-def _send(channel: Any, *chunks: bytes) -> None:
+def _broken() -> tuple[type[Exception], ...]:
+    """What paramiko raises when a connection breaks; it is loaded where it is used, as that takes a while."""
     import paramiko
 
+    return paramiko.SSHException, OSError, EOFError
+
+
+def _send(channel: Any, *chunks: bytes) -> None:
     # the other side may end before it has read everything; a loss shows up in read()
-    with contextlib.suppress(OSError, socket.timeout, EOFError, paramiko.SSHException):
+    with contextlib.suppress(*_broken()):
         for chunk in chunks:
             view = memoryview(chunk)
             while view:

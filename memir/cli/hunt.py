@@ -224,7 +224,7 @@ def _options(
 ) -> Options:
     import os
 
-    from memir.hunt.hunt import Options, parse_kinds
+    from memir.hunt.hunt import OWNED, Options, parse_kinds
     from memir.hunt.identity import Wanted
 
     if scope not in ("region", "process"):
@@ -232,7 +232,7 @@ def _options(
     pod, namespace, container, pid = asked
     wanted = Wanted(frozenset(pod or ()), frozenset(namespace or ()), frozenset(container or ()), frozenset(pid or ()))
     chosen = parse_kinds(kinds)
-    if wanted and not chosen & {"process", "files"}:
+    if wanted and not chosen & OWNED:
         raise UsageError(f"{wanted.words()} has processes and files only: leave --kinds out, or name one of these")
     return Options(
         chosen, wanted, "process" if scope == "process" else "region", timeout,

@@ -10,7 +10,7 @@ import hashlib
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,6 @@ from memir.symbols.store import Store
 
 RETRIES = 2
 """How often an image is tried again after its worker died (a scheduler of your own has its own setting)."""
-
-
 KILLED = "KilledWorker: every worker that it was given to died, also with no other image beside it"
 
 
@@ -109,17 +107,16 @@ def hunt_fleet(
         with Client(cluster if cluster is not None else scheduler, timeout=30) as client:
             sent = Packed.of(rules)
 
-            def submit(at: int, turn: str, packed: Any) -> Any:
-                return client.submit(
-                    work, images[at], packed, options, cache, key=f"hunt-{run}-{turn}-{at}", pure=False
-                )
-
-            def pack(turn: str) -> Any:
+            def start(turn: str, chosen: Iterable[int]) -> dict[Any, int]:
                 # a task, not scattered data: what a dead worker held can then be had again
-                return client.submit(_same, sent, key=f"rules-{run}-{turn}", pure=False)
+                packed = client.submit(_same, sent, key=f"rules-{run}-{turn}", pure=False)
+                arguments = (packed, options, cache)
+                return {
+                    client.submit(work, images[at], *arguments, key=f"hunt-{run}-{turn}-{at}", pure=False): at
+                    for at in chosen
+                }
 
-            packed = pack("all")
-            tasks = {submit(at, "all", packed): at for at in range(len(images))}
+            tasks = start("all", range(len(images)))
             again = []
             for task in as_completed(list(tasks)):
                 answer = _answer(task, images[tasks[task]])
@@ -129,7 +126,7 @@ def hunt_fleet(
                     yield answer
                 task.release()
             for at in again:  # what waits on a worker that another image kills is blamed with it: now each is alone
-                task = submit(at, "alone", pack(f"alone-{at}"))
+                (task,) = start(f"alone-{at}", [at])
                 wait(task)
                 yield _answer(task, images[at]) or Answer(images[at], error=KILLED)
                 task.release()

@@ -33,6 +33,8 @@ from memir.kube.snapshot import ClusterSnapshot
 
 Scope = Literal["region", "process"]
 Progress = Callable[[str, int, int], None]
+OWNED: frozenset[Kind] = frozenset({"process", "files"})
+"""Kinds of memory that can be a pod's, a container's or a process's."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def _units(memory: Memory, rules: RuleSet, options: Options, node: Node | None) 
     kinds = options.kinds
     if options.wanted and node is not None:
         chosen, wanted_files = _wanted(memory, node, options.wanted)
-        kinds = kinds & {"process", "files"}
+        kinds = kinds & OWNED
     units: list[Unit] = []
     if "process" in kinds:
         if options.scope == "process":

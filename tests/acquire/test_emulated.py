@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,17 @@ def hunt(work: Path, evidence: Path) -> None:
         assert pods == {"miner-0"} if name == "Unlinked" else {"web-5d4f8c-abcde"}, owners[name]
 
 
+@contextmanager
+def tunnel(node: EmulatedNode, port: int) -> Iterator[None]:
+    """The node reaches a loopback port of ours by the same address."""
+    process = subprocess.Popen(node.ssh_command("-N", "-R", f"{port}:127.0.0.1:{port}"))
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
 def test_over_ssm_to_s3(
     lab: tuple[EmulatedNode, dict[str, int]], tmp_path: Path, avml: Path, bucket: str, shim: Shim, s3: Any,
     ssm_server: SsmServer, monkeypatch: pytest.MonkeyPatch,
@@ -185,8 +197,7 @@ def test_over_ssm_to_s3(
     node, started = lab
     agent = ssm_server.add(remote=node.ssh_command())
     agent.scale = ssm_server.scale = 1.0
-    tunnel = subprocess.Popen(node.ssh_command("-N", "-R", f"{shim.port}:127.0.0.1:{shim.port}"))
-    try:
+    with tunnel(node, shim.port):
         before = node.truth()
         folder, case = tmp_path / "ev", tmp_path / "case"
         receipt = memir(
@@ -195,9 +206,6 @@ def test_over_ssm_to_s3(
             "--tool-path", str(avml), "--object-lock", "GOVERNANCE:1", "--json",
         )  # fmt: skip
         after = node.truth()
-    finally:
-        tunnel.terminate()
-        tunnel.wait(10)
     assert (receipt["status"], receipt["missing"], receipt["left_on_node"]) == ("complete", [], [])
     address = S3Address.parse(receipt["image"]["where"])
     image = tmp_path / "image.avml"
@@ -243,15 +251,13 @@ def test_a_node_without_pythons_library_sends_with_curl(
     """As with Debian's python3-minimal, which has `python3` and no `http`."""
     node, _ = lab
     node.run("d=$(python3 -c 'import http; print(http.__path__[0])'); mv $d $d.away")
-    tunnel = subprocess.Popen(node.ssh_command("-N", "-R", f"{shim.port}:127.0.0.1:{shim.port}"))
     try:
-        receipt = memir(
-            tmp_path, *reach(node), "--to", f"s3://{bucket}/case", "--s3-endpoint", shim.endpoint, "--region",
-            shim.region, "-o", str(tmp_path / "ev"), "--tool-path", str(avml), "--no-context", "--json",
-        )  # fmt: skip
+        with tunnel(node, shim.port):
+            receipt = memir(
+                tmp_path, *reach(node), "--to", f"s3://{bucket}/case", "--s3-endpoint", shim.endpoint, "--region",
+                shim.region, "-o", str(tmp_path / "ev"), "--tool-path", str(avml), "--no-context", "--json",
+            )  # fmt: skip
     finally:
-        tunnel.terminate()
-        tunnel.wait(10)
         node.run("for d in /usr/lib/python3*/http.away; do mv $d ${d%.away}; done")
     assert (receipt["status"], receipt["missing"], receipt["left_on_node"]) == ("complete", [], [])
     captured = [line for line in (tmp_path / "ev/manifest.jsonl").read_text().splitlines() if '"captured"' in line]

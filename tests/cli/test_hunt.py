@@ -84,7 +84,6 @@ def test_mistakes_are_told_before_anything_is_scanned(rules: Path, tmp_path: Pat
         assert words in done.stderr and "Traceback" not in done.stderr and not done.stdout
 
 
-@pytest.mark.slow
 def test_a_name_that_nothing_has_is_no_image_without_hits(rules: Path) -> None:
     image = case(SMALL).image
     for asked in (["--pod", "miner-1"], ["--container", "x", "--namespace", "dev"], ["--pid", "4000000"]):
@@ -97,6 +96,7 @@ def test_a_name_that_nothing_has_is_no_image_without_hits(rules: Path) -> None:
     assert "no process and no file there is of --pod miner-1" in several.stderr
 
 
+@pytest.mark.slow
 def test_a_folder_of_images(rules: Path, tmp_path: Path) -> None:
     folder = tmp_path / "images"
     folder.mkdir()

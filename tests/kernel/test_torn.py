@@ -180,26 +180,24 @@ def test_page_table_root_is_gone(name: str) -> None:
 def test_executable_used_anew(name: str, inode: str) -> None:
     """A process that ended while memory was taken: its file's dentry has become another one, also of no file at all."""
     memory, anchors, kernel, tables = clean(name)
-    task = u64(next(row["task"] for row in tables["processes"] if row["exe"] and row["pid"] > 1))
-    chain = task
-    for struct, member in (("task_struct", "mm"), ("mm_struct", "exe_file"), ("file", "f_path.dentry")):
-        chain = kernel.read(chain, struct, member).astype(np.uint64)
-    at = place_of(kernel, int(chain[0]) + kernel.types.offset("dentry", "d_inode"))
-    value = 0 if inode == "none" else int(kernel.read(chain, "dentry", "d_inode")[0]) + 0x1000
+    task = next(row["task"] for row in tables["processes"] if row["exe"] and row["pid"] > 1)
+    dentry = exe_dentry(kernel, task)
+    at = place_of(kernel, dentry + kernel.types.offset("dentry", "d_inode"))
+    value = 0 if inode == "none" else int(kernel.read(u64(dentry), "dentry", "d_inode")[0]) + 0x1000
     torn = damaged(memory, patched(memory, {at: value.to_bytes(8, "little")}), limit=memory.limit)
     gaps = Gaps()
     found = read_node(Kernel(torn, anchors, gaps)).tables()["processes"]
-    shared = [row for row in tables["processes"] if row["exe"] and same_dentry(kernel, row["task"], int(chain[0]))]
+    shared = [row for row in tables["processes"] if row["exe"] and exe_dentry(kernel, row["task"]) == dentry]
     lost = {row["pid"] for row in shared}
-    assert int(task[0]) in {row["task"] for row in shared}
+    assert task in {row["task"] for row in shared}
     for row, before in zip(found, tables["processes"], strict=True):
         expected = {**before, "exe": None, "exe_deleted": None} if row["pid"] in lost else before
         assert row == expected
     assert [gap.count for gap in gaps if gap.kind == "exe"] == [len(lost)]
 
 
-def same_dentry(kernel: Kernel, task: int, dentry: int) -> bool:
+def exe_dentry(kernel: Kernel, task: int) -> int:
     at = u64(task)
     for struct, member in (("task_struct", "mm"), ("mm_struct", "exe_file"), ("file", "f_path.dentry")):
         at = kernel.read(at, struct, member).astype(np.uint64)
-    return int(at[0]) == dentry
+    return int(at[0])
