@@ -24,7 +24,7 @@ from memir.cli.common import (
     progress,
 )
 from memir.cli.info import image_facts, kernel_facts
-from memir.model import Gaps
+from memir.gaps import Gaps
 
 if TYPE_CHECKING:
     from memir.hunt.rules import RuleSet

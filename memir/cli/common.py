@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from memir.model import Gaps
+from memir.gaps import Gaps
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -24,7 +24,7 @@ from memir.cli.common import (
     progress,
 )
 from memir.errors import EXIT_EVIDENCE, UsageError
-from memir.model import Gap, Gaps
+from memir.gaps import Gap, Gaps
 
 if TYPE_CHECKING:
     from memir.hunt.hunt import Options

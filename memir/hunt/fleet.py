@@ -21,7 +21,7 @@ from memir.hunt.rules import Packed, RuleSet
 from memir.image.open import open_image
 from memir.kernel.engine import Kernel
 from memir.kube.node import read_node
-from memir.model import Gap, Gaps
+from memir.gaps import Gap, Gaps
 from memir.symbols.locate import locate
 from memir.symbols.store import Store
 

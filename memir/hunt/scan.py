@@ -18,7 +18,7 @@ from memir.hunt.timeouts import Patience
 from memir.hunt.units import Unit
 from memir.image.memory import PhysicalMemory
 from memir.kernel.pagetable import U64
-from memir.model import Gaps
+from memir.gaps import Gaps
 
 Bytes = NDArray[np.uint8]
 ABSENT = np.uint64((1 << 52) - 1)

@@ -13,7 +13,7 @@ from typing import Any
 import yara
 
 from memir.hunt.rules import RuleName, RuleSet
-from memir.model import Gaps
+from memir.gaps import Gaps
 
 STRIKES = 3
 """Units that a rule may hold up before it is set aside for the rest of the hunt."""

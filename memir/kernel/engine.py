@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from memir.image.memory import PhysicalMemory
 from memir.kernel.pagetable import U64, Bools
 from memir.kernel.space import AddressSpace, open_space, u64
-from memir.model import Gaps
+from memir.gaps import Gaps
 from memir.symbols.anchors import Anchors
 from memir.symbols.types import KernelTypes, Member
 

@@ -25,7 +25,7 @@ from memir.kernel import slab
 from memir.kernel.list import list_nodes
 from memir.kernel.pagetable import U64, Bools
 from memir.kernel.space import u64
-from memir.model import Gap
+from memir.gaps import Gap
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel

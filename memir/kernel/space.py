@@ -17,7 +17,7 @@ from memir.errors import KernelError
 from memir.image.memory import PhysicalMemory
 from memir.kernel import arm64, x86_64
 from memir.kernel.pagetable import U64, Bools, Format, Mappings, mappings, translate
-from memir.model import Gaps
+from memir.gaps import Gaps
 from memir.symbols.anchors import ADDRESS_MASK, Anchors
 from memir.symbols.search import IMAGE_SPAN
 

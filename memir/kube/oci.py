@@ -23,7 +23,7 @@ from memir.kube.annotations import Kind, contradictions, names_of
 from memir.kube.cgroups import CgroupIds, parse_cgroup
 from memir.kube.fields import Fields
 from memir.kube.tornjson import Document, find_members, read_object
-from memir.model import Gaps
+from memir.gaps import Gaps
 
 # Capabilities that every kernel since 3.16 has (include/uapi/linux/capability.h), by bit.
 # fmt: off

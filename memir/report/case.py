@@ -12,7 +12,7 @@ from typing import Any
 
 from memir import __version__
 from memir.errors import CaseError
-from memir.model import Gap
+from memir.gaps import Gap
 from memir.report.tables import plain_arrow, to_arrow, write_parquet
 
 CASE_FILE = "case.json"

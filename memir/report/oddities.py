@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from memir.model import Gap
+from memir.gaps import Gap
 
 Row = Mapping[str, Any]
 _KERNEL_NAME = re.compile(

@@ -16,7 +16,7 @@ import numpy as np
 
 from memir.errors import AbsentMemoryError, BtfError, KallsymsError, KernelNotFoundError, SymbolsError
 from memir.image.memory import PhysicalMemory
-from memir.model import Gaps
+from memir.gaps import Gaps
 from memir.symbols import btf, kallsyms, vmcoreinfo
 from memir.symbols.anchors import ADDRESS_MASK, Anchors, Architecture
 from memir.symbols.btf import BtfTypes

@@ -12,7 +12,7 @@ from memir.errors import KernelError
 from memir.image.memory import PhysicalMemory, Range
 from memir.kernel.engine import Kernel
 from memir.kube.node import Node, read_node
-from memir.model import Gaps
+from memir.gaps import Gaps
 from memir.symbols import vmcoreinfo
 from memir.symbols.anchors import ADDRESS_MASK, Anchors, Architecture
 from memir.symbols.isf import IsfTypes

@@ -12,7 +12,7 @@ from memir.hunt import scan as scanning
 from memir.hunt.rules import RuleSet
 from memir.hunt.scan import Found, Scan, collapse
 from memir.hunt.units import Unit
-from memir.model import Gaps
+from memir.gaps import Gaps
 from tests.hunt.hunting import PAGE, frames, ram, rules, strings
 
 

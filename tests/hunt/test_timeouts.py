@@ -12,7 +12,7 @@ from memir.hunt.rules import load_rules
 from memir.hunt.scan import Scan
 from memir.hunt.timeouts import STRIKES
 from memir.hunt.units import Unit
-from memir.model import Gaps
+from memir.gaps import Gaps
 from tests.hunt.hunting import frames, ram, rules
 
 HOSTILE = """

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memir.kernel import maple_tree
-from memir.model import Gaps
+from memir.gaps import Gaps
 
 U64 = NDArray[np.uint64]
 BASE = 0xFFFF_8880_0000_0000

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memir.kube.oci import OciSpec, parse_pages, parse_spec, with_sandbox
-from memir.model import Gaps
+from memir.gaps import Gaps
 
 CASES = 10_000 if os.environ.get("CI") == "true" else 300
 TRUTH = json.loads(gzip.decompress((Path(__file__).parent / "data/node-6.1.truth.json.gz").read_bytes()))

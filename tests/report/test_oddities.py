@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from memir.model import Gap
+from memir.gaps import Gap
 from memir.report.oddities import oddities
 
 BOTH = ["tasks", "pids", "slab"]
