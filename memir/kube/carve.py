@@ -14,10 +14,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
+from memir.gaps import Gaps
 from memir.kube.oci import OciSpec, spec_of
 from memir.kube.runc import RuntimeState, state_of
 from memir.kube.tornjson import LIMIT, Document, read_object
-from memir.gaps import Gaps
 
 MIN_DOCUMENT = 256
 """No runtime writes a spec or state this short; what opens again sooner is not one."""

@@ -19,11 +19,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from memir.gaps import Gaps
 from memir.kube.annotations import Kind, contradictions, names_of
 from memir.kube.cgroups import CgroupIds, parse_cgroup
 from memir.kube.fields import Fields
 from memir.kube.tornjson import Document, find_members, read_object
-from memir.gaps import Gaps
 
 # Capabilities that every kernel since 3.16 has (include/uapi/linux/capability.h), by bit.
 # fmt: off

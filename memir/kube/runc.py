@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from memir.gaps import Gaps
 from memir.kube.annotations import Names, names_of
 from memir.kube.cgroups import CgroupIds, parse_cgroup
 from memir.kube.fields import Fields
 from memir.kube.tornjson import Document, read_object
-from memir.gaps import Gaps
 
 PID_LIMIT = 1 << 22
 _STATUS_PATH = re.compile(r"/([0-9A-Za-z][0-9A-Za-z_.+-]{0,127})/status")
