@@ -112,10 +112,10 @@ PRECEDENCE: Mapping[tuple[Kind, str], tuple[str, ...]] = {
     ("container", "restarts"): ("status", "API"),
     ("container", "started_at"): ("status", "API", "state"),
     ("container", "finished_at"): ("status", "API"),
-    ("pod", "pod_name"): ("spec", "state", "sibling", "token", "status", "API"),
-    ("pod", "namespace"): ("spec", "state", "sibling", "token", "status", "API"),
+    ("pod", "pod_name"): ("spec", "sandbox", "state", "metadata", "sibling", "token", "status", "API"),
+    ("pod", "namespace"): ("spec", "sandbox", "state", "metadata", "sibling", "token", "status", "API"),
     ("pod", "qos"): ("spec", "cgroup", "status", "API"),
-    ("pod", "host_network"): ("sandbox", "spec", "API"),
+    ("pod", "host_network"): ("sandbox", "namespaces", "spec", "API"),
     ("pod", "service_account"): ("token", "API"),
     ("pod", "iam_role"): ("env", "spec", "API"),
     ("pod", "owner"): ("API",),
@@ -168,7 +168,8 @@ class Claims:
         if not deciding:
             return Resolved(doubts=tuple(claims))
         best = min(deciding, key=lambda claim: order[claim.witness])
-        return Resolved(best.value, best.witness, tuple(one for one in claims if not _same(field, one.value, best.value)))
+        others = (claim for claim in claims if not _same(field, claim.value, best.value))
+        return Resolved(best.value, best.witness, tuple(others))
 
     def text(self, subject: Subject, field: str) -> str | None:
         """The resolved value of a field of text."""

@@ -1,4 +1,5 @@
-"""Every container and pod that memory or the API knows of, each fact with who said it."""
+# SPDX-License-Identifier: Apache-2.0
+"""Every container that memory or the API knows of. Facts are resolved from claims; what differs is a doubt."""
 
 from __future__ import annotations
 
@@ -6,11 +7,16 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from memir.kernel.overlayfs import Layers
-from memir.kube.identity import Identity, Membership
-from memir.kube.oci import OciSpec, with_sandbox
+from memir.kube.claims import Claims, Subject, of_container
+from memir.kube.identity import Identity
+from memir.kube.membership import Membership
+from memir.kube.oci import OciSpec
+from memir.kube.pods import Pod, build_pods
 from memir.kube.processes import Process
 from memir.kube.runtime import RuntimeFiles
-from memir.kube.snapshot import ApiPod, ClusterSnapshot
+from memir.kube.snapshot import ClusterSnapshot
+
+__all__ = ["Container", "Pod", "RootFilesystem", "build_containers", "build_pods"]
 
 
 @dataclass(slots=True)
@@ -43,32 +49,19 @@ class Container:
     doubts: list[str] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class Pod:
-    """One row of the table `pods`; None is not known."""
-
-    pod_uid: str
-    pod_name: str | None = None
-    namespace: str | None = None
-    qos: str | None = None
-    service_account: str | None = None
-    host_network: bool | None = None
-    node: str | None = None
-    containers: int | None = 0
-    processes: int = 0
-    labels: list[str] | None = None
-    owner: str | None = None
-    phase: str | None = None
-    seen_in: str = "ram"
-    sources: list[str] = field(default_factory=list)
-
-
 @dataclass(frozen=True)
 class RootFilesystem:
     """The overlay a container has as its root, and where the node mounted it."""
 
     layers: Layers
     path: str | None
+
+
+_TEXTS = (
+    "kind", "container_name", "pod_uid", "pod_name", "namespace", "image", "runtime", "sandbox_id", "cgroup_path",
+    "rootfs",
+)  # fmt: skip
+_FLAGS = ("host_pid", "host_network")
 
 
 def build_containers(
@@ -86,89 +79,115 @@ def build_containers(
 
     torn: processes may be missing, or may lack their container: then none that is not seen can be said to have ended.
     """
-    found: dict[str, Container] = {}
+    claims = known.claims
+    placed = dict.fromkeys(identity.container_id for identity in identities if identity.container_id)
+    rows = {container: Container(container) for container in {**files.specs, **files.states, **known.init, **placed}}
+    for row in rows.values():
+        _from_files(row, files, claims)
+        _from_init(row, known, roots)
     alive: Counter[str] = Counter()
-    for container in {
-        *files.specs,
-        *files.states,
-        *known.init,
-        *(one.container_id for one in identities if one.container_id),
-    }:
-        found[container] = _from_memory(container, known, files, roots)
     for process, identity in zip(processes, identities, strict=True):
         if identity.container_id is None:
             continue
-        row = found[identity.container_id]
-        row.processes += 1
+        rows[identity.container_id].processes += 1
         alive[identity.container_id] += process.state not in "ZX"
-        if row.cgroup_path is None and f"cgroup=container:{row.container_id}" in identity.witnesses:
-            row.cgroup_path = process.cgroup_path
-    for row in found.values():
-        row.pod_uid = row.pod_uid or known.pod_of.get(row.container_id)
+        if any(claim.witness == "cgroup" and claim.field == "container_id" for claim in identity.confirming):
+            claims.add(of_container(identity.container_id), "cgroup_path", process.cgroup_path, "cgroup")
+    for row in rows.values():
         row.state = _state(row, alive[row.container_id], files, torn)
-        if row.kind is None and row.container_id in known.sandbox_pod:
-            row.kind = "sandbox"
-    _share_sandbox(found)
+        if row.container_id in known.sandbox_pod:
+            claims.add(of_container(row.container_id), "kind", "sandbox", "spec")
     if cluster is not None:
-        _from_api(found, cluster, node)
-    return dict(
-        sorted(
-            found.items(),
-            key=lambda pair: (
-                pair[1].namespace or "~",
-                pair[1].pod_name or "~",
-                pair[1].kind != "sandbox",
-                pair[0],
-            ),
-        )
-    )
+        _from_api(rows, claims, cluster, node)
+    _share_names(rows, claims)
+    for row in rows.values():
+        _resolve(row, claims)
+    return dict(sorted(rows.items(), key=_order))
 
 
-def _from_memory(container: str, known: Membership, files: RuntimeFiles, roots: dict[int, RootFilesystem]) -> Container:
-    row = Container(container)
-    spec, state, init = files.specs.get(container), files.states.get(container), known.init.get(container)
+def _order(item: tuple[str, Container]) -> tuple[str, str, bool, str]:
+    row = item[1]
+    return row.namespace or "~", row.pod_name or "~", row.kind != "sandbox", row.container_id
+
+
+def _resolve(row: Container, claims: Claims) -> None:
+    """Fill in what the claims of a container come to, and the doubts they leave."""
+    subject = of_container(row.container_id)
+    for name in _TEXTS:
+        setattr(row, name, claims.text(subject, name))
+    for name in _FLAGS:
+        setattr(row, name, claims.flag(subject, name))
+    row.doubts += claims.doubts(subject)
+
+
+def _from_files(row: Container, files: RuntimeFiles, claims: Claims) -> None:
+    """What the runtime's own files say: the spec, its sandbox's spec, the runtime's state."""
+    subject = of_container(row.container_id)
+    spec, state = files.specs.get(row.container_id), files.states.get(row.container_id)
     if spec is not None:
-        if spec.sandbox_id and spec.sandbox_id in files.specs and spec.sandbox_id != container:
-            spec = with_sandbox(spec, files.specs[spec.sandbox_id])
-        _from_spec(row, spec)
+        row.sources.append(f"OCI spec {spec.where}")
+        _claim_spec(subject, spec, claims)
+        row.privileged = spec.privileged
+        row.args = None if spec.args is None else list(spec.args)
+        row.env = None if spec.env is None else list(spec.env)
+        row.doubts.extend(spec.doubts)
+        if not spec.complete:
+            row.doubts.append("the spec in memory is torn")
+        sandbox = files.specs.get(spec.sandbox_id or "")
+        if sandbox is not None and sandbox is not spec:
+            _claim_sandbox(subject, spec, sandbox, claims)
     if state is not None:
         row.sources.append(f"runtime state {state.where}")
         names = state.names
-        row.kind, row.container_name = row.kind or names.kind, row.container_name or names.container_name
-        row.pod_uid, row.pod_name = row.pod_uid or names.pod_uid, row.pod_name or names.pod_name
-        row.namespace, row.image = row.namespace or names.namespace, row.image or names.image
-        row.runtime = row.runtime or names.engine
-        row.sandbox_id = row.sandbox_id or names.sandbox_id
-    if init is not None:
-        row.init_pid = None if container in known.stand_in else init.pid
-        row.cgroup_path = init.cgroup_path
-        row.sources.append("cgroup")
-        parsed = known.ids.get(init.cgroup_path or "")
-        if parsed is not None:
-            row.runtime = row.runtime or parsed.runtime
-            row.container_name = row.container_name or parsed.name
-        for kind, member in (("pid", "host_pid"), ("net", "host_network")):
-            if init.namespaces[kind] and known.host.get(kind):
-                setattr(row, member, init.namespaces[kind] == known.host[kind])
-        root = roots.get(init.namespaces["mnt"])
-        if root is not None:
-            row.overlay_upper, row.overlay_lower = root.layers.upper, root.layers.lower
-            row.rootfs = root.path or row.rootfs
-    return row
+        for name, value in (
+            ("kind", names.kind), ("container_name", names.container_name), ("pod_uid", names.pod_uid),
+            ("pod_name", names.pod_name), ("namespace", names.namespace), ("image", names.image),
+            ("runtime", names.engine), ("sandbox_id", names.sandbox_id),
+        ):  # fmt: skip
+            claims.add(subject, name, value, "state", state.where)
 
 
-def _from_spec(row: Container, spec: OciSpec) -> None:
-    row.sources.append(f"OCI spec {spec.where}")
-    row.kind, row.container_name, row.image = spec.kind, spec.container_name, spec.image
-    row.pod_uid, row.pod_name, row.namespace = spec.pod_uid, spec.pod_name, spec.namespace
-    row.runtime, row.sandbox_id = spec.engine, spec.sandbox_id
-    row.privileged, row.host_pid, row.host_network = spec.privileged, spec.host_pid, spec.host_network
-    row.rootfs = spec.rootfs
-    row.args = None if spec.args is None else list(spec.args)
-    row.env = None if spec.env is None else list(spec.env)
-    row.doubts.extend(spec.doubts)
-    if not spec.complete:
-        row.doubts.append("the spec in memory is torn")
+def _claim_spec(subject: Subject, spec: OciSpec, claims: Claims) -> None:
+    for name, value in (
+        ("kind", spec.kind), ("container_name", spec.container_name), ("image", spec.image), ("pod_uid", spec.pod_uid),
+        ("pod_name", spec.pod_name), ("namespace", spec.namespace), ("runtime", spec.engine),
+        ("sandbox_id", spec.sandbox_id), ("host_pid", spec.host_pid), ("host_network", spec.host_network),
+        ("rootfs", spec.rootfs),
+    ):  # fmt: skip
+        claims.add(subject, name, value, "spec", spec.where)
+
+
+def _claim_sandbox(subject: Subject, spec: OciSpec, sandbox: OciSpec, claims: Claims) -> None:
+    """What the sandbox's spec says for all containers of its pod.
+
+    Of the namespaces only those that the container joined: where its own spec tells, the sandbox does not.
+    """
+    for name in ("pod_uid", "pod_name", "namespace"):
+        claims.add(subject, name, getattr(sandbox, name), "sandbox", sandbox.where)
+    for name in ("host_pid", "host_network"):
+        if getattr(spec, name) is None:
+            claims.add(subject, name, getattr(sandbox, name), "sandbox", sandbox.where)
+
+
+def _from_init(row: Container, known: Membership, roots: dict[int, RootFilesystem]) -> None:
+    """What the container's first process has: its cgroup, its namespaces, its root."""
+    init, claims, subject = known.init.get(row.container_id), known.claims, of_container(row.container_id)
+    if init is None:
+        return
+    row.init_pid = None if row.container_id in known.stand_in else init.pid
+    row.sources.append("cgroup")
+    claims.add(subject, "cgroup_path", init.cgroup_path, "cgroup")
+    parsed = known.ids.get(init.cgroup_path or "")
+    if parsed is not None:
+        claims.add(subject, "runtime", parsed.runtime, "cgroup")
+        claims.add(subject, "container_name", parsed.name, "cgroup")
+    for kind, name in (("pid", "host_pid"), ("net", "host_network")):
+        if init.namespaces[kind] and known.host.get(kind):
+            claims.add(subject, name, init.namespaces[kind] == known.host[kind], "namespaces")
+    root = roots.get(init.namespaces["mnt"])
+    if root is not None:
+        row.overlay_upper, row.overlay_lower = root.layers.upper, root.layers.lower
+        claims.add(subject, "rootfs", root.path, "mounts")
 
 
 def _state(row: Container, alive: int, files: RuntimeFiles, torn: bool) -> str:
@@ -185,96 +204,38 @@ def _state(row: Container, alive: int, files: RuntimeFiles, torn: bool) -> str:
     return "exited" if known else "unknown"
 
 
-def _share_sandbox(found: dict[str, Container]) -> None:
-    """A pod's name is told once for all its containers; a container of a pod is one that has a sandbox beside it."""
-    of_pod: dict[str, list[Container]] = defaultdict(list)
-    for row in found.values():
-        if row.pod_uid:
-            of_pod[row.pod_uid].append(row)
-    for rows in of_pod.values():
-        name = next((row.pod_name for row in rows if row.pod_name), None)
-        namespace = next((row.namespace for row in rows if row.namespace), None)
-        for row in rows:
-            row.pod_name, row.namespace = row.pod_name or name, row.namespace or namespace
+def _share_names(rows: dict[str, Container], claims: Claims) -> None:
+    """A pod's name is told once for all its containers: the first that one of them has is a claim for the others."""
+    of_pod: dict[str, list[Subject]] = defaultdict(list)
+    for row in rows.values():
+        if uid := claims.text(of_container(row.container_id), "pod_uid"):
+            of_pod[uid].append(of_container(row.container_id))
+    for subjects in of_pod.values():
+        for name in ("pod_name", "namespace"):
+            value = next((text for subject in subjects if (text := claims.text(subject, name))), None)
+            for subject in subjects:
+                if claims.text(subject, name) is None:
+                    claims.add(subject, name, value, "sibling")
 
 
-def _from_api(found: dict[str, Container], cluster: ClusterSnapshot, node: str | None) -> None:
+def _from_api(rows: dict[str, Container], claims: Claims, cluster: ClusterSnapshot, node: str | None) -> None:
+    """What the API says of the containers of this node's pods."""
     for pod in cluster.pods.values():
         for one in pod.containers:
             for container in one.ids:
-                row = found.get(container)
+                row = rows.get(container)
                 if row is None:
                     if node is not None and pod.node not in (None, node):
                         continue
-                    row = found[container] = Container(container, kind="container", seen_in="api")
+                    row = rows[container] = Container(container, seen_in="api")
+                    ended = one.state == "terminated" or container != one.container_id
+                    row.state = "exited" if ended else row.state
                 else:
-                    row.seen_in = "both"
-                row.kind = row.kind or "container"
-                row.container_name = row.container_name or one.name
-                row.pod_uid = row.pod_uid or pod.config_hash or pod.uid
-                row.pod_name, row.namespace = row.pod_name or pod.name, row.namespace or pod.namespace
-                row.image, row.runtime = row.image or one.image, row.runtime or one.runtime
-                if row.seen_in == "api" and (one.state == "terminated" or container != one.container_id):
-                    row.state = "exited"
+                    row.seen_in = "both" if row.seen_in == "ram" else row.seen_in
+                for name, value in (
+                    ("kind", "container"), ("container_name", one.name), ("pod_uid", pod.config_hash or pod.uid),
+                    ("pod_name", pod.name), ("namespace", pod.namespace), ("image", one.image),
+                    ("runtime", one.runtime),
+                ):  # fmt: skip
+                    claims.add(of_container(container), name, value, "API")
                 row.sources.append("API")
-
-
-def build_pods(
-    containers: dict[str, Container],
-    identities: list[Identity],
-    known: Membership,
-    files: RuntimeFiles,
-    cluster: ClusterSnapshot | None,
-    node: str | None,
-) -> dict[str, Pod]:
-    """Pods by UID: those memory knows by a container or a cgroup, and the API's pods of this node."""
-    found: dict[str, Pod] = {}
-    for row in containers.values():
-        if row.pod_uid is None:
-            continue
-        pod = found.setdefault(row.pod_uid, Pod(row.pod_uid))
-        pod.pod_name, pod.namespace = pod.pod_name or row.pod_name, pod.namespace or row.namespace
-        if row.host_network is not None:
-            pod.host_network = (
-                row.host_network if pod.host_network is None or row.kind == "sandbox" else pod.host_network
-            )
-        if row.kind is None:
-            pod.containers = None  # it may be the sandbox
-        elif pod.containers is not None:
-            pod.containers += row.kind != "sandbox"
-        spec = files.specs.get(row.container_id)
-        pod.qos = pod.qos or (spec.cgroup.qos if spec is not None and spec.cgroup is not None else None)
-        if row.seen_in != "api":
-            kinds = (source.partition(" /")[0].partition(" meta.db")[0] for source in row.sources)
-            pod.sources.extend(kind for kind in dict.fromkeys(kinds) if kind not in (*pod.sources, "API"))
-    for parsed in known.ids.values():
-        if parsed is not None and parsed.pod_uid:
-            pod = found.setdefault(parsed.pod_uid, Pod(parsed.pod_uid))
-            pod.qos = pod.qos or parsed.qos
-            if "cgroup" not in pod.sources:
-                pod.sources.append("cgroup")
-    for identity in identities:
-        if identity.pod_uid:
-            found.setdefault(identity.pod_uid, Pod(identity.pod_uid)).processes += 1
-    for pod in found.values():
-        pod.node = node
-    if cluster is not None:
-        for api in cluster.pods.values():
-            uid = api.config_hash if api.config_hash in found else api.uid
-            if uid in found:
-                found[uid].seen_in = "both" if any(source != "API" for source in found[uid].sources) else "api"
-            elif node is not None and api.node not in (None, node):
-                continue
-            else:
-                found[uid] = Pod(uid, seen_in="api")
-            _api_facts(found[uid], api)
-    return dict(sorted(found.items(), key=lambda pair: (pair[1].namespace or "~", pair[1].pod_name or "~", pair[0])))
-
-
-def _api_facts(pod: Pod, api: ApiPod) -> None:
-    pod.pod_name, pod.namespace = pod.pod_name or api.name, pod.namespace or api.namespace
-    pod.qos, pod.service_account = pod.qos or api.qos, api.service_account
-    pod.host_network = api.host_network if pod.host_network is None else pod.host_network
-    pod.node, pod.owner, pod.phase = api.node or pod.node, api.owner, api.phase
-    pod.labels = [f"{key}={value}" for key, value in sorted(api.labels.items())]
-    pod.sources.append("API")

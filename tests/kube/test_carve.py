@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from memir.gaps import Gaps
 from memir.kube.carve import Carved, best_by_container, carve_specs, carve_states
 from memir.kube.oci import OciSpec, parse_spec
-from memir.gaps import Gaps
 
 CASES = 10_000 if os.environ.get("CI") == "true" else 200
 DATA = Path(__file__).parent / "data"

@@ -11,7 +11,8 @@ import pytest
 
 from memir.kernel.cgroup import Hierarchies
 from memir.kernel.engine import Kernel
-from memir.kube.identity import Identity, identify, memberships
+from memir.kube.claims import Claim, of_process
+from memir.kube.identity import Identity, identify, memberships, place
 from memir.kube.node import Node, read_node
 from memir.kube.processes import Process
 from memir.kube.runtime import RuntimeFiles
@@ -63,7 +64,8 @@ def test_process_that_stepped_onto_the_host(name: str) -> None:
 @pytest.mark.parametrize("name", INTRUDED)
 def test_container_without_a_pod(name: str) -> None:
     rows = [row for row in with_api(name)[1]["containers"] if row["pod_uid"] is None]
-    assert [(row["container_name"], row["state"], row["seen_in"]) for row in rows] == [("helper", "running", "ram")]
+    assert [(row["container_name"], row["state"], row["seen_in"]) for row in rows] == [(None, "running", "ram")]
+    assert rows[0]["cgroup_path"].endswith("helper.scope")  # a name that the cgroup's maker chose, and no spec tells
     assert rows[0]["args"] == ["/bin/sh", "-c", "while true; do sleep 1000; done"]
     inside = [row for row in with_api(name)[1]["processes"] if row["container_id"] == rows[0]["container_id"]]
     assert {row["pod_name"] for row in inside} == {None}
@@ -121,13 +123,13 @@ def test_pods_of_other_nodes_and_of_ours_unseen(name: str, tmp_path: Path) -> No
     """The API's pods of another node are left out; one of ours that memory does not hold is listed as the API's."""
     document = json.loads(pods_json(name).read_text())
     extra = []
-    for uid, place in (
+    for uid, elsewhere in (
         ("11111111-0000-4000-8000-000000000001", "another-node"),
         ("22222222-0000-4000-8000-000000000002", None),
     ):
         pod = json.loads(json.dumps(document["items"][0]))
         pod["metadata"] |= {"uid": uid, "name": f"made-{uid[0]}"}
-        pod["spec"]["nodeName"] = place or pod["spec"]["nodeName"]
+        pod["spec"]["nodeName"] = elsewhere or pod["spec"]["nodeName"]
         pod["status"]["containerStatuses"] = []
         extra.append(pod)
     file = tmp_path / "pods.json"
@@ -295,3 +297,15 @@ def test_environment_alone_places_nobody() -> None:
     assert (liar.in_container, liar.pod_uid, liar.disagreements) == (False, None, [f"env=pod:{POD}"])
     assert (torn.in_container, torn.pod_uid, torn.witnesses) == (None, None, [f"env=pod:{POD}"])
     assert torn.disagreements == []
+
+
+def test_claims_are_data() -> None:
+    """What the texts of the columns say is there as claims: subject, field, value, witness."""
+    every = [process(1, 0, "/init.scope", {}), INIT, process(11, 10, CGROUP, {"mnt": 11, "pid": 12})]
+    known = memberships(every, RuntimeFiles(), None)
+    stepped = identify(every, known)[2]
+    assert [place(claim) for claim in stepped.contradicting] == ["host"]
+    assert stepped.contradicting == [Claim(of_process(11), "in_container", False, "net_ns")]
+    assert Claim(of_process(11), "container_id", ID, "cgroup") in stepped.confirming
+    assert {*stepped.confirming, *stepped.contradicting} <= set(known.claims)
+    assert known.claims.resolve(of_process(11), "pod_uid").witness == "container"

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every pod that memory or the API knows of. Facts are resolved from claims, its containers' among them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from memir.kube.claims import Claims, of_container, of_pod
+from memir.kube.identity import Identity
+from memir.kube.membership import Membership
+from memir.kube.runtime import RuntimeFiles
+from memir.kube.snapshot import ApiPod, ClusterSnapshot
+
+if TYPE_CHECKING:
+    from memir.kube.containers import Container
+
+
+@dataclass(slots=True)
+class Pod:
+    """One row of the table `pods`; None is not known."""
+
+    pod_uid: str
+    pod_name: str | None = None
+    namespace: str | None = None
+    qos: str | None = None
+    service_account: str | None = None
+    host_network: bool | None = None
+    node: str | None = None
+    containers: int | None = 0
+    processes: int = 0
+    labels: list[str] | None = None
+    owner: str | None = None
+    phase: str | None = None
+    seen_in: str = "ram"
+    sources: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+
+
+_TEXTS = ("pod_name", "namespace", "qos", "service_account", "owner", "phase")
+# What a pod's containers say of it too, as the witness that decided it for them.
+_OF_CONTAINERS = ("pod_name", "namespace", "host_network")
+
+
+def build_pods(
+    containers: Mapping[str, Container],
+    identities: list[Identity],
+    known: Membership,
+    files: RuntimeFiles,
+    cluster: ClusterSnapshot | None,
+    node: str | None,
+) -> dict[str, Pod]:
+    """Pods by UID: those memory knows by a container or a cgroup, and the API's pods of this node."""
+    claims = known.claims
+    rows: dict[str, Pod] = {}
+    for container in containers.values():
+        if container.pod_uid is not None:
+            _from_container(rows.setdefault(container.pod_uid, Pod(container.pod_uid)), container, files, claims)
+    for path, parsed in known.ids.items():
+        if parsed is not None and parsed.pod_uid:
+            pod = rows.setdefault(parsed.pod_uid, Pod(parsed.pod_uid))
+            claims.add(of_pod(parsed.pod_uid), "qos", parsed.qos, "cgroup", path)
+            if "cgroup" not in pod.sources:
+                pod.sources.append("cgroup")
+    for identity in identities:
+        if identity.pod_uid:
+            rows.setdefault(identity.pod_uid, Pod(identity.pod_uid)).processes += 1
+    if cluster is not None:
+        _from_api(rows, claims, cluster, node)
+    for pod in rows.values():
+        subject = of_pod(pod.pod_uid)
+        for name in _TEXTS:
+            setattr(pod, name, claims.text(subject, name))
+        pod.host_network = claims.flag(subject, "host_network")
+        pod.node = claims.text(subject, "node") or node
+        pod.doubts = claims.doubts(subject)
+    return dict(sorted(rows.items(), key=lambda item: (item[1].namespace or "~", item[1].pod_name or "~", item[0])))
+
+
+def _from_container(pod: Pod, container: Container, files: RuntimeFiles, claims: Claims) -> None:
+    """Count a container, and take what it says of its pod."""
+    subject, whose = of_pod(pod.pod_uid), of_container(container.container_id)
+    spec = files.specs.get(container.container_id)
+    if spec is not None and spec.cgroup is not None:
+        claims.add(subject, "qos", spec.cgroup.qos, "spec", spec.where)
+    for name in _OF_CONTAINERS:
+        answer = claims.resolve(whose, name)
+        if answer.value is not None and answer.witness is not None:
+            told_by_sandbox = name == "host_network" and container.kind == "sandbox"
+            claims.add(subject, name, answer.value, "sandbox" if told_by_sandbox else answer.witness, str(whose))
+    if container.kind is None:
+        pod.containers = None  # it may be the sandbox
+    elif pod.containers is not None:
+        pod.containers += container.kind != "sandbox"
+    if container.seen_in != "api":
+        kinds = (source.partition(" /")[0].partition(" meta.db")[0] for source in container.sources)
+        pod.sources.extend(kind for kind in dict.fromkeys(kinds) if kind not in (*pod.sources, "API"))
+
+
+def _from_api(rows: dict[str, Pod], claims: Claims, cluster: ClusterSnapshot, node: str | None) -> None:
+    """What the API says of this node's pods."""
+    for api in cluster.pods.values():
+        uid = api.config_hash if api.config_hash in rows else api.uid
+        if uid in rows:
+            rows[uid].seen_in = "both" if any(source != "API" for source in rows[uid].sources) else "api"
+        elif node is not None and api.node not in (None, node):
+            continue
+        else:
+            rows[uid] = Pod(uid, seen_in="api")
+        _claim_api(rows[uid], api, claims)
+
+
+def _claim_api(pod: Pod, api: ApiPod, claims: Claims) -> None:
+    for name, value in (
+        ("pod_name", api.name), ("namespace", api.namespace), ("qos", api.qos),
+        ("service_account", api.service_account), ("host_network", api.host_network), ("owner", api.owner),
+        ("phase", api.phase), ("node", api.node),
+    ):  # fmt: skip
+        claims.add(of_pod(pod.pod_uid), name, value, "API")
+    pod.labels = [f"{key}={value}" for key, value in sorted(api.labels.items())]
+    pod.sources.append("API")
