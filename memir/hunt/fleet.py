@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from memir.errors import MemirError, UsageError
+from memir.gaps import Gap, Gaps
 from memir.hunt.hunt import Options, hunt
 from memir.hunt.rules import Packed, RuleSet
 from memir.image.open import open_image
 from memir.kernel.engine import Kernel
 from memir.kube.node import read_node
-from memir.gaps import Gap, Gaps
 from memir.symbols.locate import locate
 from memir.symbols.store import Store
 

@@ -12,13 +12,13 @@ import numpy as np
 import yara
 from numpy.typing import NDArray
 
+from memir.gaps import Gaps
 from memir.hunt.memory import PAGE
 from memir.hunt.rules import RuleSet
 from memir.hunt.timeouts import Patience
 from memir.hunt.units import Unit
 from memir.image.memory import PhysicalMemory
 from memir.kernel.pagetable import U64
-from memir.gaps import Gaps
 
 Bytes = NDArray[np.uint8]
 ABSENT = np.uint64((1 << 52) - 1)

@@ -12,8 +12,8 @@ from typing import Any
 
 import yara
 
-from memir.hunt.rules import RuleName, RuleSet
 from memir.gaps import Gaps
+from memir.hunt.rules import RuleName, RuleSet
 
 STRIKES = 3
 """Units that a rule may hold up before it is set aside for the rest of the hunt."""

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from memir.gaps import Gaps
 from memir.image.memory import PhysicalMemory
 from memir.kernel.pagetable import U64, Bools
 from memir.kernel.space import AddressSpace, open_space, u64
-from memir.gaps import Gaps
 from memir.symbols.anchors import Anchors
 from memir.symbols.types import KernelTypes, Member
 

@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memir.errors import KernelError
+from memir.gaps import Gap
 from memir.kernel import pid as pids
 from memir.kernel import slab
 from memir.kernel.list import list_nodes
 from memir.kernel.pagetable import U64, Bools
 from memir.kernel.space import u64
-from memir.gaps import Gap
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from memir.errors import KernelError
+from memir.gaps import Gaps
 from memir.image.memory import PhysicalMemory
 from memir.kernel import arm64, x86_64
 from memir.kernel.pagetable import U64, Bools, Format, Mappings, mappings, translate
-from memir.gaps import Gaps
 from memir.symbols.anchors import ADDRESS_MASK, Anchors
 from memir.symbols.search import IMAGE_SPAN
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from memir.errors import AbsentMemoryError, BtfError, KallsymsError, KernelNotFoundError, SymbolsError
-from memir.image.memory import PhysicalMemory
 from memir.gaps import Gaps
+from memir.image.memory import PhysicalMemory
 from memir.symbols import btf, kallsyms, vmcoreinfo
 from memir.symbols.anchors import ADDRESS_MASK, Anchors, Architecture
 from memir.symbols.btf import BtfTypes

@@ -9,10 +9,10 @@ from typing import Any
 from volatility3.framework import exceptions, interfaces
 
 from memir.errors import KernelError
+from memir.gaps import Gaps
 from memir.image.memory import PhysicalMemory, Range
 from memir.kernel.engine import Kernel
 from memir.kube.node import Node, read_node
-from memir.gaps import Gaps
 from memir.symbols import vmcoreinfo
 from memir.symbols.anchors import ADDRESS_MASK, Anchors, Architecture
 from memir.symbols.isf import IsfTypes

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from memir.gaps import Gaps
 from memir.hunt import scan as scanning
 from memir.hunt.rules import RuleSet
 from memir.hunt.scan import Found, Scan, collapse
 from memir.hunt.units import Unit
-from memir.gaps import Gaps
 from tests.hunt.hunting import PAGE, frames, ram, rules, strings
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import yara
 
+from memir.gaps import Gaps
 from memir.hunt.rules import load_rules
 from memir.hunt.scan import Scan
 from memir.hunt.timeouts import STRIKES
 from memir.hunt.units import Unit
-from memir.gaps import Gaps
 from tests.hunt.hunting import frames, ram, rules
 
 HOSTILE = """

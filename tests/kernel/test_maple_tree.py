@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memir.kernel import maple_tree
 from memir.gaps import Gaps
+from memir.kernel import maple_tree
 
 U64 = NDArray[np.uint64]
 BASE = 0xFFFF_8880_0000_0000

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from memir.errors import BtfError
+from memir.gaps import Gap, Gaps
 from memir.kernel.engine import Kernel
 from memir.kernel.pagetable import translate
 from memir.kernel.space import u64
 from memir.kube.node import read_node
-from memir.gaps import Gap, Gaps
 from memir.symbols import vmcoreinfo
 from memir.symbols.anchors import Anchors
 from memir.symbols.locate import Given, locate

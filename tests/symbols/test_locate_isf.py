@@ -9,9 +9,9 @@ import pytest
 
 from memir.cli.symbols import isf_of
 from memir.errors import IsfError, SymbolsError
+from memir.gaps import Gaps
 from memir.kernel.engine import Kernel
 from memir.kube.node import read_node
-from memir.gaps import Gaps
 from memir.symbols import vmcoreinfo
 from memir.symbols.locate import Given, locate
 from tests.damage import PAGE, damaged, zeroed
