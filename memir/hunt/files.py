@@ -248,7 +248,7 @@ class Files:
         superblock)."""
         if not hasattr(self, "_root_dentries"):
             kernel, node = self._kernel, self._node
-            place = kernel.try_read(node.processes.task, "task_struct", "fs")[0].astype(np.uint64)
+            place = kernel.try_read(node.processes.living, "task_struct", "fs")[0].astype(np.uint64)
             at = mount_of(kernel, kernel.try_read(place, "fs_struct", "root.mnt")[0].astype(np.uint64))
             known = [node.mounts.known.get(one) for one in at.tolist()]
             spaces = node.processes.mnt_ns.tolist()
@@ -264,7 +264,7 @@ class Files:
             target = kernel.try_read(regions.file, "file", "f_mapping")[0].tolist()
             for mm, at in set(zip(regions.owner.tolist(), target, strict=True)):
                 self._users[at] |= {self._who.process(pid) for pid in self._memory.pids[mm]}
-            task, _, file = fdtable.open_files(kernel, self._node.processes.task)
+            task, _, file = fdtable.open_files(kernel, self._node.processes.living)
             target = kernel.try_read(file, "file", "f_mapping")[0].tolist()
             rows = self._node.processes.rows
             for row, at in set(zip(task.tolist(), target, strict=True)):

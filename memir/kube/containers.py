@@ -90,7 +90,7 @@ def build_containers(
         if identity.container_id is None:
             continue
         rows[identity.container_id].processes += 1
-        alive[identity.container_id] += process.state not in "ZX"
+        alive[identity.container_id] += process.alive
         if any(claim.witness == "cgroup" and claim.field == "container_id" for claim in identity.confirming):
             claims.add(of_container(identity.container_id), "cgroup_path", process.cgroup_path, "cgroup")
     for row in rows.values():

@@ -64,7 +64,7 @@ class Node:
                 "cgroup_path": one.cgroup_path, "cgroups": one.cgroups.lines() if one.cgroups else None,
                 **{column: one.namespaces[kind] or None for kind, column in _NS_COLUMNS.items()},
                 "environ": one.environ, "seen_by": one.seen_by, "witnesses": identity.witnesses,
-                "disagreements": identity.disagreements, "task": one.task, "source": "task_struct",
+                "disagreements": identity.disagreements, "task": one.task, "source": one.source,
             })  # fmt: skip
         return rows
 
@@ -105,7 +105,7 @@ def read_node(kernel: Kernel, cluster: ClusterSnapshot | None = None) -> Node:
     host = next((int(ns) for ns, one in zip(found.mnt_ns, found.rows, strict=True) if one.pid == 1), 0)
     spaces = np.unique(found.mnt_ns[found.mnt_ns != 0])
     sources = mount_sources(kernel, mounts, spaces, host)
-    files = runtime_files(kernel, mounts, sources.host, found.task)
+    files = runtime_files(kernel, mounts, sources.host, found.living)
     known = memberships(found.rows, files, cluster)
     identities = identify(found.rows, known)
     inums = {int(ns): one.namespaces["mnt"] for ns, one in zip(found.mnt_ns, found.rows, strict=True)}

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One record a process: what the kernel's structures say of it, before anyone asks which pod it belongs to."""
 
 from __future__ import annotations
@@ -5,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from memir.kernel import cgroup, cred, kthread, mm, nsproxy, pid, sched, timekeeping
 from memir.kernel.cgroup import Hierarchies
@@ -19,6 +21,8 @@ class Process:
 
     namespaces: number by kind, 0 where the process has given it back. start: ns since 1970 UTC.
     pids: its number in every pid namespace, outermost first; empty where not known. hostname: of its UTS namespace.
+    living_thread: of a process whose main thread has ended while others live, the thread (by number) that memory,
+    credentials, namespaces and cgroups were read from; the main thread has given them back.
     """
 
     task: int
@@ -42,6 +46,19 @@ class Process:
     namespaces: dict[str, int]
     hostname: str | None
     seen_by: list[str]
+    living_thread: int | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether any of its threads still runs: a process whose main thread alone has ended does."""
+        return self.state not in ENDED or self.living_thread is not None
+
+    @property
+    def source(self) -> str:
+        """Where the row comes from, for the table's column."""
+        if self.living_thread is None:
+            return "task_struct"
+        return f"task_struct; its main thread has ended: read from thread {self.living_thread}"
 
     @property
     def cgroup_path(self) -> str | None:
@@ -49,6 +66,8 @@ class Process:
         return self.cgroups.path() if self.cgroups else None
 
 
+ENDED = "ZX"
+"""States of a task that has ended: EXIT_ZOMBIE and EXIT_DEAD."""
 _SECCOMP_LAST = 3  # SECCOMP_MODE_DEAD
 
 
@@ -59,10 +78,15 @@ def text(raw: bytes) -> str:
 
 @dataclass(frozen=True)
 class ProcessList:
-    """Processes in the order of their pids, with the addresses that further walks start from (uint64[n] each)."""
+    """Processes in the order of their pids, with the addresses that further walks start from (uint64[n] each).
+
+    task: main threads. living: the same, but where the main thread has ended a thread that lives: what has the
+    process's memory, files and namespaces.
+    """
 
     rows: list[Process]
     task: U64
+    living: U64
     mnt_ns: U64
     threads: sched.Tasks
 
@@ -72,11 +96,12 @@ def processes(kernel: Kernel, mounts: Mounts) -> ProcessList:
     every = sched.tasks(kernel)
     found = every.select(every.leader | ~np.isin(every.tgid, every.pid[every.leader]))
     task = found.task
-    who = cred.credentials(kernel, task)
-    spaces = nsproxy.namespaces(kernel, task, who.user_ns)
-    groups = cgroup.hierarchies(kernel, task)
-    ended = np.array([state in "ZX" for state in found.state], bool)
-    memory, memory_known = mm.address_spaces(kernel, task, ((found.flags & kthread.PF_KTHREAD) != 0) | ended)
+    living, thread = living_threads(every, found)
+    who = cred.credentials(kernel, living)
+    spaces = nsproxy.namespaces(kernel, living, who.user_ns)
+    groups = cgroup.hierarchies(kernel, living)
+    ended = np.array([state in ENDED for state in found.state], bool) & (thread == 0)
+    memory, memory_known = mm.address_spaces(kernel, living, ((found.flags & kthread.PF_KTHREAD) != 0) | ended)
     words = mm.arguments(kernel, memory, memory_known)
     programs = mm.executables(kernel, memory, mounts)
     numbers = pid.numbers(kernel, kernel.read(task, "task_struct", "thread_pid").astype(np.uint64))
@@ -113,9 +138,29 @@ def processes(kernel: Kernel, mounts: Mounts) -> ProcessList:
                 namespaces={kind: int(spaces.inum[kind][at]) for kind in nsproxy.KINDS},
                 hostname=hosts[at],
                 seen_by=[name for name in sched.WITNESSES if found.seen[name][at]],
+                living_thread=int(thread[at]) or None,
             )
         )
-    return ProcessList(rows, task, spaces.address["mnt"], every)
+    orphaned = ended & (threads > 1) & (threads <= sched.PID_MAX)
+    kernel.count_unread("process whose main thread has ended", task, ~orphaned)
+    return ProcessList(rows, task, living, spaces.address["mnt"], every)
+
+
+def living_threads(every: sched.Tasks, processes: sched.Tasks) -> tuple[U64, NDArray[np.int32]]:
+    """(task, number): where a process's main thread has ended and another lives, that one; else the main thread, and 0.
+
+    A main thread that calls pthread_exit stays as a zombie until the last thread of its group ends, but has given back
+    memory, files and namespaces (do_exit in kernel/exit.c). Of several living ones the lowest number. uint64[n], int32[n].
+    """
+    alive = every.select(np.array([state not in ENDED for state in every.state], bool) & ~every.leader)
+    group, first = np.unique(alive.tgid, return_index=True)  # every is sorted by pid
+    task, thread = processes.task.copy(), np.zeros(len(processes), np.int32)
+    if len(group):
+        ended = np.array([state in ENDED for state in processes.state], bool)
+        at = np.minimum(np.searchsorted(group, processes.tgid), len(group) - 1)
+        moved = ended & (group[at] == processes.tgid) & processes.leader
+        task[moved], thread[moved] = alive.task[first[at[moved]]], alive.pid[first[at[moved]]]
+    return task, thread
 
 
 def _hostnames(kernel: Kernel, uts: U64) -> list[str | None]:
