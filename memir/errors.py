@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every error memir raises on purpose, in one tree.
 
 ::
@@ -26,19 +27,34 @@
     │   ├── NodeError                        the node cannot be acquired as asked
     │   ├── StorageError                     the sink refused or lost bytes
     │   └── PartialError                     the evidence is kept, but not complete
+    ├── OutputError                 exit 3   standard output cannot be written (a full disk)
     └── Interrupted                 exit 130 stopped by the user, partial work kept
 
-A message says what was wrong, where (path, offset, address) and what to do.
+Any other exception is a fault of memir's: exit 70. A message says what was wrong, where (path, offset, address) and
+what to do.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 EXIT_DONE = 0
 EXIT_FINDINGS = 1
 EXIT_USAGE = 2
 EXIT_EVIDENCE = 3
 EXIT_REMOTE = 4
+EXIT_UNSIGNED = 5
+EXIT_INTERNAL = 70
 EXIT_INTERRUPTED = 130
+
+PRECEDENCE = (EXIT_INTERRUPTED, EXIT_INTERNAL, EXIT_USAGE, EXIT_REMOTE, EXIT_EVIDENCE, EXIT_UNSIGNED, EXIT_FINDINGS)
+"""Which exit code is given if several apply: the first of these."""
+
+
+def worst(codes: Iterable[int]) -> int:
+    """The exit code of a command to which several apply; 0 for none. A code that is not memir's own counts as 70."""
+    known = {code if code in PRECEDENCE or code == EXIT_DONE else EXIT_INTERNAL for code in codes}
+    return next((code for code in PRECEDENCE if code in known), EXIT_DONE)
 
 
 class MemirError(Exception):
@@ -141,6 +157,10 @@ class StorageError(RemoteError):
 
 class PartialError(RemoteError):
     """The evidence is kept, but it is not complete."""
+
+
+class OutputError(MemirError):
+    """Standard output cannot be written."""
 
 
 class Interrupted(MemirError):  # noqa: N818  (named for what happened, as KeyboardInterrupt is)

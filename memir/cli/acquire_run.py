@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from memir.cli.acquire_options import Common
 from memir.errors import EXIT_REMOTE, MemirError, UsageError
+from memir.report.progress import ProgressLine
+from memir.text import say, say_json
 
 if TYPE_CHECKING:
     from memir.acquire.base import Plan, Transport
@@ -120,36 +120,37 @@ def _snapshot(folder: Path) -> Sequence[Path]:
 def _one(common: Common, name: str, make: Callable[[str, Report], Acquisition]) -> None:
     from memir.acquire.evidence import read_receipt
 
-    with progress_bar() as report:
+    with ProgressLine() as line:
+        report = reporter(line)
         acquisition = make(name, lambda progress: report(name, progress))
         try:
             receipt = acquisition.execute()
         except MemirError as error:
             if not common.as_json or not (acquisition.evidence / "receipt.json").is_file():
                 raise
-            typer.echo(json.dumps(read_receipt(acquisition.evidence), indent=2))
+            say_json(read_receipt(acquisition.evidence), indent=2)
             raise typer.Exit(error.exit_code) from error
     if common.as_json:
-        typer.echo(json.dumps(receipt, indent=2))
+        say_json(receipt, indent=2)
     else:
-        say(acquisition.evidence, receipt)
+        show_complete(acquisition.evidence, receipt)
 
 
 def _many(common: Common, names: Sequence[str], make: Callable[[str, Report], Acquisition]) -> None:
     from memir.acquire.fleet import acquire_many, worst
 
-    with progress_bar() as report:
-        outcomes = acquire_many(names, make, parallel=common.parallel, report=report)
+    with ProgressLine() as line:
+        outcomes = acquire_many(names, make, parallel=common.parallel, report=reporter(line))
     if common.as_json:
         rows = [
             {"node": one.name, "evidence": str(one.evidence), "error": str(one.error) if one.error else None,
              "exit_code": one.error.exit_code if one.error else 0, "receipt": one.receipt}
             for one in outcomes
         ]  # fmt: skip
-        typer.echo(json.dumps({"nodes": rows}, indent=2))
+        say_json({"nodes": rows}, indent=2)
     else:
         for one in outcomes:
-            typer.echo(f"{one.name}: {'complete, ' + str(one.evidence) if one.error is None else str(one.error)}")
+            say(f"{one.name}: {'complete, ' + str(one.evidence) if one.error is None else str(one.error)}")
     if code := worst(outcomes):
         raise typer.Exit(code)
 
@@ -170,71 +171,38 @@ def _dry_run(common: Common, runs: Sequence[Acquisition]) -> None:
         if not common.as_json:
             show_plan(ready.plan, ready.checks)
     if common.as_json:
-        typer.echo(json.dumps(documents[0] if len(documents) == 1 else documents, indent=2))
+        say_json(documents[0] if len(documents) == 1 else documents, indent=2)
     if refused:
         raise typer.Exit(EXIT_REMOTE)
 
 
 def show_plan(plan: Plan, checks: Sequence[Any]) -> None:
     """The plan for people."""
-    typer.echo("Checks (nothing was changed):")
+    say("Checks (nothing was changed):")
     for check in checks:
         advice = f" -> {check.advice}" if check.advice and check.level != "ok" else ""
-        typer.echo(f"  {check.level:4} {check.name}: {check.detail}{advice}")
-    typer.echo("Steps:")
+        say(f"  {check.level:4} {check.name}: {check.detail}{advice}")
+    say("Steps:")
     for number, step in enumerate(plan.steps, 1):
         changes = {"node": " (changes the node)"}.get(step.where, " (changes something there)") if step.changes else ""
-        typer.echo(f"  {number:2} [{step.where}] {step.what}{changes}")
-    typer.echo("Traces:")
+        say(f"  {number:2} [{step.where}] {step.what}{changes}")
+    say("Traces:")
     for trace in plan.traces:
-        typer.echo(f"  {trace.where}: {trace.what}{'' if trace.stays else ' (does not stay)'}")
+        say(f"  {trace.where}: {trace.what}{'' if trace.stays else ' (does not stay)'}")
     for warning in plan.warnings:
-        typer.echo(f"Warning: {warning}")
+        say(f"Warning: {warning}")
 
 
-def say(folder: Path, receipt: Any) -> None:
+def reporter(line: ProgressLine) -> Callable[[str, Progress], None]:
+    """What an acquisition reports, on the progress line of the terminal."""
+    return lambda name, progress: line(progress.phase, progress.done, progress.expected or 0, name)
+
+
+def show_complete(folder: Path, receipt: Any) -> None:
     """A complete run, for people."""
     image, tool = receipt["image"], receipt["tool"]
     place = f"{image['where']}, recorded in {folder}" if "://" in image["where"] else f"{folder}/{image['where']}"
-    typer.echo(f"complete: {place}, {image['size']:,} bytes, SHA-256 {image['sha256']}")
-    typer.echo(f"{tool['tool']} {tool['version']}, {receipt['seconds']:.1f} s; {receipt['banner']}")
+    say(f"complete: {place}, {image['size']:,} bytes, SHA-256 {image['sha256']}")
+    say(f"{tool['tool']} {tool['version']}, {receipt['seconds']:.1f} s; {receipt['banner']}")
     for note in [*receipt["notes"], *receipt["left_on_node"]]:
-        typer.echo(f"note: {note}")
-
-
-class progress_bar:  # noqa: N801  (used as a function)
-    """Bars on standard error, one a node, when it is a terminal."""
-
-    def __enter__(self) -> Callable[[str, Progress], None]:
-        self.bars: Any = None
-        if not sys.stderr.isatty():
-            return lambda _name, _progress: None
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            DownloadColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-            TransferSpeedColumn,
-        )  # fmt: skip
-
-        self.bars = Progress(
-            TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
-            TimeRemainingColumn(), console=Console(stderr=True),
-        )  # fmt: skip
-        self.bars.start()
-        tasks: dict[str, Any] = {}
-
-        def report(name: str, progress: Any) -> None:
-            if name not in tasks:
-                tasks[name] = self.bars.add_task(name)
-            self.bars.update(tasks[name], description=f"{name} {progress.phase}", completed=progress.done,
-                             total=progress.expected or None)  # fmt: skip
-
-        return report
-
-    def __exit__(self, *_: object) -> Literal[False]:
-        if self.bars is not None:
-            self.bars.stop()
-        return False
+        say(f"note: {note}")

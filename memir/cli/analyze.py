@@ -17,7 +17,6 @@ from memir.cli.common import (
     JsonOption,
     KallsymsOption,
     TruncatedOption,
-    console,
     find_kernel,
     open_memory,
     print_json,
@@ -25,6 +24,7 @@ from memir.cli.common import (
 )
 from memir.cli.info import image_facts, kernel_facts
 from memir.gaps import Gaps
+from memir.text import say
 
 if TYPE_CHECKING:
     from memir.hunt.rules import RuleSet
@@ -126,10 +126,11 @@ def analyze(
         return
     from memir.report.summary import print_summary
 
-    print_summary(console(), record, tables, odd)
+    print_summary(record, tables, odd)
     if output is not None:
-        console().print(
-            f"\nCase written to {output}. Ask it:  "
+        say()
+        say(
+            f"Case written to {output}. Ask it:  "
             f"memir query {output} 'select pid, comm, pod_name from processes where in_container'"
         )
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,10 +12,9 @@ import typer
 from memir.gaps import Gaps
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from memir.image.memory import PhysicalMemory
     from memir.kernel.engine import Kernel
+    from memir.report.progress import ProgressLine
     from memir.symbols.anchors import Anchors
 
 ImageArgument = Annotated[
@@ -50,36 +47,11 @@ def cache_folder(chosen: Path | None) -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "memir"
 
 
-def console(*, stderr: bool = False) -> Console:
-    """A rich console that leaves text as it is: no markup, no emoji codes, no guessing at numbers."""
-    from rich.console import Console
-
-    out = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
-    if not out.is_terminal:
-        out.width = 10_000  # a file or a pipe has no edge to wrap at
-    return out
-
-
-def progress() -> Callable[[str, int, int], None] | None:
+def progress() -> ProgressLine:
     """A progress line on stderr, only if that is a terminal."""
-    if not sys.stderr.isatty():
-        return None
-    last = ""
+    from memir.report.progress import ProgressLine
 
-    def show(what: str, done: int, total: int) -> None:
-        nonlocal last
-        part = f"{100 * done // total:3d} %" if total else f"{done >> 20} MiB"
-        line = f"\r{what} {part}"
-        if line != last:
-            print(
-                line,
-                end="" if done < total or not total else "\r" + " " * len(line) + "\r",
-                file=sys.stderr,
-                flush=True,
-            )
-            last = line
-
-    return show
+    return ProgressLine()
 
 
 def open_memory(
@@ -125,33 +97,13 @@ def find_kernel(
 
 def print_json(document: Any) -> None:
     """One JSON document on stdout. Text from the image goes out with everything that is not ASCII escaped."""
-    json.dump(document, sys.stdout, default=_plain, allow_nan=False)
-    sys.stdout.write("\n")
+    from memir.text import say_json
+
+    say_json(document)
 
 
-def _plain(value: Any) -> Any:
-    isoformat = getattr(value, "isoformat", None)
-    return isoformat() if isoformat else str(value)
-
-
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], limit: int | None = None) -> None:
     """A table on stdout, every cell made safe for a terminal; unwrapped columns if stdout is not a terminal."""
-    from rich import box
-    from rich.table import Table
+    from memir.report.grid import print_grid
 
-    from memir.text import safe
-
-    table = Table(*[safe(str(name)) for name in columns], title=title, box=box.SIMPLE_HEAD, pad_edge=False)
-    for row in rows:
-        table.add_row(*["" if cell is None else safe(cell_text(cell)) for cell in row])
-    console().print(table)
-
-
-def cell_text(value: Any) -> str:
-    """One cell as a person reads it: lists joined, times in UTC."""
-    if isinstance(value, list):
-        return " ".join(str(one) for one in value)
-    isoformat = getattr(value, "isoformat", None)
-    if isoformat:
-        return str(isoformat(sep=" ", timespec="seconds") if hasattr(value, "hour") else isoformat())
-    return str(value)
+    print_grid(columns, rows, limit=limit)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,6 +24,7 @@ from memir.cli.common import (
 )
 from memir.errors import EXIT_EVIDENCE, UsageError
 from memir.gaps import Gap, Gaps
+from memir.text import say
 
 if TYPE_CHECKING:
     from memir.hunt.hunt import Options
@@ -274,8 +274,6 @@ def _print(rows: list[dict[str, Any]], record: dict[str, Any], gaps: list[Gap], 
         for row in rows:
             print_json(row)
         return
-    from memir.text import safe
-
     many = "images" in record
     columns = ("rule", "string", "owner", "pid", "pod", "container", "address", "path", "data")
     named = ("node", *columns) if many else columns
@@ -284,11 +282,11 @@ def _print(rows: list[dict[str, Any]], record: dict[str, Any], gaps: list[Gap], 
     failed = sum(bool(one["error"]) for one in record["images"]) if many else 0
     images = f" in {len(record['images'])} images" if many else ""
     images += f" ({failed} of them failed)" if failed else ""
-    print(f"{record['hits']} hits{images}, {len(rows)} owners; {size} MiB in {record['seconds']} s")
+    say(f"{record['hits']} hits{images}, {len(rows)} owners; {size} MiB in {record['seconds']} s")
     for note in record["rules"]["notes"]:
-        print(f"note: {safe(note)}", file=sys.stderr)
+        say(f"note: {note}", err=True)
     for gap in gaps:
-        print(f"not covered: {safe(gap.kind)}: {safe(gap.why)} ({gap.count} times, {safe(gap.where)})", file=sys.stderr)
+        say(f"not covered: {gap.kind}: {gap.why} ({gap.count} times, {gap.where})", err=True)
 
 
 def _cells(row: dict[str, Any]) -> tuple[Any, ...]:

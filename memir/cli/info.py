@@ -15,12 +15,12 @@ from memir.cli.common import (
     JsonOption,
     KallsymsOption,
     TruncatedOption,
-    console,
     find_kernel,
     open_memory,
     print_json,
     progress,
 )
+from memir.text import say
 
 
 def register(app: typer.Typer) -> None:
@@ -94,12 +94,8 @@ def kernel_facts(anchors: Any, kernel: Any) -> dict[str, Any]:
 
 
 def _print(facts: dict[str, Any]) -> None:
-    from memir.text import safe
-
-    out = console()
-
     def line(name: str, value: object) -> None:
-        out.print(f"{name:<14}{safe(str(value))}")
+        say(f"{name:<14}{value}")
 
     line("image", facts["image"])
     line("format", facts["format"] + (f" inside {facts['container']}" if facts["container"] else ""))

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command `memir`: one file per verb beside this one, imported when the verb is asked for.
 
 Building every verb's options takes longer than most people wait for `memir --help`; the list of verbs stands here.
@@ -6,9 +7,9 @@ Building every verb's options takes longer than most people wait for `memir --he
 from __future__ import annotations
 
 import importlib
-import os
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,8 @@ import typer
 from typer.core import TyperGroup
 
 from memir import __version__
-from memir.errors import EXIT_INTERRUPTED, MemirError
+from memir.cli.handler import run
+from memir.text import say
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,16 @@ class _Verbs(TyperGroup):
         group: Any = typer.main.get_command(holder)
         return group.commands[cmd_name]
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The verb that was asked for; a word that is none names the verbs that are near it."""
+        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], VERBS, 3, 0.5)
+            hint = f"do you mean {' or '.join(near)}?" if near else f"there are {', '.join(VERBS)}"
+            ctx.fail(f"there is no verb {args[0]!r}: {hint}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The list of verbs, without importing them."""
         del ctx
@@ -81,7 +93,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"memir {__version__}")
+        say(f"memir {__version__}")
         raise typer.Exit
 
 
@@ -90,34 +102,30 @@ def _root(
     version: bool = typer.Option(
         False, "--version", callback=_version, is_eager=True, help="Print the version and end."
     ),
+    debug: bool = typer.Option(
+        False, "--debug", help="Print tracebacks and the log of libraries; goes before or behind the verb."
+    ),
 ) -> None:
-    del version
+    del version, debug
 
 
 def _stop(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+def invoke(words: Sequence[str]) -> None:
+    """Parse the words of a command line and do what they say; every error comes out as an exception."""
+    command: Any = typer.main.get_command(app)
+    with command.make_context("memir", list(words)) as context:
+        command.invoke(context)
+
+
 def main() -> None:
-    """Run the command line; an error of memir's is a message on stderr and its exit code.
+    """Run the command line and end with its exit code.
 
     To be told to end, or to lose the terminal, is an interruption like Ctrl-C: what is going on is ended safely.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # nohup asks to be left alone
             signal.signal(number, _stop)
-    try:
-        app()
-    except MemirError as error:
-        from memir.text import safe
-
-        lines = [safe(line) for line in str(error).split("\n")]
-        print("memir: " + "\n       ".join(lines), file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("memir: interrupted", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        # whoever read our output has enough; leave quietly, as other tools do
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    sys.exit(run(invoke, sys.argv[1:]))

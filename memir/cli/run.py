@@ -23,6 +23,7 @@ from memir.cli.common import (
     print_table,
 )
 from memir.errors import EvidenceError
+from memir.text import say
 
 if TYPE_CHECKING:
     from memir.volatility.run import PluginResult, Pods
@@ -52,7 +53,7 @@ def plugins_path() -> None:
     """Print the folder of memir's volatility3 plugins, for `vol -p "$(memir plugins-path)"`."""
     from memir.volatility.engine import plugins_path as folder
 
-    typer.echo(str(folder()))
+    say(str(folder()))
 
 
 def run(
@@ -96,9 +97,9 @@ def run(
     else:
         print_table([column.name for column in result.columns], [_shown(result, row) for row in result.rows])
         for path in result.files:
-            typer.echo(f"written: {path}")
+            say(f"written: {path}")
     for warning, count in result.warnings.items():
-        typer.echo(f"volatility3: {warning}" + (f" ({count} times)" if count > 1 else ""), err=True)
+        say(f"volatility3: {warning}" + (f" ({count} times)" if count > 1 else ""), err=True)
     if result.failure is not None:
         raise PluginFailedError(
             f"{result.plugin} stopped before its end, after {len(result.rows)} rows: {result.failure}"

@@ -19,6 +19,7 @@ from memir.cli.common import (
     print_json,
 )
 from memir.errors import UsageError
+from memir.text import say
 
 if TYPE_CHECKING:
     from memir.symbols.anchors import Anchors
@@ -67,7 +68,7 @@ def symbols(
             }
         )
     else:
-        typer.echo(f"{output}: {len(source.symbols)} symbols of {release}")
+        say(f"{output}: {len(source.symbols)} symbols of {release}")
 
 
 def isf_of(anchors: Anchors) -> IsfSource:

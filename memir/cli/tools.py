@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from memir.errors import EXIT_EVIDENCE, UsageError
+from memir.text import say, say_json
 
 if TYPE_CHECKING:
     from memir.acquire.tools import Pinned
@@ -36,7 +36,7 @@ def list_tools(store: Folder = None, as_json: Json = False) -> None:
     tools = place.list()
     _show(tools, as_json)
     if not tools:
-        typer.echo(f"no tool is in {place.folder} yet: `memir tools build avml`, or `memir tools add FILE`", err=True)
+        say(f"no tool is in {place.folder} yet: `memir tools build avml`, or `memir tools add FILE`", err=True)
 
 
 @app.command()
@@ -67,10 +67,10 @@ def verify_tools(store: Folder = None, as_json: Json = False) -> None:
 
     rows = list(Store(store).verify())
     if as_json:
-        typer.echo(json.dumps([{**asdict(one), "wrong": wrong} for one, wrong in rows], indent=2))
+        say_json([{**asdict(one), "wrong": wrong} for one, wrong in rows], indent=2)
     else:
         for one, wrong in rows:
-            typer.echo(f"{'WRONG' if wrong else 'ok   '} {one.file} {wrong}".rstrip())
+            say(f"{'WRONG' if wrong else 'ok   '} {one.file} {wrong}".rstrip())
     if any(wrong for _, wrong in rows):
         raise typer.Exit(EXIT_EVIDENCE)
 
@@ -103,8 +103,8 @@ def build(
 
 def _show(rows: Sequence[Pinned], as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps([asdict(one) for one in rows], indent=2))
+        say_json([asdict(one) for one in rows], indent=2)
         return
     for one in rows:
         what = f"{one.tool} {one.version}".strip() + (f" for {one.kernel}" if one.kernel else "")
-        typer.echo(f"{one.sha256[:16]}  {one.machine:8} {what}  {one.file}  from {one.origin}")
+        say(f"{one.sha256[:16]}  {one.machine:8} {what}  {one.file}  from {one.origin}")

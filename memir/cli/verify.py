@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from memir.errors import EXIT_EVIDENCE, EXIT_REMOTE
+from memir.text import say, say_json
 
 
 def register(parent: typer.Typer) -> None:
@@ -39,19 +39,19 @@ def verify(
         found = check(folder, public_key=public_key, deep=not shallow, store=store)
     document = dict(summary(found), evidence=evidence)
     if as_json:
-        typer.echo(json.dumps(document, indent=2))
+        say_json(document, indent=2)
     else:
         for line in found.checked:
-            typer.echo(f"checked: {line}")
+            say(f"checked: {line}")
         signer = f" by {found.signer}" if found.signer else ""
-        typer.echo(f"signature: {found.signature}{signer}")
+        say(f"signature: {found.signature}{signer}")
         for problem in found.problems:
-            typer.echo(f"WRONG {problem.where}: {problem.what}")
+            say(f"WRONG {problem.where}: {problem.what}")
         for missing in found.missing:
-            typer.echo(f"missing: {missing}")
+            say(f"missing: {missing}")
         for note in found.notes:
-            typer.echo(f"note: {note}")
-        typer.echo(f"{evidence}: {'holds' if found.holds else 'DOES NOT HOLD'}, {found.status}")
+            say(f"note: {note}")
+        say(f"{evidence}: {'holds' if found.holds else 'DOES NOT HOLD'}, {found.status}")
     if not found.holds:
         raise typer.Exit(EXIT_EVIDENCE)
     if not found.complete:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -64,6 +65,11 @@ class Found:
     def paddr(self) -> int:
         """Physical address of the first byte."""
         return (self.pages[0] << 12) + self.offset
+
+
+def _log(line: str) -> None:
+    """What a rule says with console.log: to the log, which `memir --debug` shows."""
+    logging.getLogger(__name__).info("rule: %s", line)
 
 
 @dataclass
@@ -181,6 +187,7 @@ class Scan:
         data, ok = self.memory.gather(slots << np.uint64(12), PAGE)
         lost = int((~ok & (slots != ABSENT)).sum())
         options: dict[str, Any] = {"timeout": self.timeout, "warnings_callback": self._warn(unit)}
+        options["console_callback"] = _log  # else YARA prints what rules log on standard output, into --json too
         if self.rules.externals:
             options["externals"] = dict(self.rules.externals)
         if seen is not None:
