@@ -41,7 +41,7 @@ def test_idle_columns_are_said_once() -> None:
 
 
 def test_wraps_at_spaces_only() -> None:
-    rows = [[1, " ".join(f"--option={number}" for number in range(9))], [2, "sh"]]
+    rows: list[list[Any]] = [[1, " ".join(f"--option={number}" for number in range(9))], [2, "sh"]]
     lines = list(grid(["pid", "args"], rows, 60))
     assert all(width(line) <= 60 for line in lines)
     assert [word for line in lines[2:] for word in line.split() if word.startswith("--o")] == rows[0][1].split()
