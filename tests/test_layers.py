@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 MAY_IMPORT = {
     "errors": set(),
-    "text": set(),
+    "text": {"errors"},
     "gaps": set(),
     "model": {"errors"},
     "image": {"errors", "model"},
