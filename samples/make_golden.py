@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from memir.image.open import open_image
 from memir.kernel.engine import Kernel
-from memir.kube.node import read_node
+from memir.kube.ram import RamSource
 from memir.symbols.locate import locate
+from memir.tables.frame import Frame
+from memir.tables.table import read_tables
 
 HERE = Path(__file__).resolve().parent
 COLUMNS = {
@@ -30,8 +34,20 @@ COLUMNS = {
 def tables_of(image: Path, cache: Path | None) -> dict[str, list[list[Any]]]:
     """The golden columns of every table of an image, a list a row."""
     with open_image(image, cache=cache) as memory:
-        tables = read_node(Kernel(memory, locate(memory))).tables()
-    return {name: [[row[column] for column in columns] for row in tables[name]] for name, columns in COLUMNS.items()}
+        frames = read_tables(RamSource(Kernel(memory, locate(memory))), COLUMNS)
+    return golden(frames)
+
+
+def golden(frames: Mapping[str, Frame]) -> dict[str, list[list[Any]]]:
+    """Golden columns of frames as JSON has them: times as ISO 8601."""
+    return {
+        name: [[_plain(row[column]) for column in columns] for row in frames[name].rows()]
+        for name, columns in COLUMNS.items()
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def main() -> None:

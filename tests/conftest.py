@@ -8,19 +8,19 @@ from collections.abc import Callable
 import pytest
 
 from memir.kernel.engine import Kernel
-from memir.kube.node import Node, read_node
+from memir.kube.ram import RamSource
 from memir.symbols.locate import locate
 from tests.images import case, cases
 
 
 @functools.lru_cache(maxsize=2)
-def _node(name: str) -> Node:
+def _node(name: str) -> RamSource:
     memory = case(name).open()
-    return read_node(Kernel(memory, locate(memory)))
+    return RamSource(Kernel(memory, locate(memory)))
 
 
 @pytest.fixture(scope="session")
-def node_of() -> Callable[[str], Node]:
+def node_of() -> Callable[[str], RamSource]:
     """The node of an image, by the image's name; the last ones are kept."""
     return _node
 

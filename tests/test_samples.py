@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from memir.kube.node import Node
+from memir.kube.ram import RamSource
+from memir.tables.table import read_tables
 from samples.make_golden import COLUMNS, HERE
+from samples.make_golden import golden as golden_of
 from tests.images import cases
 
 IMAGES: list[dict[str, Any]] = json.loads((HERE / "manifest.json").read_text())["images"]
@@ -30,9 +32,10 @@ def test_sample_is_whole(entry: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("entry", IMAGES, ids=lambda one: one["name"])
-def test_golden_tables(entry: dict[str, Any], node_of: Callable[[str], Node]) -> None:
+def test_golden_tables(entry: dict[str, Any], node_of: Callable[[str], RamSource]) -> None:
     assert entry["name"] in cases()
     golden = json.loads((HERE / entry["golden"]).read_text())
-    tables = node_of(entry["name"]).tables()
-    for name, columns in COLUMNS.items():
-        assert [[row[column] for column in columns] for row in tables[name]] == golden[name], name
+    found = golden_of(read_tables(node_of(entry["name"]), COLUMNS))
+    assert found.keys() == golden.keys()
+    for name, rows in found.items():
+        assert rows == golden[name], name

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from memir.kernel import timekeeping
-from memir.kube.node import Node
+from memir.kube.ram import RamSource
 from tests.images import Truth, case
+from tests.rows import rows_of
 
-NodeOf = Callable[[str], Node]
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+NodeOf = Callable[[str], RamSource]
 COLUMNS = ("ppid", "uid", "cap_effective", "seccomp", "nspid", "namespaces", "cgroups", "exe", "args", "environ")
 # commands that the recorder itself ran, and loops whose child ends and starts anew all the time
 RECORDER = re.compile(r"^(/bin/truth|python3 /root/truth\.py|sshd: root@notty.*)$")
@@ -24,8 +27,8 @@ def words(args: list[str] | None) -> str:
     return " ".join(args or []).strip()
 
 
-def rows_of(node: Node) -> dict[int, dict[str, Any]]:
-    return {row["pid"]: row for row in node.tables()["processes"]}
+def by_pid(node: RamSource) -> dict[int, dict[str, Any]]:
+    return {row["pid"]: row for row in rows_of(node)["processes"]}
 
 
 def seen(row: dict[str, Any], truth: Truth) -> dict[str, Any]:
@@ -69,7 +72,7 @@ def same_name(row: dict[str, Any], truth: Truth) -> bool:
 
 def test_every_process_of_the_recording(image: str, node_of: NodeOf) -> None:
     node = node_of(image)
-    rows = rows_of(node)
+    rows = by_pid(node)
     recorded = case(image).recorded()
     assert recorded, "the recording is empty"
     wrong = []
@@ -93,7 +96,7 @@ def is_worker(truth: Truth) -> bool:
     return truth.kernel_thread and truth.comm.startswith("kworker/")
 
 
-def explained(node: Node, row: dict[str, Any], truth: Truth, column: str) -> bool:
+def explained(node: RamSource, row: dict[str, Any], truth: Truth, column: str) -> bool:
     """The known reasons for which /proc says something else."""
     if column == "cgroups" and row["state"] in "ZX":
         # /proc shows a task that is ending at / of each v1 hierarchy; its css_set still knows better
@@ -106,7 +109,7 @@ def explained(node: Node, row: dict[str, Any], truth: Truth, column: str) -> boo
 
 
 def test_nothing_but_what_started_later(image: str, node_of: NodeOf) -> None:
-    rows = rows_of(node_of(image))
+    rows = by_pid(node_of(image))
     recorded = case(image).recorded()
     latest = max(row["start_time"] for pid, row in rows.items() if pid in recorded)
     for pid in rows.keys() - recorded.keys():
@@ -117,15 +120,20 @@ def test_start_times(image: str, node_of: NodeOf) -> None:
     node = node_of(image)
     boot, _ = timekeeping.clocks(node.kernel)
     assert boot is not None
-    for pid, row in rows_of(node).items():
-        truth = case(image).recorded().get(pid) if case(image).truth.suffix == ".txt" else None
+    recorded = case(image).recorded() if case(image).truth.suffix == ".txt" else {}
+    shown = by_pid(node)
+    for process in node.processes.rows:
+        truth = recorded.get(process.pid)
         if truth is not None and truth.start_ticks is not None:
-            assert (row["start_time"] - boot) // 10_000_000 == truth.start_ticks, f"pid {pid}"
+            assert process.start is not None
+            assert (process.start - boot) // 10_000_000 == truth.start_ticks, f"pid {process.pid}"
+            microseconds = (shown[process.pid]["start_time"] - EPOCH) // timedelta(microseconds=1)
+            assert microseconds == process.start // 1000
 
 
 def test_kernel_threads_are_told_apart(image: str, node_of: NodeOf) -> None:
     for pid, truth in case(image).recorded().items():
-        row = rows_of(node_of(image)).get(pid)
+        row = by_pid(node_of(image)).get(pid)
         if row is not None and row["state"] not in "ZX":  # an ended process looks like a kernel thread to the recorder
             assert row["kernel_thread"] == truth.kernel_thread, f"pid {pid} {truth.comm}"
 
@@ -148,7 +156,7 @@ def _expected_ids(image: str) -> dict[str, tuple[str | None, ...]]:
 
 def test_containers_and_pods_of_processes(image: str, node_of: NodeOf) -> None:
     expected = _expected_ids(image)
-    rows = rows_of(node_of(image))
+    rows = by_pid(node_of(image))
     checked = 0
     for pid, truth in case(image).recorded().items():
         row = rows.get(pid)
@@ -165,7 +173,7 @@ def test_containers_and_pods_of_processes(image: str, node_of: NodeOf) -> None:
 
 def test_containers_table(image: str, node_of: NodeOf) -> None:
     """Every container that the node itself knew is listed, with its init process where it told one."""
-    rows = {row["container_id"]: row for row in node_of(image).tables()["containers"]}
+    rows = {row["container_id"]: row for row in rows_of(node_of(image))["containers"]}
     for container, (uid, pod, namespace, name) in _expected_ids(image).items():
         row = rows[container]
         assert (row["pod_uid"], row["pod_name"], row["namespace"]) == (uid, pod, namespace)
@@ -187,4 +195,4 @@ def test_containers_table(image: str, node_of: NodeOf) -> None:
 
 def test_no_pod_is_invented(image: str, node_of: NodeOf) -> None:
     uids = {uid for uid, *_ in _expected_ids(image).values() if uid}
-    assert {row["pod_uid"] for row in node_of(image).tables()["pods"]} == uids
+    assert {row["pod_uid"] for row in rows_of(node_of(image))["pods"]} == uids

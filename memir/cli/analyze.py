@@ -29,7 +29,7 @@ from memir.text import say
 if TYPE_CHECKING:
     from memir.hunt.rules import RuleSet
     from memir.image.memory import PhysicalMemory
-    from memir.kernel.engine import Kernel
+    from memir.kube.ram import RamSource
     from memir.kube.snapshot import ClusterSnapshot
     from memir.symbols.anchors import Anchors
     from memir.volatility.run import PluginResult
@@ -65,9 +65,10 @@ def analyze(
     isf: IsfOption = None,
 ) -> None:
     """Find every process, container and pod in an image, say how they belong together, and keep it as a case."""
-    from memir.kube.node import read_node
+    from memir.kube.ram import RamSource
     from memir.report.case import Case
     from memir.report.oddities import oddities
+    from memir.tables.table import read_tables
 
     begun = time.time()
     case = Case(output, force=force) if output is not None else None
@@ -78,14 +79,17 @@ def analyze(
     if memory.missing:
         gaps.add("image", str(memory.path), "bytes that the headers promise are missing", memory.missing)
     anchors, kernel = find_kernel(memory, cache=cache, btf=btf, kallsyms=kallsyms, isf=isf, gaps=gaps)
-    node = read_node(kernel, snapshot)
-    tables = node.tables()
+    node = RamSource(kernel, snapshot)
+    frames = read_tables(node)
+    tables = {name: frame.rows() for name, frame in frames.items()}
     odd = oddities(tables, gaps)
     if ruleset is not None:
+        from memir.hunt.hits import TABLE
         from memir.hunt.hunt import hunt
 
         tables["hits"] = hunt(kernel, ruleset, node=node, progress=progress()).rows
-    extra = _run_plugins(plugins, memory, anchors, kernel, isf, tables["processes"])
+        frames["hits"] = TABLE.rows(tables["hits"])
+    extra = _run_plugins(plugins, memory, anchors, isf, node)
     evidence = image_facts(memory)
     if sha256:
         evidence["sha256"] = memory.sha256(None)
@@ -110,7 +114,7 @@ def analyze(
     counts = {name: len(rows) for name, rows in tables.items()}
     counts |= {name: len(result.rows) for name, result in extra.items()}
     if case is not None:
-        case.write_tables(tables)
+        case.write_tables(frames)
         case.write_plain({name: result.dicts() for name, result in extra.items()})
     record["seconds"] = round(time.time() - begun, 3)
     if case is not None:
@@ -148,24 +152,22 @@ def _run_plugins(
     names: str | None,
     memory: PhysicalMemory,
     anchors: Anchors,
-    kernel: Kernel,
     isf: Path | None,
-    processes: list[dict[str, Any]],
+    node: RamSource,
 ) -> dict[str, PluginResult]:
     """Results of volatility3 plugins by table name; a plugin that stopped before its end is a counted gap."""
     if not names:
         return {}
-    from memir.cli.run import pods_of
     from memir.symbols.isf import read as read_isf
     from memir.volatility.engine import plugins_path
     from memir.volatility.run import Host
 
-    host = Host(memory, anchors, kernel.space, read_isf(isf) if isf is not None else None)
+    host = Host(memory, anchors, node.kernel.space, read_isf(isf) if isf is not None else None)
     found = {}
     for name in (one.strip() for one in names.split(",") if one.strip()):
-        result = host.run(name, plugin_dirs=[plugins_path()], pods=pods_of(processes))
+        result = host.run(name, plugin_dirs=[plugins_path()], owners=node.owners)
         if result.failure is not None:
-            kernel.gaps.add(f"plugin {name}", result.plugin, result.failure)
+            node.gaps.add(f"plugin {name}", result.plugin, result.failure)
         found["plugin_" + name.removeprefix("linux.").replace(".", "_").lower()] = result
     return found
 

@@ -123,7 +123,9 @@ def hunt(
         "laps": found.seconds,
     }
     if case is not None:
-        counts = case.write_tables({"hits": found.rows})
+        from memir.hunt.hits import TABLE
+
+        counts = case.write_tables({"hits": TABLE.rows(found.rows)})
         case.finish({"hunt": record}, gaps, counts)
     _print(found.rows, record, list(gaps), json=json, jsonl=jsonl)
 
@@ -190,7 +192,9 @@ def _fleet(
         "scanned": {"all": sum(one["scanned"] for one in told)},
     }
     if case is not None:
-        case.finish({"hunt": record}, gaps, case.write_tables({"hits": rows}))
+        from memir.hunt.hits import TABLE
+
+        case.finish({"hunt": record}, gaps, case.write_tables({"hits": TABLE.rows(rows)}))
     if not jsonl:
         _print(rows, record, list(gaps), json=json, jsonl=False)
     if any(one["error"] for one in told):
@@ -225,7 +229,7 @@ def _options(
     import os
 
     from memir.hunt.hunt import OWNED, Options, parse_kinds
-    from memir.hunt.identity import Wanted
+    from memir.hunt.wanted import Wanted
 
     if scope not in ("region", "process"):
         raise UsageError(f"--scope {scope}: it is region or process")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,23 +25,13 @@ from memir.errors import EvidenceError
 from memir.text import say
 
 if TYPE_CHECKING:
-    from memir.volatility.run import PluginResult, Pods
+    from memir.volatility.run import PluginResult
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
     app.command("run", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(run)
     app.command("plugins-path")(plugins_path)
-
-
-@dataclass(frozen=True, slots=True)
-class _Owner:
-    """Whose a process is."""
-
-    pod_name: str | None
-    namespace: str | None
-    container_name: str | None
-    container_id: str | None
 
 
 class PluginFailedError(EvidenceError):
@@ -75,7 +64,7 @@ def run(
     isf: IsfOption = None,
 ) -> None:
     """Run any volatility3 plugin, with pod columns added to rows about a process. Its own options go behind `--`."""
-    from memir.kube.node import read_node
+    from memir.kube.ram import RamSource
     from memir.symbols.isf import read as read_isf
     from memir.volatility.engine import plugins_path as folder
     from memir.volatility.run import Host
@@ -90,7 +79,7 @@ def run(
         context.args,
         plugin_dirs=[*(plugin_dirs or []), folder()],
         output=output,
-        pods=pods_of(read_node(kernel).tables()["processes"]),
+        owners=RamSource(kernel).owners,
     )
     if json:
         print_json(_document(result))
@@ -104,15 +93,6 @@ def run(
         raise PluginFailedError(
             f"{result.plugin} stopped before its end, after {len(result.rows)} rows: {result.failure}"
         )
-
-
-def pods_of(rows: list[dict[str, Any]]) -> Pods:
-    """Whose each process is, from rows of the table `processes`."""
-    from memir.volatility.run import Pods
-
-    owners = [_Owner(row["pod_name"], row["namespace"], row["container_name"], row["container_id"]) for row in rows]
-    by_pid = {row["pid"]: owner for row, owner in zip(rows, owners, strict=True)}
-    return Pods(by_pid, {row["task"]: owner for row, owner in zip(rows, owners, strict=True)})
 
 
 def _document(result: PluginResult) -> dict[str, Any]:

@@ -15,15 +15,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memir.hunt.identity import Identities, Owner
 from memir.hunt.memory import Memory
 from memir.kernel import fdtable, fs, overlayfs
 from memir.kernel.dcache import unlinked
 from memir.kernel.list import hlist_nodes
 from memir.kernel.mount import mount_of, namespace_mounts
 from memir.kernel.pagetable import U64
-from memir.kube.node import Node
+from memir.kube.owner import NODE, Owner, sort_owners
 from memir.kube.paths import container_id_of, container_name_of, pod_uid_of, sandbox_id_of, storage_id_of
+from memir.kube.ram import RamSource
 
 _POD_LOG = re.compile(r"/log/pods/[^/_]+_[^/_]+_([0-9a-f-]{32,36})/([0-9A-Za-z][0-9A-Za-z._-]*)/")
 _MAX_LAYERS = 512
@@ -32,7 +32,7 @@ _MAX_DEPTH = 512
 
 @dataclass(frozen=True, slots=True)
 class FileInfo:
-    """path: as the owner sees it; None: not known. owners: (nobody known: one empty Owner). source: how it
+    """path: as the owner sees it; None: not known. owners: (nobody known: NODE). source: how it
     is known."""
 
     path: str | None
@@ -54,22 +54,19 @@ class _Inode:
 class Files:
     """Files by struct address_space, read when they are asked for."""
 
-    def __init__(self, node: Node, memory: Memory, identities: Identities) -> None:
+    def __init__(self, node: RamSource, memory: Memory) -> None:
         self._node, self._memory, self._kernel = node, memory, node.kernel
-        self._who = identities
+        self._who = node.owners
         self._known: dict[int, FileInfo] = {}
         spaces = np.unique(node.processes.mnt_ns[node.processes.mnt_ns != 0])
-        self._host = next(
-            (int(ns) for ns, one in zip(node.processes.mnt_ns, node.processes.rows, strict=True) if one.pid == 1),
-            0,
-        )
+        self._host = node.host_mnt_ns
         owner, mount = namespace_mounts(self._kernel, spaces)
         node.mounts.load(mount)
         self._mounts_of: dict[int, list[tuple[int, int]]] = defaultdict(list)  # superblock: namespace, mount
         for space, at in zip(spaces[owner].tolist(), mount.tolist(), strict=True):
             if at in node.mounts.known:
                 self._mounts_of[node.mounts.known[at].superblock].append((space, at))
-        self._of_space = identities.by_space(node)
+        self._of_space = node.owners.by_mount_namespace
         self._tops = self._on_node()
         self._layers = self._layer_roots()
         self._users: dict[int, set[Owner]] | None = None
@@ -103,7 +100,7 @@ class Files:
             one = _Inode(at, int(dentry[row]), int(superblock[row]), int(root[row]))
             path, owners, place = self._place(one)
             deleted = bool(gone[row]) if inode[row] else None
-            self._known[at] = FileInfo(path, deleted, owners or (Owner(),), about + place)
+            self._known[at] = FileInfo(path, deleted, owners or (NODE,), about + place)
 
     def _place(self, file: _Inode) -> tuple[str | None, tuple[Owner, ...], str]:
         """(path, owners, what to add to the source) of a file."""
@@ -122,7 +119,7 @@ class Files:
             path = on_node if below is None else "/" + _text(b"/".join(below))
             which = "upper" if any(upper for _, upper in self._layers[layer]) else "lower"
             owners = {owner for sb, _ in self._layers[layer] for owner in self._overlay_owners(sb)}
-            return path, _sorted(owners), f", {which} layer, on the node {on_node}"
+            return path, sort_owners(owners), f", {which} layer, on the node {on_node}"
         private = self._private(superblock)
         if private:
             return self._seen_at(superblock, dentry) or on_node, private, ""
@@ -155,13 +152,13 @@ class Files:
         spaces = {space for space, _ in mounts}
         owners: set[Owner] = set()
         if not spaces or self._host in spaces:
-            return _sorted(self._overlay_owners(superblock))
+            return sort_owners(self._overlay_owners(superblock))
         for space in spaces:
             owners |= set(self._of_space.get(space, ()))
         pods = {owner.pod_uid for owner in owners}
         if len(owners) > 1 and len(pods) == 1 and None not in pods:
             return (self._who.pod(next(iter(pods)) or ""),)
-        return _sorted(owners)
+        return sort_owners(owners)
 
     def _seen_at(self, superblock: int, dentry: int) -> str | None:
         """The path through some mount of its file system, containers' before the node's."""
@@ -269,11 +266,7 @@ class Files:
             rows = self._node.processes.rows
             for row, at in set(zip(task.tolist(), target, strict=True)):
                 self._users[at].add(self._who.process(rows[row].tgid))
-        return _sorted(self._users.get(mapping, set()))
-
-
-def _sorted(owners: Iterable[Owner]) -> tuple[Owner, ...]:
-    return tuple(sorted(set(owners), key=lambda one: tuple(str(part) for part in one.parts())))
+        return sort_owners(self._users.get(mapping, set()))
 
 
 def _text(raw: bytes) -> str:

@@ -21,7 +21,7 @@ from memir.hunt.hunt import Options, hunt
 from memir.hunt.rules import Packed, RuleSet
 from memir.image.open import open_image
 from memir.kernel.engine import Kernel
-from memir.kube.node import read_node
+from memir.kube.ram import RamSource
 from memir.symbols.locate import locate
 from memir.symbols.store import Store
 
@@ -53,8 +53,9 @@ def hunt_image(image: str, rules: Packed, options: Options, cache: Path | None) 
             if memory.missing:
                 gaps.add("image", image, "bytes that the headers promise are missing", memory.missing)
             kernel = Kernel(memory, locate(memory, None, Store(cache), gaps), gaps)
-            node = read_node(kernel, options.cluster)
+            node = RamSource(kernel, options.cluster)
             found = hunt(kernel, rules.unpack(), options, node=node)
+            name = node.name
             memory.check_unchanged()
     except (MemirError, OSError) as error:
         return Answer(
@@ -65,7 +66,7 @@ def hunt_image(image: str, rules: Packed, options: Options, cache: Path | None) 
         )
     rows = [{**row, "image": image, "hit_id": _fleet_id(image, row["hit_id"])} for row in found.rows]
     seconds = round(time.monotonic() - begun, 3)
-    return Answer(image, node.name, rows, found.hits, sum(found.scanned.values()), seconds, tuple(gaps))
+    return Answer(image, name, rows, found.hits, sum(found.scanned.values()), seconds, tuple(gaps))
 
 
 def _fleet_id(image: str, hit_id: str) -> str:

@@ -11,7 +11,6 @@ from typing import Any, Literal
 import numpy as np
 
 from memir.errors import UsageError
-from memir.hunt.identity import Identities, Wanted
 from memir.hunt.memory import Memory, read_memory
 from memir.hunt.owner import Attribution
 from memir.hunt.rules import RuleSet
@@ -25,10 +24,11 @@ from memir.hunt.units import (
     whole_processes,
     window_units,
 )
+from memir.hunt.wanted import Wanted
 from memir.kernel import sched
 from memir.kernel.engine import Kernel
 from memir.kernel.pagetable import U64, Bools
-from memir.kube.node import Node, read_node
+from memir.kube.ram import RamSource
 from memir.kube.snapshot import ClusterSnapshot
 
 Scope = Literal["region", "process"]
@@ -82,14 +82,14 @@ def hunt(
     rules: RuleSet,
     options: Options | None = None,
     *,
-    node: Node | None = None,
+    node: RamSource | None = None,
     progress: Progress | None = None,
 ) -> Hunt:
     """Scan an image's units with rules. What could not be read or judged is in kernel.gaps."""
     options = options or Options()
     clock = _Clock()
     if node is None and options.wanted:
-        node = read_node(kernel, options.cluster)
+        node = RamSource(kernel, options.cluster)
     threads = node.processes.threads if node is not None else sched.tasks(kernel)
     memory = read_memory(kernel, threads.task, threads.tgid, options.workers)
     clock.lap("memory")
@@ -108,7 +108,7 @@ def hunt(
     clock.lap("scan")
     rows: list[dict[str, Any]] = []
     if scan.found:
-        node = node or read_node(kernel, options.cluster)
+        node = node or RamSource(kernel, options.cluster)
         clock.lap("node")
         attribution = Attribution(node, memory, show_secrets=options.show_secrets)
         rows = attribution.rows(scan.found.values(), options.kinds, options.wanted)
@@ -129,7 +129,7 @@ class _Clock:
         self._last = now
 
 
-def _units(memory: Memory, rules: RuleSet, options: Options, node: Node | None) -> list[Unit]:
+def _units(memory: Memory, rules: RuleSet, options: Options, node: RamSource | None) -> list[Unit]:
     chosen = np.ones(len(memory.mm), bool)
     wanted_files: U64 | None = None
     kinds = options.kinds
@@ -149,11 +149,10 @@ def _units(memory: Memory, rules: RuleSet, options: Options, node: Node | None) 
     return units + window_units(memory, [kind for kind in KINDS if kind in kinds])
 
 
-def _wanted(memory: Memory, node: Node, wanted: Wanted) -> tuple[Bools, U64]:
+def _wanted(memory: Memory, node: RamSource, wanted: Wanted) -> tuple[Bools, U64]:
     """Address spaces and files (struct address_space) of those that are asked for: their own and those they
     map."""
-    identities = Identities(node)
-    chosen = np.array([any(wanted.has(identities.process(pid), pid) for pid in pids) for pids in memory.pids], bool)
+    chosen = np.array([any(wanted.has(node.owners.process(pid), pid) for pid in pids) for pids in memory.pids], bool)
     kernel = memory.kernel
     mine = chosen[memory.vmas.owner] & (memory.vmas.file != 0)
     mapped = kernel.try_read(memory.vmas.file[mine], "file", "f_mapping")[0].astype(np.uint64)

@@ -12,31 +12,32 @@ import numpy as np
 
 from memir.hunt.files import Files
 from memir.hunt.hexdump import hexdump, masked, printable
-from memir.hunt.identity import Identities, Owner, Wanted
+from memir.hunt.hits import TABLE
 from memir.hunt.memory import SHIFT, Memory
 from memir.hunt.scan import Found
+from memir.hunt.wanted import Wanted
 from memir.kernel import page
 from memir.kernel.page import ANON, FILE, FREE, KERNEL
 from memir.kernel.pagetable import U64
 from memir.kernel.rmap import anonymous_regions
-from memir.kube.node import Node
-from memir.model import TABLES
+from memir.kube.owner import NODE, PARTS, Owner
+from memir.kube.ram import RamSource
 
 MAX_PLACES = 64
 """Virtual addresses of one hit in one process that become rows."""
 SECRET = "secret"
 """Tag of rules whose matches are shown masked."""
-_EMPTY: dict[str, Any] = {column.name: None for column in TABLES["hits"]}
+_EMPTY: dict[str, Any] = {column.name: None for column in TABLE.columns}
 
 
 class Attribution:
     """Turns hits into rows of the table `hits`, one a hit and owner."""
 
-    def __init__(self, node: Node, memory: Memory, *, show_secrets: bool = False) -> None:
+    def __init__(self, node: RamSource, memory: Memory, *, show_secrets: bool = False) -> None:
         self._memory, self._gaps = memory, node.kernel.gaps
         self._image = {"image": str(node.kernel.memory.path), "node": node.name}
-        self.identities = Identities(node)
-        self.files = Files(node, memory, self.identities)
+        self._owners = node.owners
+        self.files = Files(node, memory)
         self._show = show_secrets
 
     def rows(self, found: Iterable[Found], kinds: frozenset[str], wanted: Wanted) -> list[dict[str, Any]]:
@@ -65,15 +66,13 @@ class Attribution:
                         "path": file.path,
                         "deleted": file.deleted,
                         "source": file.source,
-                        **_who(owner),
+                        **owner.columns(),
                     }
                     for owner in file.owners
                 ]
             if not mapped and file is None:
                 mine += self._unmapped(hit, anonymous.get(first, []), kinds) or self._other(use.get(first, 0), kinds)
-            rows += [
-                {**_EMPTY, **shared, **one} for one in mine if not wanted or wanted.has(_owner(one), one.get("pid"))
-            ]
+            rows += [{**_EMPTY, **shared, **row} for row in mine if not wanted or _is_wanted(wanted, row)]
         return rows
 
     def _shared(self, hit: Found) -> dict[str, Any]:
@@ -99,7 +98,7 @@ class Attribution:
             "pid": pid,
             "vaddr": va,
             "source": "page table",
-            **_who(self.identities.process(pid)),
+            **self._owners.process(pid).columns(),
         }
 
     def _processes(self, hit: Found, places: dict[int, list[tuple[int, int]]]) -> list[tuple[int, int]]:
@@ -158,14 +157,14 @@ class Attribution:
     def _other(self, use: int, kinds: frozenset[str]) -> list[dict[str, Any]]:
         if use in (KERNEL, FREE):
             name = "kernel" if use == KERNEL else "free"
-            return [{"owner": name, "source": "struct page", **_who(Owner())}] if name in kinds else []
+            return [{"owner": name, "source": "struct page", **NODE.columns()}] if name in kinds else []
         if "unknown" not in kinds:
             return []
         source = {
             ANON: "struct page: anonymous, mapped by no process that was found",
             FILE: "struct page: a file's, but not in its page cache",
         }.get(use, "struct page does not tell")
-        return [{"owner": "unknown", "source": source, **_who(Owner())}]
+        return [{"owner": "unknown", "source": source, **NODE.columns()}]
 
     def _mappings(self, frames: U64) -> dict[int, int]:
         """The address_space of frames that files own."""
@@ -191,10 +190,5 @@ def mapped_at(memory: Memory, frames: U64) -> dict[int, list[tuple[int, int]]]:
     return found
 
 
-def _who(owner: Owner) -> dict[str, Any]:
-    columns = ("container_id", "container_name", "pod_uid", "pod_name", "namespace")
-    return dict(zip(columns, owner.parts(), strict=True))
-
-
-def _owner(row: dict[str, Any]) -> Owner:
-    return Owner(row["container_id"], row["container_name"], row["pod_uid"], row["pod_name"], row["namespace"])
+def _is_wanted(wanted: Wanted, row: dict[str, Any]) -> bool:
+    return wanted.has(Owner(*(row[name] for name in PARTS)), row.get("pid"))

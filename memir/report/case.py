@@ -13,7 +13,7 @@ from typing import Any
 from memir import __version__
 from memir.errors import CaseError
 from memir.gaps import Gap
-from memir.report.tables import plain_arrow, to_arrow, write_parquet
+from memir.tables.frame import Frame, plain, write_parquet
 
 CASE_FILE = "case.json"
 TABLES_FOLDER = "tables"
@@ -47,19 +47,16 @@ class Case:
         except OSError as error:
             raise CaseError(f"{folder}: cannot be written: {error.strerror or error}") from error
 
-    def write_tables(self, tables: Mapping[str, Iterable[Mapping[str, Any]]]) -> dict[str, int]:
+    def write_tables(self, tables: Mapping[str, Frame]) -> dict[str, int]:
         """Write tables as Parquet; gives the number of rows of each."""
-        counts = {}
-        for name, rows in tables.items():
-            table = to_arrow(name, rows)
-            write_parquet(table, self.folder / TABLES_FOLDER / f"{name}.parquet")
-            counts[name] = table.num_rows
-        return counts
+        for name, frame in tables.items():
+            write_parquet(frame, self.folder / TABLES_FOLDER / f"{name}.parquet")
+        return {name: len(frame) for name, frame in tables.items()}
 
     def write_plain(self, tables: Mapping[str, Iterable[Mapping[str, Any]]]) -> None:
         """Write tables whose columns are a plugin's own; Arrow finds their types, mixed columns become text."""
         for name, rows in tables.items():
-            write_parquet(plain_arrow(list(rows)), self.folder / TABLES_FOLDER / f"{name}.parquet")
+            write_parquet(plain(rows), self.folder / TABLES_FOLDER / f"{name}.parquet")
 
     def finish(self, record: Mapping[str, Any], gaps: Iterable[Gap], counts: Mapping[str, int]) -> dict[str, Any]:
         """Write case.json last: a folder without it holds an analysis that did not end. Returns what was written."""

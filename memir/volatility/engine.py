@@ -12,7 +12,7 @@ from memir.errors import KernelError
 from memir.gaps import Gaps
 from memir.image.memory import PhysicalMemory, Range
 from memir.kernel.engine import Kernel
-from memir.kube.node import Node, read_node
+from memir.kube.ram import RamSource
 from memir.symbols import vmcoreinfo
 from memir.symbols.anchors import ADDRESS_MASK, Anchors, Architecture
 from memir.symbols.isf import IsfTypes
@@ -22,12 +22,12 @@ from memir.symbols.types import KernelTypes
 from memir.volatility.layers import MemirLayer
 
 
-def node_of(context: Any, module_name: str) -> Node:
+def node_of(context: Any, module_name: str) -> RamSource:
     """The node that a plugin's kernel module is of, read with memir's engine.
 
     KernelError if the module's symbols lack what the engine starts from.
     """
-    return read_node(kernel_of(context, module_name))
+    return RamSource(kernel_of(context, module_name))
 
 
 def kernel_of(context: Any, module_name: str) -> Kernel:

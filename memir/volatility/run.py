@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LicenseRef-VSL-1.0
 """Run any volatility3 plugin on a located kernel, and say of each row to which pod it belongs.
 
-result = run_plugin(memory, anchors, "linux.sockstat", ["--pids", "1292"], pods=Pods(by_pid, by_task))
+result = run_plugin(memory, anchors, "linux.sockstat", ["--pids", "1292"], owners=RamSource(kernel).owners)
 for row in result.rows: ...
 """
 
@@ -10,16 +10,17 @@ from __future__ import annotations
 import contextlib
 import copy
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from volatility3.framework import exceptions, plugins
 
 from memir.errors import MemirError, UsageError
 from memir.image.memory import PhysicalMemory
 from memir.kernel.space import AddressSpace
+from memir.kube.owner import Owners
 from memir.symbols.anchors import Anchors
 from memir.symbols.isf import IsfTypes
 from memir.volatility.automagic import KnownKernel
@@ -30,34 +31,6 @@ from memir.volatility.plugins import configure, find_plugin, full_name, import_a
 POD_COLUMNS = ("pod_name", "namespace", "container_name", "container_id")
 _TASKS = frozenset({"offset (v)", "offset", "task", "task offset", "task_struct"})
 _PIDS = ("pid", "tgid", "process id", "tid")
-
-
-class Identity(Protocol):
-    """Whose a process is; None for what is not known or for a process of the node itself."""
-
-    @property
-    def pod_name(self) -> str | None:
-        """Name of the pod."""
-
-    @property
-    def namespace(self) -> str | None:
-        """Kubernetes namespace."""
-
-    @property
-    def container_name(self) -> str | None:
-        """Name of the container in the pod's spec."""
-
-    @property
-    def container_id(self) -> str | None:
-        """Id of the container."""
-
-
-@dataclass(frozen=True)
-class Pods:
-    """Identities by pid and by the kernel address of the task; a task's address is the better witness."""
-
-    by_pid: Mapping[int, Identity] = field(default_factory=dict)
-    by_task: Mapping[int, Identity] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -116,14 +89,14 @@ class Host:
         *,
         plugin_dirs: Sequence[Path] = (),
         output: Path | None = None,
-        pods: Pods | None = None,
+        owners: Owners | None = None,
         progress: Callable[[float, str], None] | None = None,
     ) -> PluginResult:
         """Run a plugin by name with options as on `vol`'s command line.
 
         plugin_dirs: folders with more plugins, as `vol -p`. output: folder for files that the plugin
-        writes. pods: when given, rows with a pid or a task get `POD_COLUMNS`. progress: is told (percent,
-        what).
+        writes. owners: when given, rows with a pid or a task get `POD_COLUMNS`. progress: is told
+        (percent, what).
 
         UsageError for an unknown plugin, a wrong option or a requirement that the image cannot meet. What
         goes wrong while the plugin runs is the result's `failure`.
@@ -137,8 +110,8 @@ class Host:
             constructed = self._construct(chosen, options, progress, file_handler(output, written))
             with _own_defaults(chosen):
                 columns, rows, depths, failure = _populate(constructed)
-        if pods is not None:
-            columns, rows = self._with_pods(columns, rows, pods)
+        if owners is not None:
+            columns, rows = self._with_pods(columns, rows, owners)
         return PluginResult(full_name(chosen), columns, rows, depths, written, messages, failure)
 
     @contextlib.contextmanager
@@ -167,7 +140,7 @@ class Host:
         return constructed
 
     def _with_pods(
-        self, columns: tuple[PluginColumn, ...], rows: list[tuple[Cell, ...]], pods: Pods
+        self, columns: tuple[PluginColumn, ...], rows: list[tuple[Cell, ...]], owners: Owners
     ) -> tuple[tuple[PluginColumn, ...], list[tuple[Cell, ...]]]:
         names = [column.name.casefold() for column in columns]
         tasks = [at for at, name in enumerate(names) if name in _TASKS]
@@ -176,15 +149,11 @@ class Host:
             return columns, rows
         canonicalize = self.context.layers[LAYER].canonicalize
 
-        def owner(row: tuple[Cell, ...]) -> Identity | None:
-            for at in tasks:
-                address = row[at]
-                if isinstance(address, int) and (found := pods.by_task.get(canonicalize(address))) is not None:
-                    return found
-            pid = row[pids[0]] if pids else None
-            return pods.by_pid.get(pid) if isinstance(pid, int) else None
-
-        more = [tuple(getattr(owner(row), name, None) for name in POD_COLUMNS) for row in rows]
+        # a task's address is the better witness: pids repeat, in time and in namespaces
+        batches = [owners.by_task([_address(row[at], canonicalize) for row in rows]) for at in tasks]
+        batches += [owners.by_pid([_number(row[at]) for row in rows]) for at in pids]
+        who = [next((batch[at] for batch in batches if batch[at]), ()) for at in range(len(rows))]
+        more = [tuple(getattr(owner[0], name) if owner else None for name in POD_COLUMNS) for owner in who]
         wider = (*columns, *(PluginColumn(name, "string") for name in POD_COLUMNS))
         return wider, [row + pod for row, pod in zip(rows, more, strict=True)]
 
@@ -199,12 +168,12 @@ def run_plugin(
     isf: IsfTypes | None = None,
     plugin_dirs: Sequence[Path] = (),
     output: Path | None = None,
-    pods: Pods | None = None,
+    owners: Owners | None = None,
     progress: Callable[[float, str], None] | None = None,
 ) -> PluginResult:
     """Run one plugin; see `Host` and `Host.run`."""
     host = Host(memory, anchors, space, isf)
-    return host.run(plugin, options, plugin_dirs=plugin_dirs, output=output, pods=pods, progress=progress)
+    return host.run(plugin, options, plugin_dirs=plugin_dirs, output=output, owners=owners, progress=progress)
 
 
 @contextlib.contextmanager
@@ -254,3 +223,11 @@ def _explain(error: Exception) -> str:
             return str(error) or type(error).__name__
         case _:
             return f"{type(error).__name__}: {error}"
+
+
+def _address(cell: Cell, canonicalize: Callable[[int], int]) -> int:
+    return canonicalize(cell) if isinstance(cell, int) and cell > 0 else 0
+
+
+def _number(cell: Cell) -> int:
+    return cell if isinstance(cell, int) and cell > 0 else 0

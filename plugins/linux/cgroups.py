@@ -3,40 +3,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from volatility3.framework import interfaces
-from volatility3.framework.configuration import requirements
-
-from memir.volatility.engine import node_of
-from memir.volatility.grid import grid
-
-COLUMNS = (
-    "pid",
-    "comm",
-    "cgroup_path",
-    "cgroups",
-    "container_id",
-    "pod_uid",
-)
+from memir.volatility.table_plugin import TablePlugin
 
 
-class Cgroups(interfaces.plugins.PluginInterface):  # type: ignore[misc]  # volatility3 has no types
+class Cgroups(TablePlugin):
     """The cgroups of every process, in every hierarchy."""
 
-    _required_framework_version = (2, 0, 0)
-    _version = (1, 0, 0)
-
-    @classmethod
-    def get_requirements(cls) -> list[Any]:
-        """The kernel is all that is needed."""
-        return [
-            requirements.ModuleRequirement(
-                name="kernel", description="Linux kernel", architectures=["Intel32", "Intel64"]
-            )
-        ]
-
-    def run(self) -> Any:
-        """One row for each; what is not known is not available."""
-        rows = node_of(self.context, self.config["kernel"]).tables()["processes"]
-        return grid("processes", rows, COLUMNS)
+    table = "processes"
+    columns = (
+        "pid",
+        "comm",
+        "cgroup_path",
+        "cgroups",
+        "container_id",
+        "pod_uid",
+    )

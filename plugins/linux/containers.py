@@ -3,51 +3,29 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from volatility3.framework import interfaces
-from volatility3.framework.configuration import requirements
-
-from memir.volatility.engine import node_of
-from memir.volatility.grid import grid
-
-COLUMNS = (
-    "namespace",
-    "pod_name",
-    "container_name",
-    "container_id",
-    "kind",
-    "state",
-    "init_pid",
-    "image",
-    "runtime",
-    "privileged",
-    "host_pid",
-    "host_network",
-    "cgroup_path",
-    "rootfs",
-    "overlay_upper",
-    "overlay_lower",
-    "args",
-)
+from memir.volatility.table_plugin import TablePlugin
 
 
-class Containers(interfaces.plugins.PluginInterface):  # type: ignore[misc]  # volatility3 has no types
+class Containers(TablePlugin):
     """Containers of the node, running and exited, with their pods and layers."""
 
-    _required_framework_version = (2, 0, 0)
-    _version = (1, 0, 0)
-
-    @classmethod
-    def get_requirements(cls) -> list[Any]:
-        """The kernel is all that is needed."""
-        return [
-            requirements.ModuleRequirement(
-                name="kernel", description="Linux kernel", architectures=["Intel32", "Intel64"]
-            )
-        ]
-
-    def run(self) -> Any:
-        """One row for each; what is not known is not available."""
-        rows = node_of(self.context, self.config["kernel"]).tables()["containers"]
-        return grid("containers", rows, COLUMNS)
+    table = "containers"
+    columns = (
+        "namespace",
+        "pod_name",
+        "container_name",
+        "container_id",
+        "kind",
+        "state",
+        "init_pid",
+        "image",
+        "runtime",
+        "privileged",
+        "host_pid",
+        "host_network",
+        "cgroup_path",
+        "rootfs",
+        "overlay_upper",
+        "overlay_lower",
+        "args",
+    )

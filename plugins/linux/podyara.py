@@ -13,11 +13,13 @@ from volatility3.framework import interfaces
 from volatility3.framework.configuration import requirements
 
 from memir.errors import UsageError
+from memir.hunt.hits import TABLE
 from memir.hunt.hunt import Options, hunt, parse_kinds
-from memir.hunt.identity import Wanted
 from memir.hunt.rules import RuleSet, load_rules
+from memir.hunt.wanted import Wanted
 from memir.volatility.engine import node_of
 from memir.volatility.grid import grid
+from memir.volatility.table_plugin import kernel_requirement
 
 COLUMNS = (
     "paddr",
@@ -50,9 +52,7 @@ class PodYara(interfaces.plugins.PluginInterface):  # type: ignore[misc]  # vola
         """Rules as vmayarascan takes them, and what to look through."""
         text, many = requirements.StringRequirement, requirements.ListRequirement
         return [
-            requirements.ModuleRequirement(
-                name="kernel", description="Linux kernel", architectures=["Intel32", "Intel64"]
-            ),
+            kernel_requirement(),
             text(name="yara_string", description="A string to look for", optional=True),
             requirements.URIRequirement(name="yara_file", description="Rules, or a folder of them", optional=True),
             requirements.URIRequirement(name="yara_compiled_file", description="Compiled rules", optional=True),
@@ -87,7 +87,7 @@ class PodYara(interfaces.plugins.PluginInterface):  # type: ignore[misc]  # vola
             timeout=self.config.get("rule_timeout") or 60,
         )
         node = node_of(self.context, self.config["kernel"])
-        return grid("hits", hunt(node.kernel, rules, options, node=node).rows, COLUMNS)
+        return grid(TABLE, TABLE.rows(hunt(node.kernel, rules, options, node=node).rows), COLUMNS)
 
     def _rules(self) -> RuleSet:
         """The rules of all options together."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from memir.model import TABLES
+from memir.hunt.hits import TABLE
 from tests.images import ROOT, case, cases
 
 SMALL = next(name for name in sorted(cases()) if "small" in name)
@@ -46,7 +46,7 @@ def test_json_table_and_case(rules: Path, tmp_path: Path) -> None:
     secret = case(SMALL).raw_truth()["secret"]["heap_secret"]
     assert secret not in json.dumps(token) and "sha256" in token["data"]
     table = pq.read_table(tmp_path / "case" / "tables" / "hits.parquet")
-    assert table.column_names == [column.name for column in TABLES["hits"]]
+    assert table.column_names == [column.name for column in TABLE.columns]
     assert table.num_rows == 2 and set(table["hit_id"].to_pylist()) == {heap["hit_id"], token["hit_id"]}
     record = json.loads((tmp_path / "case" / "case.json").read_text())
     assert record["hunt"]["hits"] == 2 and record["tables"]["hits"] == 2

@@ -12,7 +12,7 @@ import pytest
 
 from memir.cli.main import VERBS
 from memir.kernel.engine import Kernel
-from memir.kube.node import read_node
+from memir.kube.ram import RamSource
 from memir.symbols.locate import locate
 from tests.cli.conftest import Memir
 from tests.images import case
@@ -102,7 +102,7 @@ def nasty_image(raw_image: Path, tmp_path_factory: pytest.TempPathFactory) -> tu
     kernel = Kernel(memory, locate(memory))
     row = next(
         one
-        for one in read_node(kernel).processes.rows
+        for one in RamSource(kernel).processes.rows
         if one.args and one.args[0].startswith("/app/server") and one.pid
     )
     task = np.array([row.task], np.uint64)

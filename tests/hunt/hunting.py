@@ -12,7 +12,7 @@ from memir.hunt.hunt import Hunt, Options, hunt
 from memir.hunt.rules import RuleSet, load_rules
 from memir.image.memory import PhysicalMemory, Range
 from memir.kernel.engine import Kernel
-from memir.kube.node import Node
+from memir.kube.ram import RamSource
 
 PAGE = 4096
 
@@ -30,7 +30,7 @@ def strings(folder: Path, *texts: str) -> RuleSet:
     )
 
 
-def run(node: Node, ruleset: RuleSet, **options: Any) -> Hunt:
+def run(node: RamSource, ruleset: RuleSet, **options: Any) -> Hunt:
     return hunt(node.kernel, ruleset, Options(workers=2, **options), node=node)
 
 
@@ -50,9 +50,10 @@ def ram(pages: Mapping[int, bytes]) -> PhysicalMemory:
     return PhysicalMemory.from_reader(merged, read, "test", "raw")
 
 
-def planted(node: Node, patches: Mapping[int, bytes]) -> Node:
-    """The same node, with other bytes at some physical addresses; each patch must stay inside its page."""
+def planted(node: RamSource, patches: Mapping[int, bytes]) -> RamSource:
+    """The same node as it was read, with other bytes at some addresses; each patch must stay inside its page."""
     memory = node.kernel.memory
+    assert node.containers  # all parts are read
 
     def read(pa: int, size: int) -> bytes:
         data = bytearray(memory.read_partial(pa, size)[0])
@@ -64,10 +65,9 @@ def planted(node: Node, patches: Mapping[int, bytes]) -> Node:
 
     other = PhysicalMemory.from_reader(memory.ranges, read, str(memory.path), memory.format)
     kernel = Kernel(other, node.kernel.anchors)
-    return Node(
-        kernel, node.processes, node.identities, node.membership, node.containers, node.pods, node.mounts, node.sources,
-        node.name,
-    )  # fmt: skip
+    other_node = RamSource(kernel)
+    vars(other_node).update({name: part for name, part in vars(node).items() if name != "kernel"})  # what was read
+    return other_node
 
 
 def owners(found: Hunt, *columns: str) -> set[tuple[Any, ...]]:

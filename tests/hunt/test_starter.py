@@ -10,7 +10,7 @@ import yara
 
 from memir.hunt.rule_text import read_source
 from memir.hunt.rules import load_rules
-from memir.kube.node import Node
+from memir.kube.ram import RamSource
 from tests.hunt.hunting import run
 
 RULES = Path(__file__).resolve().parents[2] / "samples" / "rules"
@@ -105,7 +105,7 @@ def test_every_rule_says_what_it_means(compiled: yara.Rules) -> None:
     assert load_rules([RULES]).monotone
 
 
-def test_on_real_images(node_of: Callable[[str], Node], image: str) -> None:
+def test_on_real_images(node_of: Callable[[str], RamSource], image: str) -> None:
     found = run(node_of(image), load_rules([RULES]))
     assert {row["rule"] for row in found.rows} == EXPECTED_ON_IMAGES.get(image, set())
     for row in found.rows:  # secrets are masked

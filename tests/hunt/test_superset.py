@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from memir.kube.node import Node
+from memir.kube.ram import RamSource
 from memir.volatility.run import run_plugin
 from tests.hunt.hunting import rules, run
 
-NodeOf = Callable[[str], Node]
+NodeOf = Callable[[str], RamSource]
 MONOTONE = """
 rule Elf { strings: $a = { 7f 45 4c 46 02 } condition: $a }
 rule Two { strings: $a = "server up on" $b = "HTTP/1.1 200 OK" condition: all of them }

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from memir.hunt.hunt import Hunt
-from memir.hunt.identity import Wanted
 from memir.hunt.memory import Memory, read_memory
 from memir.hunt.units import file_units, process_units
+from memir.hunt.wanted import Wanted
 from memir.kernel.page import ANON, FREE, KERNEL
-from memir.kube.node import Node
+from memir.kube.ram import RamSource
 from tests.hunt.hunting import PAGE, owners, planted, rules, run, strings
 from tests.images import case, cases
 
-NodeOf = Callable[[str], Node]
+NodeOf = Callable[[str], RamSource]
 SMALL = [name for name in sorted(cases()) if "small" in name]
 WHO = ("owner", "pid", "container_name", "pod_name", "namespace")
 MARK = "MEMIR-PLANTED-BY-A-TEST-41b7"
@@ -118,13 +118,13 @@ def test_text_of_a_shared_library(node_of: NodeOf, name: str, tmp_path: Path) ->
 
 
 @pytest.fixture(scope="module")
-def small(node_of: NodeOf) -> Node:
+def small(node_of: NodeOf) -> RamSource:
     name = next((name for name in SMALL if "5.10" in name), SMALL[0])
     return node_of(name)
 
 
 @pytest.fixture(scope="module")
-def memory(small: Node) -> Memory:
+def memory(small: RamSource) -> Memory:
     threads = small.processes.threads
     return read_memory(small.kernel, threads.task, threads.tgid)
 
@@ -150,7 +150,7 @@ def apart(units: list[Any], memory: Memory, use: int | None = None) -> tuple[Any
     raise AssertionError("no such unit")
 
 
-def test_over_two_distant_pages_of_a_process(small: Node, memory: Memory, tmp_path: Path) -> None:
+def test_over_two_distant_pages_of_a_process(small: RamSource, memory: Memory, tmp_path: Path) -> None:
     unit, at = apart(
         [one for one in process_units(memory, everyone(memory), True) if one.mms is not None and len(one.mms) == 1],
         memory,
@@ -166,7 +166,7 @@ def test_over_two_distant_pages_of_a_process(small: Node, memory: Memory, tmp_pa
     assert run(planted(small, halves(second, first)), strings(tmp_path, MARK)).rows == []
 
 
-def test_over_two_distant_pages_of_a_file(small: Node, memory: Memory, tmp_path: Path) -> None:
+def test_over_two_distant_pages_of_a_file(small: RamSource, memory: Memory, tmp_path: Path) -> None:
     unit, at = apart(file_units(memory), memory)
     first, second = unit.pfn[at : at + 2].tolist()
     found = run(planted(small, halves(first, second)), strings(tmp_path, MARK))
@@ -175,14 +175,14 @@ def test_over_two_distant_pages_of_a_file(small: Node, memory: Memory, tmp_path:
     assert all(row["path"] for row in found.rows if row["owner"] == "file cache")
 
 
-def test_neighbours_of_different_owners_do_not_meet(small: Node, memory: Memory, tmp_path: Path) -> None:
+def test_neighbours_of_different_owners_do_not_meet(small: RamSource, memory: Memory, tmp_path: Path) -> None:
     use = memory.pages.use
     at = int(np.flatnonzero((use[:-1] == KERNEL) & (use[1:] == ANON) & memory.nonzero[:-1] & memory.nonzero[1:])[0])
     first, second = memory.pages.pfn()[at : at + 2].tolist()
     assert run(planted(small, halves(first, second)), strings(tmp_path, MARK)).rows == []
 
 
-def test_free_and_kernel_pages(small: Node, memory: Memory, tmp_path: Path) -> None:
+def test_free_and_kernel_pages(small: RamSource, memory: Memory, tmp_path: Path) -> None:
     """What an exited process left: a free page with old content. Also in the kernel's own memory."""
     every = memory.pages.pfn()
     free = every[memory.pages.use == FREE]
@@ -203,7 +203,7 @@ def test_free_and_kernel_pages(small: Node, memory: Memory, tmp_path: Path) -> N
     assert run(other, strings(tmp_path, MARK), wanted=Wanted(pods=frozenset({"miner-0"}))).rows == []
 
 
-def test_scopes(small: Node, tmp_path: Path) -> None:
+def test_scopes(small: RamSource, tmp_path: Path) -> None:
     """Heap and environment are two regions of one process."""
     text = 'rule R { strings: $a = "MEMIR-HEAP-SECRET-" $b = "HOSTNAME=miner-0" condition: all of them }'
     ruleset = rules(tmp_path, text)
@@ -216,7 +216,7 @@ def test_scopes(small: Node, tmp_path: Path) -> None:
     assert owners(again, "hit_id", "pid") == owners(found, "hit_id", "pid")
 
 
-def test_only_what_was_asked_for(small: Node, tmp_path: Path) -> None:
+def test_only_what_was_asked_for(small: RamSource, tmp_path: Path) -> None:
     ruleset = strings(tmp_path, "server up on")
     everything = run(small, ruleset).rows
     for wanted, column, value in (
@@ -231,7 +231,7 @@ def test_only_what_was_asked_for(small: Node, tmp_path: Path) -> None:
     assert owners(run(small, ruleset, wanted=Wanted(pids=frozenset({pid}))), "pid") == {(pid,)}
 
 
-def test_every_kind_of_rule_finds_the_same_as_the_plain_one(small: Node, tmp_path: Path) -> None:
+def test_every_kind_of_rule_finds_the_same_as_the_plain_one(small: RamSource, tmp_path: Path) -> None:
     """A rule that is not monotone takes another way through memory."""
     plain = run(small, rules(tmp_path, 'rule R { strings: $a = "server up on" condition: $a }'))
     other = run(small, rules(tmp_path, 'rule R { strings: $a = "server up on" condition: $a and filesize > 0 }'))

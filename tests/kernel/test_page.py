@@ -11,9 +11,9 @@ from memir.kernel.engine import Kernel
 from memir.kernel.mm import page_roots
 from memir.kernel.page import ANON, FILE, FREE, KERNEL, Pages
 from memir.kernel.rmap import anonymous_regions
-from memir.kube.node import Node
+from memir.kube.ram import RamSource
 
-NodeOf = Callable[[str], Node]
+NodeOf = Callable[[str], RamSource]
 
 
 def statistic(kernel: Kernel, symbol: str, enum: str, name: str) -> int | None:

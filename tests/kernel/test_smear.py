@@ -15,11 +15,12 @@ from memir.image.memory import PhysicalMemory
 from memir.kernel import page, sched
 from memir.kernel.engine import Kernel
 from memir.kernel.pagetable import U64
-from memir.kube.node import Node, read_node
+from memir.kube.ram import RamSource
 from memir.symbols.anchors import Anchors
 from memir.symbols.locate import locate
 from tests.damage import by, damaged, randomised, zeroed
 from tests.images import case
+from tests.rows import rows_of
 
 IMAGES = ("s-6.1-small", "s-5.10-small-v1", "s-7.2-small-la57", "arm64-6.12-small-lpa2")
 SEEDS = range(3 if os.environ.get("CI") == "true" else 1)
@@ -62,7 +63,7 @@ class Clean:
 
     memory: PhysicalMemory
     anchors: Anchors
-    node: Node
+    node: RamSource
     tables: dict[str, list[dict[str, Any]]]
     frames: U64
     kernel_frames: U64
@@ -74,8 +75,8 @@ def clean(name: str) -> Clean:
     memory = damaged(case(name).open(), {})
     anchors = locate(memory)
     before = memory.work
-    node = read_node(Kernel(memory, anchors))
-    tables = node.tables()
+    node = RamSource(Kernel(memory, anchors))
+    tables = rows_of(node)
     work = memory.work - before
     told = page.pages(Kernel(memory, anchors))
     frames = told.pfn()
@@ -85,13 +86,15 @@ def clean(name: str) -> Clean:
     return Clean(memory, anchors, node, tables, frames[full], frames[full & (told.use == page.KERNEL)], work)
 
 
-def read(one: Clean, pages: dict[int, bytes]) -> Node | None:
+def read(one: Clean, pages: dict[int, bytes]) -> RamSource | None:
     """The node of the damaged image; None if the engine says that it cannot do without what is gone."""
     memory = damaged(one.memory, pages, limit=one.work * 20)
     try:
-        return read_node(Kernel(memory, one.anchors))
+        node = RamSource(Kernel(memory, one.anchors))
+        rows_of(node)
     except KernelError:
         return None
+    return node
 
 
 def chosen(frames: U64, rate: float, seed: int) -> list[int]:
@@ -99,7 +102,7 @@ def chosen(frames: U64, rate: float, seed: int) -> list[int]:
     return [int(frame) for frame in frames[rng.random(len(frames)) < rate]]
 
 
-def is_thread(one: Clean, node: Node, row: dict[str, Any]) -> bool:
+def is_thread(one: Clean, node: RamSource, row: dict[str, Any]) -> bool:
     """A thread whose leader is gone is a row of its own."""
     threads = one.node.processes.threads
     known = dict(zip(threads.task.tolist(), zip(threads.pid.tolist(), threads.tgid.tolist(), strict=True), strict=True))
@@ -119,8 +122,8 @@ def right(column: str, got: Any, want: Any, row: dict[str, Any]) -> bool:
     return column == "state" and got == "unknown"  # of a container
 
 
-def wrong_rows(one: Clean, node: Node, skip: set[str]) -> list[tuple[Any, ...]]:
-    tables = node.tables()
+def wrong_rows(one: Clean, node: RamSource, skip: set[str]) -> list[tuple[Any, ...]]:
+    tables = rows_of(node)
     wrong: list[tuple[Any, ...]] = []
     for table, key in (("processes", "task"), ("containers", "container_id"), ("pods", "pod_uid")):
         before = by(one.tables[table], key)
@@ -138,10 +141,10 @@ def wrong_rows(one: Clean, node: Node, skip: set[str]) -> list[tuple[Any, ...]]:
     return wrong
 
 
-def untold(one: Clean, node: Node) -> list[tuple[Any, ...]]:
+def untold(one: Clean, node: RamSource) -> list[tuple[Any, ...]]:
     """What is missing without a gap that says so."""
     kinds = {gap.kind for gap in node.kernel.gaps}
-    rows = by(node.tables()["processes"], "task")
+    rows = by(rows_of(node)["processes"], "task")
     quiet: list[tuple[Any, ...]] = []
     if len(rows) < len(one.tables["processes"]) and not sched.incomplete(node.kernel.gaps):
         quiet.append(("rows", len(rows), sorted(kinds)))
@@ -184,7 +187,7 @@ def test_random_pages(name: str, rate: float) -> None:
         if node is None:
             continue
         before = by(one.tables["processes"], "task")
-        for row in node.tables()["processes"]:
+        for row in rows_of(node)["processes"]:
             old = before.get(row["task"])
             if old is None:
                 assert is_thread(one, node, row), f"seed {seed}: {row}"

@@ -14,12 +14,13 @@ from memir.gaps import Gap, Gaps
 from memir.kernel.engine import Kernel
 from memir.kernel.pagetable import translate
 from memir.kernel.space import u64
-from memir.kube.node import read_node
+from memir.kube.ram import RamSource
 from memir.symbols import vmcoreinfo
 from memir.symbols.anchors import Anchors
 from memir.symbols.locate import Given, locate
 from tests.damage import PAGE, Damaged, damaged, patched, zeroed
 from tests.images import case
+from tests.rows import rows_of
 
 IMAGES = ("s-6.1-small", "s-7.2-small-la57", "arm64-6.12-small-lpa2")
 Tables = dict[str, list[dict[str, Any]]]
@@ -30,7 +31,7 @@ def clean(name: str) -> tuple[Damaged, Anchors, Kernel, Tables]:
     memory = damaged(case(name).open(), {})
     anchors = locate(memory)
     kernel = Kernel(memory, anchors)
-    tables = read_node(kernel).tables()
+    tables = rows_of(RamSource(kernel))
     memory.limit = memory.work * 50
     return memory, anchors, kernel, tables
 
@@ -44,7 +45,7 @@ def frames(anchors: Anchors, first: str, last: str | None = None, size: int = 1)
 def analyse(memory: Damaged, given: Given | None = None) -> tuple[Anchors, Tables, list[Gap]]:
     gaps = Gaps()
     anchors = locate(memory, given, None, gaps)
-    return anchors, read_node(Kernel(memory, anchors, gaps)).tables(), list(gaps)
+    return anchors, rows_of(RamSource(Kernel(memory, anchors, gaps))), list(gaps)
 
 
 def whole(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -90,7 +91,7 @@ def test_task_list_broken(name: str, link: str) -> None:
     at = place_of(kernel, order[middle] + offset)
     torn = damaged(memory, patched(memory, {at: target[link].to_bytes(8, "little")}), limit=memory.limit)
     gaps = Gaps()
-    found = read_node(Kernel(torn, anchors, gaps)).tables()
+    found = rows_of(RamSource(Kernel(torn, anchors, gaps)))
     assert whole(found["processes"]) == whole(tables["processes"])
     assert {name: rows for name, rows in found.items() if name not in ("processes", "containers")} == {
         name: rows for name, rows in tables.items() if name not in ("processes", "containers")
@@ -186,7 +187,7 @@ def test_executable_used_anew(name: str, inode: str) -> None:
     value = 0 if inode == "none" else int(kernel.read(u64(dentry), "dentry", "d_inode")[0]) + 0x1000
     torn = damaged(memory, patched(memory, {at: value.to_bytes(8, "little")}), limit=memory.limit)
     gaps = Gaps()
-    found = read_node(Kernel(torn, anchors, gaps)).tables()["processes"]
+    found = rows_of(RamSource(Kernel(torn, anchors, gaps)))["processes"]
     shared = [row for row in tables["processes"] if row["exe"] and exe_dentry(kernel, row["task"]) == dentry]
     lost = {row["pid"] for row in shared}
     assert task in {row["task"] for row in shared}

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from memir.kernel.vma import VM_EXEC, VM_READ, VM_SHARED, VM_WRITE, vmas
-from memir.kube.node import Node
+from memir.kube.ram import RamSource
 from tests.images import case
 
-NodeOf = Callable[[str], Node]
+NodeOf = Callable[[str], RamSource]
 
 
 def test_regions_are_those_of_proc(node_of: NodeOf, image: str) -> None:

@@ -13,12 +13,13 @@ from memir.kernel.cgroup import Hierarchies
 from memir.kernel.engine import Kernel
 from memir.kube.claims import Claim, of_process
 from memir.kube.identity import Identity, identify, memberships, place
-from memir.kube.node import Node, read_node
 from memir.kube.processes import Process
+from memir.kube.ram import RamSource
 from memir.kube.runtime import RuntimeFiles
 from memir.kube.snapshot import load_cluster
 from memir.symbols.locate import locate
 from tests.images import case, cases, small_records
+from tests.rows import rows_of
 
 INTRUDED = [name for name in ("node-6.1", "node-6.1-1024") if name in cases()]
 HIDING = [name for name in ("s-6.12-hide", "arm64-6.12-userns-hide") if name in cases()]
@@ -27,11 +28,11 @@ Rows = list[dict[str, Any]]
 
 
 @functools.lru_cache(maxsize=1)
-def with_api(name: str) -> tuple[Node, dict[str, Rows]]:
+def with_api(name: str) -> tuple[RamSource, dict[str, Rows]]:
     """A node together with what its API server said."""
     memory = case(name).open()
-    node = read_node(Kernel(memory, locate(memory)), load_cluster(pods_json(name)))
-    return node, node.tables()
+    node = RamSource(Kernel(memory, locate(memory)), load_cluster(pods_json(name)))
+    return node, rows_of(node)
 
 
 def pods_json(name: str) -> Path:
@@ -135,7 +136,7 @@ def test_pods_of_other_nodes_and_of_ours_unseen(name: str, tmp_path: Path) -> No
     file = tmp_path / "pods.json"
     file.write_text(json.dumps(document | {"items": document["items"] + extra}))
     node, tables = with_api(name)
-    rows = read_node(node.kernel, load_cluster(file)).tables()["pods"]
+    rows = rows_of(RamSource(node.kernel, load_cluster(file)))["pods"]
     new = [(row["pod_name"], row["seen_in"], row["processes"]) for row in rows if row["pod_name"].startswith("made-")]
     assert new == [("made-2", "api", 0)]
     assert len(rows) == len(tables["pods"]) + 1
@@ -165,7 +166,7 @@ ODD = {
 
 @pytest.mark.parametrize("name", HIDING)
 def test_processes_that_contradict_themselves(name: str, node_of: Any) -> None:
-    rows = node_of(name).tables()["processes"]
+    rows = rows_of(node_of(name))["processes"]
     seen = set()
     for line in case(name).truth.read_text(errors="replace").splitlines():
         if not line.startswith("@ODD "):
@@ -184,7 +185,7 @@ def test_processes_that_contradict_themselves(name: str, node_of: Any) -> None:
 @pytest.mark.parametrize("name", HIDING)
 def test_pod_in_another_pods_cgroup(name: str, node_of: Any) -> None:
     """The cgroup has the first word, the namespaces say whose it really is."""
-    (row,) = [one for one in node_of(name).tables()["processes"] if (one["args"] or []) == ["/bin/sleep", "777003"]]
+    (row,) = [one for one in rows_of(node_of(name))["processes"] if (one["args"] or []) == ["/bin/sleep", "777003"]]
     assert (row["pod_name"], row["container_name"]) == ("web-7d4b9c6f5-abcde", "web")
     miner = next(
         one for one in small_records(case(name).truth)["pod"] if one["pod"] == "miner-0" and not one["sandbox"]
@@ -197,7 +198,7 @@ def test_pod_in_another_pods_cgroup(name: str, node_of: Any) -> None:
 def test_tasks_that_a_rootkit_hid(name: str, node_of: Any) -> None:
     lines = case(name).truth.read_text(errors="replace").splitlines()
     hidden = json.loads(next(line for line in lines if line.startswith("@DKOM "))[6:])
-    rows = {row["pid"]: row for row in node_of(name).tables()["processes"]}
+    rows = {row["pid"]: row for row in rows_of(node_of(name))["processes"]}
     without = {
         "tasks": {"tasks"},
         "idr": {"pids"},

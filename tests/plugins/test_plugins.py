@@ -17,13 +17,14 @@ from typing import Any
 import pytest
 
 from memir.cli.symbols import isf_of
-from memir.kube.node import Node
-from memir.model import TABLES
+from memir.kube.ram import RamSource
+from memir.tables.table import tables
 from memir.text import safe
 from memir.volatility.run import run_plugin
 from tests.images import ROOT, case, cases
+from tests.rows import rows_of
 
-NodeOf = Callable[[str], Node]
+NodeOf = Callable[[str], RamSource]
 PLUGINS = ROOT / "plugins"
 TABLE_OF = {
     "linux.pods": "pods",
@@ -35,7 +36,7 @@ TABLE_OF = {
 # volatility3 2.28 finds no 5-level tables and no arm64 by itself: memir run does
 STOCK = ("s-6.1-small", "s-5.10-small-v1")
 OURS = tuple(name for name in ("s-7.2-small-la57", "s-6.1-small-la57", "arm64-6.12-small-lpa2") if name in cases())
-TYPES = {name: {column.name: column.type for column in columns} for name, columns in TABLES.items()}
+TYPES = {name: {column.name: column.type for column in table.columns} for name, table in tables().items()}
 # one process for all plugins; without the jsonschema package, with which it takes half a minute longer
 VOL = """
 import contextlib, io, json, sys
@@ -60,7 +61,9 @@ def columns_of(plugin: str) -> tuple[str, ...]:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    columns: tuple[str, ...] = module.COLUMNS
+    (plugin_class,) = [one for one in vars(module).values() if getattr(one, "__module__", "") == spec.name]
+    assert plugin_class.table == TABLE_OF[plugin]
+    columns: tuple[str, ...] = plugin_class.columns
     return columns
 
 
@@ -69,15 +72,15 @@ def as_vol_prints(value: Any, kind: str) -> Any:
     if isinstance(value, list):
         return safe(" ".join(str(one) for one in value))
     if kind == "timestamp" and value is not None:
-        return datetime.datetime.fromtimestamp(value / 1e9, datetime.UTC).isoformat()
+        return value.isoformat()
     return safe(value) if isinstance(value, str) else value
 
 
-def expected(node: Node, plugin: str) -> list[dict[str, Any]]:
+def expected(node: RamSource, plugin: str) -> list[dict[str, Any]]:
     table = TABLE_OF[plugin]
     return [
         {column: as_vol_prints(row[column], TYPES[table][column]) for column in columns_of(plugin)}
-        for row in node.tables()[table]
+        for row in rows_of(node)[table]
     ]
 
 

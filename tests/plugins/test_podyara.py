@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from memir.errors import UsageError
-from memir.kube.node import Node
+from memir.kube.ram import RamSource
 from memir.volatility.run import run_plugin
 from tests.hunt.hunting import run, strings
 from tests.images import ROOT, cases
@@ -18,11 +18,11 @@ SMALL = next(name for name in sorted(cases()) if "small" in name and "la57" not 
 
 
 @pytest.fixture(scope="module")
-def node(node_of: Callable[[str], Node]) -> Node:
+def node(node_of: Callable[[str], RamSource]) -> RamSource:
     return node_of(SMALL)
 
 
-def test_the_same_hits(node: Node, tmp_path: Path) -> None:
+def test_the_same_hits(node: RamSource, tmp_path: Path) -> None:
     rules = strings(tmp_path, "server up on", "MEMIR-HEAP-SECRET")
     arguments = ["--yara-file", str(rules.files[0])]
     result = run_plugin(node.kernel.memory, node.kernel.anchors, "linux.podyara", arguments, plugin_dirs=[PLUGINS])
@@ -33,7 +33,7 @@ def test_the_same_hits(node: Node, tmp_path: Path) -> None:
     assert theirs == {tuple(row[name] for name in shown) for row in run(node, rules).rows}
 
 
-def test_options(node: Node) -> None:
+def test_options(node: RamSource) -> None:
     arguments = ["--yara-string", 'server "up" on', "--pod", "miner-0"]
     assert (
         run_plugin(node.kernel.memory, node.kernel.anchors, "linux.podyara", arguments, plugin_dirs=[PLUGINS]).rows
@@ -47,6 +47,6 @@ def test_options(node: Node) -> None:
     assert {row[names.index("pod_name")] for row in result.rows} == {"miner-0"}
 
 
-def test_no_rules(node: Node) -> None:
+def test_no_rules(node: RamSource) -> None:
     with pytest.raises(UsageError, match="no rules"):
         run_plugin(node.kernel.memory, node.kernel.anchors, "linux.podyara", [], plugin_dirs=[PLUGINS])

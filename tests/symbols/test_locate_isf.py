@@ -11,11 +11,12 @@ from memir.cli.symbols import isf_of
 from memir.errors import IsfError, SymbolsError
 from memir.gaps import Gaps
 from memir.kernel.engine import Kernel
-from memir.kube.node import read_node
+from memir.kube.ram import RamSource
 from memir.symbols import vmcoreinfo
 from memir.symbols.locate import Given, locate
 from tests.damage import PAGE, damaged, zeroed
 from tests.images import case, cases
+from tests.rows import rows_of
 from tests.symbols.located import located
 
 BOOTS = {
@@ -44,9 +45,9 @@ def test_same_tables_as_with_btf(source: str, boot: str, symbol_file: dict[str, 
     assert (found.arch, found.image_delta, found.init_task) == (anchors.arch, anchors.image_delta, anchors.init_task)
     assert found.banner == anchors.banner
     assert found.sources["types"] == f"ISF {symbol_file[source].name}"
-    with_isf = read_node(Kernel(memory, found, gaps))
-    plain = read_node(Kernel(memory, anchors))
-    assert with_isf.tables() == plain.tables()
+    with_isf = RamSource(Kernel(memory, found, gaps))
+    plain = RamSource(Kernel(memory, anchors))
+    assert rows_of(with_isf) == rows_of(plain)
 
 
 def test_image_without_vmcoreinfo(symbol_file: dict[str, Path]) -> None:

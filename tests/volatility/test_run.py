@@ -4,21 +4,24 @@ import datetime
 import functools
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from memir.errors import SymbolsError, UsageError
+from memir.kernel.engine import Kernel
+from memir.kube.owner import Owner, OwnerBatch, Owners
+from memir.kube.ram import RamSource
 from memir.symbols.anchors import Anchors
 from memir.symbols.isf import IsfTypes
 from memir.symbols.isf_make import IsfSource
 from memir.symbols.locate import locate
 from memir.symbols.types import KernelTypes
 from memir.volatility.context import build_context
-from memir.volatility.run import POD_COLUMNS, Host, PluginColumn, Pods, run_plugin
+from memir.volatility.run import POD_COLUMNS, Host, PluginColumn, run_plugin
 from tests.images import ImageCase, cases
+from tests.rows import rows_of
 from tests.volatility import truth
 
 PLUGIN = '''
@@ -84,12 +87,6 @@ def boom(self, data, offset):
 '''
 
 
-@dataclass(frozen=True)
-class Owner:
-    pod_name: str | None
-    namespace: str | None = "shop"
-    container_name: str | None = None
-    container_id: str | None = "c" * 64
 
 
 def small() -> ImageCase:
@@ -187,22 +184,32 @@ def test_plugins_that_run_others(host: Host) -> None:
     assert len(result.rows) >= len(host.run("linux.pslist").rows)
 
 
+class MistakenPids(Owners):
+    """By pid everything is one container's, as a plugin's pids of another namespace would make it seem."""
+
+    def by_pid(self, pid: Any) -> OwnerBatch:
+        return OwnerBatch.of_lists([[Owner("c" * 64, "wrong", "u", "by pid", "shop")]] * len(pid))
+
+
 def test_rows_get_their_pods_by_task_and_by_pid(located: tuple[Any, Anchors], host: Host) -> None:
     memory, anchors = located
+    source = RamSource(Kernel(memory, anchors))
     plain = host.run("linux.pslist")
-    task = {row["PID"]: row["OFFSET (V)"] for row in plain.dicts()}
-    canonical = host.context.layers["layer_name"].canonicalize
-    pods = Pods({1: Owner("by pid"), 2: Owner("wrong")}, {canonical(task[2]): Owner("by task", None)})
-    result = run_plugin(memory, anchors, "linux.pslist", pods=pods)
-    assert [column.name for column in result.columns[-4:]] == list(POD_COLUMNS)
-    rows = {row["PID"]: row for row in result.dicts()}
-    assert [rows[1][name] for name in POD_COLUMNS] == ["by pid", "shop", None, "c" * 64]
-    assert [rows[2][name] for name in POD_COLUMNS] == ["by task", None, None, "c" * 64]
-    assert all(row["pod_name"] is None for pid, row in rows.items() if pid not in (1, 2))
-    assert [row[:-4] for row in result.rows] == plain.rows
-    maps = host.run("linux.proc.Maps", ["--pid", "1"], pods=pods)
+    want = {row["pid"]: [row[name] for name in POD_COLUMNS] for row in rows_of(source)["processes"]}
+    assert {names[0] for names in want.values()} == {None, "web-7d4b9c6f5-abcde", "miner-0", "agent-x9z2k"}
+    for owners in (source.owners, MistakenPids(source)):  # a task's address is the better witness
+        result = run_plugin(memory, anchors, "linux.pslist", owners=owners)
+        assert [column.name for column in result.columns[-4:]] == list(POD_COLUMNS)
+        assert {row["PID"]: [row[name] for name in POD_COLUMNS] for row in result.dicts()} == {
+            row["PID"]: want[row["PID"]] for row in plain.dicts()
+        }
+        assert [row[:-4] for row in result.rows] == plain.rows
+    pid = next(pid for pid, names in want.items() if names[2] == "miner")
+    maps = host.run("linux.proc.Maps", ["--pid", str(pid)], owners=source.owners)
+    assert {tuple(row[name] for name in POD_COLUMNS) for row in maps.dicts()} == {tuple(want[pid])}
+    maps = host.run("linux.proc.Maps", ["--pid", "1"], owners=MistakenPids(source))
     assert {row["pod_name"] for row in maps.dicts()} == {"by pid"}
-    assert "pod_name" not in host.run("linux.iomem", pods=pods).dicts()[0]
+    assert "pod_name" not in host.run("linux.iomem", owners=source.owners).dicts()[0]
 
 
 def test_options_reach_the_plugin_and_do_not_stay(host: Host) -> None:

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A node as its RAM has it: from one located kernel to its pods, each part read when first asked for."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from typing import Literal
+
+import numpy as np
+
+from memir.gaps import Gaps
+from memir.kernel import sched
+from memir.kernel.engine import Kernel
+from memir.kernel.mount import Mounts
+from memir.kube.claims import Claims
+from memir.kube.containers import Container, RootFilesystem, build_containers
+from memir.kube.identity import Identity, identify
+from memir.kube.membership import Membership, memberships
+from memir.kube.mountpoints import MountSources, mount_sources
+from memir.kube.owner import Owners
+from memir.kube.pods import Pod, build_pods
+from memir.kube.processes import ProcessList, processes
+from memir.kube.runtime import RuntimeFiles, runtime_files
+from memir.kube.snapshot import ClusterSnapshot
+
+
+class RamSource:
+    """What tables are read from when the source is RAM. What could not be read is in `gaps`."""
+
+    kind: Literal["ram"] = "ram"
+
+    def __init__(self, kernel: Kernel, cluster: ClusterSnapshot | None = None) -> None:
+        """cluster: what the Kubernetes API said, to be joined with what memory says."""
+        self.kernel = kernel
+        self.cluster = cluster
+
+    @property
+    def gaps(self) -> Gaps:
+        """Of the kernel and of everything read from it."""
+        return self.kernel.gaps
+
+    @functools.cached_property
+    def mounts(self) -> Mounts:
+        """Mounts and dentries that were met."""
+        return Mounts(self.kernel)
+
+    @functools.cached_property
+    def processes(self) -> ProcessList:
+        """Every process, in the order of pids, and every thread."""
+        return processes(self.kernel, self.mounts)
+
+    @functools.cached_property
+    def host_mnt_ns(self) -> int:
+        """Address of the node's own mount namespace, that of process 1; 0 if it could not be read."""
+        rows = zip(self.processes.mnt_ns.tolist(), self.processes.rows, strict=True)
+        return next((int(space) for space, process in rows if process.pid == 1), 0)
+
+    @functools.cached_property
+    def sources(self) -> MountSources:
+        """What each mount namespace shows, and where it comes from on the node."""
+        spaces = np.unique(self.processes.mnt_ns[self.processes.mnt_ns != 0])
+        return mount_sources(self.kernel, self.mounts, spaces, self.host_mnt_ns)
+
+    @functools.cached_property
+    def files(self) -> RuntimeFiles:
+        """OCI specs and runtime states that memory holds."""
+        host = self.sources.host  # loads the mounts that paths are made of
+        return runtime_files(self.kernel, self.mounts, host, self.processes.living)
+
+    @functools.cached_property
+    def membership(self) -> Membership:
+        """What the witnesses share: ids by cgroup, each container's first process, whose namespaces are whose."""
+        return memberships(self.processes.rows, self.files, self.cluster)
+
+    @functools.cached_property
+    def identities(self) -> list[Identity]:
+        """Where each process belongs, in the order of processes.rows."""
+        return identify(self.processes.rows, self.membership)
+
+    @functools.cached_property
+    def containers(self) -> dict[str, Container]:
+        """Containers by id, of memory and of the API."""
+        rows = self.processes.rows
+        inums = {int(ns): row.namespaces["mnt"] for ns, row in zip(self.processes.mnt_ns, rows, strict=True)}
+        roots = {
+            inums[space]: RootFilesystem(layers, self.sources.rootfs.get(space))
+            for space, layers in self.sources.root.items()
+            if space in inums
+        }
+        torn = sched.incomplete(self.gaps) or self._unplaced()
+        return build_containers(
+            rows, self.identities, self.membership, self.files, roots, self.cluster, self.name, torn=torn
+        )
+
+    @functools.cached_property
+    def pods(self) -> dict[str, Pod]:
+        """Pods by UID, of memory and of the API."""
+        known = (self.containers, self.identities, self.membership, self.files)
+        return build_pods(*known, self.cluster, self.name)
+
+    @property
+    def claims(self) -> Claims:
+        """What every witness says of processes, containers and pods."""
+        _ = self.pods  # whose building adds the last of them
+        return self.membership.claims
+
+    @functools.cached_property
+    def owners(self) -> Owners:
+        """Whose anything of the node is."""
+        return Owners(self)
+
+    @functools.cached_property
+    def name(self) -> str | None:
+        """The node's name: as the API's pods that memory also holds have it, else its host name."""
+        if self.cluster is not None:
+            uids = set(self.membership.pod_of.values())
+            pods = self.cluster.pods.values()
+            names = Counter(pod.node for pod in pods if pod.node and {pod.uid, pod.config_hash} & uids)
+            if names:
+                return names.most_common(1)[0][0]
+        return next((process.hostname for process in self.processes.rows if process.pid == 1), None)
+
+    def _unplaced(self) -> bool:
+        """Whether a process may be in a container that nobody could say."""
+        return any(
+            process.cgroup_path is None and identity.container_id is None and not process.kernel_thread
+            for process, identity in zip(self.processes.rows, self.identities, strict=True)
+        )

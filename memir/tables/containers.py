@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table `containers`."""
+
+from __future__ import annotations
+
+from memir.kube.ram import RamSource
+from memir.tables.frame import Frame
+from memir.tables.table import Table, columns
+
+COLUMNS = columns("""
+    container_id     string       64 hex digits
+    kind             string       sandbox or container
+    image            string       image reference
+    runtime          string       containerd, cri-o, docker, ...
+    state            string       running, exited or unknown
+    init_pid         int32        pid of the container's first process on the node
+    cgroup_path      string       cgroup of the container
+    privileged       bool         all capabilities and no seccomp, as `privileged: true` gives
+    host_pid         bool         shares the node's pid namespace
+    host_network     bool         shares the node's network namespace
+    rootfs           string       path of the root file system on the node
+    overlay_upper    string       overlayfs upperdir
+    overlay_lower    list<string> overlayfs lowerdirs, topmost first
+    args             list<string> command of the container as its spec gives it
+    env              list<string> environment of the container's spec
+    sandbox_id       string       container id of the pod's sandbox
+    processes        int32        processes placed in it
+    seen_in          string       ram, api or both
+    source           string       where the row comes from, and what is doubtful in it
+""")
+
+
+def read(source: RamSource) -> Frame:
+    """Every container that memory or the API knows, by namespace, pod, sandboxes first."""
+    rows = list(source.containers.values())
+    names = [column.name for column in COLUMNS if column.name != "source"]
+    origin = ["; ".join([*row.sources, *(f"doubt: {doubt}" for doubt in row.doubts)]) for row in rows]
+    return Frame({name: [getattr(row, name) for row in rows] for name in names} | {"source": origin})
+
+
+TABLE = Table(
+    "containers",
+    "Containers and pod sandboxes of the node, running and ended.",
+    COLUMNS,
+    "container_id",
+    {"ram": read},
+    volatility="linux.containers",
+)

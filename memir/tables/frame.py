@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A frame: columns of one length, as numpy or Arrow arrays, and their way to Arrow and Parquet without a dict a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from memir.errors import CaseError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Frame:
+    """Columns by name. A column is a numpy array, a numpy masked array or list (None: not known), or an Arrow array.
+
+    keys: what whose-is-this is asked by, one a row, if that is no column. ValueError if lengths differ.
+    """
+
+    __slots__ = ("data", "keys")
+
+    def __init__(self, data: Mapping[str, Any] | pa.Table, keys: Any = None) -> None:
+        """data: columns by name, or an Arrow table."""
+        if not isinstance(data, Mapping):
+            data = dict(zip(data.column_names, data.columns, strict=True))
+        self.data: dict[str, Any] = dict(data)
+        self.keys = keys
+        lengths = {name: len(values) for name, values in self.data.items()}
+        if keys is not None:
+            lengths["keys"] = len(keys)
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"columns of different lengths: {lengths}")
+
+    @property
+    def names(self) -> list[str]:
+        """The columns' names, in order."""
+        return list(self.data)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.data.values()))) if self.data else 0
+
+    def __getitem__(self, name: str) -> Any:
+        return self.data[name]
+
+    def to_arrow(self, schema: pa.Schema | None = None) -> pa.Table:
+        """An Arrow table. schema: its columns, in order, and their types; without one Arrow finds the types."""
+        import pyarrow as pa
+
+        if schema is None:
+            return pa.table({name: _array(values, None) for name, values in self.data.items()})
+        return pa.Table.from_arrays([_array(self.data[one.name], one.type) for one in schema], schema=schema)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows as plain Python, for printing: times are datetime (UTC), None is not known."""
+        return self.to_arrow().to_pylist()
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self.rows())
+
+
+def arrow_type(name: str) -> pa.DataType:
+    """The Arrow type of a column's type."""
+    import pyarrow as pa
+
+    if name == "timestamp":
+        return pa.timestamp("us", "UTC")
+    if name.startswith("list<"):
+        return pa.list_(arrow_type(name[5:-1]))
+    kind: pa.DataType = pa.bool_() if name == "bool" else getattr(pa, name)()
+    return kind
+
+
+def _array(values: Any, kind: pa.DataType | None) -> Any:
+    import numpy as np
+    import pyarrow as pa
+
+    if isinstance(values, pa.Array | pa.ChunkedArray):
+        return values if kind is None or values.type == kind else values.cast(kind)
+    if isinstance(values, np.ma.MaskedArray):
+        return pa.array(values.data, kind, mask=np.ma.getmaskarray(values))
+    if isinstance(values, np.ndarray) and values.dtype != object:
+        array = pa.array(values)
+        return array if kind is None or array.type == kind else array.cast(kind)
+    try:
+        return pa.array(values, kind)
+    except UnicodeEncodeError:
+        return pa.array([_clean(value) for value in values], kind)
+
+
+def _clean(value: Any) -> Any:
+    """Arrow's strings are UTF-8: a lone surrogate, which JSON from an image may hold, is escaped."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Sequence):
+        return [_clean(part) for part in value]
+    return value
+
+
+def plain(rows: Iterable[Mapping[str, Any]]) -> Frame:
+    """Rows of someone else's columns; a column of several types, or of odd values, becomes text."""
+    import pyarrow as pa
+
+    rows = list(rows)
+    columns = {}
+    for name in dict.fromkeys(name for row in rows for name in row):
+        values = [_clean(row.get(name)) for row in rows]
+        try:
+            columns[name] = pa.array(values)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+            columns[name] = pa.array([None if value is None else _clean(str(value)) for value in values], pa.string())
+        if pa.types.is_timestamp(columns[name].type):
+            columns[name] = columns[name].cast(arrow_type("timestamp"))
+    return Frame(columns)
+
+
+def write_parquet(frame: Frame, path: Path) -> None:
+    """Write one table under a temporary name, then rename; CaseError if the folder cannot be written."""
+    import pyarrow.parquet as pq
+
+    temporary = path.with_name(path.name + ".part")
+    try:
+        pq.write_table(frame.to_arrow(), temporary, compression="zstd")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise CaseError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables as lists of plain rows, for tests that look at single values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from memir.tables.table import Source, read_tables
+
+
+def rows_of(source: Source) -> dict[str, list[dict[str, Any]]]:
+    """Every table that the source gives, by name."""
+    return {name: frame.rows() for name, frame in read_tables(source).items()}
