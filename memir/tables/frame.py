@@ -19,11 +19,13 @@ class Frame:
     keys: what whose-is-this is asked by, one a row, if that is no column. ValueError if lengths differ.
     """
 
-    __slots__ = ("data", "keys")
+    __slots__ = ("_schema", "data", "keys")
 
     def __init__(self, data: Mapping[str, Any] | pa.Table, keys: Any = None) -> None:
         """data: columns by name, or an Arrow table."""
+        self._schema: pa.Schema | None = None
         if not isinstance(data, Mapping):
+            self._schema = data.schema
             data = dict(zip(data.column_names, data.columns, strict=True))
         self.data: dict[str, Any] = dict(data)
         self.keys = keys
@@ -48,6 +50,7 @@ class Frame:
         """An Arrow table. schema: its columns, in order, and their types; without one Arrow finds the types."""
         import pyarrow as pa
 
+        schema = schema or self._schema
         if schema is None:
             return pa.table({name: _array(values, None) for name, values in self.data.items()})
         return pa.Table.from_arrays([_array(self.data[one.name], one.type) for one in schema], schema=schema)
