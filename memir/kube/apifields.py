@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Typed members of the API server's JSON, which know their place in it."""
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class At:
     def of(cls, value: Any, where: str) -> At:
         """Check that `value` is an object."""
         if not isinstance(value, dict):
-            raise _wrong(where, value, "an object")
+            raise wrong_type(where, value, "an object")
         return cls(value, where)
 
     def at(self, key: str) -> str:
@@ -74,7 +75,7 @@ class At:
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int):
-            raise _wrong(self.at(key), value, "a whole number")
+            raise wrong_type(self.at(key), value, "a whole number")
         return value
 
     def texts(self, key: str) -> dict[str, str]:
@@ -96,9 +97,10 @@ class At:
 
 def _typed(value: Any, kind: type, where: str) -> Any:
     if not isinstance(value, kind):
-        raise _wrong(where, value, _KINDS[kind])
+        raise wrong_type(where, value, _KINDS[kind])
     return value
 
 
-def _wrong(where: str, value: Any, wanted: str) -> ClusterError:
+def wrong_type(where: str, value: Any, wanted: str) -> ClusterError:
+    """The error that says where a value of another type than `wanted` is, and what is there."""
     return ClusterError(f"{where}: {_KINDS.get(type(value), 'null')}, not {wanted}")

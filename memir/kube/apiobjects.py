@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pods and nodes as the API server gives them (Kubernetes core/v1)."""
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from memir.errors import ClusterError
 from memir.kube.apifields import At
 
 ContainerKind = Literal["container", "init", "ephemeral"]
@@ -104,10 +104,15 @@ class ApiNode:
     kubelet: str | None = None
     boot_id: str | None = None
     machine_id: str | None = None
+    system_uuid: str | None = None
 
 
-def pod_of(item: At, owners: Owners) -> ApiPod:
-    """Read a Pod; raises ClusterError with its place where a member is not as the API writes it."""
+def pod_of(item: At, owners: Owners, odd: list[tuple[str, str]] | None = None) -> ApiPod:
+    """Read a Pod; raises ClusterError with its place where a member is not as the API writes it.
+
+    odd: gets (place, why) of container ids that are none; the pod is kept without them.
+    """
+    odd = [] if odd is None else odd
     meta, spec, status = item.object("metadata"), item.object("spec"), item.object("status")
     annotations = meta.texts("annotations")
     namespace = meta.needed("namespace")
@@ -136,7 +141,7 @@ def pod_of(item: At, owners: Owners) -> ApiPod:
         runtime_class=spec.text("runtimeClassName"),
         pod_ips=tuple(ips or filter(None, [status.text("podIP")])),
         host_ip=status.text("hostIP"),
-        containers=tuple(one for names in _LISTS for one in _containers(spec, status, *names)),
+        containers=tuple(one for names in _LISTS for one in _containers(spec, status, *names, odd)),
     )
 
 
@@ -157,6 +162,7 @@ def node_of(item: At) -> ApiNode:
         kubelet=info.text("kubeletVersion"),
         boot_id=info.text("bootID"),
         machine_id=info.text("machineID"),
+        system_uuid=info.text("systemUUID"),
     )
 
 
@@ -178,18 +184,22 @@ def _end_of_chain(owner: str | None, namespace: str, owners: Owners) -> str | No
     return owner
 
 
-def _containers(spec: At, status: At, in_spec: str, in_status: str, kind: ContainerKind) -> list[ApiContainer]:
+def _containers(
+    spec: At, status: At, in_spec: str, in_status: str, kind: ContainerKind, odd: list[tuple[str, str]]
+) -> list[ApiContainer]:
     statuses = {one.needed("name"): one for one in status.objects(in_status)}
     specs = {one.needed("name"): one for one in spec.objects(in_spec)}
     names = dict.fromkeys([*specs, *statuses])
-    return [_container(name, kind, specs.get(name), statuses.get(name)) for name in names]
+    return [_container(name, kind, specs.get(name), statuses.get(name), odd) for name in names]
 
 
-def _container(name: str, kind: ContainerKind, spec: At | None, status: At | None) -> ApiContainer:
+def _container(
+    name: str, kind: ContainerKind, spec: At | None, status: At | None, odd: list[tuple[str, str]]
+) -> ApiContainer:
     spec, status = spec or At({}, ""), status or At({}, "")
     state, what = _state(status.object("state"))
     last = status.object("lastState").object("terminated")
-    found = [_id(status), _id(what), _id(last)]
+    found = [_id(status, odd), _id(what, odd), _id(last, odd)]
     ids = tuple(dict.fromkeys(ident for one in found if one for ident in [one[1]]))
     return ApiContainer(
         name=name,
@@ -217,12 +227,13 @@ def _state(state: At) -> tuple[State | None, At]:
     return None, At({}, state.where)
 
 
-def _id(status: At) -> tuple[str, str] | None:
+def _id(status: At, odd: list[tuple[str, str]]) -> tuple[str, str] | None:
     """(runtime, id) of `containerd://<id>`."""
     text = status.text("containerID")
     if text is None:
         return None
     found = _CONTAINER_ID.fullmatch(text)
     if found is None:
-        raise ClusterError(f"{status.at('containerID')}: {text[:80]!r} is not <runtime>://<id>")
+        odd.append((status.at("containerID"), f"{text[:80]!r} is not <runtime>://<id>"))
+        return None
     return found.group(1), found.group(2)

@@ -122,7 +122,7 @@ PRECEDENCE: Mapping[tuple[Kind, str], tuple[str, ...]] = {
     ("pod", "phase"): ("API", "status"),
     ("pod", "deleted_at"): ("API", "status"),
     ("pod", "node"): ("API",),
-    ("node", "name"): ("kubelet", "hostname", "API"),
+    ("node", "name"): ("API", "kubelet", "hostname"),
 }
 """By kind of subject and field, the witnesses that may decide it, heaviest first. One that is not there never decides:
 its claims only confirm or contradict."""

@@ -116,7 +116,7 @@ def shim_witness(args: Sequence[str]) -> ShimWitness | None:
     if not args:
         return None
     program = args[0][:MAX_PATH].rpartition("/")[2]
-    options = _options(args)
+    options = options_of(args)
     if "containerd-shim" in program:
         return _containerd_shim(program, options, args)
     if program == "conmon":
@@ -151,8 +151,8 @@ def guest_witness(comm: str, args: Sequence[str]) -> tuple[Guest, str | None] | 
     return None
 
 
-def _options(args: Sequence[str]) -> dict[str, str]:
-    """`-name value`, `--name value` and `--name=value`; the first of a repeated one."""
+def options_of(args: Sequence[str]) -> dict[str, str]:
+    """`-name value`, `--name value` and `--name=value` of a command line, by name; the first of a repeated one."""
     out: dict[str, str] = {}
     for index, arg in enumerate(args[1:MAX_ARGS], 1):
         name, equals, value = arg[:MAX_PATH].partition("=")
