@@ -71,11 +71,10 @@ def build_containers(
     files: RuntimeFiles,
     roots: dict[int, RootFilesystem],
     cluster: ClusterSnapshot | None,
-    node: str | None,
     *,
     torn: bool = False,
 ) -> dict[str, Container]:
-    """Containers by id. roots: by mount namespace number. node: API pods of other nodes are left out.
+    """Containers by id. roots: by mount namespace number. cluster: of this node's pods alone.
 
     torn: processes may be missing, or may lack their container: then none that is not seen can be said to have ended.
     """
@@ -98,7 +97,7 @@ def build_containers(
         if row.container_id in known.sandbox_pod:
             claims.add(of_container(row.container_id), "kind", "sandbox", "spec")
     if cluster is not None:
-        _from_api(rows, claims, cluster, node)
+        _from_api(rows, claims, cluster)
     _share_names(rows, claims)
     for row in rows.values():
         _resolve(row, claims)
@@ -218,15 +217,13 @@ def _share_names(rows: dict[str, Container], claims: Claims) -> None:
                     claims.add(subject, name, value, "sibling")
 
 
-def _from_api(rows: dict[str, Container], claims: Claims, cluster: ClusterSnapshot, node: str | None) -> None:
+def _from_api(rows: dict[str, Container], claims: Claims, cluster: ClusterSnapshot) -> None:
     """What the API says of the containers of this node's pods."""
     for pod in cluster.pods.values():
         for one in pod.containers:
             for container in one.ids:
                 row = rows.get(container)
                 if row is None:
-                    if node is not None and pod.node not in (None, node):
-                        continue
                     row = rows[container] = Container(container, seen_in="api")
                     ended = one.state == "terminated" or container != one.container_id
                     row.state = "exited" if ended else row.state

@@ -48,11 +48,24 @@ class Membership:
     claims: Claims = field(default_factory=Claims)
 
 
-def memberships(processes: list[Process], files: RuntimeFiles, cluster: ClusterSnapshot | None) -> Membership:
-    """Put together what the cgroups, runtime files and API say of containers."""
+def memberships(
+    processes: list[Process], files: RuntimeFiles, cluster: ClusterSnapshot | None, claims: Claims | None = None
+) -> Membership:
+    """Put together what the cgroups, runtime files and API say of containers. claims: where what is said is kept."""
     paths = dict.fromkeys(path for process in processes if (path := process.cgroup_path))
     ids = {path: parse_cgroup(path) for path in paths}
-    known = Membership(ids, _by_cgroup(files), {}, {}, {}, {}, {}, _host(processes), {})
+    known = Membership(
+        ids,
+        _by_cgroup(files),
+        {},
+        {},
+        {},
+        {},
+        {},
+        _host(processes),
+        {},
+        claims=claims if claims is not None else Claims(),
+    )
     for path, parsed in ids.items():
         if parsed and parsed.container_id:
             known.by_cgroup.setdefault(path, parsed.container_id)

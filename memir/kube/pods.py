@@ -51,7 +51,7 @@ def build_pods(
     cluster: ClusterSnapshot | None,
     node: str | None,
 ) -> dict[str, Pod]:
-    """Pods by UID: those memory knows by a container or a cgroup, and the API's pods of this node."""
+    """Pods by UID: those memory knows by a container or a cgroup, and the API's. cluster: of this node's pods alone."""
     claims = known.claims
     rows: dict[str, Pod] = {}
     for container in containers.values():
@@ -67,7 +67,7 @@ def build_pods(
         if identity.pod_uid:
             rows.setdefault(identity.pod_uid, Pod(identity.pod_uid)).processes += 1
     if cluster is not None:
-        _from_api(rows, claims, cluster, node)
+        _from_api(rows, claims, cluster)
     for pod in rows.values():
         subject = of_pod(pod.pod_uid)
         for name in _TEXTS:
@@ -98,14 +98,12 @@ def _from_container(pod: Pod, container: Container, files: RuntimeFiles, claims:
         pod.sources.extend(kind for kind in dict.fromkeys(kinds) if kind not in (*pod.sources, "API"))
 
 
-def _from_api(rows: dict[str, Pod], claims: Claims, cluster: ClusterSnapshot, node: str | None) -> None:
+def _from_api(rows: dict[str, Pod], claims: Claims, cluster: ClusterSnapshot) -> None:
     """What the API says of this node's pods."""
     for api in cluster.pods.values():
         uid = api.config_hash if api.config_hash in rows else api.uid
         if uid in rows:
             rows[uid].seen_in = "both" if any(source != "API" for source in rows[uid].sources) else "api"
-        elif node is not None and api.node not in (None, node):
-            continue
         else:
             rows[uid] = Pod(uid, seen_in="api")
         _claim_api(rows[uid], api, claims)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import functools
-from collections import Counter
 from typing import Literal
 
 import numpy as np
@@ -18,6 +17,7 @@ from memir.kube.containers import Container, RootFilesystem, build_containers
 from memir.kube.identity import Identity, identify
 from memir.kube.membership import Membership, memberships
 from memir.kube.mountpoints import MountSources, mount_sources
+from memir.kube.node_identity import NodeFacts, NodeMatch, compare_times, match_node, node_facts, pods_in_memory
 from memir.kube.owner import Owners
 from memir.kube.pods import Pod, build_pods
 from memir.kube.processes import ProcessList, processes
@@ -34,6 +34,7 @@ class RamSource:
         """cluster: what the Kubernetes API said, to be joined with what memory says."""
         self.kernel = kernel
         self.cluster = cluster
+        self._claims = Claims()
 
     @property
     def gaps(self) -> Gaps:
@@ -71,7 +72,7 @@ class RamSource:
     @functools.cached_property
     def membership(self) -> Membership:
         """What the witnesses share: ids by cgroup, each container's first process, whose namespaces are whose."""
-        return memberships(self.processes.rows, self.files, self.cluster)
+        return memberships(self.processes.rows, self.files, self.node.cluster, self._claims)
 
     @functools.cached_property
     def identities(self) -> list[Identity]:
@@ -89,21 +90,24 @@ class RamSource:
             if space in inums
         }
         torn = sched.incomplete(self.gaps) or self._unplaced()
-        return build_containers(
-            rows, self.identities, self.membership, self.files, roots, self.cluster, self.name, torn=torn
+        containers = build_containers(
+            rows, self.identities, self.membership, self.files, roots, self.node.cluster, torn=torn
         )
+        started = {at: init.start for at, init in self.membership.init.items() if init.start is not None}
+        compare_times(containers, started, self.node.cluster, self.facts.clock, self.gaps)
+        return containers
 
     @functools.cached_property
     def pods(self) -> dict[str, Pod]:
         """Pods by UID, of memory and of the API."""
         known = (self.containers, self.identities, self.membership, self.files)
-        return build_pods(*known, self.cluster, self.name)
+        return build_pods(*known, self.node.cluster, self.name)
 
     @property
     def claims(self) -> Claims:
         """What every witness says of processes, containers and pods."""
         _ = self.pods  # whose building adds the last of them
-        return self.membership.claims
+        return self._claims
 
     @functools.cached_property
     def owners(self) -> Owners:
@@ -111,15 +115,20 @@ class RamSource:
         return Owners(self)
 
     @functools.cached_property
+    def facts(self) -> NodeFacts:
+        """What the node knows of itself: names, addresses, ids, the capture's clock."""
+        return node_facts(self.kernel, self.processes, self.mounts)
+
+    @functools.cached_property
+    def node(self) -> NodeMatch:
+        """Which node of the cluster this is, and the API's pods that are its own."""
+        uids = pods_in_memory(self.processes.rows, self.files)
+        return match_node(self.facts, uids, self.cluster, self._claims, self.gaps)
+
+    @property
     def name(self) -> str | None:
-        """The node's name: as the API's pods that memory also holds have it, else its host name."""
-        if self.cluster is not None:
-            uids = set(self.membership.pod_of.values())
-            pods = self.cluster.pods.values()
-            names = Counter(pod.node for pod in pods if pod.node and {pod.uid, pod.config_hash} & uids)
-            if names:
-                return names.most_common(1)[0][0]
-        return next((process.hostname for process in self.processes.rows if process.pid == 1), None)
+        """The node's name: as its cluster has it where memory shows which of its nodes this is, else its own."""
+        return self.node.name
 
     def _unplaced(self) -> bool:
         """Whether a process may be in a container that nobody could say."""

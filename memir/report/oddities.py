@@ -122,7 +122,6 @@ def _container(row: Row) -> list[Oddity]:
             "privileged container",
             f"{where(row)} is privileged" + (f" and shares {' and '.join(shared)}" if shared else ""),
         )
-    if "doubt:" in row["source"]:
-        doubts = [part[7:] for part in row["source"].split("; ") if part.startswith("doubt: ")]
-        add("doubtful spec", f"{where(row)}: {'; '.join(doubts)}")
+    if row["doubts"]:
+        add("doubtful spec", f"{where(row)}: {'; '.join(row['doubts'])}")
     return out

@@ -26,7 +26,8 @@ COLUMNS = columns("""
     sandbox_id       string       container id of the pod's sandbox
     processes        int32        processes placed in it
     seen_in          string       ram, api or both
-    source           string       where the row comes from, and what is doubtful in it
+    doubts           list<string> what is doubtful: witnesses that differ, oddities of its spec; empty if nothing is
+    source           string       where the row comes from
 """)
 
 
@@ -34,7 +35,7 @@ def read(source: RamSource) -> Frame:
     """Every container that memory or the API knows, by namespace, pod, sandboxes first."""
     rows = list(source.containers.values())
     names = [column.name for column in COLUMNS if column.name != "source"]
-    origin = ["; ".join([*row.sources, *(f"doubt: {doubt}" for doubt in row.doubts)]) for row in rows]
+    origin = ["; ".join(row.sources) for row in rows]
     return Frame({name: [getattr(row, name) for row in rows] for name in names} | {"source": origin})
 
 

@@ -19,6 +19,7 @@ COLUMNS = columns("""
     owner            string       `Kind/name` of the controlling object, from the API
     phase            string       phase, from the API
     seen_in          string       ram, api or both
+    doubts           list<string> what is doubtful: witnesses that differ; empty if nothing is
     source           string       where the row comes from
 """)
 

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""include/linux/inetdevice.h: the IPv4 addresses of a network namespace's interfaces."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memir.kernel.list import chain, list_nodes
+from memir.kernel.pagetable import U64
+
+if TYPE_CHECKING:
+    from memir.kernel.engine import Kernel
+
+
+def ipv4_addresses(kernel: Kernel, net: U64) -> list[tuple[int, str, str]]:
+    """(index of the namespace, interface, address) of `struct net *` addresses; loopback's too.
+
+    net.dev_base_head -> net_device.dev_list; net_device.ip_ptr -> in_device.ifa_list -> in_ifaddr.ifa_next.
+    """
+    owner, node = list_nodes(kernel, kernel.at(net, "net", "dev_base_head"), "network device list")
+    device = kernel.container(node, "net_device", "dev_list")
+    names = kernel.strings(kernel.at(device, "net_device", "name"), 16)
+    inside = kernel.read(device, "net_device", "ip_ptr").astype(np.uint64)
+    first = np.zeros(len(device), np.uint64)
+    first[inside != 0] = kernel.read(inside[inside != 0], "in_device", "ifa_list").astype(np.uint64)
+    which, entry = chain(kernel, first, kernel.types.offset("in_ifaddr", "ifa_next"), "interface address list")
+    local, ok = kernel.try_read(entry, "in_ifaddr", "ifa_local")
+    kernel.count_unread("interface address", entry, ok)
+    rows = zip(which[ok].tolist(), local[ok].astype("<u4").tolist(), strict=True)
+    return [
+        (
+            int(owner[at]),
+            (names[at] or b"").decode("utf-8", "backslashreplace"),
+            str(ipaddress.IPv4Address(raw.to_bytes(4, "little"))),
+        )
+        for at, raw in rows
+    ]
