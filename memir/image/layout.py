@@ -43,6 +43,7 @@ class Layout:
 
     data: what the segments' offsets point into. original: the file as given.
     holes_may_be_zero: the tool leaves out blocks of zeros, so an absent range may be zeros.
+    repairs: what is not as the format has it and how it was read all the same, a sentence each.
     """
 
     format: str
@@ -53,6 +54,7 @@ class Layout:
     missing: int = 0
     holes_may_be_zero: bool = False
     notes: dict[str, bytes] = field(default_factory=dict)
+    repairs: tuple[str, ...] = ()
 
 
 def append(segments: list[Segment], one: Segment, name: str) -> None:

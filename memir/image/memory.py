@@ -7,6 +7,7 @@ that array by its range; everything else is numpy gathers.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -34,7 +35,7 @@ class PhysicalMemory:
 
     path, format, container: what was opened. file_size: bytes of the file given. size: bytes of RAM present.
     ranges: present memory, sorted, not overlapping. end: first address after all. missing: bytes that a truncated
-    file lacks. Physical addresses are uint64 arrays and may hold anything: what is not present gives 0 and False.
+    file lacks. repairs: what was not as the format has it, and how it was read. Physical addresses are uint64 arrays and may hold anything: what is not present gives 0 and False.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -53,6 +54,7 @@ class PhysicalMemory:
         self.format, self.container = layout.format, layout.container
         self.file_size, self.missing = layout.original.size, layout.missing
         self.holes_may_be_zero, self.notes = layout.holes_may_be_zero, layout.notes
+        self.repairs = layout.repairs
         self.ranges = ranges_of(segments)
         self.size = sum(one.size for one in self.ranges)
         self.end = self.ranges[-1].end
@@ -74,6 +76,14 @@ class PhysicalMemory:
         from memir.image.reader import reader_layout
 
         return cls(reader_layout(ranges, read, name, format, folder))
+
+    def rearranged(self, segments: Sequence[Segment], repair: str) -> PhysicalMemory:
+        """Another view of the same file: other addresses for its bytes. repair: why, "" to say nothing.
+
+        Both views share the file: closing one closes the other.
+        """
+        repairs = (*self.repairs, repair) if repair else self.repairs
+        return PhysicalMemory(dataclasses.replace(self._layout, segments=list(segments), repairs=repairs))
 
     # -- where
 
@@ -100,6 +110,21 @@ class PhysicalMemory:
             if self._lazy.absent is not None:
                 ok = without_absent(index, ok, size, self._lazy.absent)
         return index, ok
+
+    def absent_ranges(self) -> list[Range]:
+        """Pages inside `ranges` that turned out to be absent so far, ascending: a lazy reader learns it on the way."""
+        absent = self._lazy.absent if self._lazy is not None else None
+        if absent is None:
+            return []
+        out: list[Range] = []
+        for start, size, offset in zip(
+            self._starts.tolist(), self._sizes.tolist(), self._offsets.tolist(), strict=True
+        ):
+            for first, last in runs(absent[offset // PAGE : -(-(offset + size) // PAGE)]):
+                low = max(offset, (offset // PAGE + first) * PAGE)
+                high = min(offset + size, (offset // PAGE + last) * PAGE)
+                out.append(Range(start + low - offset, high - low))
+        return out
 
     def present(self, pa: U64) -> Bools:
         """Whether each byte address is in the image."""

@@ -159,6 +159,21 @@ def owners(kernel: Kernel, pfn: U64) -> tuple[U64, U64]:
     return np.where(ok, mapping, np.uint64(0)), np.where(ok, index, np.uint64(0))
 
 
+def held_by_kernel(kernel: Kernel, first: int, count: int) -> tuple[int, int]:
+    """(frames whose struct page is not readable, frames that are slabs or page tables) of `count` frames from `first`.
+
+    Neither can be all zeros: a slab holds free-list pointers or objects, a table at least one entry.
+    """
+    layout = _Layout(kernel)
+    unread = held = 0
+    for begin in range(first, first + count, _BLOCK):
+        raw, ok = _struct_pages(kernel, layout, begin, min(_BLOCK, first + count - begin))
+        flags, kind = layout.column(raw, layout.flags, "<u8"), layout.column(raw, layout.type, "<u4")
+        unread += int((~ok).sum())
+        held += int((ok & (((flags & layout.slab) != 0) | (layout.is_typed(kind) & ~layout.is_buddy(kind)))).sum())
+    return unread, held
+
+
 def _struct_pages(kernel: Kernel, layout: _Layout, first: int, count: int) -> tuple[U8, Bools]:
     """(uint8[count, size], read bool[count]) of the struct pages of frames first .. first + count."""
     start = kernel.space.vmemmap + first * layout.size
