@@ -19,6 +19,7 @@ from memir.cli.common import (
     TruncatedOption,
     find_kernel,
     open_memory,
+    partial,
     print_json,
     progress,
 )
@@ -74,11 +75,12 @@ def analyze(
     case = Case(output, force=force) if output is not None else None
     ruleset = _ruleset(rules)
     snapshot = _cluster(cluster, image)
-    memory = open_memory(image, cache=cache, allow_truncated=allow_truncated, base=base)
+    memory = open_memory(image, cache=cache, allow_truncated=True, base=base)
     gaps = Gaps()
     if memory.missing:
         gaps.add("image", str(memory.path), "bytes that the headers promise are missing", memory.missing)
     anchors, kernel = find_kernel(memory, cache=cache, btf=btf, kallsyms=kallsyms, isf=isf, gaps=gaps)
+    memory = kernel.memory
     node = RamSource(kernel, snapshot)
     frames = read_tables(node)
     tables = {name: frame.rows() for name, frame in frames.items()}
@@ -90,7 +92,7 @@ def analyze(
         tables["hits"] = hunt(kernel, ruleset, node=node, progress=progress()).rows
         frames["hits"] = TABLE.rows(tables["hits"])
     extra = _run_plugins(plugins, memory, anchors, isf, node)
-    evidence = image_facts(memory)
+    evidence = image_facts(memory) | node.coverage.facts()
     if sha256:
         evidence["sha256"] = memory.sha256(None)
     memory.check_unchanged()
@@ -127,7 +129,7 @@ def analyze(
     if json:
         rows = {**tables, **{name: result.dicts() for name, result in extra.items()}}
         print_json({**record, "case": str(output) if output else None, "rows": rows})
-        return
+        raise typer.Exit(partial(node, allow_truncated=allow_truncated))
     from memir.report.summary import print_summary
 
     print_summary(record, tables, odd)
@@ -137,6 +139,7 @@ def analyze(
             f"Case written to {output}. Ask it:  "
             f"memir query {output} 'select pid, comm, pod_name from processes where in_container'"
         )
+    raise typer.Exit(partial(node, allow_truncated=allow_truncated))
 
 
 def _ruleset(rules: list[Path] | None) -> RuleSet | None:

@@ -14,6 +14,7 @@ from memir.gaps import Gaps
 if TYPE_CHECKING:
     from memir.image.memory import PhysicalMemory
     from memir.kernel.engine import Kernel
+    from memir.kube.ram import RamSource
     from memir.report.progress import ProgressLine
     from memir.symbols.anchors import Anchors
 
@@ -23,7 +24,7 @@ ImageArgument = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
 CacheOption = Annotated[Path | None, typer.Option("--cache", help="Folder for unpacked images and decoded symbols.")]
 TruncatedOption = Annotated[
-    bool, typer.Option("--allow-truncated", help="Open an image that lacks bytes its headers promise.")
+    bool, typer.Option("--allow-truncated", help="An image that lacks RAM is no failure: exit code 0, not 3.")
 ]
 BaseOption = Annotated[
     str | None,
@@ -85,14 +86,21 @@ def find_kernel(
     isf: Path | None = None,
     gaps: Gaps | None = None,
 ) -> tuple[Anchors, Kernel]:
-    """Locate the kernel and open its address space."""
-    from memir.kernel.engine import Kernel
-    from memir.symbols.locate import Given, locate
+    """Locate the kernel and open its address space. Its `memory` may be another view of the file than the one given."""
+    from memir.kernel.find import find_kernel as find
+    from memir.symbols.locate import Given
     from memir.symbols.store import Store
 
     gaps = gaps if gaps is not None else Gaps()
-    anchors = locate(memory, Given(btf, kallsyms, isf), Store(cache_folder(cache)), gaps)
-    return anchors, Kernel(memory, anchors, gaps)
+    kernel = find(memory, Given(btf, kallsyms, isf), Store(cache_folder(cache)), gaps)
+    return kernel.anchors, kernel
+
+
+def partial(node: RamSource, *, allow_truncated: bool) -> int:
+    """The exit code that the share of RAM in the image asks for: 3 where some is missing and that is not allowed."""
+    from memir.errors import EXIT_DONE, EXIT_EVIDENCE
+
+    return EXIT_DONE if node.coverage.whole or allow_truncated else EXIT_EVIDENCE
 
 
 def print_json(document: Any) -> None:

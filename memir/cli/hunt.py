@@ -18,6 +18,7 @@ from memir.cli.common import (
     TruncatedOption,
     find_kernel,
     open_memory,
+    partial,
     print_json,
     print_table,
     progress,
@@ -94,6 +95,7 @@ def hunt(
     """Scan RAM with YARA rules and say for every hit which process, pod, file, or free memory it lies in."""
     from memir.hunt.hunt import hunt as run
     from memir.hunt.rules import load_rules, parse_externals
+    from memir.kube.ram import RamSource
 
     begun = time.time()
     compiled, images = _rule_paths(images, rules or [])
@@ -105,17 +107,19 @@ def hunt(
             raise UsageError("--btf, --kallsyms, --isf and --base are for one image")
         _fleet(images, ruleset, options, case, (scheduler, workers, cache, begun), json=json, jsonl=jsonl)
         return
-    memory = open_memory(images[0], cache=cache, allow_truncated=allow_truncated, base=base)
+    memory = open_memory(images[0], cache=cache, allow_truncated=True, base=base)
     gaps = Gaps()
     if memory.missing:
         gaps.add("image", str(memory.path), "bytes that the headers promise are missing", memory.missing)
     _, kernel = find_kernel(memory, cache=cache, btf=btf, kallsyms=kallsyms, isf=isf, gaps=gaps)
+    memory, node = kernel.memory, RamSource(kernel)
     found = run(kernel, ruleset, options, progress=progress())
     memory.check_unchanged()
     if options.wanted and not sum(found.units.values()):
         raise UsageError(_nothing(str(memory.path), options))
     record = _record(ruleset, options, time.time() - begun) | {
         "image": str(memory.path),
+        **node.coverage.facts(),
         "hits": found.hits,
         "rows": len(found.rows),
         "units": found.units,
@@ -127,7 +131,10 @@ def hunt(
 
         counts = case.write_tables({"hits": TABLE.rows(found.rows)})
         case.finish({"hunt": record}, gaps, counts)
+    if not node.coverage.whole and not json:
+        say(node.coverage.text(), err=jsonl)
     _print(found.rows, record, list(gaps), json=json, jsonl=jsonl)
+    raise typer.Exit(partial(node, allow_truncated=allow_truncated))
 
 
 def _is_fleet(images: list[str]) -> bool:

@@ -71,6 +71,7 @@ def run(
 
     memory = open_memory(image, cache=cache, allow_truncated=allow_truncated, base=base)
     anchors, kernel = find_kernel(memory, cache=cache, btf=btf, kallsyms=kallsyms, isf=isf)
+    memory = kernel.memory
     host = Host(memory, anchors, kernel.space, read_isf(isf) if isf is not None else None)
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)

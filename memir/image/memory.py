@@ -35,7 +35,8 @@ class PhysicalMemory:
 
     path, format, container: what was opened. file_size: bytes of the file given. size: bytes of RAM present.
     ranges: present memory, sorted, not overlapping. end: first address after all. missing: bytes that a truncated
-    file lacks. repairs: what was not as the format has it, and how it was read. Physical addresses are uint64 arrays and may hold anything: what is not present gives 0 and False.
+    file lacks. repairs: what was not as the format has it, and how it was read. Physical addresses are uint64 arrays
+    and may hold anything: what is not present gives 0 and False.
     """
 
     def __init__(self, layout: Layout) -> None:

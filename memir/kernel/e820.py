@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,6 +63,6 @@ def _ranges(kernel: Kernel, at: int, count: int, limit: int) -> list[Range] | No
     found = sorted((part for part in found if part.size), key=lambda part: part.start)
     if not found or any(part.end > MAX_PHYSICAL for part in found):
         return None
-    if any(before.end > after.start for before, after in zip(found, found[1:], strict=False)):
+    if any(before.end > after.start for before, after in itertools.pairwise(found)):
         return None
     return found

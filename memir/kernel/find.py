@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def find_kernel(
     memory: PhysicalMemory, given: Given | None = None, store: Store | None = None, gaps: Gaps | None = None
 ) -> Kernel:
-    """Locate the kernel and open its address space, where a raw file needs it with another layout than it seems to have.
+    """Locate the kernel and open its address space, for a raw file with the layout that explains it.
 
     The kernel's `memory` is the one given or, if that lacks RAM that the kernel counts and another layout of the same
     file explains it, a view of the file in that layout, whose `repairs` say so. Raises what locate() and Kernel() do.
@@ -45,7 +45,11 @@ def find_kernel(
     if kernel is None:
         assert failure is not None
         raise failure
-    return Kernel(kernel.memory, kernel.anchors, gaps) if kernel.gaps is not gaps else kernel
+    lacking = ram.coverage(kernel)
+    if not lacking.whole:
+        where = f"from {lacking.missing[0].start:#x}" if lacking.missing else str(memory.path)
+        gaps.add(ram.GAP, where, "bytes of System RAM that the image lacks", lacking.total - lacking.present)
+    return Kernel(kernel.memory, kernel.anchors, gaps)
 
 
 def _rearranged(memory: PhysicalMemory, plain: Kernel | None, given: Given, store: Store) -> tuple[Kernel, Gaps] | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from memir.image.layout import Range
 from memir.image.write import BLOCK
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
 PAGE = 4096
+GAP = "RAM"
+"""The kind of the gap that counts the missing bytes."""
 _FEW = 64  # of the 4,096 pages of a block: slabs that a running node makes meanwhile; a used block holds more
+_MANY = 1000
 _ACCOUNTS = (
     ("iomem_resource", ioport.system_ram),
     ("e820_table", e820.kernel_ram),
@@ -54,6 +57,16 @@ class Coverage:
     def whole(self) -> bool:
         """Whether nothing is missing."""
         return self.present >= self.total
+
+    def facts(self) -> dict[str, Any]:
+        """For documents: share, bytes and what is missing (the first thousand parts), by whose account."""
+        return {
+            "ram_share": self.share,
+            "ram_total": self.total,
+            "ram_present": self.present,
+            "ram_account": self.account,
+            "ram_missing": [{"start": part.start, "size": part.size} for part in self.missing[:_MANY]],
+        }
 
     def text(self) -> str:
         """One line for people."""

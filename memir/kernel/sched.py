@@ -187,7 +187,7 @@ def _from_slab(kernel: Kernel, known: U64) -> U64:
 
 def incomplete(gaps: Iterable[Gap]) -> bool:
     """Whether these gaps say that tasks may be missing."""
-    return any(gap.kind in ("task", "task list", "pid IDR") or gap.kind.startswith("task in ") for gap in gaps)
+    return any(gap.kind in ("RAM", "task", "task list", "pid IDR") or gap.kind.startswith("task in ") for gap in gaps)
 
 
 def tasks(kernel: Kernel) -> Tasks:
@@ -233,7 +233,7 @@ def _columns(kernel: Kernel, task: U64, witness: dict[str, U64]) -> Tasks:
     whole = kernel.space.is_kernel_pointer(read("real_cred").astype(np.uint64))
     kernel.count_unread("comm", task, whole)
     comm = [row.tobytes().split(b"\0", 1)[0] if fine else None for row, fine in zip(raw, whole.tolist(), strict=True)]
-    leader = read("group_leader").astype(np.uint64) == task
+    leader = (read("group_leader").astype(np.uint64) == task) & (pid == tgid)
     seen = {name: np.isin(task, witness[name]) for name in WITNESSES}
     order = np.lexsort((task, pid))
     found = Tasks(task, pid, tgid, ppid, comm, read("flags").astype(np.uint32), _states(kernel, task), leader, seen)

@@ -92,9 +92,11 @@ class ProcessList:
 
 
 def processes(kernel: Kernel, mounts: Mounts) -> ProcessList:
-    """Every process of the node. A thread that only some witness knows without its leader is a row of its own."""
+    """Every process of the node. A thread is never one: threads without their main thread are a counted gap."""
     every = sched.tasks(kernel)
-    found = every.select(every.leader | ~np.isin(every.tgid, every.pid[every.leader]))
+    found = every.select(every.leader)
+    without = np.unique(every.tgid[~np.isin(every.tgid, found.pid)])
+    kernel.gaps.add("process", f"pid {without[0]}" if len(without) else "", "known by its threads alone", len(without))
     task = found.task
     living, thread = living_threads(every, found)
     who = cred.credentials(kernel, living)

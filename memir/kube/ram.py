@@ -12,6 +12,7 @@ from memir.gaps import Gaps
 from memir.kernel import sched
 from memir.kernel.engine import Kernel
 from memir.kernel.mount import Mounts
+from memir.kernel.ram import Coverage, coverage
 from memir.kube.claims import Claims
 from memir.kube.containers import Container, RootFilesystem, build_containers
 from memir.kube.identity import Identity, identify
@@ -40,6 +41,11 @@ class RamSource:
     def gaps(self) -> Gaps:
         """Of the kernel and of everything read from it."""
         return self.kernel.gaps
+
+    @functools.cached_property
+    def coverage(self) -> Coverage:
+        """How much of the node's RAM the image holds."""
+        return coverage(self.kernel)
 
     @functools.cached_property
     def mounts(self) -> Mounts:

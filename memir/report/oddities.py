@@ -43,7 +43,8 @@ def where(row: Row) -> str:
 def oddities(tables: Mapping[str, Sequence[Row]], gaps: Iterable[Gap] = ()) -> list[Oddity]:
     """Oddities of processes, then of containers. gaps: of the lists of tasks, which then prove less."""
     found: list[Oddity] = []
-    torn = any(gap.kind.startswith(_LISTS) for gap in gaps)
+    kinds = [gap.kind for gap in gaps]
+    torn = "the image lacks RAM" if "RAM" in kinds else "lists of tasks are torn" if _any_list(kinds) else None
     listed = [row["start_time"] for row in tables["processes"] if row["start_time"] and "tasks" in row["seen_by"]]
     for row in tables["processes"]:
         found.extend(_process(row))
@@ -51,6 +52,10 @@ def oddities(tables: Mapping[str, Sequence[Row]], gaps: Iterable[Gap] = ()) -> l
     for row in tables["containers"]:
         found.extend(_container(row))
     return found
+
+
+def _any_list(kinds: Iterable[str]) -> bool:
+    return any(kind.startswith(_LISTS) for kind in kinds)
 
 
 def _process(row: Row) -> list[Oddity]:
@@ -80,10 +85,10 @@ def _process(row: Row) -> list[Oddity]:
     return out
 
 
-def _off_the_lists(row: Row, torn: bool, newest: Any) -> list[Oddity]:
+def _off_the_lists(row: Row, torn: str | None, newest: Any) -> list[Oddity]:
     """A task that a list lacks. RAM read while the node runs lacks such as start and end meanwhile, too.
 
-    It is called hidden only where no list is torn and it is not newer than all tasks on the list.
+    It is called hidden only where all RAM is there, no list is torn and it is not newer than all tasks on the list.
     """
     missing = _ALL_WITNESSES - set(row["seen_by"])
     if not missing:
@@ -92,7 +97,7 @@ def _off_the_lists(row: Row, torn: bool, newest: Any) -> list[Oddity]:
     kind, text = "hidden task", f"{name} is known to {', '.join(row['seen_by'])}, not to {', '.join(sorted(missing))}"
     late = bool(row["start_time"] and newest and row["start_time"] > newest)
     if torn or late:
-        why = "it is newer than every task on the list" if late else "lists of tasks are torn"
+        why = "it is newer than every task on the list" if late else torn
         kind, text = "task off the lists", f"{text}: hidden, or started or ended while RAM was read ({why})"
     return [Oddity(kind, text, row["pid"], row["container_id"], row["pod_uid"])]
 
