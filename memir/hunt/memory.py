@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +19,8 @@ from memir.kernel.vma import Vmas, vmas
 
 PAGE = 4096
 SHIFT = np.uint64(12)
+_STEP = 8 << 20  # bytes that a thread looks through at a time
+_HOLE = 1 << 20  # looking through a shorter hole costs less than a piece of work more
 _OWNER_SHIFT = np.uint64(45)  # virtual page numbers have at most 45 bits (5 levels)
 
 
@@ -43,9 +46,14 @@ class Memory:
         return self.kernel.memory
 
 
-def nonzero_pages(memory: PhysicalMemory, pages: Pages, workers: int) -> Bools:
-    """Which frames hold anything but zeros, in the order of pages.use."""
-    found = np.zeros(len(pages.use), bool)
+def nonzero_pages(memory: PhysicalMemory, workers: int) -> Bools:
+    """Which frames hold anything but zeros, in the order of Pages.use. Holes of a sparse file are not read."""
+    spans = [((part.start + PAGE - 1) >> 12, part.end >> 12) for part in memory.ranges]
+    spans = [(first, end) for first, end in spans if end > first]
+    firsts = np.array([first for first, _ in spans], np.int64)
+    counts = np.array([end - first for first, end in spans], np.int64)
+    base = np.cumsum(counts) - counts
+    nonzero = np.zeros(int(counts.sum()), bool)
 
     def look(part: tuple[int, NDArray[np.uint8]]) -> None:
         pa, view = part
@@ -53,15 +61,27 @@ def nonzero_pages(memory: PhysicalMemory, pages: Pages, workers: int) -> Bools:
         whole = view[skip : skip + (len(view) - skip) // PAGE * PAGE]
         if not len(whole):
             return
-        some: Bools = np.any(whole.view(np.uint64).reshape(-1, PAGE // 8), axis=1)
-        at = int(pages.position(np.array([(pa + skip) >> 12], np.uint64))[0])
-        if at >= 0:
-            found[at : at + len(some)] = some
+        frame = (pa + skip) >> 12
+        span = int(np.searchsorted(firsts, frame, "right")) - 1
+        at = int(base[span]) + frame - int(firsts[span])
+        # or-ed together, not any(): half the time, as numpy does it in wide registers
+        nonzero[at : at + len(whole) // PAGE] = np.bitwise_or.reduce(_words(whole).reshape(-1, PAGE // 8), axis=1) != 0
 
     with ThreadPoolExecutor(workers) as pool:
-        for _ in pool.map(look, memory.views(8 << 20)):
-            pass
-    return found
+        # views are mapped as they are made: a few ahead keep the threads busy, all of them would map the whole image
+        waiting: deque[Future[None]] = deque()
+        for part in memory.views(_STEP, skip_zeros=True, hole=_HOLE):
+            waiting.append(pool.submit(look, part))
+            if len(waiting) > 2 * workers:
+                waiting.popleft().result()
+        for task in waiting:
+            task.result()
+    return nonzero
+
+
+def _words(data: NDArray[np.uint8]) -> U64:
+    """Bytes as 64-bit words; copied if they lie off their own size, as in some ELF cores."""
+    return (data if data.ctypes.data % 8 == 0 else data.copy()).view(np.uint64)
 
 
 def read_memory(kernel: Kernel, task: U64, tgid: NDArray[np.int32], workers: int = 2) -> Memory:
@@ -72,11 +92,13 @@ def read_memory(kernel: Kernel, task: U64, tgid: NDArray[np.int32], workers: int
     pids: list[set[int]] = [set() for _ in mm]
     for at, pid in zip(np.searchsorted(mm, mm_of[mm_of != 0]).tolist(), tgid[mm_of != 0].tolist(), strict=True):
         pids[at].add(pid)
-    pages = pages_of.pages(kernel)
-    nonzero = nonzero_pages(kernel.memory, pages, workers)
-    regions = vmas(kernel, mm)
-    roots = page_roots(kernel, mm)
-    maps = kernel.space.user_mappings(roots)
+    with ThreadPoolExecutor(1) as beside:  # numpy and the kernel let go of the interpreter for most of it
+        looking = beside.submit(nonzero_pages, kernel.memory, workers)
+        pages = pages_of.pages(kernel)
+        regions = vmas(kernel, mm)
+        roots = page_roots(kernel, mm)
+        maps = kernel.space.user_mappings(roots)
+        nonzero = looking.result()
     kernel.gaps.add("page table", "user", "table not in the image", maps.unread)
     key = (maps.owner.astype(np.uint64) << _OWNER_SHIFT) | (maps.va >> SHIFT)
     owner = regions.owner.astype(np.uint64) << _OWNER_SHIFT

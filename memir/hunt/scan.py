@@ -1,8 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
 """Scan units with rules: gather their pages, let YARA see them, and turn its offsets back into pages."""
 
 from __future__ import annotations
 
 import logging
+import mmap
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +16,7 @@ import yara
 from numpy.typing import NDArray
 
 from memir.gaps import Gaps
+from memir.hunt.hit import ABSENT, About, Found, frames_of
 from memir.hunt.memory import PAGE
 from memir.hunt.rules import RuleSet
 from memir.hunt.timeouts import Patience
@@ -21,50 +24,21 @@ from memir.hunt.units import Unit
 from memir.image.memory import PhysicalMemory
 from memir.kernel.pagetable import U64
 
+__all__ = ["Found", "Scan", "batches", "collapse"]
+
 Bytes = NDArray[np.uint8]
-ABSENT = np.uint64((1 << 52) - 1)
 LIMIT = 1 << 15
 """Pages that YARA is given at once: 128 MiB. A larger unit is scanned in windows, then what they found as a
 whole."""
+_BATCH = 1 << 10
+"""Pages of small units that are looked at together: 4 MiB, some hundredths of which hold a match on a usual node."""
+_MOST_LOUD = 8  # rules that match nearly everywhere make the first look a waste
+_BORDER = np.array([ABSENT])
+_BUFFER = 1 << 13  # pages of a thread's buffer at least: 32 MiB, which most units fit in
 MAX_INSTANCES = 10_000
 """Matches of one string in one unit that become hits; the rest is counted."""
-MAX_DATA = 256
-CONTEXT = 64
 _CALLBACK_SECONDS = 6e-6  # a rule that YARA reports although it did not match
 _ZERO_SECONDS = 4e-6  # YARA over an empty page
-
-
-@dataclass(slots=True)
-class Found:
-    """One physical hit. pages: frames that it lies on; offset: of its first byte in the first of them.
-
-    length: bytes matched; data: the first of them. before, after: bytes around it as its unit has them.
-    mms: address spaces in whose units the rule matched; None: in a unit that is no process's, so all count.
-    """
-
-    rule: str
-    rule_namespace: str
-    tags: tuple[str, ...]
-    meta: tuple[tuple[str, str], ...]
-    string: str | None
-    pages: tuple[int, ...]
-    offset: int
-    length: int
-    data: bytes
-    before: bytes
-    after: bytes
-    kind: str
-    mms: set[int] | None
-
-    @property
-    def key(self) -> tuple[Any, ...]:
-        """What makes two finds the same hit."""
-        return self.rule_namespace, self.rule, self.string or "", self.pages, self.offset, self.length
-
-    @property
-    def paddr(self) -> int:
-        """Physical address of the first byte."""
-        return (self.pages[0] << 12) + self.offset
 
 
 def _log(line: str) -> None:
@@ -83,6 +57,8 @@ class Scan:
     found: dict[tuple[Any, ...], Found] = field(default_factory=dict)
     scanned: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _loud: int = 0  # pieces of small units that had to be scanned again, less those that had not
+    _own: threading.local = field(default_factory=threading.local)
 
     def __post_init__(self) -> None:
         self._patience = Patience(self.rules, self.gaps, self.timeout)
@@ -90,20 +66,46 @@ class Scan:
     def run(self, units: Iterable[Unit], workers: int, progress: Callable[[int], None] | None = None) -> None:
         """Scan all units with `workers` threads (YARA releases the interpreter's lock). progress: bytes
         done."""
-        ordered = sorted(units, key=lambda one: -len(one.pfn))  # long ones first: no thread ends alone with one
 
-        def one(unit: Unit) -> int:
-            self.scan(unit)
-            return unit.size
+        def work(batch: list[Unit]) -> int:
+            self.scan_batch(batch)
+            return sum(unit.size for unit in batch)
 
         with ThreadPoolExecutor(workers) as pool:
             try:
-                for size in pool.map(one, ordered):
+                for size in pool.map(work, batches(units, _BATCH if self.rules.monotone else 0)):
                     if progress is not None:
                         progress(size)
             except BaseException:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
+
+    def scan_batch(self, units: Sequence[Unit]) -> None:
+        """Scan small units, with monotone rules as one piece first.
+
+        A monotone rule that matches none of it matches no unit. Most hold nothing, and one call for hundreds of units
+        instead of one for each saves most of the time that two threads otherwise wait for the interpreter's lock.
+        """
+        if len(units) == 1 or not self.rules.monotone or self._loud > _MOST_LOUD:
+            for unit in units:
+                self.scan(unit)
+            return
+        slots = np.concatenate([part for unit in units for part in (collapse(unit), _BORDER)])
+        data, lost = self._gather(slots)
+        with self._lock:
+            self.scanned += sum(unit.size for unit in units)
+            self.gaps.add("hunt", "small units", "page not in the image", lost)
+        for number, rules in enumerate(self._patience.sets):
+            try:
+                silent = rules is None or not rules.match(data=data.data, **self._options())
+            except yara.Error:  # too slow or too much for it as one piece: each unit is told by itself
+                silent = False
+            with self._lock:
+                self._loud += -1 if silent else 1
+            if not silent:
+                for unit in units:
+                    self._scan(unit, number)
+                data, _ = self._gather(slots)  # the buffer was theirs
 
     def scan(self, unit: Unit) -> None:
         """Scan one unit with all rules."""
@@ -111,14 +113,17 @@ class Scan:
             return
         with self._lock:
             self.scanned += unit.size
+        for number in range(len(self.rules.sets)):
+            self._scan(unit, number)
+
+    def _scan(self, unit: Unit, rules: int) -> None:
         short = collapse(unit)
-        for rules in range(len(self.rules.sets)):
-            if len(short) > LIMIT:
-                self._windows(unit, short, rules)
-            elif self.rules.monotone or len(short) == unit.span:
-                self._keep(unit, short, *self._match(unit, short, rules))
-            else:
-                self._exact(unit, short, rules)
+        if len(short) > LIMIT:
+            self._windows(unit, short, rules)
+        elif self.rules.monotone or len(short) == unit.span:
+            self._keep(unit, short, *self._match(unit, short, rules))
+        else:
+            self._exact(unit, short, rules)
 
     def _exact(self, unit: Unit, short: U64, rules: int) -> None:
         """A region with long empty stretches, and rules that may ask for offsets or sizes.
@@ -184,12 +189,8 @@ class Scan:
     def _match(self, unit: Unit, slots: U64, rules: int, seen: list[Any] | None = None) -> tuple[list[Any], Bytes]:
         """YARA's matches and the bytes it saw; `seen` also takes the strings met of rules that did not match
         as a whole."""
-        data, ok = self.memory.gather(slots << np.uint64(12), PAGE)
-        lost = int((~ok & (slots != ABSENT)).sum())
-        options: dict[str, Any] = {"timeout": self.timeout, "warnings_callback": self._warn(unit)}
-        options["console_callback"] = _log  # else YARA prints what rules log on standard output, into --json too
-        if self.rules.externals:
-            options["externals"] = dict(self.rules.externals)
+        flat, lost = self._gather(slots)
+        options = self._options() | {"warnings_callback": self._warn(unit)}
         if seen is not None:
 
             def take(told: dict[str, Any]) -> int:
@@ -200,7 +201,6 @@ class Scan:
             options["which_callbacks"] = yara.CALLBACK_NON_MATCHES
         why = None
         matches: list[Any] = []
-        flat = data.reshape(-1)
         try:
             matches = self._patience.match(rules, unit.name, lambda compiled: compiled.match(data=flat.data, **options))
         except yara.Error as error:
@@ -210,6 +210,32 @@ class Scan:
             if why:
                 self.gaps.add("hunt", unit.name, why)
         return matches, flat
+
+    def _gather(self, slots: U64) -> tuple[Bytes, int]:
+        """(bytes of these frames in this thread's buffer, frames that are not in the image)."""
+        data, ok = self.memory.gather(slots << np.uint64(12), PAGE, self._buffer(len(slots)))
+        return data.reshape(-1), int((~ok & (slots != ABSENT)).sum())
+
+    def _options(self) -> dict[str, Any]:
+        # else YARA prints what rules log on standard output, into --json too
+        options: dict[str, Any] = {"timeout": self.timeout, "console_callback": _log}
+        if self.rules.externals:
+            options["externals"] = dict(self.rules.externals)
+        return options
+
+    def _buffer(self, pages: int) -> NDArray[np.uint8]:
+        """This thread's own pages to gather into, overwritten by the next call.
+
+        New memory for every unit would be mapped, cleared and unmapped each time, which stops the other threads too:
+        all of them share one page table.
+        """
+        held: NDArray[np.uint8] | None = getattr(self._own, "buffer", None)
+        if held is None or len(held) < pages:
+            size = PAGE * max(pages, _BUFFER)
+            area = mmap.mmap(-1, size)
+            area.madvise(mmap.MADV_HUGEPAGE)
+            held = self._own.buffer = np.frombuffer(area, np.uint8).reshape(-1, PAGE)
+        return held
 
     def _warn(self, unit: Unit) -> Callable[[int, Any], int]:
         def told(kind: int, message: Any) -> int:
@@ -225,7 +251,7 @@ class Scan:
         """Turn matches into hits."""
         fresh: list[Found] = []
         for match in matches:
-            about = _About.of(match, unit)
+            about = About.of(match, unit)
             if not match.strings:
                 fresh.append(about.found(None, (int(unit.pfn[0]),), 0, (0, 0), data))
             for string in match.strings:
@@ -235,7 +261,7 @@ class Scan:
                     with self._lock:
                         self.gaps.add("hunt", where, f"more than {MAX_INSTANCES} matches of a string in a unit", over)
                 for instance in string.instances[:MAX_INSTANCES]:
-                    place = _pages(unit, slots, instance.offset, instance.matched_length)
+                    place = frames_of(unit, slots, instance.offset, instance.matched_length)
                     if place is not None:
                         span = (instance.offset, instance.matched_length)
                         fresh.append(about.found(string.identifier, *place, span, data))
@@ -246,33 +272,19 @@ class Scan:
                     old.mms = None if old.mms is None or hit.mms is None else old.mms | hit.mms
 
 
-@dataclass(frozen=True, slots=True)
-class _About:
-    """What all hits of one rule in one unit share."""
-
-    rule: str
-    namespace: str
-    tags: tuple[str, ...]
-    meta: tuple[tuple[str, str], ...]
-    unit: Unit
-
-    @classmethod
-    def of(cls, match: Any, unit: Unit) -> _About:
-        meta = tuple((str(key), _text(value)) for key, value in match.meta.items())
-        return cls(match.rule, match.namespace, tuple(match.tags), meta, unit)
-
-    def found(
-        self, string: str | None, pages: tuple[int, ...], offset: int, span: tuple[int, int], data: Bytes
-    ) -> Found:
-        """The hit of a string at span (offset and length in the unit's bytes)."""
-        at, length = span
-        end = at + length
-        return Found(
-            self.rule, self.namespace, self.tags, self.meta, string, pages, offset, length,
-            data[at : min(end, at + MAX_DATA)].tobytes(), data[max(0, at - CONTEXT) : at].tobytes(),
-            data[end : end + CONTEXT].tobytes(), self.unit.kind,
-            None if self.unit.mms is None else set(self.unit.mms),
-        )  # fmt: skip
+def batches(units: Iterable[Unit], pages: int) -> list[list[Unit]]:
+    """Units in the order in which they are scanned: long ones first, so that no thread ends alone with one; those of
+    less than `pages` pages together, up to as many."""
+    ordered = sorted((unit for unit in units if len(unit.pfn)), key=lambda unit: -len(unit.pfn))
+    result: list[list[Unit]] = []
+    room = 0
+    for unit in ordered:
+        if len(unit.pfn) * 2 > pages or len(unit.pfn) > room:
+            result.append([])
+            room = pages if len(unit.pfn) * 2 <= pages else 0
+        result[-1].append(unit)
+        room -= len(unit.pfn)
+    return result
 
 
 def collapse(unit: Unit) -> U64:
@@ -283,22 +295,3 @@ def collapse(unit: Unit) -> U64:
     slots = np.full(int(at[-1]) + 1 + int(place[-1] < unit.span - 1), ABSENT, np.uint64)
     slots[at] = unit.pfn
     return slots
-
-
-def _pages(unit: Unit, slots: U64, offset: int, length: int) -> tuple[tuple[int, ...], int] | None:
-    """(frames, offset in the first) of bytes of a unit; None if they only meet because frames were put side
-    by side."""
-    first, last = offset // PAGE, (offset + max(length, 1) - 1) // PAGE
-    frames = slots[first : last + 1]
-    if not unit.joined and (np.diff(frames) != 1).any():
-        return None
-    present = frames[frames != ABSENT]
-    if not len(present):
-        return None
-    return tuple(present.tolist()), offset % PAGE if frames[0] != ABSENT else 0
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)

@@ -18,8 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memir.errors import AbsentMemoryError
+from memir.image.gather import aligned
+from memir.image.gather import rows as copied
 from memir.image.layout import Layout, Range, Segment, checked, ranges_of
 from memir.image.lazy import PAGE, LazyBacking
+from memir.image.resident import Resident
 from memir.image.runs import pages, runs, without_absent
 from memir.image.source import MappedFile
 
@@ -50,7 +53,8 @@ class PhysicalMemory:
         ends = self._starts + self._sizes
         # where one segment goes on in memory, but not in the file, after another
         self._seams = self._starts[1:][self._starts[1:] == ends[:-1]]
-        self._aligned = _aligned(self._data)
+        self._aligned = aligned(self._data)
+        self._resident = Resident(self._data)
         self.path = layout.original.name
         self.format, self.container = layout.format, layout.container
         self.file_size, self.missing = layout.original.size, layout.missing
@@ -133,15 +137,19 @@ class PhysicalMemory:
 
     # -- many reads at once
 
-    def gather(self, pa: U64, size: int) -> tuple[NDArray[np.uint8], Bools]:
-        """(uint8[n, size], read bool[n]) of the bytes at these addresses; rows not wholly present are zeros."""
+    def gather(self, pa: U64, size: int, out: NDArray[np.uint8] | None = None) -> tuple[NDArray[np.uint8], Bools]:
+        """(uint8[n, size], read bool[n]) of the bytes at these addresses; rows not wholly present are zeros.
+
+        out: uint8[m, size] with m >= n, to be filled and returned instead of a new array.
+        """
         index, ok = self.locate(pa, size)
         if size == 0 or size > len(self._data):
             rows = np.zeros((len(index), size), np.uint8)
         else:
-            # one opaque item per row, so that numpy copies each row at once
-            every = np.ndarray((len(self._data) - size + 1,), f"V{size}", self._data, 0, (1,))
-            rows = every[index].view(np.uint8).reshape(len(index), size)
+            if out is not None and not ok.all() and ok.any():
+                index[~ok] = index[ok][0]  # any that lies as the others do: these rows are emptied below
+            rows = copied(self._data, index, size, out)
+            self._resident.touch(rows.nbytes)
         if not ok.all():
             rows[~ok] = 0
             for row, data in self._across(pa, size, ok):
@@ -220,12 +228,13 @@ class PhysicalMemory:
         return b"".join(parts), holes
 
     def views(
-        self, limit: int = 16 << 20, lo: int = 0, hi: int | None = None, *, skip_zeros: bool = False
+        self, limit: int = 16 << 20, lo: int = 0, hi: int | None = None, *, skip_zeros: bool = False, hole: int = PAGE
     ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """(physical address, bytes) of all present memory in [lo, hi), in order, without a copy.
 
         No view is longer than `limit` bytes, but two that follow each other may be adjacent in memory. skip_zeros:
-        leave out the whole pages known to be zeros without reading them (holes of a sparse file).
+        leave out the whole pages known to be zeros without reading them (holes of a sparse file), where at least `hole`
+        bytes of them lie side by side.
         """
         top = self.end if hi is None else min(hi, self.end)
         low = max(lo, 0)
@@ -238,7 +247,8 @@ class PhysicalMemory:
             while at < last:
                 step = min(limit - (at - start) % limit, last - at)
                 if skip_zeros and isinstance(self._layout.data, MappedFile):
-                    for first, end in pages(self._layout.data.data_runs(offset + at, offset + at + step), offset):
+                    stored = self._layout.data.data_runs(offset + at, offset + at + step)
+                    for first, end in pages(stored, offset, hole):
                         yield from self._present_views(max(first, at), min(end, at + step), offset)
                 else:
                     yield from self._present_views(at, at + step, offset)
@@ -251,14 +261,17 @@ class PhysicalMemory:
         index, end = low + offset, high + offset
         if self._lazy is not None:
             self._lazy.ensure_range(index, end)
+            self._resident.touch(end - index)
             if self._lazy.absent is not None:
                 for first, last in runs(~self._lazy.absent[index // PAGE : -(-end // PAGE)]):
                     here = max(index, (index // PAGE + first) * PAGE)
                     stop = min(end, (index // PAGE + last) * PAGE)
                     yield here - offset, self._data[here:stop]
                 return
-        elif end - index >= 1 << 20 and isinstance(self._layout.data, MappedFile):
-            self._layout.data.populate(index, end)
+        else:
+            self._resident.touch(end - index)
+            if end - index >= 1 << 20 and isinstance(self._layout.data, MappedFile):
+                self._layout.data.populate(index, end)
         yield low, self._data[index:end]
 
     # -- the file
@@ -300,9 +313,3 @@ class PhysicalMemory:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _aligned(data: NDArray[np.uint8]) -> dict[int, NDArray[Any]]:
-    """The bytes as words, by size: those that lie on their own size, as almost all do, are read three times faster."""
-    sizes = [size for size in (2, 4, 8) if data.ctypes.data % size == 0]
-    return {size: data[: len(data) // size * size].view(f"<u{size}") for size in sizes}

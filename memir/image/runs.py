@@ -30,12 +30,15 @@ def runs(flags: Bools) -> Iterator[tuple[int, int]]:
     yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
 
 
-def pages(parts: Iterator[tuple[int, int]], offset: int) -> Iterator[tuple[int, int]]:
-    """Runs of file indexes as runs of whole pages of physical memory: the two need not be aligned to each other."""
+def pages(parts: Iterator[tuple[int, int]], offset: int, hole: int = PAGE) -> Iterator[tuple[int, int]]:
+    """Runs of file indexes as runs of whole pages of physical memory: the two need not be aligned to each other.
+
+    Runs with less than `hole` bytes between them are given as one.
+    """
     first = end = -1
     for low, high in parts:
         start, stop = (low - offset) // PAGE * PAGE, -(-(high - offset) // PAGE) * PAGE
-        if start > end >= 0:
+        if end >= 0 and start - end >= hole:
             yield first, end
             first = start
         elif end < 0:

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from memir.gaps import Gaps
+from memir.hunt import hit as hits
 from memir.hunt import scan as scanning
 from memir.hunt.rules import RuleSet
-from memir.hunt.scan import Found, Scan, collapse
+from memir.hunt.scan import Found, Scan, batches, collapse
 from memir.hunt.units import Unit
 from tests.hunt.hunting import PAGE, frames, ram, rules, strings
 
@@ -47,8 +48,8 @@ def test_neighbours_in_a_window_that_are_none_in_ram(tmp_path: Path) -> None:
 def test_empty_pages_keep_strings_apart(tmp_path: Path) -> None:
     memory = ram({10: b"x" * (PAGE - 4) + b"STRA", 11: b"DDLE"})
     apart = unit([0, 5], [10, 11])
-    assert collapse(apart).tolist() == [10, int(scanning.ABSENT), 11]
-    assert collapse(unit([2, 3], [10, 11], 9)).tolist() == [int(scanning.ABSENT), 10, 11, int(scanning.ABSENT)]
+    assert collapse(apart).tolist() == [10, int(hits.ABSENT), 11]
+    assert collapse(unit([2, 3], [10, 11], 9)).tolist() == [int(hits.ABSENT), 10, 11, int(hits.ABSENT)]
     assert scan(memory, strings(tmp_path, "STRADDLE"), apart)[0] == []
 
 
@@ -111,7 +112,7 @@ def test_matched_bytes_are_bounded(tmp_path: Path) -> None:
     found, _ = scan(
         ram({10: b"x" * 3000}), rules(tmp_path, "rule R { strings: $a = /x{900}/ condition: $a }"), unit([0], [10])
     )
-    assert {hit.length for hit in found} == {900} and {len(hit.data) for hit in found} == {scanning.MAX_DATA}
+    assert {hit.length for hit in found} == {900} and {len(hit.data) for hit in found} == {hits.MAX_DATA}
 
 
 def test_the_same_hit_in_two_units_is_one(tmp_path: Path) -> None:
@@ -132,3 +133,40 @@ def test_meta_tags_and_externals(tmp_path: Path) -> None:
 def test_pages_that_are_gone_are_counted(tmp_path: Path) -> None:
     found, gaps = scan(ram({10: b"MARK"}), strings(tmp_path, "MARK"), unit([0, 1], [10, 99]))
     assert len(found) == 1 and [(gap.why, gap.count) for gap in gaps] == [("page not in the image", 1)]
+
+
+def test_small_units_together_give_what_each_gives(tmp_path: Path) -> None:
+    content = dict.fromkeys(range(400), b"nothing") | {
+        17: b"ab NEEDLE-A",
+        18: b"NEEDLE-B",
+        90: b"NEEDLE-A",
+        399: b"NEEDLE-B",
+    }
+    text = (
+        'rule Both { strings: $a = "NEEDLE-A" $b = "NEEDLE-B" condition: all of them }'
+        'rule B { strings: $a = "NEEDLE-B" condition: $a }'
+    )
+    ruleset = rules(tmp_path, text)
+    units = [unit([0, 1], [at, at + 1], mms=[at]) for at in range(1, 399, 2)]
+    one, many = Scan(ram(content), ruleset, Gaps()), Scan(ram(content), ruleset, Gaps())
+    for part in units:
+        one.scan(part)
+    many.run(units, 2)
+    assert set(many.found) == set(one.found) and many.scanned == one.scanned
+    assert {(hit.rule, hit.pages) for hit in many.found.values()} == {
+        ("Both", (17,)), ("Both", (18,)), ("B", (18,)),
+    }  # fmt: skip  # 90 and 399 are in other units than their partners
+
+
+def test_rules_that_match_everywhere_are_not_looked_for_twice(tmp_path: Path) -> None:
+    content = dict.fromkeys(range(4096), b"common")
+    scan = Scan(ram(content), strings(tmp_path, "common"), Gaps())
+    scan.run([unit([0], [at], mms=[at]) for at in range(4096)], 1)
+    assert len(scan.found) == 4096 and scan.scanned == 4096 * 4096
+
+
+def test_batches() -> None:
+    sizes = [600, 300, 300, 300, 100]
+    units = [unit(list(range(size)), list(range(size))) for size in sizes]
+    assert [[len(one.pfn) for one in batch] for batch in batches(units, 1000)] == [[600], [300, 300, 300, 100]]
+    assert [len(batch) for batch in batches(units, 0)] == [1] * 5

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A physical hit: what a rule matched, and the page frames that it lies on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from memir.hunt.memory import PAGE
+from memir.hunt.units import Unit
+from memir.image.gather import U8
+from memir.kernel.pagetable import U64
+
+ABSENT = np.uint64((1 << 52) - 1)
+"""Stands for a page that is absent or empty among a unit's frames."""
+MAX_DATA = 256
+CONTEXT = 64
+
+
+@dataclass(slots=True)
+class Found:
+    """One physical hit. pages: frames that it lies on; offset: of its first byte in the first of them.
+
+    length: bytes matched; data: the first of them. before, after: bytes around it as its unit has them.
+    mms: address spaces in whose units the rule matched; None: in a unit that is no process's, so all count.
+    """
+
+    rule: str
+    rule_namespace: str
+    tags: tuple[str, ...]
+    meta: tuple[tuple[str, str], ...]
+    string: str | None
+    pages: tuple[int, ...]
+    offset: int
+    length: int
+    data: bytes
+    before: bytes
+    after: bytes
+    kind: str
+    mms: set[int] | None
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What makes two finds the same hit."""
+        return self.rule_namespace, self.rule, self.string or "", self.pages, self.offset, self.length
+
+    @property
+    def paddr(self) -> int:
+        """Physical address of the first byte."""
+        return (self.pages[0] << 12) + self.offset
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What all hits of one rule in one unit share."""
+
+    rule: str
+    namespace: str
+    tags: tuple[str, ...]
+    meta: tuple[tuple[str, str], ...]
+    unit: Unit
+
+    @classmethod
+    def of(cls, match: Any, unit: Unit) -> About:
+        """From yara.Match."""
+        meta = tuple((str(key), _text(value)) for key, value in match.meta.items())
+        return cls(match.rule, match.namespace, tuple(match.tags), meta, unit)
+
+    def found(self, string: str | None, pages: tuple[int, ...], offset: int, span: tuple[int, int], data: U8) -> Found:
+        """The hit of a string at span (offset and length in the unit's bytes)."""
+        at, length = span
+        end = at + length
+        return Found(
+            self.rule, self.namespace, self.tags, self.meta, string, pages, offset, length,
+            data[at : min(end, at + MAX_DATA)].tobytes(), data[max(0, at - CONTEXT) : at].tobytes(),
+            data[end : end + CONTEXT].tobytes(), self.unit.kind,
+            None if self.unit.mms is None else set(self.unit.mms),
+        )  # fmt: skip
+
+
+def frames_of(unit: Unit, slots: U64, offset: int, length: int) -> tuple[tuple[int, ...], int] | None:
+    """(frames, offset in the first) of bytes of a unit; None if they only meet because frames were put side
+    by side."""
+    first, last = offset // PAGE, (offset + max(length, 1) - 1) // PAGE
+    frames = slots[first : last + 1]
+    if not unit.joined and (np.diff(frames) != 1).any():
+        return None
+    present = frames[frames != ABSENT]
+    if not len(present):
+        return None
+    return tuple(present.tolist()), offset % PAGE if frames[0] != ABSENT else 0
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
