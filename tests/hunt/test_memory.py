@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from memir.kube.node import Node
 
 from memir.hunt.memory import PAGE, expand, nonzero_pages, read_memory, used
 from memir.image.open import open_image
+from memir.kube.ram import RamSource
 from tests.hunt.hunting import ram
 
 
@@ -33,7 +33,7 @@ def test_holes_of_a_sparse_file_are_zeros_and_not_read(tmp_path: Path) -> None:
     assert len(some) == size // PAGE and path.stat().st_blocks == stored
 
 
-def test_every_frame_as_a_slow_look_sees_it(node_of: Callable[[str], Node], image: str) -> None:
+def test_every_frame_as_a_slow_look_sees_it(node_of: Callable[[str], RamSource], image: str) -> None:
     node = node_of(image)
     threads = node.processes.threads
     memory = read_memory(node.kernel, threads.task, threads.tgid)
@@ -45,7 +45,7 @@ def test_every_frame_as_a_slow_look_sees_it(node_of: Callable[[str], Node], imag
     assert not used(memory, np.array([1 << 50], np.uint64)).any()
 
 
-def test_regions_and_pages_of_processes(node_of: Callable[[str], Node], image: str) -> None:
+def test_regions_and_pages_of_processes(node_of: Callable[[str], RamSource], image: str) -> None:
     node = node_of(image)
     threads = node.processes.threads
     memory = read_memory(node.kernel, threads.task, threads.tgid)
