@@ -30,4 +30,5 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "image" in metafunc.fixturenames:
         names = sorted(cases())
         assert names, "no images: set MEMIR_IMAGES, or restore samples/"
-        metafunc.parametrize("image", names)
+        # by module: all tests of a file on one image, then on the next, so that an image is read once
+        metafunc.parametrize("image", names, scope="module")

@@ -1,7 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
 """The real images that tests run on, and the truth recorded beside them.
 
-Looked for in the folders of MEMIR_IMAGES (separated by ":"), else in ../shared/images beside the checkout, and always
-in samples/. An image is NAME.raw, .lime or .elf, packed or not, with NAME.truth.txt or NAME.truth.json(.gz) beside it.
+Always those of samples/; in the long run (tests/run --all) also those in the folders of MEMIR_IMAGES (":" between).
+An image is NAME.raw, .lime or .elf, packed or not, with NAME.truth.txt or NAME.truth.json(.gz) beside it. Intruded
+nodes have NAME.labels.json (tests/lab/labels.py) and NAME.pods.json (the API server's pods) too.
 """
 
 from __future__ import annotations
@@ -58,6 +60,18 @@ class ImageCase:
         """Processes by pid."""
         return _small(self.truth) if self.truth.suffix == ".txt" else _node(self.truth)
 
+    def beside(self, kind: str) -> Path:
+        """The file `NAME.kind` beside the truth, there or not."""
+        return self.truth.with_name(f"{self.name}.{kind}")
+
+    def labels(self) -> dict[str, Any]:
+        """What an analyst should conclude: NAME.labels.json, empty lists where there is none."""
+        path = self.beside("labels.json")
+        labels: dict[str, Any] = (
+            json.loads(path.read_text()) if path.is_file() else {"processes": [], "pods": [], "containers": []}
+        )
+        return labels
+
     def raw_truth(self) -> Any:
         return small_records(self.truth) if self.truth.suffix == ".txt" else _json(self.truth)
 
@@ -69,14 +83,15 @@ def cache() -> Path:
 
 
 def _folders() -> list[Path]:
-    named = os.environ.get("MEMIR_IMAGES")
-    shared = [Path(one) for one in named.split(":")] if named else [ROOT.parent / "shared" / "images"]
-    return [folder for folder in [*shared, ROOT / "samples"] if folder.is_dir()]
+    named = [Path(folder) for folder in os.environ.get("MEMIR_IMAGES", "").split(":") if folder]
+    absent = [str(folder) for folder in named if not folder.is_dir()]
+    assert not absent, f"MEMIR_IMAGES names folders that are not there: {', '.join(absent)}"
+    return [ROOT / "samples", *named]
 
 
 @functools.cache
 def cases() -> dict[str, ImageCase]:
-    """All images by name; a sample is left out where an earlier folder has an image of the same name."""
+    """All images by name; where two folders have an image of one name, the sample or the first one counts."""
     found: dict[str, ImageCase] = {}
     for folder in _folders():
         known = set(found)
@@ -92,19 +107,27 @@ def cases() -> dict[str, ImageCase]:
     return found
 
 
+def intruded() -> list[str]:
+    """Nodes with intruders and the API's pods."""
+    return [name for name, image in cases().items() if image.beside("pods.json").is_file()]
+
+
 def case(name: str) -> ImageCase:
     return cases()[name]
 
 
 def small_records(path: Path) -> dict[str, Any]:
-    """Records of a small image's truth: lines of `@KIND {json}`; POD, PROC, NET and UPPER repeat."""
-    out: dict[str, Any] = {"pod": [], "proc": [], "net": [], "upper": []}
+    """Records of a small image's truth: lines of `@KIND {json}`; POD, PROC, NET and UPPER repeat.
+
+    CONTAINER is one of no pod, ENDED one that has run; they repeat too.
+    """
+    out: dict[str, Any] = {"pod": [], "proc": [], "net": [], "upper": [], "container": [], "ended": []}
     for line in path.read_text(errors="surrogateescape").splitlines():
         if not line.startswith("@") or " " not in line:
             continue
         kind, text = line[1:].split(" ", 1)
         record = json.loads(text)
-        if kind.lower() in ("pod", "proc", "net", "upper"):
+        if isinstance(out.get(kind.lower()), list):
             out[kind.lower()].append(record)
         else:
             out[kind.lower()] = record

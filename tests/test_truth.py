@@ -144,8 +144,8 @@ def _expected_ids(image: str) -> dict[str, tuple[str | None, ...]]:
     if case(image).truth.suffix == ".txt":
         return {
             one["id"]: (one["uid"], one["pod"], one["ns"], None if one["sandbox"] else one["container"])
-            for one in raw["pod"]
-        }
+            for one in [*raw["pod"], *raw["ended"]]
+        } | {one["id"]: (None, None, None, one["name"]) for one in raw["container"]}
     found = {}
     for one in raw["containers"]:
         labels = one.get("Labels") or {}
@@ -180,6 +180,10 @@ def test_containers_table(image: str, node_of: NodeOf) -> None:
         assert row["container_name"] == name or uid is None
     raw = case(image).raw_truth()
     if case(image).truth.suffix == ".txt":
+        for one in raw["ended"]:
+            assert (rows[one["id"]]["init_pid"], rows[one["id"]]["state"]) == (None, "exited")
+        for one in raw["container"]:
+            assert (rows[one["id"]]["init_pid"], rows[one["id"]]["state"]) == (one["pid"], "running")
         for one in raw["pod"]:
             row = rows[one["id"]]
             assert (row["init_pid"], row["state"], row["cgroup_path"]) == (one["pid"], "running", one["cgroup"])
@@ -195,4 +199,5 @@ def test_containers_table(image: str, node_of: NodeOf) -> None:
 
 def test_no_pod_is_invented(image: str, node_of: NodeOf) -> None:
     uids = {uid for uid, *_ in _expected_ids(image).values() if uid}
+    uids |= {one["pod_uid"] for one in case(image).labels()["pods"]}  # a cgroup was made to say so
     assert {row["pod_uid"] for row in rows_of(node_of(image))["pods"]} == uids

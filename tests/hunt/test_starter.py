@@ -67,6 +67,7 @@ BENIGN = [
     b"/dev/tcp/host/port  redirection: bash -i; socket.socket().connect",
 ]
 EXPECTED_ON_IMAGES = {
+    "s-6.12-intruded": {"Miner_Pool_Address", "Kubernetes_Service_Account_Token"},
     "node-6.1": {"Miner_Pool_Address", "Kubernetes_Service_Account_Token"},
 }
 

@@ -16,7 +16,7 @@ from memir.hunt.wanted import Wanted
 from memir.kernel.page import ANON, FREE, KERNEL
 from memir.kube.ram import RamSource
 from tests.hunt.hunting import PAGE, owners, planted, rules, run, strings
-from tests.images import case, cases
+from tests.images import case, cases, intruded
 
 NodeOf = Callable[[str], RamSource]
 SMALL = [name for name in sorted(cases()) if "small" in name]
@@ -71,7 +71,7 @@ def test_small_images(node_of: NodeOf, name: str, tmp_path: Path) -> None:
     assert {row["owner"] for row in found.rows} <= {"process", "file cache"}
 
 
-@pytest.mark.parametrize("name", [name for name in sorted(cases()) if name == "node-6.1"])
+@pytest.mark.parametrize("name", intruded())
 def test_a_kubernetes_node(node_of: NodeOf, name: str, tmp_path: Path) -> None:
     node = node_of(name)
     found = run(
@@ -85,16 +85,60 @@ def test_a_kubernetes_node(node_of: NodeOf, name: str, tmp_path: Path) -> None:
     assert of_rule(found, "R2") == []
 
 
-@pytest.mark.parametrize("name", [name for name in sorted(cases()) if name == "node-6.1"])
-def test_text_of_a_shared_library(node_of: NodeOf, name: str, tmp_path: Path) -> None:
-    """One page of libc that many processes map is one hit with a row for each; one copy in the node's root, one in the
-    layer that three containers share. /proc/PID/maps says who may map it, and at which addresses."""
-    path = "/usr/lib/x86_64-linux-gnu/libc.so.6"
-    maps: dict[int, list[list[int]]] = {
-        task["pid"]: [[int(side, 16) for side in one[0].split("-")] for one in task["vmas"] or () if one[-1] == path]
-        for task in case(name).raw_truth()["tasks"]
+def maps_of(name: str, path: str) -> dict[int, list[list[int]]]:
+    """Where /proc/PID/maps had a file, by pid."""
+    raw = case(name).raw_truth()
+    if case(name).truth.suffix == ".txt":
+        lines = {one["pid"]: [line.split(None, 5) for line in one.get("maps", "").splitlines()] for one in raw["proc"]}
+    else:
+        lines = {task["pid"]: task["vmas"] or [] for task in raw["tasks"]}
+    return {
+        pid: [[int(side, 16) for side in line[0].split("-")] for line in regions if line[-1] == path]
+        for pid, regions in lines.items()
     }
-    rows = run(node_of(name), strings(tmp_path, "GNU C Library (Debian GLIBC")).rows
+
+
+Names = set[tuple[str | None, str | None]]
+# a file, a text in it, who has each copy in the file cache, who maps each copy, and more than how many processes do
+SHARED: dict[str, tuple[str, str, list[Names], list[Names], int]] = {
+    # one copy in the node's root, one in the layer that containers share (the container of no pod too); `hostescape`
+    # and two processes that are in part miner-0's run the node's own program
+    "s-6.12-intruded": (
+        "/bin/busybox",
+        "BusyBox v1.35.0 (Debian",
+        [
+            {(None, None)},
+            {
+                (None, None), ("dev", "miner"), ("kube-system", "agent"), ("shop", "api"), ("shop", "sidecar"),
+                ("shop", "toolbox"), ("shop", "web"),
+            },
+        ],
+        [
+            {(None, None), ("dev", "miner"), ("dev", None), ("shop", "toolbox")},
+            {
+                (None, None), ("dev", "miner"), ("kube-system", "agent"), ("shop", "api"), ("shop", "toolbox"),
+                ("shop", "web"),
+            },
+        ],
+        5,
+    ),
+    "node-6.1": (
+        "/usr/lib/x86_64-linux-gnu/libc.so.6",
+        "GNU C Library (Debian GLIBC",
+        [{(None, None)}, {("shop", "nginx"), ("shop", "api")}],
+        [{(None, None), ("shop", "toolbox")}, {("shop", "nginx"), ("shop", "api")}],
+        10,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", intruded())
+def test_text_of_a_shared_file(node_of: NodeOf, name: str, tmp_path: Path) -> None:
+    """One page of a file that many processes map is one hit with a row for each. /proc/PID/maps says who may map it,
+    and at which addresses."""
+    path, text, files_expected, mapped_expected, several = SHARED[name]
+    maps = maps_of(name, path)
+    rows = run(node_of(name), strings(tmp_path, text)).rows
     hits: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         hits.setdefault(row["hit_id"], []).append(row)
@@ -103,7 +147,7 @@ def test_text_of_a_shared_library(node_of: NodeOf, name: str, tmp_path: Path) ->
     owners_of, mapped_by = [], []
     for hit in copies:
         mapped = [row for row in hit if row["owner"] == "process"]
-        assert len(mapped) > 10
+        assert len(mapped) > several
         assert len({row["pid"] for row in mapped}) == len(mapped)
         for row in mapped:
             assert any(low <= row["vaddr"] < high for low, high in maps[row["pid"]]), row["pid"]
@@ -111,10 +155,8 @@ def test_text_of_a_shared_library(node_of: NodeOf, name: str, tmp_path: Path) ->
         assert {(row["path"], row["deleted"]) for row in files} == {(path, False)}
         owners_of.append({(row["namespace"], row["container_name"]) for row in files})
         mapped_by.append({(row["namespace"], row["container_name"]) for row in mapped})
-    assert sorted(owners_of, key=len) == [{(None, None)}, {("shop", "nginx"), ("shop", "api")}]
-    # `hostescape` is in the toolbox pod's cgroup and runs the node's own programs
-    expected = [{(None, None), ("shop", "toolbox")}, {("shop", "nginx"), ("shop", "api")}]
-    assert sorted(mapped_by, key=lambda one: ("shop", "api") in one) == expected
+    copies_of = sorted(zip(owners_of, mapped_by, strict=True), key=lambda copy: len(copy[0]))
+    assert copies_of == list(zip(files_expected, mapped_expected, strict=True))
 
 
 @pytest.fixture(scope="module")

@@ -70,7 +70,7 @@ class Clean:
     work: int
 
 
-@functools.lru_cache(maxsize=1)
+@functools.cache
 def clean(name: str) -> Clean:
     memory = damaged(case(name).open(), {})
     anchors = locate(memory)

@@ -26,7 +26,7 @@ IMAGES = ("s-6.1-small", "s-7.2-small-la57", "arm64-6.12-small-lpa2")
 Tables = dict[str, list[dict[str, Any]]]
 
 
-@functools.lru_cache(maxsize=1)
+@functools.cache
 def clean(name: str) -> tuple[Damaged, Anchors, Kernel, Tables]:
     memory = damaged(case(name).open(), {})
     anchors = locate(memory)

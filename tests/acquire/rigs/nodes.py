@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import platform
 import tempfile
@@ -30,10 +31,11 @@ def avml(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if named:
         return Path(named)
     from memir.acquire.tools import Store
-    from memir.acquire.tools_build import build_avml
+    from memir.acquire.tools_build import AVML_VERSION, FEATURES, build_avml
 
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
-    store = Store(cache / "memir-tests" / "tools")
+    built_from = hashlib.sha256(f"{AVML_VERSION} {FEATURES} {platform.machine()}".encode()).hexdigest()[:16]
+    store = Store(cache / "memir-tests" / "tools" / built_from)
     store.folder.mkdir(parents=True, exist_ok=True)
     # test processes that start at the same moment build it once
     with (store.folder / "lock").open("w") as lock:

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tests/lab/build NAME...: boot a node in software emulation, save its RAM, with truth and labels beside it.
+
+Images go to `lab/images` in the user's cache ($MEMIR_CACHE, $XDG_CACHE_HOME/memir, ~/.cache/memir); the kernels'
+packages and what is compiled for the guest to `lab/small`. Needs Debian (apt-get, dpkg-deb), gcc and QEMU. No network
+but Debian's archive, no root, and nothing is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import zstandard
+
+from tests.images import cache
+
+HERE = Path(__file__).resolve().parent / "small"
+_SUITES = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie", "7.2": "forky"}
+_SMALL = "init_on_free=1"  # freed pages are zeros: a third of the size when packed
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How a guest is booted. ram: MiB. intruded: with the pods and intruders of pods.py, else three plain pods."""
+
+    kernel: str
+    ram: int
+    cpu: str = "max,la57=off"
+    command_line: str = _SMALL
+    intruded: bool = False
+
+
+MACHINES = {
+    "s-5.10-small": Machine("5.10", 160),
+    "s-5.10-small-v1": Machine("5.10", 160, command_line=f"{_SMALL} memir.cg=1 cgroup_enable=memory"),
+    "s-6.1-small": Machine("6.1", 192),
+    "s-6.1-small-la57": Machine("6.1", 192, "max"),
+    "s-6.12-small": Machine("6.12", 192),
+    "s-7.2-small": Machine("7.2", 224),
+    "s-7.2-small-la57": Machine("7.2", 224, "max"),
+    "s-6.1-intruded": Machine("6.1", 192, intruded=True),
+    "s-6.12-intruded": Machine("6.12", 192, intruded=True),
+    "s-7.2-intruded": Machine("7.2", 224, "max", intruded=True),
+    # bigger, with what ended processes leave
+    "s-6.1-512": Machine("6.1", 512, command_line=""),
+    "s-6.12-512": Machine("6.12", 512, command_line=""),
+}
+
+
+def images() -> Path:
+    """Where images are put."""
+    return cache() / "lab" / "images"
+
+
+def _work() -> Path:
+    return cache() / "lab" / "small"
+
+
+def _run(*command: str | Path, **environment: str) -> None:
+    subprocess.run([str(word) for word in command], check=True, env=os.environ | {"M": str(_work())} | environment)
+
+
+def build(name: str) -> Path:
+    """Boot and save one machine; returns the packed image. What lay there before is replaced when all is done."""
+    machine = MACHINES[name]
+    _work().mkdir(parents=True, exist_ok=True)
+    if not (_work() / "k" / machine.kernel).is_dir():
+        _run("bash", HERE / "fetch-debs.sh", _SUITES[machine.kernel])
+    _boot(name, machine)
+    raw, truth = _work() / f"{name}.raw", _work() / f"{name}.truth.txt"
+    lost = [line for line in truth.read_text(errors="replace").splitlines() if line.endswith(" FAILED")]
+    if lost:
+        raise SystemExit(f"{name}: {lost}")
+    return _finish(name, machine.intruded, raw, truth)
+
+
+def _boot(name: str, machine: Machine) -> None:
+    with tempfile.TemporaryDirectory(dir=_work()) as folder:
+        spec = {}
+        if machine.intruded:
+            from tests.lab import scenario
+
+            scenario.write(Path(folder))
+            spec = {"SPEC": folder}
+        boot = ("bash", HERE / "boot.sh", name, machine.kernel, str(machine.ram), machine.cpu, machine.command_line)
+        _run(*boot, **spec)
+
+
+def _finish(name: str, intruded: bool, raw: Path, truth: Path) -> Path:
+    images().mkdir(parents=True, exist_ok=True)
+    if intruded:
+        from tests.lab import documents, labels
+
+        made = labels.make(raw, truth)
+        (images() / f"{name}.labels.json").write_text(json.dumps(made, indent=1) + "\n")
+        (images() / f"{name}.pods.json").write_text(json.dumps(documents.pods_json(), indent=1) + "\n")
+    packed = images() / f"{name}.raw.zst"
+    _pack(raw, packed)
+    shutil.copy(truth, images() / truth.name)
+    raw.unlink()
+    return packed
+
+
+def _pack(raw: Path, packed: Path) -> None:
+    """As `zstd -19 --long=27`."""
+    settings = zstandard.ZstdCompressionParameters.from_level(19, window_log=27, enable_ldm=True, threads=2)
+    with raw.open("rb") as source, packed.open("wb") as target:
+        zstandard.ZstdCompressor(compression_params=settings).copy_stream(source, target, size=raw.stat().st_size)
+
+
+def main() -> None:
+    """Build the named images."""
+    parser = argparse.ArgumentParser(prog="tests/lab/build", description="Boot a node and save its RAM with its truth.")
+    parser.add_argument("name", nargs="+", choices=sorted(MACHINES))
+    for name in parser.parse_args().name:
+        packed = build(name)
+        print(f"{packed} {packed.stat().st_size >> 20} MiB", flush=True)
+
+
+if __name__ == "__main__":
+    main()
