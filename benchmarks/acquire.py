@@ -34,10 +34,10 @@ from tests.acquire.rigs.sshd import Sshd  # noqa: E402
 CHILD = """
 import json, re, sys, time
 from pathlib import Path
-from memir.acquire.file import FileSink
-from memir.acquire.local import LocalTransport
+from memir.acquire.sinks.file import FileSink
+from memir.acquire.transports.local import LocalTransport
 from memir.acquire.run import Acquisition, Options
-from memir.acquire.ssh import SshTarget, SshTransport
+from memir.acquire.transports.ssh.transport import SshTarget, SshTransport
 way, root, port, key, known, folder, tool, form, hashed = sys.argv[1:]
 if way == "ssh":
     transport = SshTransport(SshTarget("127.0.0.1", port=int(port), user="root", identity=Path(key),

@@ -24,7 +24,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.apart import processors, sides
-from memir.acquire.s3 import S3Options, b64, make_client
+from memir.aws.checksum import b64
+from memir.aws.client import Connection, s3_client
 from tests.acquire.rigs.seaweed import ACCESS_KEY, SECRET_KEY, Seaweed
 
 MIB = 1 << 20
@@ -33,11 +34,11 @@ BUCKET = "bench-evidence"
 THROUGH = """
 import json, sys, time
 sys.path.insert(0, sys.argv[1])
-from memir.acquire.node_upload import peak_rss
-from memir.acquire.s3 import S3Address, S3Options
-from memir.acquire.s3_stream import S3StreamSink
+from memir.acquire.node.upload import peak_rss
+from memir.acquire.sinks.s3.base import S3Address, S3Options
+from memir.acquire.sinks.s3.stream import S3StreamSink
 from tests.acquire.rigs.drive import meta
-sink = S3StreamSink(S3Address(sys.argv[3], "c"), S3Options(region="us-east-1", endpoint=sys.argv[2]))
+sink = S3StreamSink(S3Address(sys.argv[3], "c"), S3Options(connection=Connection("us-east-1", sys.argv[2])))
 start = time.monotonic()
 sink.begin(meta(sys.argv[4]))
 with open(sys.argv[5], "rb", buffering=0) as source:
@@ -51,13 +52,13 @@ NODE = """
 import json, sys, tempfile, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from memir.acquire.node_upload import peak_rss
-from memir.acquire.local import LocalTransport
-from memir.acquire.s3 import S3Address, S3Options
-from memir.acquire.s3_direct import S3DirectSink
+from memir.acquire.node.upload import peak_rss
+from memir.acquire.transports.local import LocalTransport
+from memir.acquire.sinks.s3.base import S3Address, S3Options
+from memir.acquire.sinks.s3.direct import S3DirectSink
 from tests.acquire.rigs.drive import drive
 with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-    sink = S3DirectSink(S3Address(sys.argv[3], "n"), S3Options(region="us-east-1", endpoint=sys.argv[2]))
+    sink = S3DirectSink(S3Address(sys.argv[3], "n"), S3Options(connection=Connection("us-east-1", sys.argv[2])))
     start = time.monotonic()
     tool = f"cat {sys.argv[5]} > {folder}/stream"
     got = drive(sink, LocalTransport(), Path(folder), b"", tool=tool, name=sys.argv[4], timeout=900)
@@ -71,7 +72,7 @@ def single(client: Any, source: Path, name: str) -> float:
     """Seconds to store the file in parts, one after another; hashing and reading are not counted."""
     import hashlib
 
-    from memir.acquire.node_http import Connection
+    from memir.acquire.node.http import Connection
 
     upload = client.create_multipart_upload(Bucket=BUCKET, Key=name, ChecksumAlgorithm="SHA256")["UploadId"]
     seconds, parts, connection = 0.0, [], Connection(120)
@@ -134,7 +135,7 @@ def main() -> None:
             server.start()
         os.sched_setaffinity(0, here)
         try:
-            client = make_client(S3Options(region="us-east-1", endpoint=server.endpoint))
+            client = s3_client(Connection("us-east-1", server.endpoint))
             client.create_bucket(Bucket=BUCKET)
             source = Path(fast) / "ram"
             block = os.urandom(16 * MIB)

@@ -14,21 +14,26 @@ MAY_IMPORT = {
     "text": {"errors"},
     "gaps": set(),
     "image": {"errors"},
+    "evidence": {"errors", "image"},
+    "aws": {"errors", "image", "evidence"},
+    "kubeapi": {"errors", "aws"},
     "symbols": {"errors", "image"},
     "kernel": {"errors", "image", "symbols"},
     "kube": {"errors", "image", "symbols", "kernel"},
     "tables": {"errors", "image", "symbols", "kernel", "kube"},
-    "hunt": {"errors", "image", "symbols", "kernel", "kube", "tables"},
+    "hunt": {"errors", "image", "aws", "symbols", "kernel", "kube", "tables"},
     "findings": {"errors", "image", "symbols", "kernel", "kube", "tables"},
     "report": {"errors", "image", "symbols", "kernel", "kube", "tables", "hunt", "findings"},
     "volatility": {"errors", "image", "symbols", "kernel", "kube", "tables", "hunt"},
-    "acquire": {"errors", "image"},
+    "acquire": {"errors", "image", "evidence", "aws", "kubeapi"},
 }
 ONLY_IN = {
     "volatility3": {"volatility", "plugins"},
     "yara": {"hunt"},
     "paramiko": {"acquire"},
-    "boto3": {"acquire", "image"},
+    "boto3": {"aws"},
+    "botocore": {"aws"},
+    "kubernetes": {"kubeapi"},
 }
 
 
@@ -70,6 +75,82 @@ def test_heavy_libraries_stay_in_their_folder() -> None:
             head = name.split(".")[0]
             if head in ONLY_IN:
                 assert part in ONLY_IN[head], f"{path.relative_to(ROOT)} imports {head}"
+
+
+def graph() -> dict[str, set[str]]:
+    """Which file of memir imports which, wherever in the file the import stands."""
+    names = {}
+    for path in sorted((ROOT / "memir").rglob("*.py")):
+        dotted = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        names[dotted.removesuffix(".__init__")] = path
+    edges: dict[str, set[str]] = {}
+    for name, path in names.items():
+        edges[name] = set()
+        for target in imported(path):
+            module = target if target in names else target.rpartition(".")[0]
+            # a package's own version is asked for everywhere
+            if module in names and module not in {name, "memir"}:
+                edges[name].add(module)
+    return edges
+
+
+def circles(edges: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of nodes that reach each other (Tarjan's strongly connected components of more than one)."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    groups: list[list[str]] = []
+
+    def visit(node: str) -> None:
+        index[node] = low[node] = len(index)
+        stack.append(node)
+        for other in sorted(edges.get(node, ())):
+            if other not in index:
+                visit(other)
+                low[node] = min(low[node], low[other])
+            elif other in stack:
+                low[node] = min(low[node], index[other])
+        if low[node] == index[node]:
+            group: list[str] = []
+            while not group or group[-1] != node:
+                group.append(stack.pop())
+            if len(group) > 1:
+                groups.append(sorted(group))
+
+    for node in sorted(edges):
+        if node not in index:
+            visit(node)
+    return groups
+
+
+def by_folder(edges: dict[str, set[str]]) -> dict[str, set[str]]:
+    """The same between folders; a file that lies beside folders is a node of its own."""
+
+    def place(name: str) -> str:
+        path = ROOT.joinpath(*name.split("."))
+        folder = path if path.is_dir() else path.parent
+        # the files of a folder with folders in it (acquire/run.py beside acquire/sinks/) are not one thing with them
+        beside = any(one.is_dir() and one.name != "__pycache__" for one in folder.iterdir())
+        return name if beside and not path.is_dir() else ".".join(folder.relative_to(ROOT).parts)
+
+    grouped: dict[str, set[str]] = {}
+    for name, targets in edges.items():
+        grouped.setdefault(place(name), set()).update(place(target) for target in targets)
+    return {name: targets - {name} for name, targets in grouped.items()}
+
+
+def test_circles_are_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}, "e": set()}) == [["a", "b", "c"]]
+
+
+def test_no_circles_between_files() -> None:
+    edges = graph()
+    assert "memir.image.lime" in edges["memir.image.open"]
+    assert circles(edges) == []
+
+
+def test_no_circles_between_folders() -> None:
+    assert circles(by_folder(graph())) == []
 
 
 def test_plugins_have_no_init() -> None:

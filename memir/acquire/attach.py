@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from memir.acquire.base import NodeRun, Result, Transport
-from memir.acquire.capture import GOES_ON, GONE, NEVER_BEGAN, attach_script
+from memir.acquire.facts import NodeRun
+from memir.acquire.scripts import GOES_ON, GONE, NEVER_BEGAN, attach_script
+from memir.acquire.transports.base import Result, Transport
 from memir.errors import ConnectError, NodeError
 
 TRY = 0.8

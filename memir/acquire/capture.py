@@ -1,152 +1,210 @@
-"""The scripts that run on the node, and the reading of its last word.
-
-The scripts are the files in `node/`; what varies is set as shell variables in front of them.
-"""
+"""The capture itself: the tool's stream into the sink, through the controller or straight from the node."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
-import shlex
-from collections.abc import Mapping
-from importlib.resources import files
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Protocol
 
-from memir.acquire.base import NodeRun, Result
-from memir.acquire.sink import NodeReceipt
+from memir.acquire.attach import run_to_end, wait_for_end
+from memir.acquire.facts import NodeRun
+from memir.acquire.pump import Pump
+from memir.acquire.scripts import RELAY, RELAY_HASHED, abort_script, capture_script, parse_receipt, relay_python
+from memir.acquire.sinks.base import DirectSink, Sink, SinkMeta, StreamSink
+from memir.acquire.transports.base import Transport
+from memir.errors import ConnectError, ImageFormatError, Interrupted, MemirError, NodeError, RemoteError
+from memir.evidence.progress import Progress, Report
+from memir.evidence.records import NodeReceipt, Part, Stored
+from memir.evidence.walker import RecordWalker
 
-RECEIPT = b"memir-receipt "
-_RELAY = """
-import fcntl, hashlib, os, stat, sys
-for fd in (0, 1):
-    try:
-        fcntl.fcntl(fd, 1031, 1 << 20)
-    except OSError:
-        pass
-digest, size = hashlib.sha256(), 0
-if sys.argv[2] == "0" and hasattr(os, "splice") and stat.S_ISFIFO(os.fstat(1).st_mode):
-    try:
-        while count := os.splice(0, 1, 1 << 20):
-            size += count
-    except OSError:
-        pass
-buffer = memoryview(bytearray(1 << 20))
-while True:
-    count = os.readv(0, [buffer])
-    if not count:
-        break
-    piece, size = buffer[:count], size + count
-    if sys.argv[2] == "1":
-        digest.update(piece)
-    while piece:
-        piece = piece[os.write(1, piece):]
-found = digest.hexdigest() if sys.argv[2] == "1" else ""
-with open(sys.argv[1], "w") as file:
-    file.write('{"sha256":"%s","size":%d}' % (found, size))
-"""
-"""1031 is F_SETPIPE_SZ: 16 times fewer wake-ups than with the 64 KiB that a pipe has."""
-RELAY = "cat"
-"""The consumer that gives the stream to the transport."""
-RELAY_HASHED = 'tee "$DIR/hash"'
-"""The same, with a copy to sha256sum on the node."""
+CHUNK = 1 << 20
+DAY = 86_400.0
 
 
-def relay_python(hashed: bool) -> str:
-    """The same in one process, where the node has Python: no second pipe, and the FIFO widened to 1 MiB."""
-    return f'exec python3 -I -S -B -c {shlex.quote(_RELAY)} "$DIR/consumer.json" {int(hashed)}'
+class Limits(Protocol):
+    """The options that a capture looks at."""
+
+    @property
+    def nice(self) -> int: ...  # noqa: D102
+    @property
+    def limit_rate(self) -> int: ...  # noqa: D102
+    @property
+    def node_hash(self) -> bool: ...  # noqa: D102
 
 
-def node_script(*names: str, **variables: str | int) -> str:
-    """The files `node/NAME.sh`, one after another, with shell variables set before them."""
-    head = "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in variables.items())
-    body = "\n".join((files("memir.acquire") / "node" / f"{name}.sh").read_text() for name in names)
-    return head + body
+@dataclass
+class Captured:
+    """What a capture gave so far; filled in place, so that an interruption loses nothing.
 
-
-def setup_script(run_id: str, *, grace: int, poll: int, need: int) -> str:
-    """Make the run's directory, take the lock, start the watchdog."""
-    watchdog = node_script("remove", "watchdog")
-    return node_script("setup", RUN=run_id, GRACE=grace, POLL=poll, NEED=need, WATCHDOG=watchdog)
-
-
-def cleanup_script(run_id: str) -> str:
-    """Stop and remove everything of the run."""
-    return node_script("remove", "cleanup", RUN=run_id)
-
-
-def capture_script(run: NodeRun, tool: str, consumer: str, *, nice: int = 10, node_hash: bool = False) -> str:
-    """Run the tool into the consumer. `consumer` is a shell command; `$DIR` in it is the run's directory."""
-    return node_script(
-        "receipt", "capture", DIR=run.directory, TOOL=tool, CONSUMER=f"DIR={shlex.quote(run.directory)}; {consumer}",
-        NICE=nice, HASH=int(node_hash),
-    )  # fmt: skip
-
-
-GONE, NEVER_BEGAN, GOES_ON = 66, 67, 75
-"""Exit codes of `attach_script` that are not the end of a capture."""
-
-
-def attach_script(run: NodeRun, rounds: int = 30) -> str:
-    """Wait at most `rounds` seconds for the end of a capture that another connection began; its receipt."""
-    return node_script("receipt", "attach", DIR=run.directory, ROUNDS=rounds)
-
-
-def abort_script(run: NodeRun) -> str:
-    """Stop the tool and the consumer; the capture script then ends by itself, with its receipt."""
-    groups = shlex.quote(run.path("groups"))
-    return f'for group in $(cat {groups}); do kill -s TERM -- "-$group" 2>/dev/null; done; true'
-
-
-def parse_receipt(error: bytes) -> NodeReceipt | None:
-    """The node's receipt from the end of a capture's standard error; None if there is none or it is not
-    whole.
-
-    Whatever the node says is data from a host that may be hostile: wrong types become "not known".
+    walker: the records seen by the controller; None where the bytes went straight from the node.
     """
-    start = error.rfind(RECEIPT)
-    if start < 0:
-        return None
-    line, newline, _ = error[start + len(RECEIPT) :].partition(b"\n")
-    if not newline:
-        return None
+
+    begun: bool = False
+    receipt: NodeReceipt | None = None
+    stored: Stored | None = None
+    walker: RecordWalker | None = None
+    format_problem: str = ""
+    parts: Sequence[Part] = ()
+    seconds: float = 0.0
+    store_seconds: float = 0.0
+    size: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def give_up(self, sink: Sink, why: str) -> Stored | None:
+        """Keep what the sink has, as partial."""
+        try:
+            if isinstance(sink, StreamSink):
+                return sink.partial(why)
+            return sink.partial_parts(self.parts, why)
+        except RemoteError as error:
+            self.problems.append(f"what arrived could not be kept in order: {error}")
+            return None
+
+
+@dataclass
+class Capture:
+    """One capture: `command` (the tool's) on the node, its stream into `sink`; fills `got`.
+
+    python: whether the node has python3, which passes the stream on at less cost than cat, or tee and sha256sum.
+    going: the capture was begun by another controller and goes on: attach to it.
+    """
+
+    transport: Transport
+    run: NodeRun
+    command: str
+    sink: Sink
+    meta: SinkMeta
+    limits: Limits
+    report: Report
+    got: Captured
+    python: bool = False
+    going: bool = False
+
+    def go(self) -> None:
+        """Raises RemoteError when the stream did not end as it should; `got` then has what is known."""
+        begin = time.monotonic()
+        try:
+            if isinstance(self.sink, StreamSink) and self.transport.streams:
+                self.relay(self.sink)
+            elif isinstance(self.sink, DirectSink):
+                self.direct(self.sink)
+            else:
+                kind = self.transport.kind
+                raise NodeError(f"the {kind} transport cannot send to {self.sink.where}: use --to s3://...")
+        finally:
+            spent = time.monotonic() - begin
+            # the stream's own time, if it came to its end; what follows is syncing and reading back
+            self.got.seconds = self.got.seconds or spent
+            self.got.store_seconds = spent - self.got.seconds
+
+    def relay(self, sink: StreamSink) -> None:
+        """Through the controller."""
+        begin = time.monotonic()
+        got, hashed = self.got, self.limits.node_hash
+        consumer = relay_python(hashed) if self.python else (RELAY_HASHED if hashed else RELAY)
+        by_sum = consumer == RELAY_HASHED
+        script = capture_script(self.run, self.command, consumer, nice=self.limits.nice, node_hash=by_sum)
+        got.walker = RecordWalker()
+        expected = self.meta.ram_bytes if self.meta.format == "lime" else 0
+        pace = Pace(self.limits.limit_rate, expected, self.report)
+
+        def store(block: bytes) -> None:
+            sink.write(block)
+            got.size += len(block)
+            _walk(got, block)
+
+        stream = self.transport.open_stream(script)
+        pump = Pump(store)
+        try:
+            while chunk := stream.read(CHUNK):
+                pump.put(chunk)
+                pace.step(len(chunk))
+            pump.finish()
+            result = stream.wait(120)
+        finally:
+            # whatever stopped it: every byte that was received is stored
+            pump.stop()
+            stream.close()
+        got.seconds = time.monotonic() - begin
+        receipt = got.receipt = parse_receipt(result.err)
+        if result.code is None or receipt is None:
+            raise ConnectError(f"the stream ended after {got.size:,} bytes without the node's receipt")
+        if result.code == 0 and receipt.tool == 0 and receipt.consumer == 0:
+            got.stored = sink.commit()
+        else:
+            got.stored = sink.partial(f"the tool ended with {receipt.tool}, its sender with {receipt.consumer}")
+
+    def direct(self, sink: DirectSink) -> None:
+        """From the node to the store; the controller hands out addresses and waits."""
+        got = self.got
+        if self.going:
+            sink.adopt(self.transport, self.run)
+        else:
+            sink.prepare(self.transport, self.run)
+        script = capture_script(self.run, self.command, sink.consumer(self.run), nice=self.limits.nice)
+        stop = threading.Event()
+        failed: list[MemirError] = []
+        thread = threading.Thread(target=self._tend, args=(sink, stop, failed), daemon=True)
+        thread.start()
+        try:
+            if self.going:
+                result = wait_for_end(self.transport, self.run)
+            else:
+                result = run_to_end(self.transport, self.run, script, 2 * DAY)
+        finally:
+            stop.set()
+            thread.join(60)
+        receipt = got.receipt = parse_receipt(result.err)
+        if receipt is not None:
+            got.parts = sink.collect(self.transport, self.run, receipt)
+        if failed and isinstance(failed[0], Interrupted):
+            raise failed[0]
+        if result.code is None or receipt is None:
+            raise ConnectError("the capture on the node ended without its receipt") from next(iter(failed), None)
+        if result.code == 0 and receipt.tool == 0 and receipt.consumer == 0:
+            got.stored = sink.commit_parts(got.parts, receipt)
+        else:
+            why = f"the tool ended with {receipt.tool}, the uploader with {receipt.consumer}"
+            got.stored = sink.partial_parts(got.parts, "; ".join([why, *map(str, failed)]))
+        got.size = got.stored.size
+
+    def _tend(self, sink: DirectSink, stop: threading.Event, failed: list[MemirError]) -> None:
+        try:
+            sink.tend(self.transport, self.run, stop, self.report)
+        except (RemoteError, Interrupted) as error:
+            failed.append(error)
+            # nobody hands out addresses any more: end the capture now, not when its patience ends
+            with suppress(RemoteError):
+                self.transport.run(abort_script(self.run), timeout=60)
+
+
+def _walk(got: Captured, chunk: bytes) -> None:
+    if got.walker is None or got.format_problem:
+        return
     try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(value, dict):
-        return None
-    extra = value.get("extra")
-    if not isinstance(extra, dict):
-        extra = {}
-    return NodeReceipt(
-        tool=_integer(value.get("tool")),
-        consumer=_integer(value.get("consumer")),
-        sha256=_hash(value.get("sha256")) or _hash(extra.get("sha256")),
-        size=_integer(extra.get("size")),
-        log=_text(value.get("log")),
-        extra=extra,
-    )
+        got.walker.feed(chunk)
+    except ImageFormatError as error:
+        # the bytes are kept all the same: they are evidence, whatever they are
+        got.format_problem = str(error)
 
 
-def parse_pairs(result: Result) -> Mapping[str, str]:
-    """`key=value` words of a script's last line."""
-    lines = result.text.strip().splitlines()
-    return dict(word.partition("=")[::2] for word in lines[-1].split()) if lines else {}
+class Pace:
+    """Holds a rate limit, and reports about twice a second."""
 
+    def __init__(self, limit: int, expected: int, report: Report) -> None:
+        self.limit, self.expected, self.report = limit, expected, report
+        self.done, self.start, self.said = 0, time.monotonic(), 0.0
 
-def _integer(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _hash(value: object) -> str:
-    ok = isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
-    return str(value) if ok else ""
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        return ""
-    try:
-        return base64.b64decode(value, validate=True).decode("utf-8", "backslashreplace")
-    except (binascii.Error, ValueError):
-        return ""
+    def step(self, count: int) -> None:
+        """Note `count` bytes, wait if they came too fast."""
+        self.done += count
+        spent = time.monotonic() - self.start
+        if self.limit and (early := self.done / self.limit - spent) > 0:
+            time.sleep(early)
+            spent += early
+        if spent - self.said >= 0.5:
+            self.said = spent
+            self.report(Progress(self.done, self.expected, self.done / spent, "capture"))

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from memir.acquire.base import NodeRun, Stream, Transport
-from memir.acquire.capture import node_script
-from memir.acquire.sink import DirectSink, Sink
+from memir.acquire.facts import NodeRun
+from memir.acquire.scripts import node_script
+from memir.acquire.sinks.base import DirectSink, Sink
+from memir.acquire.transports.base import Stream, Transport
 from memir.errors import ConnectError, NodeError, StorageError
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,100}(/[A-Za-z0-9_][A-Za-z0-9._-]{0,100})?")

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from memir.acquire.run import Acquisition
-from memir.acquire.sink import Progress, Report
 from memir.errors import Interrupted, MemirError
+from memir.evidence.progress import Progress, Report
 
 
 @dataclass(frozen=True, slots=True)

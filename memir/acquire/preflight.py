@@ -9,10 +9,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from memir.acquire.base import Check, NodeFacts, Tool, Transport
-from memir.acquire.capture import node_script
-from memir.acquire.iomem import Range, parse_iomem, parse_kcore, total
+from memir.acquire.facts import NodeFacts
+from memir.acquire.plan import Check, Plan
+from memir.acquire.scripts import node_script
+from memir.acquire.tools.base import Tool
+from memir.acquire.transports.base import Transport
 from memir.errors import AccessError, NodeError
+from memir.evidence.iomem import parse_iomem, parse_kcore
+from memir.evidence.ranges import Range, total
 
 NEEDED = ("base64", "mkfifo", "nice", "setsid", "sha256sum", "stat")
 CLOCK_WARN = 2.0
@@ -20,7 +24,7 @@ SPARE = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Preflight:
+class NodeState:
     """The node's facts, the physical ranges to expect, and who holds the node's lock ("" nobody)."""
 
     facts: NodeFacts
@@ -41,7 +45,7 @@ def parse_lines(out: bytes) -> Mapping[str, bytes]:
     return found
 
 
-def look(transport: Transport) -> Preflight:
+def survey(transport: Transport) -> NodeState:
     """Ask the node. Raises NodeError when it does not answer as a Linux node does."""
     before = time.time()
     result = transport.run(node_script("facts"), timeout=60)
@@ -52,7 +56,7 @@ def look(transport: Transport) -> Preflight:
     return read_facts(said, (before + after) / 2)
 
 
-def read_facts(said: Mapping[str, bytes], now: float) -> Preflight:
+def read_facts(said: Mapping[str, bytes], now: float) -> NodeState:
     """Facts from the script's answers; `now` is the controller's clock in the middle of the call."""
 
     def word(name: str) -> str:
@@ -82,12 +86,12 @@ def read_facts(said: Mapping[str, bytes], now: float) -> Preflight:
         tmpfs=word("tmpfs"),
         iomem=said.get("iomem", b""),
     )
-    return Preflight(facts, ram, parse_kcore(kcore), " since ".join(word("running").split("\n")[:2]))
+    return NodeState(facts, ram, parse_kcore(kcore), " since ".join(word("running").split("\n")[:2]))
 
 
-def judge(seen: Preflight, tool: Tool, need: int) -> list[Check]:
+def judge(state: NodeState, tool: Tool, need: int) -> list[Check]:
     """Checks of the node; `need` is the bytes that the tool's files take on tmpfs."""
-    facts = seen.facts
+    facts = state.facts
     out = [
         Check("kernel", "ok", f"{facts.kernel} {facts.machine}"),
         _root(facts),
@@ -95,8 +99,8 @@ def judge(seen: Preflight, tool: Tool, need: int) -> list[Check]:
         _memory(facts, need),
         _tmpfs(facts),
         _clock(facts),
-        _running(seen),
-        _ram(seen),
+        _running(state),
+        _ram(state),
     ]
     if facts.swap:
         advice = "memir uses noswap where the kernel has it (6.4 and later)"
@@ -146,13 +150,23 @@ def _clock(facts: NodeFacts) -> Check:
     return Check("clock", level, f"node minus controller: {facts.clock_offset:+.2f} s")  # type: ignore[arg-type]
 
 
-def _running(seen: Preflight) -> Check:
-    if seen.running:
-        return Check("lock", "fail", f"a run is going on: {seen.running}", "wait for it, or let its watchdog end it")
+def _running(state: NodeState) -> Check:
+    if state.running:
+        return Check("lock", "fail", f"a run is going on: {state.running}", "wait for it, or let its watchdog end it")
     return Check("lock", "ok", "no other run")
 
 
-def _ram(seen: Preflight) -> Check:
-    if not seen.ram:
+def _ram(state: NodeState) -> Check:
+    if not state.ram:
         return Check("/proc/iomem", "fail", "shows no System RAM", "CAP_SYS_ADMIN in the first user namespace")
-    return Check("/proc/iomem", "ok", f"{len(seen.ram)} ranges, {total(seen.ram):,} bytes of RAM")
+    return Check("/proc/iomem", "ok", f"{len(state.ram)} ranges, {total(state.ram):,} bytes of RAM")
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """What was found before the run: nothing on the node has changed yet."""
+
+    state: NodeState
+    tool: Tool
+    plan: Plan
+    checks: tuple[Check, ...]

@@ -11,20 +11,23 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from memir.acquire.base import Tool, Transport
+from memir.acquire.capture import Captured
 from memir.acquire.collect import Taken
-from memir.acquire.custody import MANIFEST, SIGNATURE, Manifest, load_private, now, sign
-from memir.acquire.evidence import CONTEXT, RECEIPT
-from memir.acquire.iomem import total
-from memir.acquire.sink import NodeReceipt, Sink, Stored
-from memir.acquire.stream import Captured
-from memir.acquire.verdict import Verdict
+from memir.acquire.sinks.base import Sink
+from memir.acquire.tools.base import Tool
+from memir.acquire.transports.base import Transport
 from memir.errors import Interrupted, RemoteError, StorageError
+from memir.evidence.custody import MANIFEST, SIGNATURE, Manifest, load_private, now, sign
+from memir.evidence.folder import CONTEXT, RECEIPT
+from memir.evidence.judge import Verdict
+from memir.evidence.ranges import total
+from memir.evidence.records import NodeReceipt, Stored
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    from memir.acquire.run import Options, Ready
+    from memir.acquire.options import Options
+    from memir.acquire.preflight import Preflight
 
 
 def signing_key(path: Path | None) -> Ed25519PrivateKey | None:
@@ -48,9 +51,9 @@ def version() -> str:
     return __version__
 
 
-def begin(run_id: str, options: Options, transport: Transport, ready: Ready) -> dict[str, object]:
+def begin(run_id: str, options: Options, transport: Transport, preflight: Preflight) -> dict[str, object]:
     """The first record: who, with what, against which node, and the plan."""
-    facts = asdict(ready.seen.facts)
+    facts = asdict(preflight.state.facts)
     facts["commands"] = sorted(facts["commands"])
     facts["iomem"] = facts["iomem"].decode("utf-8", "backslashreplace")
     return {
@@ -62,9 +65,9 @@ def begin(run_id: str, options: Options, transport: Transport, ready: Ready) -> 
         "transport": transport.kind,
         "identity": dict(transport.identity()),
         "node": facts,
-        "kcore": [list(one) for one in ready.seen.kcore],
-        "checks": [asdict(check) for check in ready.checks],
-        "plan": asdict(ready.plan),
+        "kcore": [list(one) for one in preflight.state.kcore],
+        "checks": [asdict(check) for check in preflight.checks],
+        "plan": asdict(preflight.plan),
     }
 
 
@@ -80,7 +83,7 @@ def receipt_fields(receipt: NodeReceipt | None) -> dict[str, object]:
 
 
 @dataclass
-class Book:
+class CustodyLog:
     """Writes files' hashes into the manifest and hands copies to the sink."""
 
     manifest: Manifest
@@ -116,11 +119,11 @@ class Book:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class Outcome:
     """Everything that the receipt is made of."""
 
     run_id: str
-    ready: Ready
+    preflight: Preflight
     got: Captured
     verdict: Verdict
     left: Sequence[str]
@@ -128,32 +131,32 @@ class Story:
     options: Options
 
 
-def finish(book: Book, key: Ed25519PrivateKey | None, story: Story) -> dict[str, Any]:
+def finish(log: CustodyLog, key: Ed25519PrivateKey | None, outcome: Outcome) -> dict[str, Any]:
     """Write the image's record, receipt.json, the end of the manifest, and the signature.
 
     Give the receipt.
     """
-    document = summary(book, story)
-    manifest = book.manifest
+    document = summary(log, outcome)
+    manifest = log.manifest
     manifest.add("image", **document["image"])
     manifest.add("verdict", status=document["status"], missing=document["missing"], coverage=document["coverage"])
     data = json.dumps(document, indent=2, ensure_ascii=True).encode() + b"\n"
-    _write(book.folder / RECEIPT, data)
+    _write(log.folder / RECEIPT, data)
     manifest.add("end", receipt=hashlib.sha256(data).hexdigest(), status=document["status"])
     if key is not None:
-        _write(book.folder / SIGNATURE, sign(key, manifest.head, manifest.count))
-        book.copy(SIGNATURE)
-    book.copy(RECEIPT)
-    book.copy(MANIFEST)
+        _write(log.folder / SIGNATURE, sign(key, manifest.head, manifest.count))
+        log.copy(SIGNATURE)
+    log.copy(RECEIPT)
+    log.copy(MANIFEST)
     return document
 
 
-def summary(book: Book, story: Story) -> dict[str, Any]:
+def summary(log: CustodyLog, outcome: Outcome) -> dict[str, Any]:
     """The receipt as a document."""
-    verdict, ready, got = story.verdict, story.ready, story.got
-    interrupted = isinstance(story.stopped, KeyboardInterrupt | Interrupted)
+    verdict, preflight, got = outcome.verdict, outcome.preflight, outcome.got
+    interrupted = isinstance(outcome.stopped, KeyboardInterrupt | Interrupted)
     status = "complete" if not verdict.missing else ("interrupted" if interrupted else "partial")
-    facts = ready.seen.facts
+    facts = preflight.state.facts
     found = verdict.coverage
     coverage = None
     if found is not None:
@@ -165,16 +168,16 @@ def summary(book: Book, story: Story) -> dict[str, Any]:
             },
         }
     resume = got.stored.resume if got.stored and got.stored.resume else "run the same command again, with a new folder"
-    if story.left and not got.receipt and got.stored and got.stored.receipt.get("UploadId"):
+    if outcome.left and not got.receipt and got.stored and got.stored.receipt.get("UploadId"):
         # nobody could reach the node to end the capture: it may still be sending
-        resume = f"the node may still be sending: the same command with --resume {book.folder} goes on; else {resume}"
+        resume = f"the node may still be sending: the same command with --resume {log.folder} goes on; else {resume}"
     return {
         "memir": version(),
-        "run": story.run_id,
+        "run": outcome.run_id,
         "status": status,
         "missing": list(verdict.missing),
         "resume": "" if status == "complete" else resume,
-        "notes": [*verdict.notes, *book.problems],
+        "notes": [*verdict.notes, *log.problems],
         "finished": now(),
         "node": {
             "hostname": facts.hostname,
@@ -183,14 +186,14 @@ def summary(book: Book, story: Story) -> dict[str, Any]:
             "boot_id": facts.boot_id,
         },
         "clock_offset": facts.clock_offset,
-        "tool": tool_fields(ready.tool),
-        "image": image_fields(got.stored, ready.tool.format),
+        "tool": tool_fields(preflight.tool),
+        "image": image_fields(got.stored, preflight.tool.format),
         "seconds": round(got.seconds, 3),
         "store_seconds": round(got.store_seconds, 3),
         "banner": verdict.banner,
         "coverage": coverage,
-        "left_on_node": list(story.left),
-        "traces": [asdict(trace) for trace in ready.plan.traces if trace.stays],
+        "left_on_node": list(outcome.left),
+        "traces": [asdict(trace) for trace in preflight.plan.traces if trace.stays],
     }
 
 

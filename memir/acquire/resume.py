@@ -11,17 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from memir.acquire.avml import Avml
-from memir.acquire.base import Check, Format, Tool, ToolFile
-from memir.acquire.custody import MANIFEST, SIGNATURE, Manifest, read_chain, require
-from memir.acquire.evidence import RECEIPT
-from memir.acquire.lime import Lime
-from memir.acquire.sink import SinkMeta
+from memir.acquire.plan import Check, Format
+from memir.acquire.sinks.base import SinkMeta
+from memir.acquire.tools.avml import Avml
+from memir.acquire.tools.base import Tool, ToolFile
+from memir.acquire.tools.lime import Lime
 from memir.errors import StorageError, UsageError
+from memir.evidence.custody import MANIFEST, SIGNATURE, Manifest, read_chain, require
+from memir.evidence.folder import RECEIPT
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
+class PreviousRun:
     """A run that had come to its capture.
 
     directory: its own on the node; grace: its watchdog's, in seconds. transport: its kind. upload_id, part_size: of
@@ -44,7 +45,7 @@ class Earlier:
         """The S3 address of the run's own prefix."""
         return self.where.rpartition("/")[0]
 
-    def the_tool(self, machine: str) -> Tool:
+    def tool_of(self, machine: str) -> Tool:
         """What runs on the node: its name, hash and version, for the record and for what its exit codes mean."""
         kept = self.tool
         files = [ToolFile(Path(one["name"]), one["name"], one["sha256"], one["size"]) for one in kept["files"]]
@@ -54,7 +55,7 @@ class Earlier:
         return Avml(files[0], machine, self.meta.format, version)
 
 
-def read_earlier(folder: Path) -> Earlier:
+def read_previous(folder: Path) -> PreviousRun:
     """What the manifest of a run tells. Raises UsageError if there is nothing to go on with, CustodyError if it is
     broken."""
     path = folder / MANIFEST
@@ -79,27 +80,27 @@ def read_earlier(folder: Path) -> Earlier:
         str(begin["run"]), str(begin["node"]["hostname"]), where.rpartition("/")[2], cast("Format", tool["format"]),
         int(capture["ram_bytes"]), str(capture["utc"]),
     )  # fmt: skip
-    return Earlier(
+    return PreviousRun(
         folder, meta.run_id, str(begin["transport"]), str(node["directory"]), int(node["grace"]), meta, where,
         upload_id, int(capture["part_size"]), tool,
     )  # fmt: skip
 
 
-def still_there(earlier: Earlier, running: str) -> Check:
+def lock_check(previous: PreviousRun, running: str) -> Check:
     """Whether the node's lock is this run's. running: who holds it, as preflight found out."""
-    if running.partition(" ")[0] == earlier.run_id:
-        return Check("lock", "ok", f"run {earlier.run_id} goes on")
-    said = f"run {earlier.run_id} is no longer on the node" + (f", but {running}" if running else "")
+    if running.partition(" ")[0] == previous.run_id:
+        return Check("lock", "ok", f"run {previous.run_id} goes on")
+    said = f"run {previous.run_id} is no longer on the node" + (f", but {running}" if running else "")
     return Check("lock", "fail", said, "its watchdog or a restart of the node ended it: run again into a new folder")
 
 
-def take_over(earlier: Earlier, said: Mapping[str, object]) -> Manifest:
+def reopen_manifest(previous: PreviousRun, said: Mapping[str, object]) -> Manifest:
     """Open the manifest again and note who goes on; what an earlier end wrote gets another name, and is recorded.
 
     Raises StorageError, CustodyError.
     """
-    manifest, _, torn = Manifest.reopen(earlier.folder)
-    kept = [_rename(earlier.folder / name) for name in (RECEIPT, SIGNATURE) if (earlier.folder / name).is_file()]
+    manifest, _, torn = Manifest.reopen(previous.folder)
+    kept = [_rename(previous.folder / name) for name in (RECEIPT, SIGNATURE) if (previous.folder / name).is_file()]
     manifest.add("resumed", torn=torn, kept=[path.name for path in kept], **said)
     for path in kept:
         data = path.read_bytes()

@@ -16,20 +16,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from memir.acquire import receipt as paper
-from memir.acquire.base import Check, Format, Plan, Tool, Transport
+from memir.acquire.capture import Capture, Captured
 from memir.acquire.collect import collect
-from memir.acquire.custody import Manifest, now
-from memir.acquire.evidence import CONTEXT, IMAGE, SUFFIX
-from memir.acquire.plan import make_plan
-from memir.acquire.preflight import Preflight, judge, look, refuse
-from memir.acquire.resume import Earlier, still_there, take_over
-from memir.acquire.session import GRACE, SPARE_TMPFS, NodeSession
-from memir.acquire.sink import DirectSink, Progress, Report, Sink, SinkMeta
-from memir.acquire.stream import Capture, Captured
-from memir.acquire.tools import Choice, Store, choose
-from memir.acquire.verdict import Verdict, judge_image
+from memir.acquire.options import Options
+from memir.acquire.plan import Check
+from memir.acquire.preflight import Preflight, judge, refuse, survey
+from memir.acquire.receipt import CustodyLog, Outcome, begin, finish, receipt_fields, signing_key, tool_fields
+from memir.acquire.resume import PreviousRun, lock_check, reopen_manifest
+from memir.acquire.session import SPARE_TMPFS, NodeSession
+from memir.acquire.sinks.base import DirectSink, Sink, SinkMeta
+from memir.acquire.steps import make_plan
+from memir.acquire.tools.store import Store, choose
+from memir.acquire.transports.base import Transport
+from memir.acquire.verdict import judge_image
 from memir.errors import Interrupted, MemirError, PartialError, RemoteError, StorageError
+from memir.evidence.custody import Manifest, now
+from memir.evidence.folder import CONTEXT, IMAGE, SUFFIX
+from memir.evidence.judge import Verdict
+from memir.evidence.progress import Progress, Report
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -38,40 +42,15 @@ if TYPE_CHECKING:
 RESERVE, RESERVED = ".reserve", 4 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the user chose. limit_rate: bytes a second, 0 none. sign_key: an Ed25519 private key."""
-
-    tool: Choice = "auto"
-    tool_path: Path | None = None
-    format: Format = "avml"
-    grace: int = GRACE
-    nice: int = 10
-    limit_rate: int = 0
-    node_hash: bool = True
-    context: bool = True
-    sign_key: Path | None = None
-    isolating: bool = False
-    who: str = ""
-    command: Sequence[str] = ()
-    case: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """What the look found: nothing on the node has changed yet."""
-
-    seen: Preflight
-    tool: Tool
-    plan: Plan
-    checks: tuple[Check, ...]
 
 
 @dataclass
 class Acquisition:
     """One node, one evidence folder.
 
-    `snapshot` writes a Kubernetes API snapshot into the folder it is given. earlier: a run to go on with, whose
+    `snapshot` writes a Kubernetes API snapshot into the folder it is given. previous: a run to go on with, whose
     evidence folder this is.
     """
 
@@ -82,71 +61,71 @@ class Acquisition:
     store: Store = field(default_factory=Store)
     report: Report = lambda _: None
     snapshot: Callable[[Path], Sequence[Path]] | None = None
-    earlier: Earlier | None = None
+    previous: PreviousRun | None = None
     run_id: str = field(
         default_factory=lambda: f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(4)}"
     )
 
-    def look(self) -> Ready:
+    def preflight(self) -> Preflight:
         """Connect and look, changing nothing. Raises NodeError, AccessError or ConnectError."""
         self.transport.connect()
         checks = [*self.transport.check(), *self.sink.check()]
-        seen = look(self.transport)
-        if self.earlier is not None:
-            tool = self.earlier.the_tool(seen.facts.machine)
-            checks += [still_there(self.earlier, seen.running), Check("kernel", "ok", seen.facts.kernel)]
+        state = survey(self.transport)
+        if self.previous is not None:
+            tool = self.previous.tool_of(state.facts.machine)
+            checks += [lock_check(self.previous, state.running), Check("kernel", "ok", state.facts.kernel)]
         else:
-            tool = choose(seen.facts, self.options.tool, self.options.format, self.options.tool_path, self.store)
-            checks += judge(seen, tool, sum(file.size for file in tool.files))
+            tool = choose(state.facts, self.options.tool, self.options.format, self.options.tool_path, self.store)
+            checks += judge(state, tool, sum(file.size for file in tool.files))
         if isinstance(self.sink, DirectSink):
             checks += self.sink.check_node(self.transport)
         plan = make_plan(
             self.transport, tool, self.sink, grace=self.options.grace, cluster=self.snapshot is not None,
             isolating=self.options.isolating,
         )  # fmt: skip
-        return Ready(seen, tool, plan, tuple(checks))
+        return Preflight(state, tool, plan, tuple(checks))
 
-    def execute(self, ready: Ready | None = None) -> Mapping[str, Any]:
+    def execute(self, preflight: Preflight | None = None) -> Mapping[str, Any]:
         """Acquire. Returns the receipt of a complete image.
 
         Raises PartialError (exit 4) or Interrupted (exit 130) when the image is not whole; the evidence
         folder then has what arrived and a receipt that says what is missing and how to go on.
         """
         try:
-            key = paper.signing_key(self.options.sign_key)
-            ready = ready or self.look()
-            refuse(ready.checks)
+            key = signing_key(self.options.sign_key)
+            preflight = preflight or self.preflight()
+            refuse(preflight.checks)
             _reserve(self.evidence)
-            manifest = self._open(ready)
+            manifest = self._open(preflight)
         except BaseException:
             self.transport.close()
             raise
-        book = paper.Book(manifest, self.evidence, self.sink)
+        log = CustodyLog(manifest, self.evidence, self.sink)
         try:
-            return self._record(ready, book, key)
+            return self._record(preflight, log, key)
         finally:
             _free(self.evidence)
             manifest.close()
 
-    def _open(self, ready: Ready) -> Manifest:
+    def _open(self, preflight: Preflight) -> Manifest:
         """The manifest with its first record, or the earlier run's with `resumed` at its end."""
-        said = paper.begin(self.run_id, self.options, self.transport, ready)
-        if self.earlier is None:
+        said = begin(self.run_id, self.options, self.transport, preflight)
+        if self.previous is None:
             manifest = Manifest(self.evidence)
             manifest.add("begin", **said)
             return manifest
-        self.run_id = self.earlier.run_id
-        return take_over(self.earlier, said | {"run": self.run_id})
+        self.run_id = self.previous.run_id
+        return reopen_manifest(self.previous, said | {"run": self.run_id})
 
-    def _record(self, ready: Ready, book: paper.Book, key: Ed25519PrivateKey | None) -> Mapping[str, Any]:
-        manifest = book.manifest
+    def _record(self, preflight: Preflight, log: CustodyLog, key: Ed25519PrivateKey | None) -> Mapping[str, Any]:
+        manifest = log.manifest
         session = NodeSession(self.transport, self.run_id, self.options.grace)
         got = Captured()
         stopped: BaseException | None = None
         left: list[str] = []
         try:
             try:
-                (self._on_node if self.earlier is None else self._go_on)(ready, session, book, got)
+                (self._on_node if self.previous is None else self._go_on)(preflight, session, log, got)
             except (MemirError, KeyboardInterrupt, OSError) as error:
                 stopped = error
             _free(self.evidence)
@@ -155,18 +134,18 @@ class Acquisition:
         finally:
             left = self._clean(session, manifest)
         if self.snapshot is not None and not isinstance(stopped, KeyboardInterrupt | Interrupted):
-            stopped = self._cluster(book) or stopped
+            stopped = self._cluster(log) or stopped
         try:
-            verdict = self._judge(ready, got, stopped)
+            verdict = self._judge(preflight, got, stopped)
         except (KeyboardInterrupt, Interrupted) as error:
             stopped = error
             verdict = Verdict((_words(error),))
-        final = paper.finish(book, key, paper.Story(self.run_id, ready, got, verdict, left, stopped, self.options))
+        final = finish(log, key, Outcome(self.run_id, preflight, got, verdict, left, stopped, self.options))
         self._raise(final, verdict, stopped)
         return final
 
-    def _on_node(self, ready: Ready, session: NodeSession, book: paper.Book, got: Captured) -> None:
-        manifest, tool = book.manifest, ready.tool
+    def _on_node(self, preflight: Preflight, session: NodeSession, log: CustodyLog, got: Captured) -> None:
+        manifest, tool = log.manifest, preflight.tool
         session.start(sum(file.size for file in tool.files) + SPARE_TMPFS)
         manifest.add(
             "node", directory=session.run.directory, mounted=session.mounted, stale=session.stale, grace=session.grace
@@ -174,38 +153,38 @@ class Acquisition:
         with session.heartbeat():
             session.put_tool(tool)
             command = tool.command(session.run)
-            manifest.add("tool", command=command, **paper.tool_fields(tool))
+            manifest.add("tool", command=command, **tool_fields(tool))
             if self.options.context:
-                book.context(collect(self.transport, session.run, self.sink, "before", self.evidence / CONTEXT))
+                log.context(collect(self.transport, session.run, self.sink, "before", self.evidence / CONTEXT))
             meta = SinkMeta(
-                self.run_id, ready.seen.facts.hostname, IMAGE + SUFFIX[tool.format], tool.format,
-                ready.seen.facts.ram_bytes, now(),
+                self.run_id, preflight.state.facts.hostname, IMAGE + SUFFIX[tool.format], tool.format,
+                preflight.state.facts.ram_bytes, now(),
             )  # fmt: skip
             self.sink.begin(meta)
             got.begun = True
             upload = self.sink.begun() if isinstance(self.sink, DirectSink) else {}
             manifest.add("capture", where=self.sink.where, ram_bytes=meta.ram_bytes, **upload)
-            self._capture(ready, session, command, meta, book, got)
+            self._capture(preflight, session, command, meta, log, got)
 
-    def _go_on(self, ready: Ready, session: NodeSession, book: paper.Book, got: Captured) -> None:
+    def _go_on(self, preflight: Preflight, session: NodeSession, log: CustodyLog, got: Captured) -> None:
         """Take over a capture that goes on: its sink, its uploader, its end."""
-        assert self.earlier is not None
-        session.adopt(self.earlier.directory, self.earlier.grace)
+        assert self.previous is not None
+        session.adopt(self.previous.directory, self.previous.grace)
         with session.heartbeat():
             got.begun = True
-            self.sink.begin(self.earlier.meta)
-            self._capture(ready, session, "", self.earlier.meta, book, got)
+            self.sink.begin(self.previous.meta)
+            self._capture(preflight, session, "", self.previous.meta, log, got)
 
     def _capture(
-        self, ready: Ready, session: NodeSession, command: str, meta: SinkMeta, book: paper.Book, got: Captured
+        self, preflight: Preflight, session: NodeSession, command: str, meta: SinkMeta, log: CustodyLog, got: Captured
     ) -> None:
         Capture(
             self.transport, session.run, command, self.sink, meta, self.options, self.report, got,
-            python="python3" in ready.seen.facts.commands, going=self.earlier is not None,
+            python="python3" in preflight.state.facts.commands, going=self.previous is not None,
         ).go()  # fmt: skip
-        book.manifest.add("captured", **paper.receipt_fields(got.receipt))
+        log.manifest.add("captured", **receipt_fields(got.receipt))
         if self.options.context:
-            book.context(collect(self.transport, session.run, self.sink, "after", self.evidence / CONTEXT))
+            log.context(collect(self.transport, session.run, self.sink, "after", self.evidence / CONTEXT))
 
     def _clean(self, session: NodeSession, manifest: Manifest) -> list[str]:
         left = session.finish()
@@ -214,20 +193,20 @@ class Acquisition:
             self.transport.close()
         return left
 
-    def _cluster(self, book: paper.Book) -> MemirError | None:
+    def _cluster(self, log: CustodyLog) -> MemirError | None:
         assert self.snapshot is not None
         try:
-            book.files(self.snapshot(self.evidence / "cluster"))
+            log.files(self.snapshot(self.evidence / "cluster"))
         except MemirError as error:
-            book.manifest.add("problem", where="cluster", why=str(error))
+            log.manifest.add("problem", where="cluster", why=str(error))
             return error
         return None
 
-    def _judge(self, ready: Ready, got: Captured, stopped: BaseException | None) -> Verdict:
+    def _judge(self, preflight: Preflight, got: Captured, stopped: BaseException | None) -> Verdict:
         reasons = [_words(stopped)] if stopped is not None else []
-        seen = ready.seen
+        state = preflight.state
         self.report(Progress(got.size, got.size, 0.0, "check"))
-        return judge_image(reasons, ready.tool, got, seen, getattr(self.sink, "client", None))
+        return judge_image(reasons, preflight.tool, got, state, getattr(self.sink, "reader", None))
 
     def _raise(self, final: Mapping[str, object], verdict: Verdict, stopped: BaseException | None) -> None:
         if not verdict.missing:

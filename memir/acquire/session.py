@@ -11,8 +11,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from memir.acquire.base import NodeRun, Tool, Transport
-from memir.acquire.capture import cleanup_script, parse_pairs, setup_script
+from memir.acquire.facts import NodeRun
+from memir.acquire.scripts import cleanup_script, parse_pairs, setup_script
+from memir.acquire.tools.base import Tool
+from memir.acquire.transports.base import Transport
 from memir.errors import ConnectError, NodeError, RemoteError
 
 GRACE = 300

@@ -12,7 +12,7 @@ from memir.cli import acquire_options as o
 from memir.cli.acquire_run import go
 
 if TYPE_CHECKING:
-    from memir.acquire.base import Transport
+    from memir.acquire.transports.base import Transport
 
 app = typer.Typer(
     help="Take a live node's RAM: nothing on its disk, custody proved.",
@@ -86,7 +86,8 @@ def ssh(
     )
 
     def connect(name: str) -> Transport:
-        from memir.acquire.ssh import SshTarget, SshTransport
+        from memir.acquire.transports.ssh.target import SshTarget
+        from memir.acquire.transports.ssh.transport import SshTransport
 
         account, _, host = name.rpartition("@")
         target = SshTarget(
@@ -153,7 +154,7 @@ def local(
     )
 
     def connect(_: str) -> Transport:
-        from memir.acquire.local import LocalTransport
+        from memir.acquire.transports.local import LocalTransport
 
         return LocalTransport(root, sudo)
 

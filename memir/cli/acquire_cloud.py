@@ -11,7 +11,7 @@ from memir.cli.acquire_run import go
 from memir.errors import UsageError
 
 if TYPE_CHECKING:
-    from memir.acquire.base import Transport
+    from memir.acquire.transports.base import Transport
 
 GRACE = 300
 Selector = Annotated[str | None, typer.Option("--selector", "-l", help="Every node with these Kubernetes labels.")]
@@ -60,10 +60,11 @@ def ssm(
     as_json: o.Json = False,
 ) -> None:
     """Through AWS Systems Manager, straight to S3: no open port, no key, no secret in a command."""
-    from memir.acquire.awscheck import instances_by_tag, session_client
-    from memir.acquire.s3 import S3Address, S3Options, make_client
-    from memir.acquire.ssm import SsmTransport
-    from memir.acquire.ssm_command import Commander
+    from memir.acquire.transports.ssm.command import Commander
+    from memir.acquire.transports.ssm.transport import SsmTransport
+    from memir.aws.address import S3Address
+    from memir.aws.client import Connection, s3_client, service_client
+    from memir.aws.instances import instances_by_tag
 
     to = o.place_of(to, resume)
     if to is None or not to.startswith("s3://"):
@@ -88,21 +89,22 @@ def ssm(
         resume,
     )
     place = S3Address.parse(to)
-    chosen = S3Options(region=region, endpoint=s3_endpoint, profile=profile)
+    ssm_way = Connection(region, ssm_endpoint, profile)
 
     def connect(name: str) -> Transport:
-        client = session_client("ssm", region=region, endpoint=ssm_endpoint, profile=profile)
-        sts = session_client("sts", region=region, endpoint=ssm_endpoint, profile=profile)
-        return SsmTransport(Commander(client, name), s3=make_client(chosen), spool=place, sts=sts)
+        client, sts = service_client("ssm", ssm_way), service_client("sts", ssm_way)
+        return SsmTransport(
+            Commander(client, name), s3=s3_client(Connection(region, s3_endpoint, profile)), spool=place, sts=sts
+        )
 
     names = list(instance_id or [])
     if selector:
-        from memir.acquire.kubeapi import KubeOptions
-        from memir.acquire.kubenodes import instances
+        from memir.kubeapi.client import KubeOptions
+        from memir.kubeapi.nodes import instances
 
         names += instances(selector, KubeOptions(kubeconfig, context))
     if tag:
-        names += instances_by_tag(session_client("ssm", region=region, endpoint=ssm_endpoint, profile=profile), tag)
+        names += instances_by_tag(service_client("ssm", ssm_way), tag)
     if not names:
         raise UsageError("which instance? pass --instance-id, --selector LABEL=VALUE, or --tag KEY=VALUE")
     go(common, list(dict.fromkeys(names)), connect)
@@ -143,10 +145,10 @@ def pod(
     as_json: o.Json = False,
 ) -> None:
     """Through a privileged pod on the node, removed afterwards (a dry run makes it too, to look)."""
-    from memir.acquire.kubeapi import KubeOptions
-    from memir.acquire.kubenodes import node_names
-    from memir.acquire.pod import PodTransport
-    from memir.acquire.pod_spec import PodOptions
+    from memir.acquire.transports.pod.spec import PodOptions
+    from memir.acquire.transports.pod.transport import PodTransport
+    from memir.kubeapi.client import KubeOptions
+    from memir.kubeapi.nodes import node_names
 
     options = o.options_of(
         tool, tool_path, form, nice=nice, rate=limit_rate, grace=grace or GRACE, node_hash=not no_node_hash,

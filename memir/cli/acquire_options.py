@@ -13,9 +13,9 @@ import typer
 from memir.errors import UsageError
 
 if TYPE_CHECKING:
-    from memir.acquire.base import Format
-    from memir.acquire.run import Options
-    from memir.acquire.tools import Choice
+    from memir.acquire.options import Options
+    from memir.acquire.plan import Format
+    from memir.acquire.tools.store import Choice
 
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Evidence folder; must be new or empty.")]
 To = Annotated[str | None, typer.Option("--to", help="s3://BUCKET/PREFIX, or a folder (as -o).")]
@@ -79,9 +79,9 @@ def place_of(to: str | None, resume: Path | None) -> str | None:
     """--to, or where the run that is gone on with sends to."""
     if resume is None or to is not None:
         return to
-    from memir.acquire.resume import read_earlier
+    from memir.acquire.resume import read_previous
 
-    return read_earlier(resume).place.rpartition("/")[0]
+    return read_previous(resume).place.rpartition("/")[0]
 
 
 def options_of(
@@ -89,7 +89,7 @@ def options_of(
     context: bool, sign_key: Path | None, case: str, isolating: bool,
 ) -> Options:  # fmt: skip
     """The run's options. Raises UsageError on a wrong word."""
-    from memir.acquire.run import Options
+    from memir.acquire.options import Options
 
     if tool not in {"auto", "avml", "lime"}:
         raise UsageError(f"--tool {tool!r}: write avml, lime or auto")

@@ -16,10 +16,12 @@ from memir.report.progress import ProgressLine
 from memir.text import say, say_json
 
 if TYPE_CHECKING:
-    from memir.acquire.base import Plan, Transport
-    from memir.acquire.resume import Earlier
+    from memir.acquire.plan import Plan
+    from memir.acquire.resume import PreviousRun
     from memir.acquire.run import Acquisition
-    from memir.acquire.sink import Progress, Report, Sink
+    from memir.acquire.sinks.base import Sink
+    from memir.acquire.transports.base import Transport
+    from memir.evidence.progress import Progress, Report
 
 
 def evidence_folder(common: Common, name: str, many: bool) -> Path:
@@ -35,27 +37,29 @@ def evidence_folder(common: Common, name: str, many: bool) -> Path:
     return given / safe if many else given
 
 
-def resumed_sink(common: Common, earlier: Earlier) -> Sink:
+def resumed_sink(common: Common, previous: PreviousRun) -> Sink:
     """The sink of a run that is gone on with: the same upload."""
-    from memir.acquire.s3 import S3Address, S3Options
-    from memir.acquire.s3_direct import S3DirectSink
+    from memir.acquire.sinks.s3.direct import S3DirectSink
+    from memir.acquire.sinks.s3.options import S3Options
+    from memir.aws.address import S3Address
+    from memir.aws.client import Connection
 
-    chosen = S3Options(
-        region=common.region, endpoint=common.endpoint, profile=common.profile, resume=earlier.upload_id,
-        part_size=earlier.part_size,
-    )  # fmt: skip
-    return S3DirectSink(S3Address.parse(earlier.place), chosen)
+    connection = Connection(common.region, common.endpoint, common.profile)
+    chosen = S3Options(connection, resume=previous.upload_id, part_size=previous.part_size)
+    return S3DirectSink(S3Address.parse(previous.place), chosen)
 
 
 def make_sink(common: Common, folder: Path, transport: Transport) -> Sink:
     """The sink for a run: the evidence folder, or S3 from the node or through here."""
-    from memir.acquire.file import FileSink
+    from memir.acquire.sinks.file import FileSink
 
     if common.to is None or not common.to.startswith("s3://"):
         return FileSink(folder)
-    from memir.acquire.s3 import S3Address, S3Options
-    from memir.acquire.s3_direct import S3DirectSink
-    from memir.acquire.s3_stream import S3StreamSink
+    from memir.acquire.sinks.s3.direct import S3DirectSink
+    from memir.acquire.sinks.s3.options import S3Options
+    from memir.acquire.sinks.s3.stream import S3StreamSink
+    from memir.aws.address import S3Address
+    from memir.aws.client import Connection
 
     if common.via not in {"node", "controller"}:
         raise UsageError(f"--via {common.via!r}: write node or controller")
@@ -65,8 +69,8 @@ def make_sink(common: Common, folder: Path, transport: Transport) -> Sink:
     base = S3Address.parse(common.to)
     address = S3Address(base.bucket, base.key(folder.name))
     chosen = S3Options(
-        region=common.region, endpoint=common.endpoint, profile=common.profile, lock_mode=mode,
-        lock_days=int(days or 0), rate=float(common.options.limit_rate),
+        Connection(common.region, common.endpoint, common.profile), lock_mode=mode, lock_days=int(days or 0),
+        rate=float(common.options.limit_rate),
     )  # fmt: skip
     if common.via == "controller" and transport.streams:
         return S3StreamSink(address, chosen)
@@ -80,16 +84,16 @@ def go(common: Common, names: Sequence[str], connect: Callable[[str], Transport]
     many = len(names) > 1
     if common.output is not None and common.to is not None and not common.to.startswith("s3://"):
         raise UsageError("give the evidence folder once: with -o, or with --to FOLDER")
-    earlier = _earlier(common, names)
+    previous = _earlier(common, names)
 
     def make(name: str, report: Report) -> Acquisition:
         transport = connect(name)
         folder = evidence_folder(common, name, many)
         snapshot = _snapshot if common.cluster else None
-        if earlier is not None and earlier.transport != transport.kind:
-            raise UsageError(f"--resume {folder}: that run went over {earlier.transport}, not {transport.kind}")
-        sink = make_sink(common, folder, transport) if earlier is None else resumed_sink(common, earlier)
-        return Acquisition(transport, sink, folder, common.options, report=report, snapshot=snapshot, earlier=earlier)
+        if previous is not None and previous.transport != transport.kind:
+            raise UsageError(f"--resume {folder}: that run went over {previous.transport}, not {transport.kind}")
+        sink = make_sink(common, folder, transport) if previous is None else resumed_sink(common, previous)
+        return Acquisition(transport, sink, folder, common.options, report=report, snapshot=snapshot, previous=previous)
 
     if common.dry_run:
         _dry_run(common, [make(name, lambda _: None) for name in names])
@@ -99,26 +103,26 @@ def go(common: Common, names: Sequence[str], connect: Callable[[str], Transport]
         _one(common, names[0], make)
 
 
-def _earlier(common: Common, names: Sequence[str]) -> Earlier | None:
+def _earlier(common: Common, names: Sequence[str]) -> PreviousRun | None:
     if common.resume is None:
         return None
-    from memir.acquire.resume import read_earlier
+    from memir.acquire.resume import read_previous
 
     if len(names) > 1:
         raise UsageError("--resume goes on with one node: name that one")
     if common.output is not None and common.output != common.resume:
         raise UsageError("--resume goes on in its own evidence folder: leave -o away")
-    return read_earlier(common.resume)
+    return read_previous(common.resume)
 
 
 def _snapshot(folder: Path) -> Sequence[Path]:
-    from memir.acquire.cluster import snapshot
+    from memir.kubeapi.snapshot import snapshot
 
     return snapshot(folder)
 
 
 def _one(common: Common, name: str, make: Callable[[str, Report], Acquisition]) -> None:
-    from memir.acquire.evidence import read_receipt
+    from memir.evidence.folder import read_receipt
 
     with ProgressLine() as line:
         report = reporter(line)
@@ -162,14 +166,14 @@ def _dry_run(common: Common, runs: Sequence[Acquisition]) -> None:
     refused = False
     for run in runs:
         try:
-            ready = run.look()
+            preflight = run.preflight()
         finally:
             run.transport.close()
-        refused = refused or any(check.level == "fail" for check in ready.checks)
-        documents.append({"evidence": str(run.evidence), "checks": [asdict(check) for check in ready.checks],
-                          "plan": asdict(ready.plan)})  # fmt: skip
+        refused = refused or any(check.level == "fail" for check in preflight.checks)
+        documents.append({"evidence": str(run.evidence), "checks": [asdict(check) for check in preflight.checks],
+                          "plan": asdict(preflight.plan)})  # fmt: skip
         if not common.as_json:
-            show_plan(ready.plan, ready.checks)
+            show_plan(preflight.plan, preflight.checks)
     if common.as_json:
         say_json(documents[0] if len(documents) == 1 else documents, indent=2)
     if refused:

@@ -178,7 +178,7 @@ def _run_plugins(
 def _cluster(cluster: Path | None, image: str) -> ClusterSnapshot | None:
     """The API snapshot given, or the one that was taken with an evidence folder."""
     if cluster is None and not image.startswith("s3://") and Path(image).is_dir():
-        from memir.acquire.evidence import cluster_of, is_evidence
+        from memir.evidence.folder import cluster_of, is_evidence
 
         cluster = cluster_of(Path(image)) if is_evidence(Path(image)) else None
     if cluster is None:

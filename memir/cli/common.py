@@ -59,12 +59,12 @@ def open_memory(
     image: str, *, cache: Path | None, allow_truncated: bool = False, base: str | None = None
 ) -> PhysicalMemory:
     """Open an image file, an evidence folder's image or an s3:// object."""
+    from memir.aws.image import open_image
     from memir.errors import UsageError
-    from memir.image.open import open_image
 
     path: str | Path = image
     if not image.startswith("s3://") and Path(image).is_dir():
-        from memir.acquire.evidence import address_of, is_evidence
+        from memir.evidence.folder import address_of, is_evidence
 
         if is_evidence(Path(image)):
             path = address_of(Path(image))

@@ -147,7 +147,7 @@ def _is_fleet(images: list[str]) -> bool:
         return not looks_like_image(images[0])
     if not Path(images[0]).is_dir():
         return False
-    from memir.acquire.evidence import is_evidence
+    from memir.evidence.folder import is_evidence
 
     return not is_evidence(Path(images[0]))
 
@@ -164,9 +164,9 @@ def _fleet(
 ) -> None:
     from dataclasses import replace
 
+    from memir.aws.image import expand
     from memir.cli.common import cache_folder
     from memir.hunt.fleet import hunt_fleet
-    from memir.image.listing import expand
 
     scheduler, workers, cache, begun = where
     every = expand(images)

@@ -14,7 +14,7 @@ from memir.errors import EXIT_EVIDENCE, UsageError
 from memir.text import say, say_json
 
 if TYPE_CHECKING:
-    from memir.acquire.tools import Pinned
+    from memir.acquire.tools.store import Pinned
 
 app = typer.Typer(help="Tools that go to nodes: AVML, LiME.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -30,7 +30,7 @@ def register(parent: typer.Typer) -> None:
 @app.command("list")
 def list_tools(store: Folder = None, as_json: Json = False) -> None:
     """Every tool in the store."""
-    from memir.acquire.tools import Store
+    from memir.acquire.tools.store import Store
 
     place = Store(store)
     tools = place.list()
@@ -48,8 +48,8 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Pin tools: programs and modules by file, all modules of a folder, or those below an S3 prefix."""
-    from memir.acquire.tools import Store
-    from memir.acquire.tools_fetch import expand
+    from memir.acquire.tools.fetch import expand
+    from memir.acquire.tools.store import Store
 
     added = []
     with expand(sources) as paths:
@@ -63,7 +63,7 @@ def add(
 @app.command("verify")
 def verify_tools(store: Folder = None, as_json: Json = False) -> None:
     """Compare every file of the store with its pinned hash."""
-    from memir.acquire.tools import Store
+    from memir.acquire.tools.store import Store
 
     rows = list(Store(store).verify())
     if as_json:
@@ -87,8 +87,8 @@ def build(
     as_json: Json = False,
 ) -> None:
     """Build AVML with cargo (static), or LiME against a kernel's headers, and pin it."""
-    from memir.acquire.tools import Store
-    from memir.acquire.tools_build import AVML_VERSION, build_avml, build_lime
+    from memir.acquire.tools.build import AVML_VERSION, build_avml, build_lime
+    from memir.acquire.tools.store import Store
 
     if tool == "avml":
         one = build_avml(Store(store), machine or platform.machine(), version or AVML_VERSION)

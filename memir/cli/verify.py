@@ -30,13 +30,15 @@ def verify(
 
     Exit 0: it holds and is complete. 3: something does not match. 4: it holds, but it is a partial image.
     """
-    from memir.acquire.verify import summary
-    from memir.acquire.verify import verify as check
-    from memir.acquire.verify_s3 import Store, fetched
+    from memir.aws.client import Connection
+    from memir.aws.evidence import S3PartReader, fetched
+    from memir.evidence.verify import summary
+    from memir.evidence.verify import verify as check
 
-    store = Store(endpoint=s3_endpoint, region=region, profile=profile)
-    with fetched(evidence, store) as folder:
-        found = check(folder, public_key=public_key, deep=not shallow, store=store)
+    connection = Connection(region, s3_endpoint, profile)
+    with fetched(evidence, connection) as folder:
+        reader = S3PartReader(connection=connection)
+        found = check(folder, public_key=public_key, deep=not shallow, reader=reader)
     document = dict(summary(found), evidence=evidence)
     if as_json:
         say_json(document, indent=2)

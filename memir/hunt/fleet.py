@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from memir.aws.image import open_image
 from memir.errors import MemirError, UsageError
 from memir.gaps import Gap, Gaps
 from memir.hunt.hunt import Options, hunt
 from memir.hunt.rules import Packed, RuleSet
-from memir.image.open import open_image
 from memir.kernel.engine import Kernel
 from memir.kube.ram import RamSource
 from memir.symbols.locate import locate

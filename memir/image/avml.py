@@ -15,7 +15,7 @@ import numpy as np
 
 from memir.errors import ImageFormatError
 from memir.image.lazy import PAGE, LazyBacking
-from memir.image.lime import Record
+from memir.image.records import Record
 from memir.image.source import LazyFile, Source, read
 
 _COMPRESSED, _PLAIN, _IDENTIFIER = 0x00, 0x01, 0xFF

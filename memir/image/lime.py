@@ -1,36 +1,16 @@
 """Records of LiME, and of AVML, whose format is LiME's with a second record type.
 
-Records of a 32-byte header and a body, to the end of the file:
-https://github.com/504ensicsLabs/LiME/blob/master/doc/README.md, https://github.com/microsoft/avml (src/image.rs).
-
-- version 1, magic `EMiL`: the range's bytes as they are
-- version 2, magic `AVML`: one stream in snappy's framing format, then a u64 with the stream's length
+Records of a 32-byte header (records.py) and a body, to the end of the file.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-
-from construct import Const, ConstructError, Int32ul, Int64ul, Struct
 
 from memir.errors import ImageFormatError, TruncatedImageError
 from memir.image.layout import MAX_PHYSICAL, Layout, Segment, append
+from memir.image.records import HEADER_SIZE, Record, unpack_header
 from memir.image.source import Source, read
-
-LIME_MAGIC, AVML_MAGIC = 0x4C694D45, 0x4C4D5641
-HEADER = Struct("magic" / Int32ul, "version" / Int32ul, "start" / Int64ul, "end" / Int64ul, "padding" / Const(bytes(8)))
-HEADER_SIZE = HEADER.sizeof()
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One header: the range [start, start + size) whose body begins at `offset`; compressed or as it is."""
-
-    start: int
-    size: int
-    offset: int
-    compressed: bool
 
 
 def read_header(source: Source, offset: int, after: int) -> Record:
@@ -45,28 +25,15 @@ def read_header(source: Source, offset: int, after: int) -> Record:
             "Acquire again, or read what is there with --allow-truncated"
         )
     try:
-        found = HEADER.parse(read(source, offset, HEADER_SIZE))
-    except ConstructError as error:
+        header = unpack_header(read(source, offset, HEADER_SIZE), MAX_PHYSICAL)
+    except ImageFormatError as error:
+        raise ImageFormatError(f"{source.name}: at offset {offset:#x}: {error}") from error
+    if header.start < after:
         raise ImageFormatError(
-            f"{source.name}: record header at offset {offset:#x} is damaged: its last 8 bytes are not zero"
-        ) from error
-    kinds = {(LIME_MAGIC, 1): False, (AVML_MAGIC, 2): True}
-    if (found.magic, found.version) not in kinds:
-        raise ImageFormatError(
-            f"{source.name}: no LiME or AVML record at offset {offset:#x}: magic {found.magic:#010x}, "
-            f"version {found.version}"
-        )
-    if found.end < found.start or found.end >= MAX_PHYSICAL:
-        raise ImageFormatError(
-            f"{source.name}: record at offset {offset:#x} has the absurd range {found.start:#x}-{found.end:#x}"
-        )
-    if found.start < after:
-        raise ImageFormatError(
-            f"{source.name}: record at offset {offset:#x} starts at {found.start:#x}, "
+            f"{source.name}: record at offset {offset:#x} starts at {header.start:#x}, "
             f"but the one before it ends at {after - 1:#x}: ranges overlap or are not in order"
         )
-    size = found.end - found.start + 1
-    return Record(found.start, size, offset + HEADER_SIZE, kinds[found.magic, found.version])
+    return Record(header.start, header.end - header.start, offset + HEADER_SIZE, header.compressed)
 
 
 def read_layout(source: Source, allow_truncated: bool, folder: Path | None) -> Layout:

@@ -10,6 +10,7 @@ from pathlib import Path
 from memir.errors import ImageFormatError, UsageError
 from memir.image.layout import MAX_PHYSICAL, Layout, Segment
 from memir.image.memory import PhysicalMemory
+from memir.image.remote import ObjectReader, open_remote
 from memir.image.source import MappedFile, Source, read
 
 Progress = Callable[[str, int, int], None]
@@ -43,8 +44,9 @@ def open_image(
     cache: Path | None = None,
     progress: Progress | None = None,
     base: int | None = None,
+    reader: ObjectReader | None = None,
 ) -> PhysicalMemory:
-    """The physical memory in an image file or in an s3:// object.
+    """The physical memory in an image file, or in an object that `reader` reads (memir.aws.image for s3://).
 
     cache: folder for unpacked images and scratch files; if None, XDG's cache folder for the one and the system's
     temporary folder for the other. base: physical address of a raw file's first byte. progress(what, done, total),
@@ -54,9 +56,9 @@ def open_image(
     """
     source: Source
     if str(path).startswith("s3://"):
-        from memir.image.s3 import open_object
-
-        source = open_object(str(path), cache)
+        if reader is None:
+            raise UsageError(f"{path}: open it with memir.aws.image.open_image, which reads from S3")
+        source = open_remote(reader, cache)
     else:
         source = MappedFile(Path(path))
     try:

@@ -11,8 +11,8 @@ from typing import IO
 
 from memir.errors import ImageError
 from memir.image.lazy import is_zero
-from memir.image.lime import AVML_MAGIC, HEADER, HEADER_SIZE, LIME_MAGIC
 from memir.image.memory import PhysicalMemory
+from memir.image.records import HEADER_SIZE, pack_header
 
 BLOCK = 16 << 20
 """Bytes that AVML compresses at a time, from each range's start."""
@@ -48,7 +48,7 @@ def _finish(out: IO[bytes], start: int, end: int) -> None:
     if start < 0:
         return
     out.seek(-(end - start) - HEADER_SIZE, os.SEEK_CUR)
-    out.write(_header(LIME_MAGIC, 1, start, end))
+    out.write(pack_header(start, end))
     out.seek(0, os.SEEK_END)
 
 
@@ -62,13 +62,9 @@ def write_avml(memory: PhysicalMemory, path: Path) -> None:
             if is_zero(data):
                 continue
             stream = bytes(cramjam.snappy.compress(data))
-            out.write(_header(AVML_MAGIC, 2, pa, pa + len(data)))
+            out.write(pack_header(pa, pa + len(data), compressed=True))
             out.write(stream)
             out.write(len(stream).to_bytes(8, "little"))
-
-
-def _header(magic: int, version: int, start: int, end: int) -> bytes:
-    return bytes(HEADER.build({"magic": magic, "version": version, "start": start, "end": end - 1}))
 
 
 @contextlib.contextmanager

@@ -49,9 +49,9 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def s3(shim: Shim, aws: None) -> Any:
     """A client through the shim."""
-    from memir.acquire.s3 import S3Options, make_client
+    from memir.aws.client import Connection, s3_client
 
-    return make_client(S3Options(region=shim.region, endpoint=shim.endpoint))
+    return s3_client(Connection(shim.region, shim.endpoint))
 
 
 @pytest.fixture

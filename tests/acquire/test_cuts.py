@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from memir.acquire.file import FileSink
-from memir.acquire.run import Acquisition, Options
-from memir.acquire.ssh import SshTransport
-from memir.acquire.verify import verify
+from memir.acquire.options import Options
+from memir.acquire.run import Acquisition
+from memir.acquire.sinks.file import FileSink
+from memir.acquire.transports.ssh.transport import SshTransport
 from memir.errors import MemirError
+from memir.evidence.verify import verify
 from tests.acquire.rigs.cutter import Cutter
 from tests.acquire.rigs.noderig import NodeRig
 from tests.acquire.rigs.nodes import target

@@ -19,10 +19,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from memir.acquire.awscheck import session_client
-from memir.acquire.s3 import S3Address
-from memir.acquire.ssm_command import Commander
-from memir.acquire.verify import verify
+from memir.acquire.transports.ssm.command import Commander
+from memir.aws.address import S3Address
+from memir.aws.client import Connection, service_client
+from memir.evidence.verify import verify
 from tests.acquire.rigs.emulated import HOST, EmulatedNode, build, release
 from tests.acquire.rigs.emulated_pods import FILE, GONE, HEAP, PODS, UNLINKED, start_pods
 from tests.acquire.rigs.s3shim import Shim
@@ -234,7 +234,7 @@ def test_a_cancelled_command_is_killed_on_the_node(
     """As a real agent does it: SIGKILL to the group, while what left the group lives on."""
     node, _ = lab
     agent = ssm_server.add(remote=node.ssh_command())
-    client = session_client("ssm", region=ssm_server.region, endpoint=ssm_server.endpoint, profile=None)
+    client = service_client("ssm", Connection(ssm_server.region, ssm_server.endpoint))
     commander = Commander(client, agent.instance_id)
     sent = commander.send("sleep 2000001 & setsid sleep 2000002 </dev/null >/dev/null 2>&1 & wait", 300)
     node.run("while [ $(pgrep -fc '^sleep 200000') != 2 ]; do sleep 0.2; done")

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from memir.acquire.file import FileSink
 from memir.acquire.fleet import acquire_many, worst
-from memir.acquire.local import LocalTransport
-from memir.acquire.run import Acquisition, Options
-from memir.acquire.sink import Progress, Report
-from memir.acquire.verify import verify
+from memir.acquire.options import Options
+from memir.acquire.run import Acquisition
+from memir.acquire.sinks.file import FileSink
+from memir.acquire.transports.local import LocalTransport
 from memir.errors import NodeError
+from memir.evidence.progress import Progress, Report
+from memir.evidence.verify import verify
 from tests.acquire.rigs.noderig import MIB
 from tests.acquire.rigs.nodes import LOW, SMALL, MakeNode
 from tests.acquire.test_run import clean

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from memir.acquire.base import Check, NodeFacts
-from memir.acquire.local import LocalTransport
-from memir.acquire.preflight import NEEDED, Preflight, judge, look, parse_lines, read_facts, refuse
-from memir.acquire.tools import Store, choose
+from memir.acquire.facts import NodeFacts
+from memir.acquire.plan import Check
+from memir.acquire.preflight import NEEDED, NodeState, judge, parse_lines, read_facts, refuse, survey
+from memir.acquire.tools.store import Store, choose
+from memir.acquire.transports.local import LocalTransport
 from memir.errors import AccessError, NodeError
 
 CASES = 10_000 if os.environ.get("CI") else 300
@@ -36,7 +37,7 @@ def test_facts() -> None:
 
 
 def test_this_machine(avml: Path, tmp_path: Path) -> None:
-    seen = look(LocalTransport())
+    seen = survey(LocalTransport())
     assert seen.facts.kernel == os.uname().release
     assert seen.facts.machine == os.uname().machine
     assert abs(seen.facts.clock_offset) < 5
@@ -50,7 +51,7 @@ def levels(avml: Path, **changes: object) -> dict[str, str]:
     tool = choose(
         NodeFacts(kernel="x", machine="x86_64", kcore=True), "avml", "lime", avml, Store(Path("/nonexistent"))
     )
-    checks = judge(Preflight(facts, ((0x1000, 0xA0000),), (), ""), tool, 1000)
+    checks = judge(NodeState(facts, ((0x1000, 0xA0000),), (), ""), tool, 1000)
     return {check.name: check.level for check in checks if check.level != "ok"}
 
 

@@ -16,16 +16,19 @@ from typing import Any
 
 import pytest
 
-from memir.acquire.custody import Manifest, read_chain
-from memir.acquire.local import LocalTransport
-from memir.acquire.resume import read_earlier
-from memir.acquire.run import Acquisition, Options
-from memir.acquire.s3 import S3Address, S3Options
-from memir.acquire.s3_direct import S3DirectSink
-from memir.acquire.ssh import SshTransport
-from memir.acquire.verify import verify
-from memir.acquire.verify_s3 import Store
+from memir.acquire.options import Options
+from memir.acquire.resume import read_previous
+from memir.acquire.run import Acquisition
+from memir.acquire.sinks.s3.direct import S3DirectSink
+from memir.acquire.sinks.s3.options import S3Options
+from memir.acquire.transports.local import LocalTransport
+from memir.acquire.transports.ssh.transport import SshTransport
+from memir.aws.address import S3Address
+from memir.aws.client import Connection
+from memir.aws.evidence import S3PartReader
 from memir.errors import CustodyError, NodeError, PartialError, UsageError
+from memir.evidence.custody import Manifest, read_chain
+from memir.evidence.verify import verify
 from tests.acquire.rigs.cutter import Cutter
 from tests.acquire.rigs.noderig import MIB, NodeRig
 from tests.acquire.rigs.nodes import target
@@ -118,7 +121,7 @@ def test_another_controller_goes_on(
     ]  # fmt: skip
     resumed = json.loads((folder / "manifest.jsonl").read_text().splitlines()[4])
     assert (resumed["torn"], resumed["kept"]) == ('{"event":"cut in the mid', [])
-    assert verify(folder, store=Store(endpoint=shim.endpoint, region=shim.region)).complete
+    assert verify(folder, reader=S3PartReader(connection=Connection(shim.region, shim.endpoint))).complete
     again = memir("acquire", "local", "--resume", str(folder), tools=tmp_path / "tools", cwd=tmp_path)
     assert again.returncode == 2
     assert "that run is complete" in again.stderr
@@ -164,7 +167,7 @@ def test_a_lost_connection_is_made_again(
     held = Hold(shim, 3)
     with Cutter(sshd.port, budget=None, mode=mode) as cutter:
         known = sshd.trust(tmp_path / "known", port=cutter.port)
-        chosen = S3Options(region=shim.region, endpoint=shim.endpoint, part_size=FIVE, backoff=0.05, patience=60)
+        chosen = S3Options(connection=Connection(shim.region, shim.endpoint), part_size=FIVE, backoff=0.05, patience=60)
         sink = S3DirectSink(S3Address(bucket, "case/run"), chosen, s3)
         reached = target(sshd, port=cutter.port, known_hosts=known, timeout=5.0, stall=10.0)
 
@@ -202,18 +205,18 @@ def test_what_is_no_longer_on_the_node(
     kill(first)
     assert clean(node)
     before = (folder / "manifest.jsonl").read_bytes()
-    earlier = read_earlier(folder)
-    chosen = S3Options(region=shim.region, endpoint=shim.endpoint, resume=earlier.upload_id, part_size=FIVE)
-    sink = S3DirectSink(S3Address.parse(earlier.place), chosen, s3)
-    run = Acquisition(LocalTransport(node.root), sink, folder, Options(tool_path=avml), earlier=earlier)
-    with pytest.raises(NodeError, match=rf"nothing was changed, lock: run {earlier.run_id} is no longer on the node"):
+    previous = read_previous(folder)
+    chosen = S3Options(connection=Connection(shim.region, shim.endpoint), resume=previous.upload_id, part_size=FIVE)
+    sink = S3DirectSink(S3Address.parse(previous.place), chosen, s3)
+    run = Acquisition(LocalTransport(node.root), sink, folder, Options(tool_path=avml), previous=previous)
+    with pytest.raises(NodeError, match=rf"nothing was changed, lock: run {previous.run_id} is no longer on the node"):
         run.execute()
     assert (folder / "manifest.jsonl").read_bytes() == before
     assert sorted(path.name for path in folder.iterdir()) == [".reserve", "manifest.jsonl"]
 
 
 def test_an_earlier_end_is_kept(tmp_path: Path) -> None:
-    from memir.acquire.resume import take_over
+    from memir.acquire.resume import reopen_manifest
 
     manifest = Manifest(tmp_path)
     manifest.add("begin", run="r", node={"hostname": "n"}, transport="ssh")
@@ -225,12 +228,12 @@ def test_an_earlier_end_is_kept(tmp_path: Path) -> None:
     manifest.close()
     (tmp_path / "receipt.json").write_text("{}")
     (tmp_path / "manifest.sig").write_text("sig")
-    earlier = read_earlier(tmp_path)
-    told = (earlier.place, earlier.upload_id, earlier.grace, earlier.part_size)
+    previous = read_previous(tmp_path)
+    told = (previous.place, previous.upload_id, previous.grace, previous.part_size)
     assert told == ("s3://bucket/case/run", "u", 300, FIVE)
-    take_over(earlier, {"who": "me"}).close()
+    reopen_manifest(previous, {"who": "me"}).close()
     (tmp_path / "receipt.json").write_text("{ }")
-    take_over(earlier, {"who": "me"}).close()
+    reopen_manifest(previous, {"who": "me"}).close()
     assert {path.name: path.read_text() for path in tmp_path.iterdir() if path.name != "manifest.jsonl"} == {
         "receipt.1.json": "{}", "manifest.1.sig": "sig", "receipt.2.json": "{ }",
     }  # fmt: skip
@@ -264,7 +267,7 @@ def test_nothing_to_go_on_with(tmp_path: Path, records: list[str], why: str) -> 
             )  # fmt: skip
         manifest.close()
     with pytest.raises(UsageError, match=why):
-        read_earlier(tmp_path)
+        read_previous(tmp_path)
 
 
 def test_a_broken_record_is_not_gone_on_with(tmp_path: Path) -> None:
@@ -276,7 +279,7 @@ def test_a_broken_record_is_not_gone_on_with(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b'"number":1', b'"number":7'))
     before = path.read_bytes()
     with pytest.raises(CustodyError, match=r"manifest.jsonl line 2"):
-        read_earlier(tmp_path)
+        read_previous(tmp_path)
     with pytest.raises(CustodyError, match=r"manifest.jsonl line 2"):
         Manifest.reopen(tmp_path)
     assert path.read_bytes() == before
@@ -291,7 +294,7 @@ def test_a_node_that_does_not_come_back(
     Hold(shim, 3)
     with Cutter(sshd.port, budget=None, dead=True) as cutter:
         known = sshd.trust(tmp_path / "known", port=cutter.port)
-        chosen = S3Options(region=shim.region, endpoint=shim.endpoint, part_size=FIVE, backoff=0.05, patience=60)
+        chosen = S3Options(connection=Connection(shim.region, shim.endpoint), part_size=FIVE, backoff=0.05, patience=60)
         sink = S3DirectSink(S3Address(bucket, "case/run"), chosen, s3)
         reached = target(sshd, port=cutter.port, known_hosts=known, timeout=2.0, stall=5.0)
 
@@ -309,5 +312,5 @@ def test_a_node_that_does_not_come_back(
     assert receipt["status"] == "partial"
     assert "its watchdog removes it in 4 s" in receipt["left_on_node"][0]
     assert clean_but_sshd(node)
-    found = verify(folder, store=Store(endpoint=shim.endpoint, region=shim.region))
+    found = verify(folder, reader=S3PartReader(connection=Connection(shim.region, shim.endpoint)))
     assert (found.holds, found.complete) == (True, False)

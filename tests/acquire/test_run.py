@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 import os
 import platform
 import re
@@ -17,13 +18,11 @@ from typing import Any
 
 import pytest
 
-from memir.acquire.base import Stream
-from memir.acquire.custody import read_chain
-from memir.acquire.file import FileSink
-from memir.acquire.local import LocalTransport
-from memir.acquire.run import Acquisition, Options
-from memir.acquire.sink import Progress
-from memir.acquire.verify import verify
+from memir.acquire.options import Options
+from memir.acquire.run import Acquisition
+from memir.acquire.sinks.file import FileSink
+from memir.acquire.transports.base import Stream
+from memir.acquire.transports.local import LocalTransport
 from memir.errors import (
     AccessError,
     Interrupted,
@@ -33,6 +32,9 @@ from memir.errors import (
     StorageError,
     UsageError,
 )
+from memir.evidence.custody import read_chain
+from memir.evidence.progress import Progress
+from memir.evidence.verify import verify
 from tests.acquire.rigs.noderig import MIB, NodeRig, Segment, banner, contents, kcore
 from tests.acquire.rigs.nodes import HIGH, LOW, MakeNode
 
@@ -343,11 +345,9 @@ def test_two_runs_at_once(node: NodeRig, tmp_path: Path, avml: Path) -> None:
     with pytest.raises(NodeError, match=rf"lock: a run is going on: {first.run_id} since 20"):
         job(node, tmp_path / "two", avml).execute()
     late = job(node, tmp_path / "three", avml)
-    ready = first.look()
+    preflight = first.preflight()
     with pytest.raises(PartialError, match=rf"another run is going on on this node .run {first.run_id}"):
-        late.execute(type(ready)(
-            type(ready.seen)(ready.seen.facts, ready.seen.ram, ready.seen.kcore, ""), ready.tool, ready.plan, ()
-        ))  # fmt: skip
+        late.execute(replace(preflight, state=replace(preflight.state, running=""), checks=()))
     thread.join()
     assert json.loads((tmp_path / "one/receipt.json").read_bytes())["status"] == "complete"
     assert clean(node)
@@ -414,7 +414,7 @@ def test_a_full_disk_keeps_what_fitted_and_says_so(node: NodeRig, tmp_path: Path
 def test_the_watchdog_cleans_up_when_the_controller_is_gone(node: NodeRig, tmp_path: Path, avml: Path) -> None:
     code = (
         "import sys; from pathlib import Path\n"
-        "from memir.acquire.local import LocalTransport; from memir.acquire.file import FileSink\n"
+        "from memir.acquire.transports.local import LocalTransport; from memir.acquire.sinks.file import FileSink\n"
         "from memir.acquire.run import Acquisition, Options\n"
         "ev = Path(sys.argv[2])\n"
         "Acquisition(LocalTransport(Path(sys.argv[1])), FileSink(ev), ev, Options(tool_path=Path(sys.argv[3]),"

@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
-from memir.acquire.awscheck import session_client
-from memir.acquire.iomem import Range
-from memir.acquire.run import Acquisition, Options
-from memir.acquire.s3 import S3Address, S3Options
-from memir.acquire.s3_direct import S3DirectSink
-from memir.acquire.ssm import SsmTransport
-from memir.acquire.ssm_command import Commander
+from memir.acquire.options import Options
+from memir.acquire.run import Acquisition
+from memir.acquire.sinks.s3.direct import S3DirectSink
+from memir.acquire.sinks.s3.options import S3Options
+from memir.acquire.transports.ssm.command import Commander
+from memir.acquire.transports.ssm.transport import SsmTransport
+from memir.aws.address import S3Address
+from memir.aws.client import Connection, service_client
 from memir.errors import ImageError, NodeError, PartialError
+from memir.evidence.ranges import Range
 from tests.acquire.rigs.drive import MIB, digest
 from tests.acquire.rigs.noderig import NodeRig, banner
 from tests.acquire.rigs.s3shim import Request, Shim
@@ -27,7 +29,8 @@ def opened(s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     """The image is fetched to a file before it is opened: the loopback endpoint is no name that `s3://` leads to."""
     from botocore.exceptions import ClientError
 
-    from memir.acquire import opened, verdict
+    from memir.acquire import verdict
+    from memir.evidence import opened
 
     def fetched(where: str, kernel: str) -> tuple[list[Range], str]:
         address = S3Address.parse(where)
@@ -52,12 +55,12 @@ class Cloud:
         self.agent.scale = 1.0
 
     def job(self, tool: Path, **options: Any) -> Acquisition:
-        client = session_client("ssm", region=self.server.region, endpoint=self.server.endpoint, profile=None)
+        client = service_client("ssm", Connection(self.server.region, self.server.endpoint))
         place = S3Address(self.bucket, "case")
         commander = Commander(client, self.agent.instance_id, poll=0.05, delivery=30, silence=1.0)
         transport = SsmTransport(commander, s3=self.s3, spool=place, grace=8)
         chosen = S3Options(
-            region=self.shim.region, endpoint=self.shim.endpoint, part_size=5 * MIB, backoff=0.05, attempts=5,
+            connection=Connection(self.shim.region, self.shim.endpoint), part_size=5 * MIB, backoff=0.05, attempts=5,
             lock_mode="GOVERNANCE", lock_days=1, patience=20,
         )  # fmt: skip
         wanted: dict[str, Any] = {"tool_path": tool, "format": "lime", "context": False, "grace": 8} | options
@@ -104,10 +107,10 @@ def test_agent_dies_in_the_capture(cloud: Cloud, avml: Path) -> None:
                 one.kill()
         return 0.0
 
-    ready = job.look()
+    preflight = job.preflight()
     cloud.shim.delay = die
     with pytest.raises(PartialError, match="the agent was lost while a command ran"):
-        job.execute(ready)
+        job.execute(preflight)
     cloud.shim.delay = None
     import time
 
@@ -134,9 +137,9 @@ def test_agent_that_comes_back_in_time(cloud: Cloud, avml: Path) -> None:
             threading.Timer(3.0, cloud.agent.revive).start()
         return 0.0
 
-    ready = job.look()
+    preflight = job.preflight()
     cloud.shim.delay = die
-    receipt = job.execute(ready)
+    receipt = job.execute(preflight)
     assert died.is_set()
     assert receipt["status"] == "complete"
     key = S3Address.parse(receipt["image"]["where"]).prefix

@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 
-from memir.acquire.local import LocalTransport
-from memir.acquire.run import Acquisition, Options
-from memir.acquire.s3 import S3Address, S3Options
-from memir.acquire.s3_direct import S3DirectSink
-from memir.acquire.s3_stream import S3StreamSink
-from memir.acquire.verify import verify
-from memir.acquire.verify_s3 import Store, fetched
+from memir.acquire.options import Options
+from memir.acquire.run import Acquisition
+from memir.acquire.sinks.s3.direct import S3DirectSink
+from memir.acquire.sinks.s3.options import S3Options
+from memir.acquire.sinks.s3.stream import S3StreamSink
+from memir.acquire.transports.local import LocalTransport
+from memir.aws.address import S3Address
+from memir.aws.client import Connection
+from memir.aws.evidence import S3PartReader, fetched
+from memir.evidence.verify import verify
 from tests.acquire.rigs.noderig import MIB, NodeRig
 from tests.acquire.rigs.s3shim import Shim
 from tests.acquire.test_run import clean, stream_of
@@ -25,7 +28,7 @@ from tests.acquire.test_run import clean, stream_of
 def test_from_the_node_to_s3_and_verified_from_there(
     node: NodeRig, tmp_path: Path, avml: Path, s3: Any, bucket: str, shim: Shim, way: str, form: Any
 ) -> None:
-    chosen = S3Options(part_size=5 * MIB, backoff=0.05, region=shim.region, endpoint=shim.endpoint,
+    chosen = S3Options(part_size=5 * MIB, backoff=0.05, connection=Connection(shim.region, shim.endpoint),
                        lock_mode="GOVERNANCE", lock_days=2)  # fmt: skip
     address = S3Address(bucket, "case/run-1")
     sink = (S3DirectSink if way == "node" else S3StreamSink)(address, chosen, s3)
@@ -40,10 +43,11 @@ def test_from_the_node_to_s3_and_verified_from_there(
         assert held == stream_of(node)
     assert receipt["image"]["stored"]["ObjectLockMode"] == "GOVERNANCE"
     assert clean(node)
-    store = Store(endpoint=shim.endpoint, region=shim.region)
-    assert verify(folder, store=store).complete
-    with fetched(f"s3://{bucket}/case/run-1", store) as copy:
-        found = verify(copy, store=store)
+    connection = Connection(shim.region, shim.endpoint)
+    reader = S3PartReader(connection=connection)
+    assert verify(folder, reader=reader).complete
+    with fetched(f"s3://{bucket}/case/run-1", connection) as copy:
+        found = verify(copy, reader=reader)
         assert found.complete, found.problems
     begin = json.loads((folder / "manifest.jsonl").read_text().splitlines()[0])
     assert "X-Amz-Signature" not in (folder / "manifest.jsonl").read_text()

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from memir.aws.image import expand
 from memir.errors import UsageError
 from memir.hunt.fleet import Answer, hunt_fleet, hunt_image
 from memir.hunt.hunt import Options
 from memir.hunt.rules import Packed, load_rules
-from memir.image.listing import expand
 from tests.hunt.fleet_work import die_once
 from tests.hunt.hunting import strings
 from tests.images import cache, case, cases

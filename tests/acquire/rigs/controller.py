@@ -10,31 +10,34 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from memir.acquire.base import Transport
-from memir.acquire.local import LocalTransport
-from memir.acquire.run import Acquisition, Options
-from memir.acquire.s3 import S3Address, S3Options, make_client
-from memir.acquire.s3_direct import S3DirectSink
+from memir.acquire.options import Options
+from memir.acquire.run import Acquisition
+from memir.acquire.sinks.s3.direct import S3DirectSink
+from memir.acquire.sinks.s3.options import S3Options
+from memir.acquire.transports.base import Transport
+from memir.acquire.transports.local import LocalTransport
+from memir.aws.address import S3Address
+from memir.aws.client import Connection, s3_client
 
 
 def transport_of(said: dict[str, Any], s3: Any) -> Transport:
     """The way to the node; over SSM everything is quick."""
     if said["transport"] == "local":
         return LocalTransport(Path(said["root"]))
-    from memir.acquire.awscheck import session_client
-    from memir.acquire.ssm import SsmTransport
-    from memir.acquire.ssm_command import Commander
+    from memir.acquire.transports.ssm.command import Commander
+    from memir.acquire.transports.ssm.transport import SsmTransport
+    from memir.aws.client import Connection, service_client
 
-    client = session_client("ssm", region=said["region"], endpoint=said["ssm_endpoint"], profile=None)
+    client = service_client("ssm", Connection(said["region"], said["ssm_endpoint"]))
     commander = Commander(client, said["instance"], poll=0.05, delivery=30, silence=5.0)
     return SsmTransport(commander, s3=s3, spool=S3Address(said["bucket"], "case"), grace=said["grace"])
 
 
 def main(said: dict[str, Any]) -> None:
     chosen = S3Options(
-        region=said["region"], endpoint=said["endpoint"], part_size=said["part_size"], backoff=0.05, patience=60
+        connection=Connection(said["region"], said["endpoint"]), part_size=said["part_size"], backoff=0.05, patience=60
     )
-    s3 = make_client(chosen)
+    s3 = s3_client(chosen.connection)
     sink = S3DirectSink(S3Address(said["bucket"], "case/run"), chosen, s3)
     sink.uploader = said["uploader"]
     folder = Path(said["evidence"])

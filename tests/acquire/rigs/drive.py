@@ -10,10 +10,13 @@ import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from memir.acquire.base import NodeRun, Result, Transport
-from memir.acquire.capture import capture_script, parse_receipt
-from memir.acquire.s3_direct import S3DirectSink
-from memir.acquire.sink import NodeReceipt, Part, Progress, SinkMeta, Stored
+from memir.acquire.facts import NodeRun
+from memir.acquire.scripts import capture_script, parse_receipt
+from memir.acquire.sinks.base import SinkMeta
+from memir.acquire.sinks.s3.direct import S3DirectSink
+from memir.acquire.transports.base import Result, Transport
+from memir.evidence.progress import Progress
+from memir.evidence.records import NodeReceipt, Part, Stored
 
 MIB = 1 << 20
 
@@ -55,15 +58,15 @@ def drive(
     sink.prepare(transport, run)
     stop = threading.Event()
     progress: list[Progress] = []
-    tender = threading.Thread(target=sink.tend, args=(transport, run, stop, progress.append), daemon=True)
-    tender.start()
+    signer = threading.Thread(target=sink.tend, args=(transport, run, stop, progress.append), daemon=True)
+    signer.start()
     result = None
     try:
         result = transport.run(capture_script(run, tool, sink.consumer(run)), timeout=timeout)
     finally:
         stop.set()
-    tender.join(60)
-    assert not tender.is_alive(), "tend does not end"
+    signer.join(60)
+    assert not signer.is_alive(), "tend does not end"
     receipt = parse_receipt(result.err) if result else None
     parts = sink.collect(transport, run, receipt) if receipt else ()
     if receipt is None or receipt.tool != 0:

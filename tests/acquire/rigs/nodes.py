@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from memir.acquire.ssh import SshTarget, SshTransport
+from memir.acquire.transports.ssh.target import SshTarget
+from memir.acquire.transports.ssh.transport import SshTransport
 from tests.acquire.rigs.noderig import MIB, NodeRig, Segment, contents
 from tests.acquire.rigs.sshd import SSHD, Sshd
 
@@ -30,8 +31,8 @@ def avml(tmp_path_factory: pytest.TempPathFactory) -> Path:
     named = os.environ.get("MEMIR_AVML")
     if named:
         return Path(named)
-    from memir.acquire.tools import Store
-    from memir.acquire.tools_build import AVML_VERSION, FEATURES, build_avml
+    from memir.acquire.tools.build import AVML_VERSION, FEATURES, build_avml
+    from memir.acquire.tools.store import Store
 
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
     built_from = hashlib.sha256(f"{AVML_VERSION} {FEATURES} {platform.machine()}".encode()).hexdigest()[:16]

@@ -1,0 +1,158 @@
+"""The scripts that run on the node, and the reading of its last word.
+
+The scripts are the files in `node/`; what varies is set as shell variables in front of them.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import shlex
+from collections.abc import Mapping
+from importlib.resources import files
+
+from memir.acquire.facts import NodeRun
+from memir.acquire.transports.base import Result
+from memir.evidence.records import NodeReceipt
+
+RECEIPT = b"memir-receipt "
+_RELAY = """
+import fcntl, hashlib, os, stat, sys
+for fd in (0, 1):
+    try:
+        fcntl.fcntl(fd, 1031, 1 << 20)
+    except OSError:
+        pass
+digest, size = hashlib.sha256(), 0
+if sys.argv[2] == "0" and hasattr(os, "splice") and stat.S_ISFIFO(os.fstat(1).st_mode):
+    try:
+        while count := os.splice(0, 1, 1 << 20):
+            size += count
+    except OSError:
+        pass
+buffer = memoryview(bytearray(1 << 20))
+while True:
+    count = os.readv(0, [buffer])
+    if not count:
+        break
+    piece, size = buffer[:count], size + count
+    if sys.argv[2] == "1":
+        digest.update(piece)
+    while piece:
+        piece = piece[os.write(1, piece):]
+found = digest.hexdigest() if sys.argv[2] == "1" else ""
+with open(sys.argv[1], "w") as file:
+    file.write('{"sha256":"%s","size":%d}' % (found, size))
+"""
+"""1031 is F_SETPIPE_SZ: 16 times fewer wake-ups than with the 64 KiB that a pipe has."""
+RELAY = "cat"
+"""The consumer that gives the stream to the transport."""
+RELAY_HASHED = 'tee "$DIR/hash"'
+"""The same, with a copy to sha256sum on the node."""
+
+
+def relay_python(hashed: bool) -> str:
+    """The same in one process, where the node has Python: no second pipe, and the FIFO widened to 1 MiB."""
+    return f'exec python3 -I -S -B -c {shlex.quote(_RELAY)} "$DIR/consumer.json" {int(hashed)}'
+
+
+def node_script(*names: str, **variables: str | int) -> str:
+    """The files `node/NAME.sh`, one after another, with shell variables set before them."""
+    head = "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in variables.items())
+    body = "\n".join((files("memir.acquire") / "node" / f"{name}.sh").read_text() for name in names)
+    return head + body
+
+
+def setup_script(run_id: str, *, grace: int, poll: int, need: int) -> str:
+    """Make the run's directory, take the lock, start the watchdog."""
+    watchdog = node_script("remove", "watchdog")
+    return node_script("setup", RUN=run_id, GRACE=grace, POLL=poll, NEED=need, WATCHDOG=watchdog)
+
+
+def cleanup_script(run_id: str) -> str:
+    """Stop and remove everything of the run."""
+    return node_script("remove", "cleanup", RUN=run_id)
+
+
+def capture_script(run: NodeRun, tool: str, consumer: str, *, nice: int = 10, node_hash: bool = False) -> str:
+    """Run the tool into the consumer. `consumer` is a shell command; `$DIR` in it is the run's directory."""
+    return node_script(
+        "receipt", "capture", DIR=run.directory, TOOL=tool, CONSUMER=f"DIR={shlex.quote(run.directory)}; {consumer}",
+        NICE=nice, HASH=int(node_hash),
+    )  # fmt: skip
+
+
+GONE, NEVER_BEGAN, GOES_ON = 66, 67, 75
+"""Exit codes of `attach_script` that are not the end of a capture."""
+
+
+def attach_script(run: NodeRun, rounds: int = 30) -> str:
+    """Wait at most `rounds` seconds for the end of a capture that another connection began; its receipt."""
+    return node_script("receipt", "attach", DIR=run.directory, ROUNDS=rounds)
+
+
+def abort_script(run: NodeRun) -> str:
+    """Stop the tool and the consumer; the capture script then ends by itself, with its receipt."""
+    groups = shlex.quote(run.path("groups"))
+    return f'for group in $(cat {groups}); do kill -s TERM -- "-$group" 2>/dev/null; done; true'
+
+
+def parse_receipt(error: bytes) -> NodeReceipt | None:
+    """The node's receipt from the end of a capture's standard error; None if there is none or it is not
+    whole.
+
+    Whatever the node says is data from a host that may be hostile: wrong types become "not known".
+    """
+    start = error.rfind(RECEIPT)
+    if start < 0:
+        return None
+    line, newline, _ = error[start + len(RECEIPT) :].partition(b"\n")
+    if not newline:
+        return None
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict):
+        return None
+    extra = value.get("extra")
+    if not isinstance(extra, dict):
+        extra = {}
+    return NodeReceipt(
+        tool=_integer(value.get("tool")),
+        consumer=_integer(value.get("consumer")),
+        sha256=_hash(value.get("sha256")) or _hash(extra.get("sha256")),
+        size=_integer(extra.get("size")),
+        log=_text(value.get("log")),
+        extra=extra,
+    )
+
+
+def parse_pairs(result: Result) -> Mapping[str, str]:
+    """`key=value` words of a script's last line."""
+    lines = result.text.strip().splitlines()
+    return dict(word.partition("=")[::2] for word in lines[-1].split()) if lines else {}
+
+
+def _integer(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _hash(value: object) -> str:
+    ok = isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
+    return str(value) if ok else ""
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        return ""
+    try:
+        return base64.b64decode(value, validate=True).decode("utf-8", "backslashreplace")
+    except (binascii.Error, ValueError):
+        return ""
+
+
+def node_file(name: str) -> str:
+    """A script of memir/acquire/node."""
+    return (files("memir.acquire") / "node" / f"{name}.sh").read_text()

@@ -1,0 +1,128 @@
+"""Answering the node's wishes for URLs while it uploads: by commands on the node, or by letters through the bucket."""
+
+from __future__ import annotations
+
+import shlex
+import threading
+import time
+
+from memir.acquire.facts import NodeRun
+from memir.acquire.sinks.s3.mailbox import Mailbox
+from memir.acquire.sinks.s3.upload import S3Upload
+from memir.acquire.transports.base import Transport
+from memir.errors import ConnectError, RemoteError, StorageError
+from memir.evidence.progress import Progress, Report
+
+POLL = r"""
+cd {dir} || exit 66
+cat > grants.new || exit 67
+if [ {length} -gt 0 ]; then
+  [ "$(wc -c < grants.new)" -eq {length} ] || exit 68
+  mv grants.new grants.{serial}
+fi
+touch alive
+i=0
+while [ $i -lt {rounds} ]; do
+  s=$(wc -c < want 2>/dev/null || echo 0)
+  [ "$s" -gt {offset} ] && break
+  [ -f consumer.json ] && break
+  sleep {pause}; i=$((i+1))
+done
+tail -c +{start} want 2>/dev/null | head -c 200000
+"""
+
+
+class UrlSigner:
+    """One upload's wishes, answered until `stop` is set."""
+
+    def __init__(
+        self, sink: S3Upload, transport: Transport, run: NodeRun, stop: threading.Event, report: Report
+    ) -> None:
+        self.sink, self.transport, self.run, self.stop = sink, transport, run, stop
+        self._report = report
+        self._last = self._first = time.monotonic()
+        self._before = -1
+        self.taken_over = sink.adopted
+
+    def through_commands(self) -> None:
+        """One long-waiting command a batch. The node's list of wishes is read from its start when taken over."""
+        offset, serial, owed, pause = 0, 0, b"", 0.5
+        while not self.stop.is_set():
+            script = POLL.format(
+                dir=shlex.quote(self.run.directory), length=len(owed), serial=serial, rounds=40, offset=offset,
+                start=offset + 1, pause="0.05" if offset == 0 else "0.1",
+            )  # fmt: skip
+            try:
+                said = self.transport.run(script, data=owed, timeout=60, limit=1 << 18)
+            except ConnectError as error:
+                # the node asks again by itself; a wish that was answered twice does no harm
+                self.sink.errors.append(str(error))
+                self.stop.wait(pause)
+                pause = min(5.0, pause * 2)
+                continue
+            pause = 0.5
+            if said.code == 66:
+                self.stop.wait(0.5)
+                continue
+            if said.code != 0:
+                continue
+            whole = said.out[: said.out.rfind(b"\n") + 1]
+            offset += len(whole)
+            lines = self.sink.grants(whole.decode("ascii", "replace").splitlines())
+            owed, serial = "".join(f"{line}\n" for line in lines).encode(), serial + 1
+            self.report_progress()
+
+    def through_bucket(self) -> None:
+        """Letters through the bucket; of an upload that was taken over, another controller opened the mailbox."""
+        sink = self.sink
+        box = Mailbox(sink.client, sink.address, self.run.run_id, sink.options.url_seconds)
+        if self.taken_over:
+            box.find()
+        else:
+            self._open_first_slot(box)
+        pause = 0.05
+        while not self.stop.is_set():
+            try:
+                letter = box.receive()
+                if letter is not None:
+                    box.answer(sink.grants(letter))
+                    pause = 0.05
+            except RemoteError as error:
+                sink.errors.append(str(error))
+                pause = 2.0
+            self.stop.wait(pause)
+            pause = min(1.0, pause * 1.1)
+            self.report_progress()
+        sink.errors += [f"{key} could not be removed from the bucket" for key in box.close()]
+
+    def _open_first_slot(self, box: Mailbox) -> None:
+        line = (box.invitation(0) + "\n").encode()
+        target = shlex.quote(self.run.directory)
+        whole = f"[ $(wc -c < grants.new) -eq {len(line)} ]"
+        script = f"cd {target} && cat > grants.new && {whole} && mv grants.new grants.0"
+        for attempt in range(4):
+            try:
+                if self.transport.run(script, data=line, timeout=120).code == 0:
+                    return
+            except ConnectError as error:
+                self.sink.errors.append(str(error))
+            if self.stop.wait(2.0**attempt):
+                return
+        raise StorageError(f"{self.sink.where}: the node did not take the first URL: {self.sink.errors[-1:]}")
+
+    def report_progress(self) -> None:
+        """Progress from ListParts, at most every two seconds."""
+        now = time.monotonic()
+        if now - self._last < 2.0:
+            return
+        self._last = now
+        try:
+            held = sum(part.size for part in self.sink.held().values())
+        except RemoteError as error:
+            self.sink.errors.append(str(error))
+            return
+        if self._before < 0:
+            # of an upload that was taken over, what others sent does not count
+            self._before = held if self.taken_over else 0
+        rate = (held - self._before) / max(0.001, now - self._first)
+        self._report(Progress(held, self.sink.expected, rate, "upload"))

@@ -1,0 +1,281 @@
+"""Scripts in a privileged pod on the node, through the Kubernetes API: no SSH, no SSM, no agent."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shlex
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from memir.acquire.plan import Check, Level, Step, Trace
+from memir.acquire.transports.base import Result, Stream
+from memir.acquire.transports.pod import exec as pod_exec
+from memir.acquire.transports.pod.spec import PodOptions, ended, manifest, phase, selector, trouble
+from memir.errors import ConnectError, NodeError, RemoteError
+from memir.kubeapi.client import Api, KubeOptions, call_json, calling, make_api, reason_of, status_of
+
+GUARDDUTY = "PrivilegeEscalation:Kubernetes/AnomalousBehavior.WorkloadDeployed!PrivilegedContainer"
+RIGHTS = (
+    ("get", "nodes", ""),
+    ("list", "pods", ""),
+    ("create", "pods", ""),
+    ("get", "pods", ""),
+    ("delete", "pods", ""),
+    ("create", "pods", "exec"),
+)
+TOUCH = "touch /dev/shm/.memir-keep 2>/dev/null\n"
+
+
+class PodTransport:
+    """One node. The pod is made by the first script and removed by `close`."""
+
+    kind = "pod"
+    streams = True
+
+    def __init__(
+        self, node: str, options: PodOptions | None = None, kube: KubeOptions | None = None, *, take_over: bool = False
+    ) -> None:
+        """take_over: use the pod of a run whose controller is gone, if there is one."""
+        self.node, self.options, self._kube = node, options or PodOptions(), kube or KubeOptions()
+        self._run = secrets.token_hex(4)
+        self._api: Api = None
+        self._pod = ""
+        self._take_over = take_over
+        self._lock = threading.Lock()
+        self._node: dict[str, Any] = {}
+
+    @property
+    def api(self) -> Api:
+        """The client, made when first needed."""
+        if self._api is None:
+            self._api = make_api(self._kube)
+        return self._api
+
+    @property
+    def pods(self) -> str:
+        """Path of the namespace's pods."""
+        return f"/api/v1/namespaces/{self.options.namespace}/pods"
+
+    def connect(self) -> None:
+        """See that the node is there and ready, and that no other run is on it. Makes nothing."""
+        self._node = self._call("get nodes", f"node {self.node}", "GET", f"/api/v1/nodes/{self.node}")
+        ready = [
+            one.get("status") for one in (self._node.get("status") or {}).get("conditions") or []
+            if one.get("type") == "Preflight"
+        ]  # fmt: skip
+        if ready and ready[0] != "True":
+            raise NodeError(f"node {self.node} is not ready ({ready[0]}): its kubelet starts no pod; use ssh or ssm")
+        running = [pod["metadata"]["name"] for pod in self._mine() if not ended(pod)]
+        if self._take_over and running and not self._pod:
+            self._pod = running[0]
+        if running and self._pod not in running:
+            raise NodeError(
+                f"another run is going on on node {self.node} (pod {self.options.namespace}/{running[0]}): wait until "
+                "it ends, or delete that pod"
+            )
+
+    def identity(self) -> Mapping[str, str]:
+        """The node as the API knows it, and the server."""
+        info = (self._node.get("status") or {}).get("nodeInfo") or {}
+        return {
+            "node": self.node,
+            "uid": str((self._node.get("metadata") or {}).get("uid", "")),
+            "provider": str((self._node.get("spec") or {}).get("providerID", "")),
+            "kernel": str(info.get("kernelVersion", "")),
+            "os": str(info.get("osImage", "")),
+            "kubelet": str(info.get("kubeletVersion", "")),
+            "server": str(self.api.configuration.host),
+            "pod": f"{self.options.namespace}/{self._pod}" if self._pod else "",
+        }
+
+    def check(self) -> Sequence[Check]:
+        """Each right by verb and resource, admission by a dry run, and whether the image would be pulled."""
+        checks = [self._right(*right) for right in RIGHTS]
+        return [*checks, self._admission(), self._image()]
+
+    def run(self, script: str, *, data: bytes = b"", timeout: float = 60.0, limit: int = 1 << 20) -> Result:
+        """Run a script to its end."""
+        return pod_exec.run(self._exec(script, data), timeout, limit)
+
+    def open_stream(self, script: str, *, data: bytes = b"") -> Stream:
+        """Start a script and read its output."""
+        return self._exec(script, data)
+
+    def put(self, path: str, source: bytes | Path, *, mode: int = 0o600) -> None:
+        """Write a file."""
+        data = source if isinstance(source, bytes) else source.read_bytes()
+        quoted = shlex.quote(path)
+        result = self.run(f"umask 077; cat > {quoted} && chmod {mode:o} {quoted}", data=data, timeout=600)
+        if result.code != 0:
+            raise ConnectError(f"cannot write {path} in the pod: {result.error.strip() or result.code}")
+
+    def steps(self) -> Sequence[Step]:
+        """What using a pod does."""
+        return (
+            Step(f"read node {self.node}, look for other runs on it", "kubernetes", "get nodes, list pods"),
+            Step(
+                f"create a privileged pod on {self.node} from {self.options.image} (for a dry run too: nothing "
+                "else can look at the kernel)", "kubernetes", "create pods", changes=True,
+            ),
+            Step("run scripts in it", "kubernetes", "create pods/exec", changes=True),
+            Step("delete the pod", "kubernetes", "delete pods", changes=True),
+        )  # fmt: skip
+
+    def traces(self) -> Sequence[Trace]:
+        """What a pod leaves."""
+        return (
+            Trace("the API server's audit log", "create, exec and delete of the pod (no script text)"),
+            Trace("events of the namespace (1 hour)", "Pulled, Created, Started, Killing"),
+            Trace(
+                "the node's image store on disk", f"{self.options.image}, unless it is there already",
+            ),
+            Trace("/var/log/pods, kubelet and containerd journals", "start and end of the pod, empty logs"),
+            Trace("GuardDuty EKS Protection", f"probably the finding {GUARDDUTY}, caused by this run"),
+        )  # fmt: skip
+
+    def reconnect(self) -> None:
+        """Make a new client; the pod stays."""
+        self._api = None
+        if self._pod:
+            self._call("get pods", self._where, "GET", f"{self.pods}/{self._pod}")
+
+    def close(self) -> None:
+        """Delete the pod, and ended ones that an earlier run could not delete on this node."""
+        names = [self._pod] if self._pod else []
+        if self._pod:
+            with contextlib.suppress(RemoteError):
+                names += [pod["metadata"]["name"] for pod in self._mine() if ended(pod)]
+        for name in dict.fromkeys(names):
+            self._delete(name)
+        self._pod = ""
+
+    # the pod
+
+    @property
+    def _where(self) -> str:
+        return f"pod {self.options.namespace}/{self._pod} on {self.node}"
+
+    def _call(self, action: str, where: str, method: str, path: str, **more: Any) -> dict[str, Any]:
+        with calling(action, where):
+            return call_json(self.api, method, path, **more)
+
+    def _mine(self) -> list[dict[str, Any]]:
+        query = {"labelSelector": selector(self.node)}
+        where = f"namespace {self.options.namespace}"
+        items = self._call("list pods", where, "GET", self.pods, query=query).get("items")
+        return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+    def _exec(self, script: str, data: bytes) -> pod_exec.PodStream:
+        with self._lock:
+            if not self._pod:
+                self._start()
+        # the client swaps a method of its ApiClient while it opens a stream: one client for each
+        return pod_exec.start(make_api(self._kube), self.options.namespace, self._pod, TOUCH + script, data)
+
+    def _start(self) -> None:
+        made = self._call(
+            "create pods", f"namespace {self.options.namespace}", "POST", self.pods,
+            body=manifest(self.node, self._run, self.options),
+        )  # fmt: skip
+        self._pod = str(made["metadata"]["name"])
+        try:
+            self._alone()
+            self._wait()
+        except BaseException:
+            self.close()
+            raise
+
+    def _alone(self) -> None:
+        """Two runs that started at the same moment see each other here; the one that was made first goes
+        on."""
+        alive = [pod["metadata"] for pod in self._mine() if not ended(pod)]
+        made = {str(meta["name"]): str(meta.get("creationTimestamp", "")) for meta in alive}
+        mine = made.pop(self._pod, "")
+        # timestamps are whole seconds: on a tie both back out, rather than that both go on
+        for name, when in made.items():
+            if when <= mine:
+                raise NodeError(f"another run has just begun on node {self.node} (pod {name})")
+
+    def _wait(self) -> None:
+        end, why = time.monotonic() + self.options.start_seconds, ""
+        while time.monotonic() < end:
+            pod = self._call("get pods", self._where, "GET", f"{self.pods}/{self._pod}")
+            if phase(pod) == "Running":
+                return
+            why, hopeless = trouble(pod)
+            if hopeless:
+                raise NodeError(f"{self._where} does not start: {why}")
+            time.sleep(0.5)
+        raise NodeError(
+            f"{self._where} did not start in {self.options.start_seconds:.0f} s ({why or 'no reason is given'}); "
+            "it was deleted"
+        )
+
+    def _delete(self, name: str) -> None:
+        for attempt in range(4):
+            try:
+                self._call(
+                    "delete pods", self._where, "DELETE", f"{self.pods}/{name}", body={"gracePeriodSeconds": 0},
+                    timeout=20,
+                )  # fmt: skip
+            except RemoteError as error:
+                if status_of(error) == 404:
+                    return
+            else:
+                return
+            time.sleep(0.5 * 2**attempt)
+        # its deadline and its own watch end it; the next run on this node deletes what is left of it
+
+    # checks
+
+    def _right(self, verb: str, resource: str, sub: str) -> Check:
+        name = f"{verb} {resource}{'/' + sub if sub else ''}"
+        attributes = {"verb": verb, "resource": resource, "subresource": sub}
+        if resource != "nodes":
+            attributes["namespace"] = self.options.namespace
+        body = {
+            "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }  # fmt: skip
+        action, path = "create selfsubjectaccessreviews", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        try:
+            answer = self._call(action, "the API server", "POST", path, body=body)
+        except RemoteError as error:
+            level: Level = "fail" if status_of(error) == 401 else "warn"
+            return Check(name, level, str(error), "it will show when it is used")
+        if (answer.get("status") or {}).get("allowed") is True:
+            return Check(name, "ok", "allowed")
+        return Check(
+            name,
+            "fail",
+            f"{name} is not allowed in {self.options.namespace}",
+            f"bind a role that allows {name}",
+        )
+
+    def _admission(self) -> Check:
+        body = manifest(self.node, self._run, self.options)
+        where = f"namespace {self.options.namespace}"
+        try:
+            self._call("create pods", where, "POST", self.pods, query={"dryRun": "All"}, body=body)
+        except ConnectError as error:
+            return Check("admission of a privileged pod", "warn", str(error), "try again")
+        except RemoteError as error:
+            advice = "use a namespace whose Pod Security level is privileged, or except this pod from the policy"
+            return Check("admission of a privileged pod", "fail", reason_of(error), advice)
+        return Check("admission of a privileged pod", "ok", "a dry run was accepted")
+
+    def _image(self) -> Check:
+        try:
+            node = self._node or self._call("get nodes", f"node {self.node}", "GET", f"/api/v1/nodes/{self.node}")
+        except RemoteError as error:
+            return Check("image", "warn", str(error), "")
+        images = (node.get("status") or {}).get("images") or []
+        there = {name for one in images for name in one.get("names") or []}
+        if self.options.image in there:
+            return Check("image", "ok", f"{self.options.image} is on the node")
+        advice = "an image from the node's own list leaves no layers on its disk (kubectl get node -o yaml)"
+        return Check("image", "warn", f"{self.options.image} is not on the node and is written to its disk", advice)

@@ -1,0 +1,96 @@
+"""AWS preflight: who calls, which IAM action is missing by name, is the instance online."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Sequence
+
+from memir.acquire.plan import Check
+from memir.acquire.transports.ssm.command import Commander
+from memir.aws.client import Client
+from memir.aws.errors import calling
+from memir.errors import AccessError, ConnectError, RemoteError
+
+SSM_ACTIONS = ("ssm:SendCommand", "ssm:CancelCommand")
+
+
+
+
+
+
+def caller(sts: Client) -> tuple[Check, dict[str, str]]:
+    """Account and ARN of the caller; needs no permission at all."""
+    try:
+        with calling("sts:GetCallerIdentity", "AWS"):
+            answer = sts.get_caller_identity()
+    except RemoteError as error:
+        return Check("AWS identity", "fail", str(error), "sign in, or choose another profile"), {}
+    found = {"caller": str(answer["Arn"]), "account": str(answer["Account"])}
+    return Check("AWS identity", "ok", found["caller"]), found
+
+
+def ssm_checks(commander: Commander, sts: Client | None) -> tuple[Sequence[Check], dict[str, str]]:
+    """Checks of the SSM transport, and who the caller is."""
+    out: list[Check] = []
+    known: dict[str, str] = {}
+    if sts is not None:
+        check, known = caller(sts)
+        out.append(check)
+    out.append(ping_check(commander))
+    out.append(
+        probe(
+            "ssm:GetCommandInvocation", commander.where,
+            lambda: commander.client.get_command_invocation(
+                CommandId=str(uuid.uuid4()), InstanceId=commander.instance_id
+            ),
+        )
+    )  # fmt: skip
+    # sending to no instance: refused as denied where the action is, and as invalid where it is not
+    out.append(
+        probe(
+            "ssm:SendCommand", commander.where,
+            lambda: commander.client.send_command(
+                InstanceIds=["i-00000000000000000"], DocumentName="AWS-RunShellScript",
+                Parameters={"commands": ["true"]},
+            ),
+        )
+    )  # fmt: skip
+    return out, known
+
+
+def ping_check(commander: Commander) -> Check:
+    """PingStatus of the instance."""
+    try:
+        known = commander.information()
+    except RemoteError as error:
+        name = "ssm:DescribeInstanceInformation" if isinstance(error, AccessError) else "SSM"
+        return Check(name, "fail", str(error), "allow the action" if isinstance(error, AccessError) else "try again")
+    ping = str(known.get("PingStatus", "not managed"))
+    if ping == "Online":
+        return Check("SSM ping", "ok", f"Online, agent {known.get('AgentVersion', 'unknown')}")
+    advice = (
+        "look at the agent, the instance role (AmazonSSMManagedInstanceCore) and the security group: without "
+        "a way to the service there is no SSM, so acquire before isolating"
+    )
+    return Check("SSM ping", "fail", f"{commander.where} is {ping}", advice)
+
+
+def probe(name: str, where: str, call: Callable[[], object]) -> Check:
+    """Allowed unless the service says that it is denied."""
+    try:
+        with calling(name, where):
+            call()
+    except AccessError as error:
+        return Check(name, "fail", str(error), f"allow {name} in the caller's policy")
+    except ConnectError as error:
+        return Check(name, "warn", str(error), "try again")
+    except RemoteError:
+        # refused for another reason: the action is allowed
+        pass
+    return Check(name, "ok", "allowed")
+
+
+def missing_actions(checks: Sequence[Check]) -> list[str]:
+    """The IAM actions that failed, by name."""
+    return [check.name for check in checks if check.level == "fail" and re.fullmatch(r"[a-z0-9]+:\w+", check.name)]

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opening an exec in a pod: the websocket alone; memir/acquire/transports/pod/exec.py speaks through it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from memir.errors import RemoteError
+from memir.kubeapi.client import Api, explain
+
+
+def open_exec(api: Api, namespace: str, pod: str, command: Sequence[str]) -> Any:
+    """The websocket of a command's standard input, output and error. `api` is used for nothing else.
+
+    Raises AccessError, NodeError or ConnectError.
+    """
+    from kubernetes import client
+    from kubernetes.client.exceptions import ApiException
+    from kubernetes.stream import stream
+
+    where = f"pod {namespace}/{pod}"
+    try:
+        opened = stream(
+            client.CoreV1Api(api).connect_get_namespaced_pod_exec, pod, namespace, command=list(command),
+            stdin=True, stdout=True, stderr=True, tty=False, _preload_content=False,
+        )  # fmt: skip
+    except ApiException as error:
+        raise exec_error(error, where) from error
+    except OSError as error:
+        raise explain(error, "create pods/exec", where) from error
+    return opened.sock
+
+
+def exec_error(error: Any, where: str) -> RemoteError:
+    """The client reports a refused handshake with status 0 and the HTTP status in its words."""
+    handshake = re.search(r"Handshake status (\d{3})", str(error.reason))
+    if handshake and not error.status:
+        error.status = int(handshake[1])
+    return explain(error, "create pods/exec", where)

@@ -1,0 +1,3 @@
+"""The servers and nodes of tests/acquire."""
+
+from tests.acquire.conftest import *  # noqa: F403  (fixtures)
