@@ -11,12 +11,9 @@ from memir.kube.claims import Claims, Subject, of_container
 from memir.kube.identity import Identity
 from memir.kube.membership import Membership
 from memir.kube.oci import OciSpec
-from memir.kube.pods import Pod, build_pods
 from memir.kube.processes import Process
 from memir.kube.runtime import RuntimeFiles
 from memir.kube.snapshot import ClusterSnapshot
-
-__all__ = ["Container", "Pod", "RootFilesystem", "build_containers", "build_pods"]
 
 
 @dataclass(slots=True)
