@@ -103,18 +103,21 @@ def _refused(error: Any, action: str, where: str) -> RemoteError:
         return StorageError(f"{where} is in region {region or 'unknown'}: pass --region {region or 'REGION'}")
     if code == "RequestTimeTooSkewed":
         return AccessError(f"{where}: this machine's clock is off by more than 15 minutes: set it ({message})")
+    texts = {
+        "NoSuchBucket": f"{where}: there is no such bucket: create it, with Object Lock, before the run",
+        "PreconditionFailed": f"{where} exists already and evidence is never overwritten: choose another name",
+        "NoSuchKey": f"{where}: there is no such object in the bucket",
+        "NoSuchVersion": f"{where}: there is no such version of the object in the bucket",
+        "InvalidObjectState": f"{where} is archived ({message}): restore it first",
+    }
+    if code in texts:
+        return StorageError(texts[code])
+    # after the codes that have words of their own: InvalidObjectState is a 403 as well
     if status == 403 or code in DENIED:
         named = re.search(r"not authorized to perform: ([\w:*]+)", message)
         missing = named.group(1) if named else action
         return AccessError(f"{missing} is denied on {where}: allow it in the caller's policy ({code}: {message})")
-    texts = {
-        "NoSuchBucket": f"{where}: there is no such bucket: create it, with Object Lock, before the run",
-        "PreconditionFailed": f"{where} exists already and evidence is never overwritten: choose another name",
-        "InvalidObjectState": f"{where} is archived ({message}): restore it first",
-    }
-    if code in ("NoSuchKey", "NoSuchVersion"):
-        return StorageError(f"{where}: there is no such object in the bucket")
-    return StorageError(texts.get(code) or f"{where}: {action} failed with {code or status}: {message}")
+    return StorageError(f"{where}: {action} failed with {code or status}: {message}")
 
 
 def region_of(error: Any) -> str:
