@@ -11,7 +11,7 @@ import functools
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,10 @@ from memir.kube.membership import container_of_cgroup
 
 if TYPE_CHECKING:
     from memir.kube.containers import Container
-    from memir.kube.ram import RamSource
+    from memir.kube.identity import Identity
+    from memir.kube.membership import Membership
+    from memir.kube.pods import Pod
+    from memir.kube.processes import ProcessList
 
 I64 = NDArray[np.int64]
 
@@ -129,10 +132,27 @@ class OwnerBatch:
         return found | {"shared_by": pa.array(self.shared_by(), pa.list_(pa.string()))}
 
 
+class Placed(Protocol):
+    """What owners are told by: memir.kube.ram.RamSource is one."""
+
+    @property
+    def processes(self) -> ProcessList: ...  # noqa: D102
+    @property
+    def identities(self) -> list[Identity]: ...  # noqa: D102
+    @property
+    def membership(self) -> Membership: ...  # noqa: D102
+    @property
+    def containers(self) -> dict[str, Container]: ...  # noqa: D102
+    @property
+    def pods(self) -> dict[str, Pod]: ...  # noqa: D102
+    @property
+    def host_mnt_ns(self) -> int: ...  # noqa: D102
+
+
 class Owners:
     """Whose things of a node are. Every `by_...` takes an array or list and gives one answer for each of its items."""
 
-    def __init__(self, source: RamSource) -> None:
+    def __init__(self, source: Placed) -> None:
         self._source = source
 
     def by(self, what: str, keys: Any) -> OwnerBatch:
