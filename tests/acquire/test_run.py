@@ -266,7 +266,7 @@ def test_the_old_command_line_is_used_where_it_is_known(small_node: NodeRig, tmp
         (lambda s: s[:-4096], 0, "stops inside a record"),
         (lambda s: b"", 0, "does not open"),
         (lambda s: s + s, 0, "some ranges came twice"),
-        (lambda s: b"garbage!" * 1000, 0, "no LiME or AVML header at byte 0"),
+        (lambda s: b"garbage!" * 1000, 0, "no LiME or AVML record"),
         (
             lambda s: s[: 32 + 0x9E000] + lime(Segment(0x100000, bytes(MIB))),
             0,
