@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,18 +17,20 @@ from memir.cli.common import (
     IsfOption,
     JsonOption,
     KallsymsOption,
+    SignKeyOption,
     TruncatedOption,
     find_kernel,
     open_memory,
     partial,
     print_json,
     progress,
+    signing_key,
 )
-from memir.cli.info import image_facts, kernel_facts
 from memir.gaps import Gaps
 from memir.text import say
 
 if TYPE_CHECKING:
+    from memir.case.record import CaseRecord
     from memir.hunt.rules import RuleSet
     from memir.image.memory import PhysicalMemory
     from memir.kube.ram import RamSource
@@ -57,6 +60,7 @@ def analyze(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the tables of an earlier analysis in CASE.")] = False,
     sha256: Annotated[bool, typer.Option("--sha256", help="Record the hash of the whole image file.")] = False,
+    sign_key: SignKeyOption = None,
     json: JsonOption = False,
     cache: CacheOption = None,
     allow_truncated: TruncatedOption = False,
@@ -66,13 +70,18 @@ def analyze(
     isf: IsfOption = None,
 ) -> None:
     """Find every process, container and pod in an image, say how they belong together, and keep it as a case."""
+    from memir.case.case import Case
+    from memir.case.facts import analysis_run, facts_of, gaps_since, hunt_facts, hunt_id, hunt_run, with_share
+    from memir.case.record import OddityRecord, updated
+    from memir.case.seal import Input
     from memir.kube.ram import RamSource
-    from memir.report.case import Case
     from memir.report.oddities import oddities
+    from memir.tables.frame import plain
     from memir.tables.table import read_tables
 
     begun = time.time()
-    case = Case(output, force=force) if output is not None else None
+    key = signing_key(sign_key)
+    case = Case.create(output, force=force) if output is not None else None
     ruleset = _ruleset(rules)
     snapshot = _cluster(cluster, image)
     memory = open_memory(image, cache=cache, allow_truncated=True, base=base)
@@ -81,51 +90,50 @@ def analyze(
         gaps.add("image", str(memory.path), "bytes that the headers promise are missing", memory.missing)
     anchors, kernel = find_kernel(memory, cache=cache, btf=btf, kallsyms=kallsyms, isf=isf, gaps=gaps)
     memory = kernel.memory
+    facts = facts_of(kernel, sha256=memory.sha256(progress()) if sha256 else None)
+    if case is not None:
+        case.check(facts)
     node = RamSource(kernel, snapshot)
     frames = read_tables(node)
     tables = {name: frame.rows() for name, frame in frames.items()}
     odd = oddities(tables, gaps)
+    extra = _run_plugins(plugins, memory, anchors, isf, node)
+    noted = tuple(OddityRecord(one.kind, one.text, one.pid, one.container_id, one.pod_uid) for one in odd)
+    facts = replace(
+        facts,
+        node=node.name,
+        evidence=with_share(facts.evidence, node.coverage),
+        cluster=str(cluster) if cluster else None,
+        oddities=noted,
+    )
+    frames |= {name: plain(result.dicts()) for name, result in extra.items()}
+    writes = [(frames, analysis_run(time.time() - begun, gaps))]
+    inputs = [Input("image", str(memory.path), facts.identity.sha256 if facts.identity else None)]
     if ruleset is not None:
         from memir.hunt.hits import TABLE
-        from memir.hunt.hunt import hunt
+        from memir.hunt.hunt import Options, hunt
 
-        tables["hits"] = hunt(kernel, ruleset, node=node, progress=progress()).rows
-        frames["hits"] = TABLE.rows(tables["hits"])
-    extra = _run_plugins(plugins, memory, anchors, isf, node)
-    evidence = image_facts(memory) | node.coverage.facts()
-    if sha256:
-        evidence["sha256"] = memory.sha256(None)
+        before, started, options = list(gaps), time.time(), Options()
+        run, rule_inputs = hunt_id(ruleset, options)
+        found = hunt(kernel, ruleset, options, node=node, progress=progress())
+        tables["hits"] = [{**row, "run": run} for row in found.rows]
+        hunted = hunt_facts(
+            ruleset, options, hits=found.hits, rows=len(found.rows), scanned=found.scanned, units=found.units,
+            laps=found.seconds,
+        )  # fmt: skip
+        more = gaps_since(before, gaps)
+        writes.append(({"hits": TABLE.rows(tables["hits"])}, hunt_run(run, hunted, time.time() - started, more)))
+        inputs += rule_inputs
     memory.check_unchanged()
-    record: dict[str, Any] = {
-        "command": "analyze",
-        "evidence": evidence,
-        "cluster": str(cluster) if cluster else None,
-        "kernel": kernel_facts(anchors, kernel),
-        "node": node.name,
-        "oddities": [
-            {
-                "kind": one.kind,
-                "text": one.text,
-                "pid": one.pid,
-                "container_id": one.container_id,
-                "pod_uid": one.pod_uid,
-            }
-            for one in odd
-        ],
-    }
-    counts = {name: len(rows) for name, rows in tables.items()}
-    counts |= {name: len(result.rows) for name, result in extra.items()}
-    if case is not None:
-        case.write_tables(frames)
-        case.write_plain({name: result.dicts() for name, result in extra.items()})
-    record["seconds"] = round(time.time() - begun, 3)
-    if case is not None:
-        record = case.finish(record, gaps, counts)
-    else:
-        record |= {
-            "tables": counts,
-            "gaps": [{"kind": gap.kind, "where": gap.where, "why": gap.why, "count": gap.count} for gap in gaps],
-        }
+    document: CaseRecord | None = None
+    for written, what in writes:
+        if case is not None:
+            document = case.add_tables(written, what, facts, inputs=inputs, key=key)
+        else:
+            counts = {name: len(table) for name, table in written.items()}
+            document = updated(document, replace(what, tables=counts), facts, counts)
+    assert document is not None  # an analysis is always written
+    record = document.to_json()
     if json:
         rows = {**tables, **{name: result.dicts() for name, result in extra.items()}}
         print_json({**record, "case": str(output) if output else None, "rows": rows})

@@ -12,6 +12,8 @@ import typer
 from memir.gaps import Gaps
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
     from memir.image.memory import PhysicalMemory
     from memir.kernel.engine import Kernel
     from memir.kube.ram import RamSource
@@ -37,6 +39,19 @@ KallsymsOption = Annotated[Path | None, typer.Option("--kallsyms", help="A copy 
 IsfOption = Annotated[
     Path | None, typer.Option("--isf", help="A volatility3 symbol file for the kernel, of any origin.")
 ]
+
+SignKeyOption = Annotated[
+    Path | None, typer.Option("--sign-key", help="Ed25519 private key to sign the case's seal with.")
+]
+
+
+def signing_key(path: Path | None) -> Ed25519PrivateKey | None:
+    """The key of --sign-key; read before long work."""
+    if path is None:
+        return None
+    from memir.evidence.custody import load_private
+
+    return load_private(path)
 
 
 def cache_folder(chosen: Path | None) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ from memir.cli.common import (
     IsfOption,
     JsonOption,
     KallsymsOption,
+    SignKeyOption,
     TruncatedOption,
     find_kernel,
     open_memory,
@@ -22,12 +24,16 @@ from memir.cli.common import (
     print_json,
     print_table,
     progress,
+    signing_key,
 )
 from memir.errors import EXIT_EVIDENCE, UsageError
 from memir.gaps import Gap, Gaps
 from memir.text import say
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from memir.case.case import Case
     from memir.hunt.hunt import Options
     from memir.hunt.rules import RuleSet
     from memir.kube.snapshot import ClusterSnapshot
@@ -83,6 +89,7 @@ def hunt(
     show_secrets: Annotated[
         bool, typer.Option("--show-secrets", help="Show what rules tagged `secret` matched.")
     ] = False,
+    sign_key: SignKeyOption = None,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="Print one JSON object a row on stdout.")] = False,
     json: JsonOption = False,
     cache: CacheOption = None,
@@ -93,6 +100,9 @@ def hunt(
     isf: IsfOption = None,
 ) -> None:
     """Scan RAM with YARA rules and say for every hit which process, pod, file, or free memory it lies in."""
+    from memir.case.facts import facts_of, hunt_facts, hunt_id, hunt_run, with_share
+    from memir.case.seal import Input
+    from memir.hunt.hits import TABLE
     from memir.hunt.hunt import hunt as run
     from memir.hunt.rules import load_rules, parse_externals
     from memir.kube.ram import RamSource
@@ -101,18 +111,25 @@ def hunt(
     compiled, images = _rule_paths(images, rules or [])
     ruleset = load_rules(compiled, parse_externals(external or []))
     options = _options(kinds, scope, rule_timeout, workers, show_secrets, cluster, (pod, namespace, container, pid))
+    key = signing_key(sign_key)
     case = _case(output)
     if scheduler is not None or _is_fleet(images):
         if any((btf, kallsyms, isf, base)):
             raise UsageError("--btf, --kallsyms, --isf and --base are for one image")
-        _fleet(images, ruleset, options, case, (scheduler, workers, cache, begun), json=json, jsonl=jsonl)
+        writer = (case, key)
+        _fleet(images, ruleset, options, writer, (scheduler, workers, cache, begun), json=json, jsonl=jsonl)
         return
+    run_id, rule_inputs = hunt_id(ruleset, options)
     memory = open_memory(images[0], cache=cache, allow_truncated=True, base=base)
     gaps = Gaps()
     if memory.missing:
         gaps.add("image", str(memory.path), "bytes that the headers promise are missing", memory.missing)
     _, kernel = find_kernel(memory, cache=cache, btf=btf, kallsyms=kallsyms, isf=isf, gaps=gaps)
     memory, node = kernel.memory, RamSource(kernel)
+    facts = facts_of(kernel)
+    facts = replace(facts, evidence=with_share(facts.evidence, node.coverage))
+    if case is not None:
+        case.check(facts)
     found = run(kernel, ruleset, options, progress=progress())
     memory.check_unchanged()
     if options.wanted and not sum(found.units.values()):
@@ -126,14 +143,18 @@ def hunt(
         "scanned": found.scanned,
         "laps": found.seconds,
     }
+    rows = [{**row, "run": run_id} for row in found.rows]
     if case is not None:
-        from memir.hunt.hits import TABLE
-
-        counts = case.write_tables({"hits": TABLE.rows(found.rows)})
-        case.finish({"hunt": record}, gaps, counts)
+        hunted = hunt_facts(
+            ruleset, options, hits=found.hits, rows=len(rows), scanned=found.scanned, units=found.units,
+            laps=found.seconds,
+        )  # fmt: skip
+        done = hunt_run(run_id, hunted, time.time() - begun, gaps)
+        inputs = [Input("image", str(memory.path), facts.identity.sha256 if facts.identity else None), *rule_inputs]
+        case.add_tables({"hits": TABLE.rows(rows)}, done, facts, inputs=inputs, key=key)
     if not node.coverage.whole and not json:
         say(node.coverage.text(), err=jsonl)
-    _print(found.rows, record, list(gaps), json=json, jsonl=jsonl)
+    _print(rows, record, list(gaps), json=json, jsonl=jsonl)
     raise typer.Exit(partial(node, allow_truncated=allow_truncated))
 
 
@@ -156,20 +177,25 @@ def _fleet(
     images: list[str],
     rules: RuleSet,
     options: Options,
-    case: Any,
+    writer: tuple[Case | None, Ed25519PrivateKey | None],
     where: tuple[str | None, int | None, Path | None, float],
     *,
     json: bool,
     jsonl: bool,
 ) -> None:
-    from dataclasses import replace
-
     from memir.aws.image import expand
+    from memir.case.facts import hunt_facts, hunt_id, hunt_run
+    from memir.case.record import Facts, ImageAnswer
     from memir.cli.common import cache_folder
     from memir.hunt.fleet import hunt_fleet
 
     scheduler, workers, cache, begun = where
     every = expand(images)
+    case, key = writer
+    facts = Facts(images=tuple(every))
+    if case is not None:
+        case.check(facts)
+    run, inputs = hunt_id(rules, options)
     rows: list[dict[str, Any]] = []
     gaps = Gaps()
     told: list[dict[str, Any]] = []
@@ -186,8 +212,8 @@ def _fleet(
             gaps.add("image", answer.image, answer.error)
         if jsonl:
             for row in answer.rows:
-                print_json(row)
-        rows += answer.rows
+                print_json({**row, "run": run})
+        rows += [{**row, "run": run} for row in answer.rows]
         if show is not None:
             show("images", len(told), len(every))
     if options.wanted and not any(one["scanned"] or one["error"] for one in told):
@@ -201,7 +227,12 @@ def _fleet(
     if case is not None:
         from memir.hunt.hits import TABLE
 
-        case.finish({"hunt": record}, gaps, case.write_tables({"hits": TABLE.rows(rows)}))
+        hunted = hunt_facts(
+            rules, options, hits=record["hits"], rows=len(rows), scanned=record["scanned"],
+            images=[ImageAnswer(**answer) for answer in told],
+        )  # fmt: skip
+        done = hunt_run(run, hunted, time.time() - begun, gaps)
+        case.add_tables({"hits": TABLE.rows(rows)}, done, facts, inputs=inputs, key=key)
     if not jsonl:
         _print(rows, record, list(gaps), json=json, jsonl=False)
     if any(one["error"] for one in told):
@@ -259,12 +290,12 @@ def _snapshot(cluster: Path | None) -> ClusterSnapshot | None:
     return load_cluster(cluster)
 
 
-def _case(output: Path | None) -> Any:
+def _case(output: Path | None) -> Case | None:
     if output is None:
         return None
-    from memir.report.case import Case
+    from memir.case.case import Case
 
-    return Case(output, add=True)
+    return Case.create(output, add=True)
 
 
 def _record(rules: RuleSet, options: Options, seconds: float) -> dict[str, Any]:

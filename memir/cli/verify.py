@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from memir.errors import EXIT_EVIDENCE, EXIT_REMOTE
+from memir.errors import EXIT_EVIDENCE, EXIT_REMOTE, EXIT_UNSIGNED
 from memir.text import say, say_json
 
 
@@ -17,7 +17,7 @@ def register(parent: typer.Typer) -> None:
 
 
 def verify(
-    evidence: Annotated[str, typer.Argument(help="Evidence folder, or s3://BUCKET/PREFIX/RUN.")],
+    evidence: Annotated[str, typer.Argument(help="Evidence folder, s3://BUCKET/PREFIX/RUN, or a case folder.")],
     *,
     public_key: Annotated[Path | None, typer.Option("--public-key", help="The key that must have signed.")] = None,
     shallow: Annotated[bool, typer.Option("--shallow", help="Do not open the image to look for its kernel.")] = False,
@@ -28,8 +28,14 @@ def verify(
 ) -> None:
     """Check everything again and say exactly what does not match.
 
-    Exit 0: it holds and is complete. 3: something does not match. 4: it holds, but it is a partial image.
+    Exit 0: it holds and is complete. 3: something does not match. 4: it holds, but it is a partial image. A case is
+    checked against its seal: 5 if it holds and no key signed its last entry.
     """
+    from memir.case.verify import is_case
+
+    if not evidence.startswith("s3://") and is_case(Path(evidence)):
+        _verify_case(Path(evidence), public_key, as_json=as_json)
+        return
     from memir.aws.client import Connection
     from memir.aws.evidence import S3PartReader, fetched
     from memir.evidence.verify import summary
@@ -58,3 +64,35 @@ def verify(
         raise typer.Exit(EXIT_EVIDENCE)
     if not found.complete:
         raise typer.Exit(EXIT_REMOTE)
+
+
+def _verify_case(folder: Path, public_key: Path | None, *, as_json: bool) -> None:
+    """A case against its seal."""
+    from memir.case.verify import verify as check
+    from memir.documents import encode
+    from memir.evidence.custody import load_public
+
+    result = check(folder, load_public(public_key) if public_key is not None else None)
+    entries = result.seal.entries
+    if as_json:
+        document = {
+            "case": str(folder), "holds": result.holds, "signature": result.signed, "signer": result.signer,
+            "problems": result.problems, "identity": result.identity, "chain": entries,
+        }  # fmt: skip
+        say_json(encode(document), indent=2)
+    else:
+        for number, entry in enumerate(entries, 1):
+            inputs = ", ".join(f"{one.kind} {one.path}" for one in entry.inputs)
+            line = f"{number}  {entry.utc}  {entry.event} (memir {entry.memir}) wrote {', '.join(entry.written)}"
+            say(line + (f" from {inputs}" if inputs else "") + f"  {entry.hash[:16]}...")
+            if entry.replaced:
+                say(f"   replaced: {entry.replaced}")
+        if result.identity is not None:
+            say(f"image: {result.identity.words()}")
+        for problem in result.problems:
+            say(f"WRONG {problem}")
+        say(f"{folder}: {'holds' if result.holds else 'DOES NOT HOLD'}, {result.signed}")
+    if not result.holds:
+        raise typer.Exit(EXIT_EVIDENCE)
+    if result.signer is None:
+        raise typer.Exit(EXIT_UNSIGNED)

@@ -21,6 +21,7 @@ COLUMNS = columns("""
     deleted          bool         that file has been unlinked
     data             string       matched bytes, printable ASCII kept, others as \\xNN, bounded
     context          string       hexdump around the hit
+    run              string       which hunt: hash of the rules' sources, externals and options
     node             string       name of the node
     image            string       image that the hit lies in
     source           string       where the row comes from

@@ -23,30 +23,56 @@ def clocks(kernel: Kernel) -> tuple[int | None, int]:
 
     The first is None (and a gap) if the clock was not found, the second then larger than any.
 
-    offs_real is CLOCK_REALTIME minus CLOCK_MONOTONIC, offs_boot CLOCK_BOOTTIME minus CLOCK_MONOTONIC. The timekeeper is
-    found by its symbol, else by its own arithmetic: xtime_sec, wall_to_monotonic and offs_real must agree.
+    offs_real is CLOCK_REALTIME minus CLOCK_MONOTONIC, offs_boot CLOCK_BOOTTIME minus CLOCK_MONOTONIC.
+    """
+    raw, why = _timekeeper(kernel)
+    if raw is None:
+        kernel.gaps.add("boot time", "timekeeper", why)
+        return None, _FOREVER
+    return _boot(kernel, raw)
+
+
+def wall_clock(kernel: Kernel) -> int | None:
+    """CLOCK_REALTIME of the image, nanoseconds since 1970 UTC, as of its last tick; None and a gap if not found.
+
+    The image's own clock: two captures of one boot differ in it. tkr_mono.xtime_nsec is shifted left by tkr_mono.shift.
+    """
+    raw, why = _timekeeper(kernel)
+    if raw is None:
+        kernel.gaps.add("image clock", "timekeeper", why)
+        return None
+    shift = kernel.types.offset("timekeeper", "tkr_mono.shift")
+    bits = min(int(raw[shift : shift + 4].view("<u4")[0]), 63)
+    fraction = int(_column(kernel, raw, "tkr_mono.xtime_nsec").view("<u8")[0]) >> bits
+    return int(_column(kernel, raw, "xtime_sec")[0]) * _SECOND + min(fraction, _SECOND - 1)
+
+
+def _timekeeper(kernel: Kernel) -> tuple[NDArray[np.uint8] | None, str]:
+    """(the bytes of struct timekeeper, "") or (None, why not).
+
+    It is found by its symbol, else by its own arithmetic: xtime_sec, wall_to_monotonic and offs_real must agree.
     """
     types = kernel.types
     if not types.exists("timekeeper"):
-        kernel.gaps.add("boot time", "timekeeper", "type not known")
-        return None, _FOREVER
+        return None, "type not known"
+    size = types.size("timekeeper")
     for name in ("timekeeper_data", "tk_core"):  # 6.17 made tk_core an element of timekeeper_data
-        at = kernel.symbols.get(name)
-        if at is not None:
-            for offset in (
-                [types.offset("tk_data", "timekeeper")] if types.has("tk_data", "timekeeper") else range(0, 72, 8)
-            ):
-                pa, _ = kernel.space.physical(u64(at + offset))
-                raw, ok = kernel.memory.gather(pa, types.size("timekeeper"))
-                found = _consistent(kernel, raw.ravel()) if ok[0] else np.zeros(0, np.int64)
-                if len(found) and found[0] == 0:
-                    return _boot(kernel, raw.ravel(), 0)
+        symbol = kernel.symbols.get(name)
+        if symbol is None:
+            continue
+        # struct tk_data has no BTF in older kernels: a seqcount of unknown size stands before the timekeeper
+        known = types.has("tk_data", "timekeeper")
+        for offset in [types.offset("tk_data", "timekeeper")] if known else range(0, 72, 8):
+            pa, _ = kernel.space.physical(u64(symbol + offset))
+            raw, ok = kernel.memory.gather(pa, size)
+            places = _consistent(kernel, raw.ravel()) if ok[0] else np.zeros(0, np.int64)
+            if len(places) and places[0] == 0:
+                return raw.ravel(), ""
     _, span = image_span(kernel.memory, kernel.anchors.image_pa(kernel.anchors.init_task), 48 << 20)
-    found = _consistent(kernel, span)
-    if not len(found):
-        kernel.gaps.add("boot time", "timekeeper", "not found")
-        return None, _FOREVER
-    return _boot(kernel, span, int(found[0]))
+    places = _consistent(kernel, span)
+    if not len(places):
+        return None, "not found"
+    return span[int(places[0]) : int(places[0]) + size], ""
 
 
 def _column(kernel: Kernel, span: NDArray[np.uint8], path: str) -> NDArray[np.int64]:
@@ -69,9 +95,9 @@ def _consistent(kernel: Kernel, span: NDArray[np.uint8]) -> NDArray[np.int64]:
     return places
 
 
-def _boot(kernel: Kernel, span: NDArray[np.uint8], at: int) -> tuple[int, int]:
-    real = int(_column(kernel, span, "offs_real")[at // 8])
-    boot = int(_column(kernel, span, "offs_boot")[at // 8])
-    now = int(_column(kernel, span, "ktime_sec")[at // 8]) * _SECOND + boot
+def _boot(kernel: Kernel, raw: NDArray[np.uint8]) -> tuple[int, int]:
+    real = int(_column(kernel, raw, "offs_real")[0])
+    boot = int(_column(kernel, raw, "offs_boot")[0])
+    now = int(_column(kernel, raw, "ktime_sec")[0]) * _SECOND + boot
     # the timekeeper is brought up to date at every tick: what began since then is a second off at most
     return real - boot, now + 2 * _SECOND

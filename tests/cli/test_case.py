@@ -44,7 +44,7 @@ def tables_of(folder: Path) -> dict[str, pa.Table]:
 
 def test_contents_of_a_case(analysed: tuple[Path, Any]) -> None:
     folder, printed = analysed
-    assert sorted(path.name for path in folder.iterdir()) == ["case.json", "tables"]
+    assert sorted(path.name for path in folder.iterdir()) == ["case.json", "chain.jsonl", "tables"]
     record = json.loads((folder / "case.json").read_text())
     tables = tables_of(folder)
     assert tables.keys() == set(WRITTEN)

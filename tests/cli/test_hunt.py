@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from memir.hunt.hits import TABLE
+from memir.kernel.engine import Kernel
+from memir.kernel.space import u64
+from memir.kernel.timekeeping import wall_clock
+from memir.symbols.locate import locate
 from tests.images import ROOT, case, cases
 
 SMALL = next(name for name in sorted(cases()) if "small" in name)
@@ -49,7 +54,9 @@ def test_json_table_and_case(rules: Path, tmp_path: Path) -> None:
     assert table.column_names == [column.name for column in TABLE.columns]
     assert table.num_rows == 2 and set(table["hit_id"].to_pylist()) == {heap["hit_id"], token["hit_id"]}
     record = json.loads((tmp_path / "case" / "case.json").read_text())
-    assert record["hunt"]["hits"] == 2 and record["tables"]["hits"] == 2
+    (run,) = record["runs"]
+    assert run["hunt"]["hits"] == 2 and record["tables"]["hits"] == 2
+    assert set(table["run"].to_pylist()) == {run["run"]} == {row["run"] for row in document["hits"]}
 
 
 def test_table_lines_and_filters(rules: Path) -> None:
@@ -94,6 +101,55 @@ def test_a_name_that_nothing_has_is_no_image_without_hits(rules: Path) -> None:
     several = memir("hunt", image, case(SMALL).image, "--rules", rules, "--pod", "miner-1")
     assert (several.returncode, several.stdout) == (2, "")
     assert "no process and no file there is of --pod miner-1" in several.stderr
+
+
+def second_capture(path: Path) -> None:
+    """The same boot a second later: the timekeeper's seconds of a copy of the image, one up."""
+    with case(SMALL).open() as memory, path.open("wb") as file:
+        kernel = Kernel(memory, locate(memory))
+        for start, view in memory.views(1 << 20, skip_zeros=True):
+            file.seek(start)
+            file.write(view.data)
+        file.truncate(memory.end)
+        seconds = struct.pack("<Q", (wall_clock(kernel) or 0) // 10**9)
+        size = kernel.types.size("timekeeper")
+        place = int(kernel.space.physical(u64(kernel.symbols["tk_core"]))[0][0])
+    data = path.read_bytes()[place : place + size + 64]
+    at = place + data.index(seconds)
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(struct.pack("<Q", struct.unpack("<Q", seconds)[0] + 1))
+
+
+def test_a_second_capture_of_the_boot_is_refused(rules: Path, tmp_path: Path) -> None:
+    folder, second = tmp_path / "case", tmp_path / "second.raw"
+    assert memir("hunt", case(SMALL).image, rules, "-o", folder).returncode == 0
+    second_capture(second)
+    before = (folder / "case.json").read_bytes(), (folder / "tables" / "hits.parquet").read_bytes()
+    done = memir("hunt", second, rules, "-o", folder)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "is the case of another image: they differ in clock." in done.stderr
+    assert "22:12:42.272000000Z" in done.stderr and "22:12:43.272000000Z" in done.stderr
+    assert f"memir analyze IMAGE -o {folder} --force" in done.stderr
+    assert ((folder / "case.json").read_bytes(), (folder / "tables" / "hits.parquet").read_bytes()) == before
+    step = memir("analyze", second, "-o", folder, "--force")  # the step that the message names
+    assert step.returncode == 0, step.stderr
+    assert json.loads((folder / "case.json").read_text())["identity"]["clock"] == 1795471963272000000
+
+
+def test_a_hunt_again_and_another(rules: Path, tmp_path: Path) -> None:
+    folder, other = tmp_path / "case", tmp_path / "rwx.yar"
+    other.write_text('rule Rwx { strings: $a = "MEMIR-RWX-REGION" condition: $a }')
+    counts = []
+    for which in (rules, rules, other, rules):
+        assert memir("hunt", case(SMALL).image, which, "-o", folder).returncode == 0
+        record = json.loads((folder / "case.json").read_text())
+        rows = pq.read_table(folder / "tables" / "hits.parquet").to_pylist()
+        counts.append((len(rows), len({row["run"] for row in rows}), record["tables"]["hits"], record["gaps"]))
+    assert [count[:3] for count in counts] == [(2, 1, 2), (2, 1, 2), (3, 2, 3), (3, 2, 3)]
+    assert counts[0][3] and all(count[3] == counts[0][3] for count in counts)
+    checked = memir("verify", folder)
+    assert checked.returncode == 5 and "holds, unsigned: anyone can seal it again" in checked.stdout
 
 
 @pytest.mark.slow

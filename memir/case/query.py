@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SQL over a case's tables, by DuckDB that can reach nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from memir.case.record import read_record
+from memir.case.store import PRIVATE, table_files
+from memir.errors import CaseError, UsageError
+
+if TYPE_CHECKING:
+    import duckdb
+
+_MADE_BY = {
+    "hits": "memir hunt IMAGE -o CASE",
+    "secret_values": "--reveal attaches it",
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a query gave. columns: names, each once (a second `pid` is `pid_1`); rows: values as Python has them."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+    def dicts(self) -> list[dict[str, Any]]:
+        """The rows by column name."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+def query(folder: Path, sql: str, *, reveal: bool = False) -> Answer:
+    """Ask a case's tables, which go by their names (processes, containers, ...).
+
+    Each table is a Parquet file that Arrow opens here and hands over: only the columns and row groups that the SQL
+    needs are read. DuckDB itself is shut off from files and network, so that a query cannot reach further. reveal: the
+    clear values of secrets too. CaseError if the folder is no case or a table is damaged, UsageError if the SQL is
+    wrong; it then lists the tables.
+    """
+    read_record(folder)
+    return ask(_datasets(folder, reveal=reveal), sql)
+
+
+def ask(tables: Mapping[str, Any], sql: str) -> Answer:
+    """SQL over Arrow datasets or tables by name; see query()."""
+    import duckdb
+    import pyarrow as pa
+
+    if not sql.strip().strip(";").strip():
+        raise UsageError(f"SQL: nothing is asked. {_list(tables)}")
+    connection = duckdb.connect(":memory:")
+    try:
+        for name, table in tables.items():
+            connection.register(name, table)
+        connection.execute("SET TimeZone = 'UTC'; SET enable_external_access = false; SET lock_configuration = true")
+        return _answer(connection, sql)
+    except duckdb.CatalogException as error:
+        raise UsageError(f"SQL: {error}\n{_list(tables)}") from error
+    except duckdb.Error as error:
+        raise UsageError(f"SQL: {error}") from error
+    except (pa.ArrowException, OSError) as error:  # a table whose footer is whole and whose pages are not
+        raise CaseError(f"a table is damaged: {error}: `memir verify CASE` says which") from error
+    finally:
+        connection.close()
+
+
+def _answer(connection: duckdb.DuckDBPyConnection, sql: str) -> Answer:
+    result = connection.execute(sql)
+    if result is None or result.description is None:  # only a comment, or a statement without a result
+        return Answer((), [])
+    return Answer(_unique([str(column[0]) for column in result.description]), result.fetchall())
+
+
+def _datasets(folder: Path, *, reveal: bool) -> dict[str, Any]:
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+
+    found = {}
+    for name, path in table_files(folder).items():
+        if name in PRIVATE and not reveal:
+            continue
+        try:
+            found[name] = ds.dataset(path, format="parquet")
+        except (OSError, pa.ArrowException) as error:
+            raise CaseError(f"{path}: cannot be read: {error}") from error
+    return found
+
+
+def _unique(names: list[str]) -> tuple[str, ...]:
+    taken: set[str] = set()
+    out = []
+    for name in names:
+        chosen, number = name, 0
+        while chosen in taken or (number and chosen in names):
+            number += 1
+            chosen = f"{name}_{number}"
+        taken.add(chosen)
+        out.append(chosen)
+    return tuple(out)
+
+
+def _list(tables: Mapping[str, Any]) -> str:
+    text = f"The case has the tables {', '.join(tables) or '(none)'}"
+    more = [f"{name} ({how})" for name, how in _MADE_BY.items() if name not in tables]
+    return f"{text}; it could have {' and '.join(more)}." if more else f"{text}."

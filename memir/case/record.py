@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: Apache-2.0
+"""case.json as typed records: what a case says of itself. Schema version 2; version 1 is that of memir 0.1.0."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from memir import __version__
+from memir.case.identity import Identity
+from memir.documents import decode, encode, read
+from memir.errors import CaseError
+from memir.gaps import Gap
+
+SCHEMA: Final = 2
+CASE_FILE = "case.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A range of physical memory that the image holds, in bytes."""
+
+    start: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The image file. Sizes in bytes; missing: bytes that its headers promise and the file lacks.
+
+    ram_share, ram_total, ram_present, ram_missing: how much of the node's RAM the image holds, by ram_account.
+    """
+
+    image: str
+    format: str
+    container: str | None
+    file_size: int
+    ram_size: int
+    missing: int
+    ranges: tuple[Range, ...]
+    sha256: str | None
+    ram_share: float | None = None
+    ram_total: int | None = None
+    ram_present: int | None = None
+    ram_account: str | None = None
+    ram_missing: tuple[Range, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KernelFacts:
+    """The kernel in the image; addresses as integers. sources: where types, symbols and the rest came from."""
+
+    arch: str
+    release: str
+    banner: str
+    build_id: str | None
+    kaslr_shift: int | None
+    paging_levels: int
+    page_table: int
+    direct_map: int
+    symbols: int
+    sources: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class OddityRecord:
+    """Something that stands out, with what it is about."""
+
+    kind: str
+    text: str
+    pid: int | None = None
+    container_id: str | None = None
+    pod_uid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFile:
+    """A file of YARA rules that a hunt used."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class RulesUsed:
+    """The rules of a hunt. notes: what the user was told about them."""
+
+    files: tuple[str, ...]
+    count: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ImageAnswer:
+    """What one image of many gave to a hunt; error: why it failed."""
+
+    image: str
+    node: str | None
+    hits: int
+    rows: int
+    scanned: int
+    seconds: float
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HuntFacts:
+    """A hunt: with which rules, through what, and what it gave.
+
+    hits: physical hits; rows: one a hit and owner. units, scanned (bytes): by kind of memory. laps: seconds by step.
+    """
+
+    rules: RulesUsed
+    scope: str
+    kinds: tuple[str, ...]
+    hits: int
+    rows: int
+    scanned: Mapping[str, int]
+    units: Mapping[str, int] = field(default_factory=dict)
+    laps: Mapping[str, float] = field(default_factory=dict)
+    images: tuple[ImageAnswer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of memir that wrote into the case. The same run again takes the place of its own rows and gaps.
+
+    run: `analyze`, or a hash of the rules' sources, externals and options of a hunt. tables: rows that it wrote.
+    """
+
+    run: str
+    command: str
+    seconds: float
+    when: str = ""
+    memir: str = ""
+    tables: Mapping[str, int] = field(default_factory=dict)
+    gaps: tuple[Gap, ...] = ()
+    hunt: HuntFacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a run knows of its image, for the record. images: of a hunt through many, which has no identity."""
+
+    identity: Identity | None = None
+    images: tuple[str, ...] = ()
+    evidence: Evidence | None = None
+    cluster: str | None = None
+    kernel: KernelFacts | None = None
+    node: str | None = None
+    oddities: tuple[OddityRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CaseRecord:
+    """case.json.
+
+    schema: version of this form. written: UTC. identity: of the one image that the tables are about; null for a hunt
+    through many images, which are then named in `images`. tables: rows by table. gaps: of all runs, each once.
+    """
+
+    schema: Literal[2]
+    memir: str
+    written: str
+    identity: Identity | None = None
+    images: tuple[str, ...] = ()
+    evidence: Evidence | None = None
+    cluster: str | None = None
+    kernel: KernelFacts | None = None
+    node: str | None = None
+    oddities: tuple[OddityRecord, ...] = ()
+    tables: Mapping[str, int] = field(default_factory=dict)
+    runs: tuple[Run, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The document as JSON holds it."""
+        document: dict[str, Any] = encode(self)
+        return document
+
+    def with_run(self, run: Run) -> CaseRecord:
+        """The record after a run: in the place of the same run, if there was one, else behind the others."""
+        runs = [run if old.run == run.run else old for old in self.runs]
+        runs = runs if run in runs else [*runs, run]
+        return replace(self, runs=tuple(runs), gaps=merged_gaps(old.gaps for old in runs))
+
+
+def updated(record: CaseRecord | None, run: Run, facts: Facts, totals: Mapping[str, int]) -> CaseRecord:
+    """The record of a case after a run: what the run knows of the image replaces what was known.
+
+    totals: rows of the tables that the run wrote, those of other runs in them included.
+    """
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    base = record or CaseRecord(SCHEMA, __version__, now)
+    known = {name: getattr(facts, name) for name in Facts.__dataclass_fields__}
+    base = replace(base, **{name: value for name, value in known.items() if value not in (None, ())})
+    run = replace(run, when=run.when or now, memir=run.memir or __version__, gaps=merged_gaps([run.gaps]))
+    return replace(base.with_run(run), memir=__version__, written=now, tables={**base.tables, **totals})
+
+
+def merged_gaps(runs: Iterable[Iterable[Gap]]) -> tuple[Gap, ...]:
+    """Gaps of several runs, each kind and reason once, with the highest count.
+
+    Two runs that walk the same image miss the same things: their counts must not add up.
+    """
+    merged: dict[tuple[str, str], Gap] = {}
+    for gaps in runs:
+        for gap in gaps:
+            old = merged.get((gap.kind, gap.why))
+            if old is None or gap.count > old.count:
+                merged[(gap.kind, gap.why)] = gap
+    return tuple(merged.values())
+
+
+def read_record(folder: Path) -> CaseRecord:
+    """case.json of a case, of any version. CaseError if the folder is none, or names the field that is wrong."""
+    path = folder / CASE_FILE
+    if not path.exists():
+        raise CaseError(f"{folder} is not a case: it has no {CASE_FILE}")
+    return parse_record(read(path, CaseError), str(path))
+
+
+def parse_record(document: Any, name: str) -> CaseRecord:
+    """A record from parsed JSON of version 1 or 2; CaseError names the field that is wrong."""
+    if not isinstance(document, dict):
+        raise CaseError(f"{name}: not a case: the document is no object")
+    version = document.get("schema", 1)
+    if type(version) is int and version > SCHEMA:
+        raise CaseError(
+            f"{name}: field schema is {version}: written by a newer memir than this one, which reads up to {SCHEMA}"
+        )
+    if version == 1 and type(version) is int:
+        return decode(_Version1, document, name, CaseError).record()
+    return decode(CaseRecord, document, name, CaseError)
+
+
+@dataclass(frozen=True, slots=True)
+class _Version1:
+    """case.json of memir 0.1.0: one run's facts at the top, the last hunt's under `hunt`."""
+
+    memir: str
+    written: str
+    tables: Mapping[str, int]
+    gaps: tuple[Gap, ...]
+    command: str | None = None
+    evidence: Evidence | None = None
+    cluster: str | None = None
+    kernel: KernelFacts | None = None
+    node: str | None = None
+    oddities: tuple[OddityRecord, ...] = ()
+    seconds: float | None = None
+    hunt: _Hunt1 | None = None
+
+    def record(self) -> CaseRecord:
+        """The same as a record of today. 0.1.0 wrote no clock: the identity proves an image only by its SHA-256."""
+        identity = None
+        if self.evidence is not None:
+            ranges = tuple((part.start, part.size) for part in self.evidence.ranges)
+            build_id = self.kernel.build_id if self.kernel is not None else None
+            identity = Identity(build_id, None, ranges, None, self.evidence.sha256)
+        runs = []
+        if self.command is not None:
+            tables = {name: rows for name, rows in self.tables.items() if name != "hits"}
+            runs.append(Run(self.command, self.command, self.seconds or 0.0, self.written, self.memir, tables))
+        if self.hunt is not None:
+            rows = {"hits": self.tables.get("hits", 0)}
+            hunt = self.hunt.facts(rows["hits"])
+            runs.append(Run("", "hunt", self.hunt.seconds, self.written, self.memir, rows, hunt=hunt))
+        if runs:
+            runs[0] = replace(runs[0], gaps=self.gaps)
+        images = tuple(answer.image for answer in self.hunt.answers()) if self.hunt is not None else ()
+        return CaseRecord(
+            SCHEMA, self.memir, self.written, identity, images if identity is None else (), self.evidence,
+            self.cluster, self.kernel, self.node, self.oddities, self.tables, tuple(runs), merged_gaps([self.gaps]),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Hunt1:
+    """`hunt` of 0.1.0: of one image, or of many (`images`)."""
+
+    rules: RulesUsed
+    scope: str
+    kinds: tuple[str, ...]
+    seconds: float
+    hits: int
+    rows: int
+    scanned: Mapping[str, int]
+    image: str | None = None
+    units: Mapping[str, int] = field(default_factory=dict)
+    laps: Mapping[str, float] = field(default_factory=dict)
+    images: tuple[ImageAnswer, ...] = ()
+
+    def answers(self) -> tuple[ImageAnswer, ...]:
+        """The images hunted through."""
+        alone = (ImageAnswer(self.image or "", None, self.hits, self.rows, sum(self.scanned.values()), self.seconds),)
+        return self.images or (alone if self.image else ())
+
+    def facts(self, rows: int) -> HuntFacts:
+        """The same as a hunt of today."""
+        return HuntFacts(
+            self.rules, self.scope, self.kinds, self.hits, rows, self.scanned, self.units, self.laps, self.images
+        )

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files of a case folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from memir.case.store import (
+    keep_other_runs,
+    locked,
+    of_run,
+    prepare,
+    read_table,
+    table_files,
+    table_path,
+    write_json,
+    write_table,
+)
+from memir.errors import CaseError
+
+
+def test_folders(tmp_path: Path) -> None:
+    assert prepare(tmp_path / "new" / "case") is False
+    assert stat.S_IMODE((tmp_path / "new" / "case").stat().st_mode) == 0o700
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("mine")
+    with pytest.raises(CaseError, match="is not empty and not a case of memir's: give another folder"):
+        prepare(tmp_path / "mine")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CaseError, match="cannot be written: "):
+        prepare(tmp_path / "file" / "case")
+
+
+def test_an_analysis_that_did_not_end_does_not_block_the_next(tmp_path: Path) -> None:
+    folder = tmp_path / "case"
+    write_table_at(folder, "pods")
+    (folder / "tables" / "hits.parquet.part").write_bytes(b"")
+    assert prepare(folder) is False and list(folder.iterdir()) == []
+    write_table_at(folder, "pods")
+    (folder / "tables" / "notes.txt").write_text("mine")
+    with pytest.raises(CaseError, match="not a case of memir's"):
+        prepare(folder)
+
+
+def write_table_at(folder: Path, name: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    path = table_path(folder, name)
+    write_table(pa.table({"a": [1, 2]}), path)
+    return path
+
+
+def test_tables(tmp_path: Path) -> None:
+    path = write_table_at(tmp_path, "pods")
+    private = write_table_at(tmp_path, "secret_values")
+    assert (stat.S_IMODE(private.stat().st_mode), path.stat().st_mode & 0o400) == (0o600, 0o400)
+    assert read_table(path)["a"].to_pylist() == [1, 2]
+    assert table_files(tmp_path) == {"pods": path, "secret_values": private}
+    path.write_bytes(b"PAR1 not really")
+    with pytest.raises(CaseError, match=r"pods.parquet: cannot be read"):
+        read_table(path)
+    path.unlink()
+    path.symlink_to(private)
+    with pytest.raises(CaseError, match=r"pods.parquet: not a regular file"):
+        table_files(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CaseError, match=r"cannot be written"):
+        write_table(pa.table({}), tmp_path / "file" / "x.parquet")
+
+
+def test_rows_by_run() -> None:
+    fresh = of_run(pa.table({"rule": ["C"], "run": pa.nulls(1, pa.string())}), "2")
+    assert fresh.to_pylist() == [{"rule": "C", "run": "2"}]
+    old = pa.table({"rule": ["A", "B", "O"], "run": ["1", "2", None]})
+    assert keep_other_runs(old, fresh, "2").to_pylist() == [
+        {"rule": "A", "run": "1"}, {"rule": "O", "run": None}, {"rule": "C", "run": "2"},
+    ]  # fmt: skip
+    before = pa.table({"rule": ["A"], "gone": [1]})  # 0.1.0 had no runs
+    assert keep_other_runs(before, fresh, "2").to_pylist() == [{"rule": "A", "run": None}, {"rule": "C", "run": "2"}]
+    with pytest.raises(CaseError, match="do not fit today's columns"):
+        keep_other_runs(pa.table({"rule": [[1]]}), fresh, "2")
+    plain = pa.table({"a": [1]})
+    assert of_run(plain, "2") is plain
+
+
+def test_json(tmp_path: Path) -> None:
+    write_json({"name": "\ud800\u202e", "n": 1}, tmp_path / "a.json")
+    text = (tmp_path / "a.json").read_text()
+    assert text.isascii() and json.loads(text) == {"name": "\ud800\u202e", "n": 1}
+    assert os.listdir(tmp_path) == ["a.json"]  # noqa: PTH208  (names only)
+    with pytest.raises(CaseError, match="cannot be written"):
+        write_json({}, tmp_path / "none" / "a.json")
+
+
+def test_the_lock_is_held_by_one(tmp_path: Path) -> None:
+    order = []
+
+    def other() -> None:
+        with locked(tmp_path):
+            order.append("other")
+
+    thread = threading.Thread(target=other)
+    with locked(tmp_path):
+        thread.start()
+        thread.join(0.2)
+        order.append("first")
+    thread.join(10)
+    assert order == ["first", "other"]
+    with pytest.raises(CaseError, match="cannot be opened"), locked(tmp_path / "none"):
+        pass
