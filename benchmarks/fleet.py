@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("images", nargs="+", type=Path)
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--rules", type=Path, default=ROOT / "samples" / "rules")
+    parser.add_argument("--rules", type=Path, default=ROOT / "memir" / "hunt" / "rules")
     chosen = parser.parse_args()
 
     import yara

@@ -248,10 +248,13 @@ def _rule_paths(images: list[str], rules: list[Path]) -> tuple[list[Path], list[
     """`--rules a.yar b.yar` as a shell's wildcard gives it: what is named like rules is none of the images."""
     more = [Path(one) for one in images if one.lower().endswith(_RULES)]
     images = [one for one in images if not one.lower().endswith(_RULES)]
-    if not rules and not more:
-        raise UsageError("no rules: give --rules PATH (a file, a folder or compiled rules)")
     if not images:
         raise UsageError("no image to hunt through")
+    if not rules and not more:
+        from memir.hunt.rules import STARTER
+
+        say("no --rules: memir's starter rules are used (miners, shells, credentials, tokens, modules)", err=True)
+        return [STARTER], images
     return [*rules, *more], images
 
 

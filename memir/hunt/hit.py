@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from memir.hunt.hexdump import secret_span
 from memir.hunt.memory import PAGE
 from memir.hunt.units import Unit
 from memir.image.gather import U8
@@ -15,7 +16,11 @@ from memir.kernel.pagetable import U64
 
 ABSENT = np.uint64((1 << 52) - 1)
 """Stands for a page that is absent or empty among a unit's frames."""
+SECRET = "secret"
+"""Tag of rules whose matches are shown masked, and name of the metadata that says which part of it is the secret."""
 MAX_DATA = 256
+MAX_SECRET = 8192
+"""Bytes kept of a match of a rule tagged `secret`: a key of 4,096 bits in base64 twice over."""
 CONTEXT = 64
 
 
@@ -68,13 +73,26 @@ class About:
         meta = tuple((str(key), _text(value)) for key, value in match.meta.items())
         return cls(match.rule, match.namespace, tuple(match.tags), meta, unit)
 
+    def length(self, data: U8, at: int, matched: int) -> int:
+        """Bytes of a hit at this offset: the match, and what the rule's metadata `secret` says follows it.
+
+        YARA's regular expressions match some 1,024 bytes at most, and tokens and keys are longer.
+        """
+        expression = dict(self.meta).get(SECRET) if SECRET in self.tags else None
+        if expression is None:
+            return matched
+        area = data[at : at + MAX_SECRET].tobytes()
+        span = secret_span(area, expression)
+        return matched if span is None or span[0] >= matched or span == (0, len(area)) else max(matched, span[1])
+
     def found(self, string: str | None, pages: tuple[int, ...], offset: int, span: tuple[int, int], data: U8) -> Found:
         """The hit of a string at span (offset and length in the unit's bytes)."""
         at, length = span
         end = at + length
+        keep = MAX_SECRET if SECRET in self.tags else MAX_DATA
         return Found(
             self.rule, self.namespace, self.tags, self.meta, string, pages, offset, length,
-            data[at : min(end, at + MAX_DATA)].tobytes(), data[max(0, at - CONTEXT) : at].tobytes(),
+            data[at : min(end, at + keep)].tobytes(), data[max(0, at - CONTEXT) : at].tobytes(),
             data[end : end + CONTEXT].tobytes(), self.unit.kind,
             None if self.unit.mms is None else set(self.unit.mms),
         )  # fmt: skip

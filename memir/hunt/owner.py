@@ -12,9 +12,9 @@ import numpy as np
 
 from memir.hunt.files import Files
 from memir.hunt.hexdump import hexdump, masked, printable
+from memir.hunt.hit import SECRET, Found
 from memir.hunt.hits import TABLE
 from memir.hunt.memory import SHIFT, Memory
-from memir.hunt.scan import Found
 from memir.hunt.wanted import Wanted
 from memir.kernel import page
 from memir.kernel.page import ANON, FILE, FREE, KERNEL
@@ -25,8 +25,6 @@ from memir.kube.ram import RamSource
 
 MAX_PLACES = 64
 """Virtual addresses of one hit in one process that become rows."""
-SECRET = "secret"
-"""Tag of rules whose matches are shown masked."""
 _EMPTY: dict[str, Any] = {column.name: None for column in TABLE.columns}
 
 
@@ -88,7 +86,7 @@ class Attribution:
             "string": hit.string,
             "paddr": hit.paddr,
             "length": hit.length,
-            "data": masked(hit.data) if secret else printable(hit.data),
+            "data": masked(hit.data, dict(hit.meta).get(SECRET)) if secret else printable(hit.data),
             "context": hexdump(hit.before, hit.data, hit.after, masked=secret),
         }
 

@@ -15,6 +15,8 @@ from memir.errors import RulesError, UsageError
 from memir.hunt.rule_text import SourceText, monotone, read_source
 
 SUFFIXES = (".yar", ".yara", ".yarc")
+STARTER = Path(__file__).parent / "rules"
+"""Folder of the rules that come with memir."""
 _COMPILED = b"YARA"
 _WHERE = re.compile(r"^(?:(?P<path>.*?)\((?P<line>\d+)\)|line (?P<number>\d+)): (?P<reason>.*)$", re.DOTALL)
 _MAX_ERRORS = 50

@@ -261,10 +261,14 @@ class Scan:
                     with self._lock:
                         self.gaps.add("hunt", where, f"more than {MAX_INSTANCES} matches of a string in a unit", over)
                 for instance in string.instances[:MAX_INSTANCES]:
-                    place = frames_of(unit, slots, instance.offset, instance.matched_length)
+                    offset, matched = instance.offset, instance.matched_length
+                    length = about.length(data, offset, matched)
+                    place = frames_of(unit, slots, offset, length)
+                    if place is None and length > matched:  # it goes on in a page that does not follow
+                        length = matched
+                        place = frames_of(unit, slots, offset, length)
                     if place is not None:
-                        span = (instance.offset, instance.matched_length)
-                        fresh.append(about.found(string.identifier, *place, span, data))
+                        fresh.append(about.found(string.identifier, *place, (offset, length), data))
         with self._lock:
             for hit in fresh:
                 old = self.found.setdefault(hit.key, hit)

@@ -125,5 +125,5 @@ def test_images_below_a_prefix_in_s3(bucket: str, images: Path, tmp_path: Path) 
 
 
 def test_the_same_rules_everywhere() -> None:
-    pack = Path(__file__).resolve().parents[2] / "samples" / "rules"
+    pack = Path(__file__).resolve().parents[2] / "memir" / "hunt" / "rules"
     assert Packed.of(load_rules([pack])).unpack().count == load_rules([pack]).count

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable
-from pathlib import Path
 
+import numpy as np
 import pytest
 import yara
 
+from memir.gaps import Gaps
+from memir.hunt.hexdump import masked
 from memir.hunt.rule_text import read_source
-from memir.hunt.rules import load_rules
+from memir.hunt.rules import STARTER, load_rules
+from memir.hunt.scan import Scan
+from memir.hunt.units import Unit
 from memir.kube.ram import RamSource
-from tests.hunt.hunting import run
+from tests.hunt.hunting import ram, run
 
-RULES = Path(__file__).resolve().parents[2] / "samples" / "rules"
+RULES = STARTER
 JWT = b"eyJhbGciOiJSUzI1NiIsImtpZCI6" + b"Z" * 40 + b".eyJhdWQiOlsi" + b"Y" * 700 + b"." + b"S" * 342
+
+
+def token(pod: str) -> bytes:
+    """A token as the API server makes them, but for its signature."""
+    header = {"alg": "RS256", "kid": "k" * 43}
+    claims = {
+        "aud": ["https://kubernetes.default.svc"], "exp": 1795899999, "iat": 1764363999,
+        "iss": "https://oidc.eks.eu-west-1.amazonaws.com/id/LAB", "jti": "0" * 36,
+        "kubernetes.io": {"namespace": "shop", "pod": {"name": pod}}, "sub": "system:serviceaccount:shop:api",
+    }  # fmt: skip
+    parts = [json.dumps(part, separators=(",", ":")).encode() for part in (header, claims)]
+    return b".".join([*(base64.urlsafe_b64encode(part).rstrip(b"=") for part in parts), b"S" * 342])
+
+
 # made here, none of them was ever valid
 HITS: dict[str, list[bytes]] = {
     "Miner_Stratum_Session": [
@@ -39,15 +59,18 @@ HITS: dict[str, list[bytes]] = {
         b"AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\0",
         b"aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n",
     ],
-    "Credential_Aws_Session": [b'"AccessKeyId" : "ASIAIOSFODNN7EXAMPLE"', b"AWS_SESSION_TOKEN=" + b"A" * 200],
-    "Credential_Gcp_Service_Key": [b'{"type": "service_account", "private_key": "-----BEGIN PRIVATE KEY-----\\nMII'],
+    "Credential_Aws_Session": [b'"AccessKeyId" : "ASIAIOSFODNN7EXAMPLE"', b"AWS_SESSION_TOKEN=" + b"A" * 700 + b"=="],
+    "Credential_Gcp_Service_Key": [
+        b'{"type": "service_account", "private_key": "-----BEGIN PRIVATE KEY-----\\n' + b"M" * 1624
+    ],
     "Credential_Azure_Client_Secret": [b"AZURE_CLIENT_SECRET=abc8Q~" + b"x" * 34],
     "Credential_Metadata_Request": [b"GET /latest/meta-data/iam/security-credentials/node-role HTTP/1.1"],
     "Kubernetes_Service_Account_Token": [JWT],
     "Kubernetes_Token_Used_From_Shell": [
-        b"curl\0-k\0-H\0Authorization: Bearer " + JWT, b"kubectl get secrets --token=eyJhbGciOi",
-        b"cat /var/run/secrets/kubernetes.io/serviceaccount/token",
+        b"curl\0-k\0-H\0Authorization: Bearer " + JWT, b"kubectl get secrets --token=" + JWT,
+        b"wget\0-q\0--header\0Authorization: Bearer " + JWT,
     ],
+    "Kubernetes_Token_Read_From_Shell": [b"cat /var/run/secrets/kubernetes.io/serviceaccount/token"],
     "Kubernetes_Kubeconfig_Key": [b"    client-key-data: LS0tLS1CRUdJTiBSU0E" + b"A" * 200],
     "Module_Loader_Script": [b"insmod /dev/shm/.x/rk.ko", b"insmod\0/tmp/a.ko\0", b"echo hideme >> /etc/modules"],
     "Module_Loader_Program": [
@@ -101,9 +124,70 @@ def test_every_rule_says_what_it_means(compiled: yara.Rules) -> None:
     for rule in compiled:
         assert set(rule.meta) >= {"description", "technique", "severity"} and rule.meta["technique"].startswith("T1")
         assert ("Credential" in rule.identifier or "Kubernetes" in rule.identifier) <= bool(
-            {"secret", "aws"} & set(rule.tags)
+            {"secret", "aws", "token"} & set(rule.tags)
         )
     assert load_rules([RULES]).monotone
+
+
+# the same secret as two places hold it, and another one that begins alike: what is hashed is the secret, whole
+AWS, GCP = b"wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKE", b"-----BEGIN PRIVATE KEY-----\\n"
+END = b"-----END PRIVATE KEY-----"
+SAME = {
+    "Kubernetes_Service_Account_Token": ([token("api"), b"x" + token("api") + b" "], token("web")),
+    "Kubernetes_Token_Used_From_Shell": (
+        [b"curl -H Authorization: Bearer " + JWT, b"kubectl --token " + JWT], b"kubectl --token " + JWT[:-1] + b"T",
+    ),
+    "Kubernetes_Kubeconfig_Key": (
+        [b"client-key-data: LS0tLS1CRUdJTi" + b"A" * 900 + b"=\n",
+         b"client-key-data:LS0tLS1CRUdJTi" + b"A" * 900 + b"= "],
+        b"client-key-data: LS0tLS1CRUdJTi" + b"A" * 899 + b"B=\n",
+    ),
+    "Credential_Aws_Secret_Key": (
+        [b"AWS_SECRET_ACCESS_KEY=" + AWS + b"Y\0", b"aws_secret_access_key = " + AWS + b"Y\n"],
+        b"AWS_SECRET_ACCESS_KEY=" + AWS + b"Z\0",
+    ),
+    "Credential_Aws_Session": (
+        [b"AWS_SESSION_TOKEN=" + b"I" * 600 + b"a==\0", b"AWS_SESSION_TOKEN=" + b"I" * 600 + b"a==\n"],
+        b"AWS_SESSION_TOKEN=" + b"I" * 600 + b"b==",
+    ),
+    "Credential_Gcp_Service_Key": (
+        [b'{"type": "service_account", "private_key": "' + GCP + b"M" * 1600 + b'a' + END,
+         b'{"type":"service_account","id":"1","private_key":"' + GCP + b"M" * 1600 + b'a' + END],
+        b'{"type": "service_account", "private_key": "' + GCP + b"M" * 1600 + b'b' + END,
+    ),
+    "Credential_Azure_Client_Secret": (
+        [b"AZURE_CLIENT_SECRET=abc8Q~" + b"x" * 34 + b"\0", b"AZURE_CLIENT_SECRET=abc8Q~" + b"x" * 34 + b" "],
+        b"AZURE_CLIENT_SECRET=abc8Q~" + b"x" * 33 + b"y",
+    ),
+}  # fmt: skip
+
+
+def hashes(rule: str, text: bytes) -> set[str]:
+    """The hashes that the hits of a rule are shown with."""
+    data = b"\0 " + text + b" \0"
+    memory = ram({at: data[at << 12 : (at + 1) << 12] for at in range((len(data) >> 12) + 2)})
+    scan = Scan(memory, load_rules([STARTER]), Gaps())
+    every = np.arange((len(data) >> 12) + 1)
+    scan.scan(Unit("process", "unit", every, every.astype(np.uint64), len(every)))
+    shown = [masked(hit.data, dict(hit.meta)["secret"]) for hit in scan.found.values() if hit.rule == rule]
+    return {text.partition("sha256 ")[2] for text in shown}
+
+
+@pytest.mark.parametrize("rule", names())
+def test_equal_hashes_are_equal_secrets(compiled: yara.Rules, rule: str) -> None:
+    tags = {one.identifier: one.tags for one in compiled}[rule]
+    assert ("secret" in tags) == (rule in SAME)
+    if rule in SAME:
+        alike, other = SAME[rule]
+        first = hashes(rule, alike[0])
+        assert len(first) == 1 and all(hashes(rule, one) == first for one in alike)
+        assert len(hashes(rule, other)) == 1 and hashes(rule, other) != first
+
+
+def test_a_token_shows_its_claims_and_never_its_signature() -> None:
+    shown = masked(b"kubectl --token " + token("api-7d9"), r"eyJ[0-9A-Za-z_.-]+")
+    assert '"pod":{"name":"api-7d9"}' in shown and '"alg":"RS256"' in shown
+    assert "SSSS" not in shown and ".*** (" in shown
 
 
 def test_on_real_images(node_of: Callable[[str], RamSource], image: str) -> None:
