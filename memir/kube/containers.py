@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from memir.kernel.overlayfs import Layers
 from memir.kube.claims import Claims, Subject, of_container
+from memir.kube.containerd import Registered, namespace_of
 from memir.kube.identity import Identity
 from memir.kube.membership import Membership
 from memir.kube.oci import OciSpec
@@ -34,6 +35,9 @@ class Container:
     privileged: bool | None = None
     host_pid: bool | None = None
     host_network: bool | None = None
+    host_users: bool | None = None
+    user_ns: int | None = None
+    containerd_namespace: str | None = None
     rootfs: str | None = None
     overlay_upper: str | None = None
     overlay_lower: list[str] | None = None
@@ -56,9 +60,9 @@ class RootFilesystem:
 
 _TEXTS = (
     "kind", "container_name", "pod_uid", "pod_name", "namespace", "image", "runtime", "sandbox_id", "cgroup_path",
-    "rootfs",
+    "rootfs", "containerd_namespace",
 )  # fmt: skip
-_FLAGS = ("host_pid", "host_network")
+_FLAGS = ("host_pid", "host_network", "host_users")
 
 
 def build_containers(
@@ -77,7 +81,9 @@ def build_containers(
     """
     claims = known.claims
     placed = dict.fromkeys(identity.container_id for identity in identities if identity.container_id)
-    rows = {container: Container(container) for container in {**files.specs, **files.states, **known.init, **placed}}
+    registered = files.registry.containers if files.registry is not None else {}
+    every = {**files.specs, **files.states, **registered, **known.init, **placed}
+    rows = {container: Container(container) for container in every}
     for row in rows.values():
         _from_files(row, files, claims)
         _from_init(row, known, roots)
@@ -132,6 +138,13 @@ def _from_files(row: Container, files: RuntimeFiles, claims: Claims) -> None:
         sandbox = files.specs.get(spec.sandbox_id or "")
         if sandbox is not None and sandbox is not spec:
             _claim_sandbox(subject, spec, sandbox, claims)
+    known = files.registry.containers.get(row.container_id) if files.registry is not None else None
+    if known is not None:
+        row.sources.append("containerd metadata")
+        _claim_registered(subject, known, claims)
+    for document, witness in ((spec, "spec"), (state, "state")):
+        if document is not None and (namespace := namespace_of(document.where)):
+            claims.add(subject, "containerd_namespace", namespace, witness, document.where)
     if state is not None:
         row.sources.append(f"runtime state {state.where}")
         names = state.names
@@ -148,9 +161,18 @@ def _claim_spec(subject: Subject, spec: OciSpec, claims: Claims) -> None:
         ("kind", spec.kind), ("container_name", spec.container_name), ("image", spec.image), ("pod_uid", spec.pod_uid),
         ("pod_name", spec.pod_name), ("namespace", spec.namespace), ("runtime", spec.engine),
         ("sandbox_id", spec.sandbox_id), ("host_pid", spec.host_pid), ("host_network", spec.host_network),
-        ("rootfs", spec.rootfs),
+        ("host_users", spec.host_users), ("rootfs", spec.rootfs),
     ):  # fmt: skip
         claims.add(subject, name, value, "spec", spec.where)
+
+
+def _claim_registered(subject: Subject, known: Registered, claims: Claims) -> None:
+    for name, value in (
+        ("kind", known.kind), ("container_name", known.container_name), ("image", known.image),
+        ("pod_uid", known.pod_uid), ("pod_name", known.pod_name), ("namespace", known.pod_namespace),
+        ("sandbox_id", known.sandbox_id), ("containerd_namespace", known.namespace), ("restarts", known.attempt),
+    ):  # fmt: skip
+        claims.add(subject, name, value, "metadata")
 
 
 def _claim_sandbox(subject: Subject, spec: OciSpec, sandbox: OciSpec, claims: Claims) -> None:
@@ -160,7 +182,7 @@ def _claim_sandbox(subject: Subject, spec: OciSpec, sandbox: OciSpec, claims: Cl
     """
     for name in ("pod_uid", "pod_name", "namespace"):
         claims.add(subject, name, getattr(sandbox, name), "sandbox", sandbox.where)
-    for name in ("host_pid", "host_network"):
+    for name in ("host_pid", "host_network", "host_users"):
         if getattr(spec, name) is None:
             claims.add(subject, name, getattr(sandbox, name), "sandbox", sandbox.where)
 
@@ -177,9 +199,10 @@ def _from_init(row: Container, known: Membership, roots: dict[int, RootFilesyste
     if parsed is not None:
         claims.add(subject, "runtime", parsed.runtime, "cgroup")
         claims.add(subject, "container_name", parsed.name, "cgroup")
-    for kind, name in (("pid", "host_pid"), ("net", "host_network")):
+    for kind, name in (("pid", "host_pid"), ("net", "host_network"), ("user", "host_users")):
         if init.namespaces[kind] and known.host.get(kind):
             claims.add(subject, name, init.namespaces[kind] == known.host[kind], "namespaces")
+    row.user_ns = init.namespaces["user"] or None
     root = roots.get(init.namespaces["mnt"])
     if root is not None:
         row.overlay_upper, row.overlay_lower = root.layers.upper, root.layers.lower
@@ -189,14 +212,18 @@ def _from_init(row: Container, known: Membership, roots: dict[int, RootFilesyste
 def _state(row: Container, alive: int, files: RuntimeFiles, torn: bool) -> str:
     """Running needs a living process; one known by its spec, its state or only its dead has ended (or never began).
 
-    In torn memory that is not known of one whose state or bundle, which go when it is deleted, is still there.
+    In torn memory that is not known of one whose state or bundle, which go when it is deleted, is still there. Removed:
+    containerd's database does not lead to it any more; where that has holes, it is not known.
     """
     if alive:
         return "running"
+    if files.off_the_tree(row.container_id) and not row.processes:
+        return "removed" if files.registry is not None and files.registry.whole else "unknown"
     spec = files.specs.get(row.container_id)
     if torn and (row.container_id in files.states or (spec is not None and not spec.where.startswith("meta.db:"))):
         return "unknown"
-    known = row.processes or row.container_id in files.specs or row.container_id in files.states
+    registered = files.registry is not None and row.container_id in files.registry.containers
+    known = row.processes or registered or row.container_id in files.specs or row.container_id in files.states
     return "exited" if known else "unknown"
 
 

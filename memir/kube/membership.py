@@ -110,6 +110,8 @@ def _pods(known: Membership, files: RuntimeFiles, cluster: ClusterSnapshot | Non
             known.pod_by_name.setdefault(spec.pod_name, spec.pod_uid)
     for container, state in files.states.items():
         claims.add(of_container(container), "pod_uid", state.names.pod_uid, "state", state.where)
+    for container, row in files.registry.containers.items() if files.registry is not None else ():
+        claims.add(of_container(container), "pod_uid", row.pod_uid, "metadata")
     for pod in cluster.pods.values() if cluster is not None else ():
         for one in pod.containers:
             for container in one.ids:

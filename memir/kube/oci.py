@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """OCI runtime specs (`config.json`) as they lie in a node's memory.
 
 The runtime writes one for each container into its bundle on tmpfs, so it stays in page cache as long as the
@@ -90,6 +91,7 @@ class OciSpec:
     host_pid: bool | None = None
     host_network: bool | None = None
     host_ipc: bool | None = None
+    host_users: bool | None = None
     hostname: str | None = None
     rootfs: str | None = None
     readonly_root: bool | None = None
@@ -155,6 +157,7 @@ def with_sandbox(spec: OciSpec, sandbox: OciSpec) -> OciSpec:
         host_pid=sandbox.host_pid if spec.host_pid is None else spec.host_pid,
         host_network=sandbox.host_network if spec.host_network is None else spec.host_network,
         host_ipc=sandbox.host_ipc if spec.host_ipc is None else spec.host_ipc,
+        host_users=sandbox.host_users if spec.host_users is None else spec.host_users,
         pod_uid=spec.pod_uid or sandbox.pod_uid,
         pod_name=spec.pod_name or sandbox.pod_name,
         namespace=spec.namespace or sandbox.namespace,
@@ -178,7 +181,7 @@ def spec_of(document: Document, where: str, gaps: Gaps | None = None) -> OciSpec
     # Absence concludes only where the whole document was read.
     whole = document.complete and bool(linux)
     seccomp = True if read.object(linux, "seccomp") else False if whole else None
-    capabilities = _capabilities(read, process)
+    capabilities = _capabilities(read, process, whole)
     sources = [mount.source for mount in mounts or () if mount.source]
     read.doubts += contradictions(names, cgroup, where, sources, annotations)
     return OciSpec(
@@ -206,6 +209,7 @@ def spec_of(document: Document, where: str, gaps: Gaps | None = None) -> OciSpec
         host_pid=_host(namespaces, "pid"),
         host_network=_host(namespaces, "network"),
         host_ipc=_host(namespaces, "ipc"),
+        host_users=_host(namespaces, "user"),
         hostname=read.string(root, "hostname"),
         rootfs=_rootfs(read.string(read.object(root, "root"), "path"), where),
         readonly_root=read.boolean(read.object(root, "root"), "readonly"),
@@ -245,10 +249,12 @@ def _mounts(read: Fields, root: dict[str, Any]) -> tuple[OciMount, ...] | None:
     return tuple(out)
 
 
-def _capabilities(read: Fields, process: dict[str, Any]) -> int | None:
-    names = read.strings(read.object(process, "capabilities"), "bounding")
+def _capabilities(read: Fields, process: dict[str, Any], whole: bool) -> int | None:
+    """The bounding set. `"capabilities": {}` of a whole document is how encoders write that all were dropped."""
+    sets = read.object(process, "capabilities")
+    names = read.strings(sets, "bounding")
     if names is None:
-        return None
+        return 0 if whole and isinstance(process.get("capabilities"), dict) and sets.get("bounding") is None else None
     mask = 0
     for name in names:
         mask |= _CAPABILITY_BITS.get(name, 0)

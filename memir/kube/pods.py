@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Pod:
-    """One row of the table `pods`; None is not known."""
+    """One row of the table `pods`; None is not known.
+
+    removed: the runtime has removed all its containers, and neither a process nor the API knows it.
+    """
 
     pod_uid: str
     pod_name: str | None = None
@@ -33,6 +36,7 @@ class Pod:
     labels: list[str] | None = None
     owner: str | None = None
     phase: str | None = None
+    removed: bool = True
     seen_in: str = "ram"
     sources: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
@@ -60,12 +64,14 @@ def build_pods(
     for path, parsed in known.ids.items():
         if parsed is not None and parsed.pod_uid:
             pod = rows.setdefault(parsed.pod_uid, Pod(parsed.pod_uid))
+            pod.removed = False
             claims.add(of_pod(parsed.pod_uid), "qos", parsed.qos, "cgroup", path)
             if "cgroup" not in pod.sources:
                 pod.sources.append("cgroup")
     for identity in identities:
         if identity.pod_uid:
-            rows.setdefault(identity.pod_uid, Pod(identity.pod_uid)).processes += 1
+            pod = rows.setdefault(identity.pod_uid, Pod(identity.pod_uid))
+            pod.processes, pod.removed = pod.processes + 1, False
     if cluster is not None:
         _from_api(rows, claims, cluster)
     for pod in rows.values():
@@ -89,10 +95,12 @@ def _from_container(pod: Pod, container: Container, files: RuntimeFiles, claims:
         if answer.value is not None and answer.witness is not None:
             told_by_sandbox = name == "host_network" and container.kind == "sandbox"
             claims.add(subject, name, answer.value, "sandbox" if told_by_sandbox else answer.witness, str(whose))
-    if container.kind is None:
-        pod.containers = None  # it may be the sandbox
-    elif pod.containers is not None:
-        pod.containers += container.kind != "sandbox"
+    if container.state != "removed":
+        pod.removed = False
+        if container.kind is None:
+            pod.containers = None  # it may be the sandbox
+        elif pod.containers is not None:
+            pod.containers += container.kind != "sandbox"
     if container.seen_in != "api":
         kinds = (source.partition(" /")[0].partition(" meta.db")[0] for source in container.sources)
         pod.sources.extend(kind for kind in dict.fromkeys(kinds) if kind not in (*pod.sources, "API"))
@@ -106,6 +114,7 @@ def _from_api(rows: dict[str, Pod], claims: Claims, cluster: ClusterSnapshot) ->
             rows[uid].seen_in = "both" if any(source != "API" for source in rows[uid].sources) else "api"
         else:
             rows[uid] = Pod(uid, seen_in="api")
+        rows[uid].removed = False
         _claim_api(rows[uid], api, claims)
 
 

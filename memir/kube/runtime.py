@@ -1,8 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
 """What container runtimes left in memory: OCI specs and runtime states on tmpfs, containerd's metadata in page cache.
 
 The bundles of running containers lie on tmpfs, below /run, so their files are whole in page cache. containerd also
-keeps the spec of every container it knows, ended ones too, in its boltdb file meta.db, which it maps; its freed pages
-keep specs of containers that are gone.
+keeps the spec of every container it knows, ended ones too, in its boltdb file meta.db, which it maps: what the
+database's tree leads to is there, what lies in its freed pages alone has been removed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from memir.kernel.fdtable import open_files
 from memir.kernel.mount import Mounts
 from memir.kernel.pagemap import file_pages
 from memir.kernel.pagetable import U64
+from memir.kube.bolt import read_bolt
 from memir.kube.carve import best_by_container, carve_specs
+from memir.kube.containerd import Registry, registry
 from memir.kube.oci import OciSpec, parse_pages
 from memir.kube.runc import RuntimeState, parse_state
 
@@ -28,10 +31,21 @@ _SPEC, _STATE, _METADATA = b"config.json", b"state.json", b"meta.db"
 
 @dataclass
 class RuntimeFiles:
-    """By container id: the best spec, and the runtime's state. Where each came from is in its own `where`."""
+    """By container id: the best spec, and the runtime's state. Where each came from is in its own `where`.
+
+    registry: the containers that containerd's database leads to; None if no database could be read.
+    """
 
     specs: dict[str, OciSpec] = field(default_factory=dict)
     states: dict[str, RuntimeState] = field(default_factory=dict)
+    registry: Registry | None = None
+
+    def off_the_tree(self, container_id: str) -> bool:
+        """Whether a container's spec lies in freed pages of the database alone."""
+        spec = self.specs.get(container_id)
+        if spec is None or not spec.where.startswith("meta.db:") or container_id in self.states:
+            return False
+        return self.registry is None or container_id not in self.registry.containers
 
 
 def runtime_files(kernel: Kernel, mounts: Mounts, host_mounts: U64, task: U64) -> RuntimeFiles:
@@ -52,7 +66,10 @@ def runtime_files(kernel: Kernel, mounts: Mounts, host_mounts: U64, task: U64) -
         spec = parse_pages(pages, path.decode("utf-8", "backslashreplace"), kernel.gaps)
         if spec is not None:
             every.append(spec)
-    every.extend(_metadata(kernel, mounts, task))
+    found.registry, freed = _metadata(kernel, mounts, task)
+    if found.registry is not None:
+        every.extend(row.spec for row in found.registry.containers.values() if row.spec is not None)
+    every.extend(freed)
     found.specs = best_by_container(every)
     return found
 
@@ -101,8 +118,8 @@ def _tmpfs_files(kernel: Kernel, mounts: Mounts, host_mounts: U64) -> list[tuple
     ]
 
 
-def _metadata(kernel: Kernel, mounts: Mounts, task: U64) -> list[OciSpec]:
-    """Specs in the metadata file of containerd (any process that has a meta.db open)."""
+def _metadata(kernel: Kernel, mounts: Mounts, task: U64) -> tuple[Registry | None, list[OciSpec]]:
+    """containerd's containers by its metadata file (any meta.db that a process has open), and specs in freed pages."""
     _, _, file = open_files(kernel, task)
     file = np.unique(file)
     dentry = kernel.read(file, "file", "f_path.dentry").astype(np.uint64)
@@ -110,12 +127,20 @@ def _metadata(kernel: Kernel, mounts: Mounts, task: U64) -> list[OciSpec]:
     named = np.array([mounts.dentries.name(at) == _METADATA for at in dentry.tolist()], bool)
     dentry = np.unique(dentry[named])
     inode = kernel.read(dentry, "dentry", "d_inode").astype(np.uint64)
-    found: list[OciSpec] = []
+    known: Registry | None = None
+    carved: list[OciSpec] = []
     for at, pages in zip(dentry.tolist(), file_pages(kernel, inode, METADATA_LIMIT), strict=True):
         path = (mounts.dentries.path(at) or b"meta.db").decode("utf-8", "backslashreplace")
+        root = read_bolt(pages)
+        if root is not None and b"v1" in root.buckets:
+            here = registry(root, path)
+            if not here.whole:
+                kernel.gaps.add("containerd metadata", path, "its tree has holes: containers may be missing")
+            known = here if known is None else Registry(known.containers | here.containers, known.whole and here.whole)
         for start, run in _runs(pages):
-            found.extend(one.found for one in carve_specs(run, f"meta.db:{path}+", base=start, in_order=True))
-    return found
+            carved.extend(one.found for one in carve_specs(run, f"meta.db:{path}+", base=start, in_order=True))
+    ids = set(known.containers) if known is not None else set()
+    return known, [spec for spec in carved if spec.container_id not in ids]
 
 
 def _runs(pages: list[bytes | None]) -> list[tuple[int, bytes]]:

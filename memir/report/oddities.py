@@ -125,7 +125,9 @@ def _container(row: Row) -> list[Oddity]:
         ]
         add(
             "privileged container",
-            f"{where(row)} is privileged" + (f" and shares {' and '.join(shared)}" if shared else ""),
+            f"{where(row)} is privileged"
+            + (" inside a user namespace of its own" if row["host_users"] is False else "")
+            + (f" and shares {' and '.join(shared)}" if shared else ""),
         )
     if row["doubts"]:
         add("doubtful spec", f"{where(row)}: {'; '.join(row['doubts'])}")

@@ -12,12 +12,15 @@ COLUMNS = columns("""
     kind             string       sandbox or container
     image            string       image reference
     runtime          string       containerd, cri-o, docker, ...
-    state            string       running, exited or unknown
+    state            string       running, exited, removed (containerd has forgotten it) or unknown
     init_pid         int32        pid of the container's first process on the node
     cgroup_path      string       cgroup of the container
     privileged       bool         all capabilities and no seccomp, as `privileged: true` gives
     host_pid         bool         shares the node's pid namespace
     host_network     bool         shares the node's network namespace
+    host_users       bool         shares the node's user namespace; if not, its capabilities count inside its own alone
+    user_ns          uint64       user namespace inum of its first process
+    containerd_namespace string   containerd's namespace: k8s.io for Kubernetes, moby for Docker
     rootfs           string       path of the root file system on the node
     overlay_upper    string       overlayfs upperdir
     overlay_lower    list<string> overlayfs lowerdirs, topmost first

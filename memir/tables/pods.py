@@ -13,11 +13,12 @@ COLUMNS = columns("""
     service_account  string       service account
     host_network     bool         shares the node's network namespace
     node             string       node name
-    containers       int32        containers known, sandboxes not counted; null if one of them may be either
+    containers       int32        containers known, without sandboxes and removed ones; null if one may be either
     processes        int32        processes placed in it
     labels           list<string> `key=value`, from the API
     owner            string       `Kind/name` of the controlling object, from the API
     phase            string       phase, from the API
+    removed          bool         the runtime has removed all its containers; neither a process nor the API knows it
     seen_in          string       ram, api or both
     doubts           list<string> what is doubtful: witnesses that differ; empty if nothing is
     source           string       where the row comes from

@@ -200,6 +200,8 @@ def test_privileged_is_not_the_same_as_every_capability() -> None:
     _, spec = real("43cc8ad0")
     spec["process"]["capabilities"]["bounding"].remove("CAP_SYS_MODULE")
     assert read(spec).privileged is False
+    spec["process"]["capabilities"] = {}
+    assert (read(spec).capabilities, read(spec).privileged) == (0, False)  # all dropped: Go leaves empty lists out
     del spec["process"]["capabilities"]
     assert read(spec).privileged is None
 

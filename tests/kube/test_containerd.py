@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""containerd's metadata: containers of Kubernetes and of others, by the database's tree."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from memir.kube.bolt import Bucket
+from memir.kube.containerd import Registered, Registry, namespace_of, registry
+
+ID, SANDBOX, OTHER = "a" * 64, "b" * 64, "helper"
+UID = "aaaaaaaa-1111-4111-8111-0123456789ab"
+PATH = "/var/lib/containerd/io.containerd.metadata.v1.bolt/meta.db"
+
+
+def any_of(value: dict[str, Any]) -> bytes:
+    """A protobuf Any around JSON, as containerd keeps it."""
+    return b"\n\x04type\x12\x99\x01" + json.dumps(value).encode()
+
+
+def container(labels: dict[str, str], *, kind: str, extension: dict[str, Any] | None = None) -> Bucket:
+    spec = {"ociVersion": "1.0.2", "process": {"args": [kind]}, "linux": {"namespaces": []}}
+    buckets = {b"labels": Bucket({key.encode(): value.encode() for key, value in labels.items()})}
+    if extension is not None:
+        buckets[b"extensions"] = Bucket({b"io.cri-containerd.container.metadata": any_of(extension)})
+    return Bucket({b"image": f"registry.example/{kind}:1".encode(), b"spec": any_of(spec)}, buckets)
+
+
+def pod(name: str) -> dict[str, str]:
+    return {"io.kubernetes.pod.name": name, "io.kubernetes.pod.namespace": "shop", "io.kubernetes.pod.uid": UID}
+
+
+def database(holes: list[str] | None = None) -> Bucket:
+    metadata = {"Version": "v1", "Metadata": {"ID": ID, "SandboxID": SANDBOX, "Config": {"metadata": {"attempt": 3}}}}
+    web = container(
+        {**pod("web-0"), "io.cri-containerd.kind": "container", "io.kubernetes.container.name": "web"},
+        kind="web", extension=metadata,
+    )  # fmt: skip
+    sandbox = container({**pod("web-0"), "io.cri-containerd.kind": "sandbox"}, kind="pause")
+    kubernetes = Bucket({}, {ID.encode(): web, SANDBOX.encode(): sandbox}, holes or [])
+    by_hand = Bucket({}, {OTHER.encode(): container({}, kind="helper")})
+    return Bucket(
+        {}, {b"v1": Bucket({}, {
+            b"k8s.io": Bucket({}, {b"containers": kubernetes, b"images": Bucket()}),
+            b"default": Bucket({}, {b"containers": by_hand}),
+            b"moby": Bucket(),
+        })},
+    )  # fmt: skip
+
+
+def test_containers_of_all_namespaces() -> None:
+    found = registry(database(), PATH)
+    assert found.whole
+    web, sandbox, helper = (found.containers[at] for at in (ID, SANDBOX, OTHER))
+    assert web.spec is not None
+    assert (web.spec.args, web.spec.container_id, web.spec.where) == (("web",), ID, f"meta.db:{PATH}#{ID}")
+    assert web == Registered(
+        ID, "k8s.io", "container", "registry.example/web:1", "web", "web-0", "shop", UID, SANDBOX, 3, web.spec
+    )
+    assert (sandbox.kind, sandbox.container_name, sandbox.sandbox_id, sandbox.attempt) == (
+        "sandbox",
+        None,
+        SANDBOX,
+        None,
+    )
+    assert (helper.namespace, helper.kind, helper.image, helper.pod_uid, helper.container_name) == (
+        "default", "container", "registry.example/helper:1", None, None,
+    )  # fmt: skip
+
+
+def test_a_tree_with_holes_proves_no_removal() -> None:
+    assert not registry(database(["page 5: page not in memory"]), PATH).whole
+    assert registry(Bucket(), PATH) == Registry({}, False)
+
+
+def test_metadata_that_lies() -> None:
+    """Types that it should not have are no facts."""
+    wrong = {"Metadata": {"SandboxID": 7, "Config": {"metadata": {"attempt": -1}}}}
+    bucket = container({}, kind="x", extension=wrong)
+    bucket.values[b"spec"] = b"\xff" * 100
+    found = registry(
+        Bucket({}, {b"v1": Bucket({}, {b"k": Bucket({}, {b"containers": Bucket({}, {b"x": bucket})})})}), PATH
+    )
+    assert (found.containers["x"].sandbox_id, found.containers["x"].attempt, found.containers["x"].spec) == (None,) * 3
+
+
+def test_namespace_in_a_path() -> None:
+    root = "/run/containerd"
+    for path, namespace in (
+        (f"{root}/io.containerd.runtime.v2.task/k8s.io/{ID}/config.json", "k8s.io"),
+        (f"{root}/io.containerd.runtime.v2.task/default/helper/config.json", "default"),
+        (f"{root}/runc/k8s.io/{ID}/state.json", "k8s.io"),
+        (f"/run/docker/runtime-runc/moby/{ID}/state.json", "moby"),
+        (f"/run/runc/{ID}/state.json", None),
+        (f"meta.db:{PATH}+0x1000", None),
+    ):
+        assert namespace_of(path) == namespace

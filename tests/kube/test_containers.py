@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Containers put together from claims: what has ended, what is removed, what witnesses say differently."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from memir.kube.apiobjects import ApiContainer, ApiPod
+from memir.kube.claims import of_container
+from memir.kube.containerd import Registered, Registry
+from memir.kube.containers import Container, build_containers
+from memir.kube.identity import identify
+from memir.kube.membership import Membership, memberships
+from memir.kube.oci import OciSpec
+from memir.kube.processes import Process
+from memir.kube.runtime import RuntimeFiles
+from memir.kube.snapshot import ClusterSnapshot
+from tests.kube.test_identity import HOST, ID, INIT, POD, process
+
+SANDBOX, THIRD = "b" * 64, "c" * 64
+TASK = f"/run/containerd/io.containerd.runtime.v2.task/k8s.io/{ID}/config.json"
+SPEC = OciSpec(TASK, True, container_id=ID, kind="container", container_name="web", pod_uid=POD, pod_name="web-0",
+               namespace="shop", image="docker.io/library/nginx:1", sandbox_id=SANDBOX, host_users=False)  # fmt: skip
+FREED = OciSpec(
+    "meta.db:/var/lib/containerd/meta.db+0x5000", True, container_id=THIRD, container_name="old", pod_uid=POD
+)
+
+
+def built(
+    files: RuntimeFiles, *processes: Process, cluster: ClusterSnapshot | None = None, torn: bool = False
+) -> tuple[dict[str, Container], Membership]:
+    rows = [process(1, 0, "/init.scope", {}), *processes]
+    known = memberships(rows, files, cluster)
+    return build_containers(rows, identify(rows, known), known, files, {}, cluster, torn=torn), known
+
+
+def test_running_with_a_spec() -> None:
+    found, known = built(RuntimeFiles({ID: SPEC}), INIT)
+    row = found[ID]
+    assert (row.state, row.init_pid, row.kind, row.container_name, row.pod_name) == (
+        "running", 10, "container", "web", "web-0",
+    )  # fmt: skip
+    assert (row.host_pid, row.host_network, row.host_users, row.user_ns) == (False, False, True, HOST["user"])
+    assert row.containerd_namespace == "k8s.io"
+    # the kernel's word against the spec's, which asked for a user namespace
+    assert row.doubts == ["host_users: namespaces says True, spec says False"]
+    assert known.claims.resolve(of_container(ID), "pod_uid").witness == "spec"
+
+
+def test_user_namespace() -> None:
+    found, _ = built(RuntimeFiles({ID: SPEC}), replace(INIT, namespaces={**INIT.namespaces, "user": 66}))
+    assert (found[ID].host_users, found[ID].user_ns, found[ID].doubts) == (False, 66, [])
+
+
+def registered(**more: Any) -> Registered:
+    return Registered(ID, "k8s.io", **{"kind": "container", "pod_uid": POD, **more})
+
+
+def test_ended_removed_and_not_known() -> None:
+    """Off the tree is removed; in the tree without a process has ended; with holes in the tree nobody knows."""
+    whole = Registry({ID: registered(image="registry.example/web:1")}, whole=True)
+    files = RuntimeFiles({THIRD: FREED}, registry=whole)
+    found, _ = built(files)
+    assert {at: row.state for at, row in found.items()} == {ID: "exited", THIRD: "removed"}
+    assert (found[ID].image, found[ID].sources) == ("registry.example/web:1", ["containerd metadata"])
+    assert built(RuntimeFiles({THIRD: FREED}, registry=Registry({}, False)))[0][THIRD].state == "unknown"
+    assert built(RuntimeFiles({THIRD: FREED}))[0][THIRD].state == "unknown"
+    # what a process is in is not removed, whatever its database forgot
+    here = f"/kubepods/besteffort/pod{POD}/{THIRD}"
+    assert built(files, process(20, 1, here, {"mnt": 21}))[0][THIRD].state == "running"
+    assert built(RuntimeFiles({ID: SPEC}), torn=True)[0][ID].state == "unknown"
+
+
+def test_container_made_by_hand() -> None:
+    """No name but what a spec says: a cgroup's name is its maker's choice. Kind and image are containerd's."""
+    cgroup = f"/system.slice/{ID}"
+    files = RuntimeFiles(
+        {ID: OciSpec("meta.db:/m#x", True, container_id=ID, cgroups_path=cgroup)},
+        registry=Registry({ID: Registered(ID, "default", "container", "docker.io/library/busybox:1.35")}, True),
+    )
+    found, _ = built(files, process(30, 1, cgroup, {"mnt": 31}))
+    row = found[ID]
+    assert (row.kind, row.image, row.containerd_namespace) == ("container", "docker.io/library/busybox:1.35", "default")
+    assert (row.container_name, row.pod_uid, row.state) == (None, None, "running")
+
+
+def cluster(*containers: ApiContainer) -> ClusterSnapshot:
+    pod = ApiPod(POD, "web-0", "shop", "node", containers=containers)
+    pairs = {ident: (pod, one) for one in containers for ident in one.ids}
+    return ClusterSnapshot({POD: pod}, pairs, {}, {}, ("pods.json",))
+
+
+def test_what_the_api_says_differently_is_kept() -> None:
+    api = ApiContainer("other", "container", ID, (ID,), "containerd", "nginx:1", state="running")
+    found, known = built(RuntimeFiles({ID: SPEC}), INIT, cluster=cluster(api))
+    assert (found[ID].container_name, found[ID].seen_in) == ("web", "both")
+    assert "container_name: spec says web, API says other" in found[ID].doubts
+    assert not [
+        doubt for doubt in found[ID].doubts if doubt.startswith("image")
+    ]  # nginx:1 is docker.io/library/nginx:1
+    assert {claim.value for claim in known.claims if claim.field == "container_name"} == {"web", "other"}
+
+
+def test_container_of_the_api_alone() -> None:
+    api = ApiContainer("web", "container", ID, (ID, THIRD), "containerd", "nginx:1", state="running")
+    found, _ = built(RuntimeFiles(), cluster=cluster(api))
+    assert {at: (row.seen_in, row.state, row.container_name) for at, row in found.items()} == {
+        ID: ("api", "unknown", "web"),
+        THIRD: ("api", "exited", "web"),
+    }
+
+
+def test_the_sandbox_names_the_pod_for_all() -> None:
+    bare = replace(SPEC, pod_name=None, namespace=None, host_pid=None)
+    sandbox = replace(SPEC, where=TASK.replace(ID, SANDBOX), container_id=SANDBOX, kind="sandbox", container_name=None,
+                      host_pid=True)  # fmt: skip
+    found, known = built(RuntimeFiles({ID: bare, SANDBOX: sandbox}))
+    assert (found[ID].pod_name, found[ID].namespace, found[ID].host_pid) == ("web-0", "shop", True)
+    assert known.claims.resolve(of_container(ID), "pod_name").witness == "sandbox"
+    assert list(found) == [SANDBOX, ID]
