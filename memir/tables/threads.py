@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table `threads`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from memir.kernel import kthread
+from memir.kernel.sched import WITNESSES
+from memir.kube.processes import text
+from memir.kube.ram import RamSource
+from memir.tables.frame import Frame
+from memir.tables.table import Table, columns
+
+COLUMNS = columns("""
+    tid              int32        thread id in the node's initial pid namespace, as /proc/PID/task has it
+    pid              int32        its process: thread group id
+    comm             string       its own name, as /proc/PID/task/TID/comm shows it, other bytes as backslash escapes
+    state            string       scheduler state as ps shows it: R S D T t Z X I P
+    seen_by          list<string> witnesses of the task: tasks (task list), pids (pid IDR), threads, children, ...
+    source           string       where the row comes from
+""")
+
+
+def read(source: RamSource) -> Frame:
+    """Every task of the node, main threads too, in the order of their ids."""
+    threads = source.processes.threads
+    seen = np.column_stack([threads.seen[name] for name in WITNESSES])
+    names = kthread.names(source.kernel, threads.task, threads.flags.astype(np.uint64), threads.comm)
+    return Frame(
+        {
+            "tid": threads.pid,
+            "pid": threads.tgid,
+            "comm": [None if name is None else text(name) for name in names],
+            "state": threads.state,
+            "seen_by": [[WITNESSES[at] for at in np.flatnonzero(row)] for row in seen],
+            "source": ["task_struct"] * len(threads),
+        },
+        keys=threads.task,
+    )
+
+
+TABLE = Table("threads", "Every thread of the node, main threads too.", COLUMNS, "task", {"ram": read})
