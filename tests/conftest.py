@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fixtures that several folders share."""
 
 from __future__ import annotations
@@ -6,6 +7,7 @@ import functools
 from collections.abc import Callable
 
 import pytest
+from _pytest.runner import runtestprotocol
 
 from memir.kernel.engine import Kernel
 from memir.kube.ram import RamSource
@@ -32,3 +34,43 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         assert names, "no images: set MEMIR_IMAGES, or restore samples/"
         # by module: all tests of a file on one image, then on the next, so that an image is read once
         metafunc.parametrize("image", names, scope="module")
+
+
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """A test marked `rerun(reason)` that fails is run once more, and both are told; no other test is."""
+    if item.get_closest_marker("rerun") is None:
+        return None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    failures = [report for report in reports if report.failed]
+    if failures:
+        for report in failures:
+            report.outcome = "rerun"  # type: ignore[assignment]  # a fourth word; pytest_report_teststatus knows it
+            item.ihook.pytest_runtest_logreport(report=report)
+        item._initrequest()  # type: ignore[attr-defined]  # what pytest itself does before a test's first run
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    for report in reports:
+        report.user_properties.append(("rerun", "may be run again"))
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """The letter of a failure that had a second chance."""
+    return ("rerun", "R", "RERUN") if str(report.outcome) == "rerun" else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """By name: what was not run here, what may be run again, and what was."""
+    stats = terminalreporter.stats
+    for report in stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        terminalreporter.write_line(f"not run here: {report.nodeid}: {reason.removeprefix('Skipped: ')}")
+    every = [report for kind in ("passed", "failed") for report in stats.get(kind, []) if report.when == "call"]
+    marked = sorted({report.nodeid for report in every if ("rerun", "may be run again") in report.user_properties})
+    again = sorted({report.nodeid for report in stats.get("rerun", [])})
+    for name in marked:
+        terminalreporter.write_line(f"may be run again{', and was' if name in again else ''}: {name}")
+    if marked:
+        terminalreporter.write_line(f"{len(marked)} tests may be run again, {len(again)} were")

@@ -90,7 +90,7 @@ BENIGN = [
     b"/dev/tcp/host/port  redirection: bash -i; socket.socket().connect",
 ]
 EXPECTED_ON_IMAGES = {
-    "s-6.12-intruded": {"Miner_Pool_Address", "Kubernetes_Service_Account_Token"},
+    "intruded": {"Miner_Pool_Address", "Kubernetes_Service_Account_Token"},
     "node-6.1": {"Miner_Pool_Address", "Kubernetes_Service_Account_Token"},
 }
 
@@ -192,6 +192,7 @@ def test_a_token_shows_its_claims_and_never_its_signature() -> None:
 
 def test_on_real_images(node_of: Callable[[str], RamSource], image: str) -> None:
     found = run(node_of(image), load_rules([RULES]))
-    assert {row["rule"] for row in found.rows} == EXPECTED_ON_IMAGES.get(image, set())
+    expected = EXPECTED_ON_IMAGES.get("intruded" if image.endswith("-intruded") else image, set())
+    assert {row["rule"] for row in found.rows} == expected
     for row in found.rows:  # secrets are masked
         assert "secret" not in row["tags"] or "sha256" in row["data"]

@@ -103,7 +103,7 @@ Names = set[tuple[str | None, str | None]]
 SHARED: dict[str, tuple[str, str, list[Names], list[Names], int]] = {
     # one copy in the node's root, one in the layer that containers share (the container of no pod too); `hostescape`
     # and two processes that are in part miner-0's run the node's own program
-    "s-6.12-intruded": (
+    "intruded": (
         "/bin/busybox",
         "BusyBox v1.35.0 (Debian",
         [
@@ -136,7 +136,7 @@ SHARED: dict[str, tuple[str, str, list[Names], list[Names], int]] = {
 def test_text_of_a_shared_file(node_of: NodeOf, name: str, tmp_path: Path) -> None:
     """One page of a file that many processes map is one hit with a row for each. /proc/PID/maps says who may map it,
     and at which addresses."""
-    path, text, files_expected, mapped_expected, several = SHARED[name]
+    path, text, files_expected, mapped_expected, several = SHARED["intruded" if name.endswith("-intruded") else name]
     maps = maps_of(name, path)
     rows = run(node_of(name), strings(tmp_path, text)).rows
     hits: dict[str, list[dict[str, Any]]] = {}

@@ -31,6 +31,14 @@ def avml(tmp_path_factory: pytest.TempPathFactory) -> Path:
     named = os.environ.get("MEMIR_AVML")
     if named:
         return Path(named)
+    program = tmp_path_factory.mktemp("tool") / "avml"
+    program.write_bytes(built_avml().read_bytes())
+    program.chmod(0o755)
+    return program
+
+
+def built_avml() -> Path:
+    """AVML in the user's cache, in a folder named after the hash of what it is built from; built when missing."""
     from memir.acquire.tools.build import AVML_VERSION, FEATURES, build_avml
     from memir.acquire.tools.store import Store
 
@@ -46,10 +54,7 @@ def avml(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 break
         else:
             one = build_avml(store, platform.machine())
-    program = tmp_path_factory.mktemp("tool") / "avml"
-    program.write_bytes((store.folder / one.file).read_bytes())
-    program.chmod(0o755)
-    return program
+    return store.folder / one.file
 
 
 MakeNode = Callable[..., NodeRig]

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tests/lab/check NAME...: compare memir with the recorded truth on images that the ordinary runs do not build."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+
+from tests.images import ROOT
+from tests.lab.build_image import MACHINES, build, images
+
+# what compares with what the guest told of itself
+TESTS = ("tests/test_truth.py", "tests/test_intruders.py", "tests/hunt/test_truth.py", "tests/kernel/test_vma.py")
+BUILT_BY_RUN = ("s-6.1-intruded",)
+
+
+def check(name: str) -> int:
+    """pytest's exit code for one image, which is built unless it lies there; 5 (no test ran) is a failure too."""
+    if not (images() / f"{name}.raw.zst").is_file():
+        build(name)
+    environment = os.environ | {"MEMIR_IMAGES": str(images())}
+    command = [sys.executable, "-m", "pytest", "-ra", "-k", name, *TESTS]
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+
+
+def not_here() -> list[str]:
+    """What no ordinary run boots, by name."""
+    return [name for name in sorted(MACHINES) if name not in BUILT_BY_RUN]
+
+
+def main() -> int:
+    """0 if every image is read as recorded."""
+    parser = argparse.ArgumentParser(prog="tests/lab/check")
+    parser.add_argument("name", nargs="*", choices=[*sorted(MACHINES), []])
+    parser.add_argument("--not-here", action="store_true")
+    given = parser.parse_args()
+    if given.not_here:
+        for name in not_here():
+            print(f"not run here: tests/lab/check {name}")
+        print("not run here: a node with kubelet, containerd and API server (an image in MEMIR_IMAGES stands for it)")
+        return 0
+    if not given.name:
+        parser.error("name an image")
+    return max(check(name) for name in given.name)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
