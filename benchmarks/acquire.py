@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """memir beside the plain tool, in one run on one node: rate to a file sink, memory on node and controller.
 
     python benchmarks/acquire.py --mib 512 --avml PATH [--format lime|avml] [--apart] [--json]

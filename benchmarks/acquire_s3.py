@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a pipe on the node to S3: the server's own single-client rate beside memir's, in one run.
 
     python benchmarks/acquire_s3.py [--size MIB] [--rounds N] [--apart] [--out FILE.json]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Time and peak memory of `memir analyze`, beside the stock way to the same answers, in one run.
 
     python benchmarks/analyze.py IMAGE... [--stock STOCK_PYTHON] [--runs 3]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Two sides of a benchmark on processors of their own, as if they were two machines."""
 
 from __future__ import annotations

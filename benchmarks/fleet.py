@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hunt through many images at once, beside hunting through them one after another and beside a raw YARA pass.
 
     python -m benchmarks.fleet IMAGE... [--count 20] [--workers N] [--rules PATH]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Time a hunt beside a raw YARA pass over the same file and, if asked, volatility3's vmayarascan.
 
     python -m benchmarks.hunt IMAGE [--rules PATH] [--generated 5000] [--repeat 3] [--vmayarascan]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How fast images open, are gathered from and are scanned; and how much memory that takes.
 
     python benchmarks/image.py IMAGE [--s3]

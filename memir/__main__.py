@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`python -m memir`."""
 
 from memir.cli.main import main

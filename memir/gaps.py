@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What could not be read, said and counted. Imports nothing heavy: the command line reads this at start."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Write the golden tables of the samples: `python samples/make_golden.py`. Read the difference before you commit it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Real images with some of their pages changed, and a bound on the work that reading one may take."""
 
 from __future__ import annotations

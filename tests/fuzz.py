@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How many hostile inputs each parser gets, and how they are made."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Each folder imports only what the design lets it import."""
 
 from __future__ import annotations
@@ -6,6 +7,9 @@ import ast
 from pathlib import Path
 
 import pytest
+
+from tests.modules import excused, its_test, unnamed
+from tests.modules import modules as modules_with_code
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -168,3 +172,50 @@ def test_no_circles_between_folders() -> None:
 
 def test_plugins_have_no_init() -> None:
     assert not list((ROOT / "plugins").rglob("__init__.py"))
+
+
+SOURCES = [
+    path
+    for folder in ("memir", "plugins", "tests", "samples", "benchmarks")
+    for pattern in ("*.py", "*.sh", "*.c", "*.yar")
+    for path in sorted((ROOT / folder).rglob(pattern))
+    if ".cache" not in path.parts
+]
+
+
+def licence(path: Path) -> str:
+    """VSL-1.0 for what runs inside volatility3 or runs it and reads its results, and for its tests; else Apache-2.0."""
+    parts = path.relative_to(ROOT).parts
+    parts = parts[1:] if parts[0] in ("memir", "tests") else parts
+    run = parts[0] == "cli" and parts[-1] in ("run.py", "test_run.py")
+    return "LicenseRef-VSL-1.0" if run or parts[0] in ("volatility", "plugins") else "Apache-2.0"
+
+
+def test_every_file_names_its_licence() -> None:
+    wrong = []
+    for path in SOURCES:
+        head = path.read_text(errors="replace").splitlines()[:3]
+        if not any(line.endswith(f"SPDX-License-Identifier: {licence(path)}") for line in head):
+            wrong.append(f"{path.relative_to(ROOT)}: {licence(path)}")
+    assert wrong == [], "SPDX-License-Identifier in the first line, or the second after #!"
+
+
+def test_every_module_has_a_test_file_of_its_name() -> None:
+    known = excused()
+    bare = [module for module in modules_with_code() if not (ROOT / its_test(module)).is_file()]
+    wrong = [f"{module}: write {its_test(module)}" for module in bare if str(module) not in known]
+    assert wrong == []
+
+
+def test_every_public_function_is_named_in_it() -> None:
+    known = excused()
+    wrong = []
+    for module in modules_with_code():
+        if (ROOT / its_test(module)).is_file():
+            lacking = set(unnamed(module)) - set(known.get(str(module), []))
+            wrong += [f"{its_test(module)}: nothing about {name}()" for name in sorted(lacking)]
+    assert wrong == []
+
+
+def test_the_list_of_exceptions_has_modules_that_are_there() -> None:
+    assert set(excused()) <= {str(module) for module in modules_with_code()}

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The images that the project carries are whole, and memir's tables of them are the golden ones."""
 
 from __future__ import annotations

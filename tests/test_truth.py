@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """On every image: each process that /proc showed comes out with the same values.
 
 What differs must be explained by time or by what the kernel hides from /proc, process by process.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Going on with a capture that sends by itself: the connection was lost, or the controller that began it is gone.
 
 The tool and the uploader run in sessions of their own on the node. As long as its watchdog is fed (every stored part

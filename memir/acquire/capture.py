@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The capture itself: the tool's stream into the sink, through the controller or straight from the node."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is taken from the node beside its RAM: into EVIDENCE/context, each file hashed into the manifest."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Several nodes at once: one evidence folder each, bounded parallelism, failures apart."""
 
 from __future__ import annotations

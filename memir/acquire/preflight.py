@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is looked at before anything is changed on the node."""
 
 from __future__ import annotations

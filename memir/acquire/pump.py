@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Between the transport and the sink: a worker thread, so that receiving and storing go on at the same time."""
 
 from __future__ import annotations

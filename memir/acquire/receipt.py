@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What goes into the manifest, and the receipt that sums it up."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Going on with a run whose controller is gone, while the node still sends: what its evidence folder says of it.
 
 The manifest is continued, not begun anew: `resumed` says who went on, and what an earlier end left is kept and named.

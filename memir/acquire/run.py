@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One acquisition from the first look to the receipt.
 
 The order is: look (nothing changed), take the lock, capture, take the context, clean the node, judge, write

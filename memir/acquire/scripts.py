@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The scripts that run on the node, and the reading of its last word.
 
 The scripts are the files in `node/`; what varies is set as shell variables in front of them.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One run's stay on the node.
 
 Its directory, lock, watchdog and heartbeat; put tools, take everything away.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Everything that a run will do and leave, said beforehand."""
 
 from __future__ import annotations

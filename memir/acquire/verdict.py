@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The run's own judgement of its image (memir/evidence/judge.py), read back from where it is stored."""
 
 from __future__ import annotations

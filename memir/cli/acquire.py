@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`memir acquire`: take a live node's RAM."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`memir acquire ssm` and `memir acquire pod`: nodes that are reached through AWS or Kubernetes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The options of `memir acquire`, and what they mean together."""
 
 from __future__ import annotations

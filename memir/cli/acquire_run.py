@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From options to a run: folders, sinks, one node or many, what is printed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`memir analyze IMAGE -o CASE`: everything memir finds in an image, as a case."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the verbs share: options, opening an image, printing."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`memir hunt IMAGE... --rules PATH`: YARA over RAM, every hit with its owner."""
 
 from __future__ import annotations

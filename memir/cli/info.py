@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`memir info IMAGE`: what an image is."""
 
 from __future__ import annotations

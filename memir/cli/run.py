@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LicenseRef-VSL-1.0
 """`memir run PLUGIN IMAGE` and `memir plugins-path`: volatility3's plugins, memir's and anyone's."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`memir symbols`: a volatility3 symbol file for the kernel of an image."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`memir tools`: the tools that go to nodes, each pinned by its hash."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`memir verify`: hashes, custody chain, completeness."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The manifest: an append-only list of records, each with the hash of the one before, signed at the end if
 asked.
 

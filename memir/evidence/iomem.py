@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which physical memory a complete image must hold, and whether it does.
 
 /proc/iomem names the RAM; the PT_LOAD headers of /proc/kcore say which of it the kernel hands out. AVML cuts

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The image opened as the analysis opens it, and the kernel's own name looked for in it."""
 
 from __future__ import annotations

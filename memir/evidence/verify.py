@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Check an evidence folder from beginning to end and say exactly what does not match.
 
 Nothing in the folder is trusted: names that lead out of it are refused, and every number is computed again.

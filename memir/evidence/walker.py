@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Follows a LiME or AVML stream as it arrives: which ranges came, and whether it stopped inside a record.
 
 Formats: LiME (https://github.com/504ensicsLabs/LiME/blob/master/doc/README.md) and AVML's version 2, whose

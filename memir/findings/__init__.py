@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """Detections, one per file, each with its ATT&CK technique."""

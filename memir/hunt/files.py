@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whose file a page of the page cache belongs to: its path, whether it is deleted, and the containers that
 have it.
 

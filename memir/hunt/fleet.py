@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hunt many images at once, each a task of Dask distributed: on this machine, or on a scheduler's workers.
 
 What moves: the compiled rules to every worker, rows of hits back. Images are opened where the task runs, so a path

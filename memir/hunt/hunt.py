@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hunt one image: cut it into units, scan them, and say whose the hits are."""
 
 from __future__ import annotations

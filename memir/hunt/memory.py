@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """RAM as a hunt sees it: the use of every page, which are empty, and who maps what where."""
 
 from __future__ import annotations

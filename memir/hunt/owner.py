@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who owns the pages of a hit: processes by their page tables, files by the page cache, else what struct
 page tells."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What can be told of YARA rules from their text: where each stands, what it imports, whether it is monotone.
 
 A rule is monotone if more bytes can only make it match more, wherever they stand: its condition asks which

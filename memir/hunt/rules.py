@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """YARA rules: files, folders, includes and compiled rules, all compiled before anything is scanned."""
 
 from __future__ import annotations

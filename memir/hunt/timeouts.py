@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rules that take too long: found out, and set aside once they have done it to several units.
 
 YARA ends a scan that takes too long, and with it the matches of all other rules on that unit. So the rules

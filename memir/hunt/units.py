@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is scanned: regions of processes, files of the page cache, windows of kernel and free memory.
 
 Every unit is a list of page frames in the order in which its owner sees them, so a string that runs over a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """AVML version 2: compressed blocks, decompressed when touched.
 
 Each block is one stream in snappy's framing format

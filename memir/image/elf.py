@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ELF64 core files: QEMU's dump-guest-memory, copies of /proc/kcore, makedumpfile -E. See elf(5).
 
 Only e_phoff and e_phnum are trusted: QEMU's arm64 cores have an e_ehsize of 8, section headers before the program

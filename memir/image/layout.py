@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a format's reader hands on: where in a file which physical memory lies."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bytes that are brought in when they are first touched.
 
 Compressed chunks, ranges of an object in S3 and other readers all look like one flat array: a shared mapping of an

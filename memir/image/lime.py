@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Records of LiME, and of AVML, whose format is LiME's with a second record type.
 
 Records of a 32-byte header (records.py) and a body, to the end of the file.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Images in folders, and below prefixes that someone else lists."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One view of physical memory over every image format.
 
 The bytes of the image are one numpy array: the mapped file itself where the format stores RAM as it is, or a sparse

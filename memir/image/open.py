@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Open an image of any format. Formats are told by content, never by the file's name."""
 
 from __future__ import annotations

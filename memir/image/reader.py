@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Memory behind a function that reads it: another tool's layer, a debugger, a test."""
 
 from __future__ import annotations

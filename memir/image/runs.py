@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs of pages: which are there, and which a sparse file does not store."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A file of bytes that a format lies in: mapped, or brought in when touched."""
 
 from __future__ import annotations

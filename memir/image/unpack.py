@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Images inside zstd or gzip, unpacked once into a cache folder.
 
 The unpacked file is sparse, written under a temporary name and renamed, so concurrent runs see whole files only; a

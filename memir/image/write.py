@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Write memory out: raw, LiME and AVML version 2, as LiME and AVML themselves would."""
 
 from __future__ import annotations

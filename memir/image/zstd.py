@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """zstd files: RFC 8878 frames, and the seekable format's table of them.
 
 https://github.com/facebook/zstd/blob/dev/contrib/seekable_format/zstd_seekable_compression_format.md

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """arm64 with 4 KiB pages: page tables, kernel address layout, pointer tags.
 
 Sources: Arm ARM D8 (VMSAv8-64); Documentation/arch/arm64/memory.rst; arch/arm64/include/asm/{memory,pgtable-hwdef}.h.

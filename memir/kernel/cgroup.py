@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """include/linux/cgroup.h and kernfs.h: css_set -> cgroup -> kernfs path, for v2 and for every v1 hierarchy."""
 
 from __future__ import annotations

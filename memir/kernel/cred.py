@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """include/linux/cred.h and seccomp.h: who a task is and what it may do."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """include/linux/dcache.h: names and paths of dentries, thousands at once."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The engine: fields of any number of kernel objects in one gather.
 
 `Kernel.read(addresses, "vm_area_struct", "vm_start")` gives an array. Nothing here knows what the objects mean; the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """include/linux/fdtable.h: open files of many processes at once."""
 
 from __future__ import annotations

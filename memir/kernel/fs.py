@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """include/linux/fs.h: superblocks and the trees of files on them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """kernel/kthread.c and workqueue_internal.h: the names of kernel threads as /proc and ps show them.
 
 A task's comm holds 15 bytes. Since 5.17 (d6986ce24fc0) a kernel thread keeps its full name, and a workqueue's worker

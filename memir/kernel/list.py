@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """include/linux/list.h: many linked lists walked in step, one hop of all of them at a time."""
 
 from __future__ import annotations

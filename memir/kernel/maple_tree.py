@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """include/linux/maple_tree.h (6.1, 54a611b60590): many maple trees walked level by level, all at once."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """include/linux/mm_types.h: what a process's own memory says: arguments, environment, executable."""
 
 from __future__ import annotations

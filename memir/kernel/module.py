@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """include/linux/module.h: types that a module brings along (its split BTF)."""
 
 from __future__ import annotations

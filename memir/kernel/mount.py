@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """fs/mount.h: mounts, and the paths of files through them (d_path)."""
 
 from __future__ import annotations

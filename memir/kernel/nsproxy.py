@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """include/linux/nsproxy.h: the eight namespaces of a task."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """fs/overlayfs/ovl_entry.h: the layers of container root file systems."""
 
 from __future__ import annotations

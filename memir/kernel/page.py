@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """include/linux/mm_types.h, page-flags.h: what each page of RAM is used for, by its struct page.
 
 The struct pages of a gigabyte are 16 MiB of one virtual array (vmemmap), so they are read as bytes, a block a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """include/linux/pagemap.h: pages of files in the page cache, by inode."""
 
 from __future__ import annotations

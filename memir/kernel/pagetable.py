@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Page tables, walked for any number of addresses or of whole address spaces at once.
 
 One walker serves x86-64 and arm64 with 4 KiB pages: an architecture says through `Format` how an entry is read.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """include/linux/pid.h: the pid IDR, and each task's number in every pid namespace."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """include/linux/rbtree.h: many red-black trees walked level by level, all at once."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """include/linux/rmap.h: which processes an anonymous page belongs to, though no page table names it any more.
 
 A part of a huge page that was unmapped, a page on its way to swap or to another place: its struct page still

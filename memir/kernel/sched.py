@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """include/linux/sched.h: every task, found by several witnesses that a rootkit must all deceive.
 
 - tasks: the list that starts at init_task (what ps-like tools walk)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """mm/slab.h: all objects of one slab cache, found by their pages and not by anything that links them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The kernel's address space: virtual to physical for any number of addresses.
 
 Three ways, cheapest first: the direct map is one subtraction, the kernel image another, everything else (vmalloc,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """include/linux/timekeeper_internal.h: when the node booted, in UTC."""
 
 from __future__ import annotations

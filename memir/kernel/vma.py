@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """include/linux/mm_types.h: struct vm_area_struct, the regions of many processes at once."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """x86-64: page tables, kernel address layout.
 
 Sources: Intel SDM vol. 3 chapter 4; Documentation/arch/x86/x86_64/mm.rst; arch/x86/include/asm/pgtable_types.h.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """include/linux/xarray.h: many xarrays (also IDRs and page caches) walked level by level, all at once."""
 
 from __future__ import annotations

@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """From cgroup paths, namespaces and OCI specs to containers and pods."""

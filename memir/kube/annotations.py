@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who a container is by its OCI annotations, its bundle's path and its cgroup.
 
 containerd: internal/cri/annotations/annotations.go; CRI-O: pkg/annotations/annotations.go, which also

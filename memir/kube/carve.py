@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """OCI specs and runtime states found in raw memory, where no file leads to them any more.
 
 A container's config.json is unlinked when it exits, but its pages, containerd's copies of it (heap, the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What one segment of a cgroup path says by itself: a pod, a container, a runtime's monitor, or nothing.
 
 Who writes which name:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a cgroup path says: runtime, container, pod, QoS class.
 
 A path is read segment by segment, outermost first; each container or pod that a segment names encloses

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Typed members of an untrusted JSON object: what has the wrong type is None, and said."""
 
 from __future__ import annotations

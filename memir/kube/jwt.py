@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Service account tokens: whose they are, without showing or checking them.
 
 A bound token's claims name the pod it was made for (KEP-1205; pkg/serviceaccount/claims.go of

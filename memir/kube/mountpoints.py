@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What each mount namespace shows and where it comes from on the node."""
 
 from __future__ import annotations

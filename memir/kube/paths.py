@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ids in the paths that the kubelet and the runtimes use on a node.
 
 A path may be one on the node or the root of a mount, which starts at its own file system: so the directory

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the OCI runtimes keep of a running container: runc's `state.json`, crun's `status`.
 
 - runc: `/run/containerd/runc/k8s.io/<id>/state.json` (containerd), `/run/docker/runtime-runc/moby/<id>/...`,

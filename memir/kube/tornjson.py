@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """JSON out of memory that nobody vouches for: bounded, never raising, and honest about what was cut off.
 
 The encoders whose documents are looked for (Go's encoding/json, and crun's C one) write valid UTF-8 and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a process's own things say of its pod: environment, mounts, the monitor above it.
 
 Each is one witness of several, and each can lie: a process writes its own environment and command line.

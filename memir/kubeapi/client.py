@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The official Kubernetes client: where its configuration comes from, and its errors by name."""
 
 from __future__ import annotations

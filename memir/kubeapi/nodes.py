@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nodes by label, from the Kubernetes API."""
 
 from __future__ import annotations

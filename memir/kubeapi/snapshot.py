@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The Kubernetes API's view at the time of the capture, as `memir analyze --cluster FOLDER` reads it.
 
 Written: pods.json and cluster.json (a `List` each, as `kubectl get -o json`), and snapshot.json: who asked

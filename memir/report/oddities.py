@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What stands out in the tables of one node: facts a responder wants first, not verdicts."""
 
 from __future__ import annotations

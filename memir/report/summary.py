@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An analysis as a person reads it in a terminal."""
 
 from __future__ import annotations

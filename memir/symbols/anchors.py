@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What must be known of a kernel before its memory can be walked."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Kernel types from BTF, the type information that a kernel carries about itself.
 
     types = btf.parse(data)            # vmlinux's

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The BTF file format: header, sections, and where each type starts.
 
 One pass over the type section notes where each type begins; the rest is looked up when it is asked for.

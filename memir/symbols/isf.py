@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Kernel types and addresses from volatility3's symbol files (ISF) of any origin.
 
 Schema: volatility3/schemas/schema-6.2.0.json; older formats differ in what they leave out. What a type

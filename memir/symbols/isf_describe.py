@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """BTF types in the words of volatility3's symbol files (ISF 6.2.0), one at a time.
 
 Schema: volatility3/schemas/schema-6.2.0.json.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Volatility3's symbol file (ISF 6.2.0) made from a kernel's BTF, its table of addresses and its banner.
 
 Parts can be had by name, which costs next to nothing, or all at once.

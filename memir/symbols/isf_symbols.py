@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The types of the kernel's global variables that volatility3's plugins read: BTF does not carry them.
 
 A type is written as in C: `struct list_head`, `struct printk_ringbuffer *`, `int`, `char [16]`. An array

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Decode the kernel's compressed symbol table (kernel/kallsyms.c, scripts/kallsyms.c) from its rodata.
 
 Where the tables lie, by age:

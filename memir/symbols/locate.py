@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Find the kernel in an image with nothing but the image: its place, its types and its symbols.
 
 The quick way reads VMCOREINFO, which gives the place of the image and, from 6.0 on, of the kallsyms tables. Where it

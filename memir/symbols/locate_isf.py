@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Find the kernel of an image with an ISF (volatility3's symbol file, of any origin) in place of BTF and kallsyms."""
 
 from __future__ import annotations

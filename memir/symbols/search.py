@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Searches over the whole of RAM, for images whose kernel does not say where its own parts are."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A cache of what is slow to decode, keyed by the bytes it was decoded from.
 
 The key is a hash of the source bytes in the image, so that one image can never lend its (perhaps forged) symbols to

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Symbol addresses by name, whatever they were read from."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Typed layout of kernel structures, whatever it was read from (BTF, ISF, volatility3).
 
 A source of types implements `TypeSource`: give the direct members of a named or anonymous struct. `KernelTypes`

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The VMCOREINFO text that the kernel keeps for crash dumps: one page of KEY=VALUE lines.
 
 Written by crash_save_vmcoreinfo_init() (kernel/vmcore_info.c, before 6.9 kernel/crash_core.c) at the start of a page

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Servers that the tests of memir.acquire run against; each is started once."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The connection is cut at random bytes, hundreds of times: never a false success, never lost parts, nothing left."""
 
 from __future__ import annotations

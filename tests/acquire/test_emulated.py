@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`memir acquire` against a real node in software emulation, and what the analysis then says of it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The controller is gone, or its connection: a node that sends to S3 by itself goes on, and is gone on with."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The real AVML on a chosen /proc/kcore, through the local transport: what is success, and what is not."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whole acquisitions over SSM straight to S3: the real AVML on a chosen kcore, a real S3 server, nothing left."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The whole run with S3 as the sink: from the node by presigned parts, and through the controller."""
 
 from __future__ import annotations

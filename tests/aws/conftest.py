@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The S3 server that tests of memir.aws.image read from, with a proxy before it that can refuse and cut."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command line run in this process, as `memir` runs it."""
 
 from __future__ import annotations

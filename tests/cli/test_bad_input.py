@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is not an image, or not a whole one: the exit code, one message that says what and where, no traceback."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`memir analyze` writes a case, `memir query` asks it."""
 
 from __future__ import annotations

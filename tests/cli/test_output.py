@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the other verbs print: info, symbols, run; one JSON document; nothing that a terminal would act on."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The list of verbs in `memir --help` is the list of verbs that there are."""
 
 from __future__ import annotations

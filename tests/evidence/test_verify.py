@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whatever is changed in an evidence folder, `verify` says what and where."""
 
 from __future__ import annotations

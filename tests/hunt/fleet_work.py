@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What workers do in test_fleet.py; they import it by its name."""
 
 from __future__ import annotations

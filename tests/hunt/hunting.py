@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the tests of memir/hunt share: rules from text, an image with other bytes in some places."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Many images at once: failures stay where they are, dead workers are replaced, S3 is read by range."""
 
 from __future__ import annotations

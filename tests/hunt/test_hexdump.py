@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bytes as text that nothing acts on."""
 
 from __future__ import annotations

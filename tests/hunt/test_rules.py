@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rules compile, all of them, or every fault is told."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Units as YARA sees them: order, borders, empty pages, sizes, limits."""
 
 from __future__ import annotations

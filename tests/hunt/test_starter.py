@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The starter rules hit what they are for, and nothing on images of nodes where it is not."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whatever volatility3's vmayarascan finds, the hunt finds too, with the same process and address."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hostile rules end, and what they did is told."""
 
 from __future__ import annotations

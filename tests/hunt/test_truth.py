@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Strings planted in known pods are found with exactly the right owners, and strings not planted are not."""
 
 from __future__ import annotations

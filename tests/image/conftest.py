@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The real AVML, for tests of files that it makes."""
 
 from __future__ import annotations

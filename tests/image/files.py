@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Images of every format, made from known bytes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A kernel of a few pages, for structures that no real kernel would make."""
 
 from __future__ import annotations

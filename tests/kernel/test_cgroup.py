@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Paths of kernfs nodes, and how /proc/PID/cgroup is written."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Linked lists: in order, and made by someone who does not want them to end."""
 
 from __future__ import annotations

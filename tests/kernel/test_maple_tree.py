@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Maple trees that no kernel would make."""
 
 from __future__ import annotations

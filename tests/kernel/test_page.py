@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What pages are used for, against the kernel's own counts and the page tables."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Page tables of real images: the vectorised walk against one written out plainly, entry by entry."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Red-black trees: every node once, however the links lead."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pages of real images zeroed or randomised, as a live capture tears them: what remains is right, the rest is told."""
 
 from __future__ import annotations

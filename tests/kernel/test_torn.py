@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Real images that lack exactly one thing the analysis starts from: it finds another way, or says what to supply."""
 
 from __future__ import annotations

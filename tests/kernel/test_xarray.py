@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """XArrays: sparse, with large entries, and hostile."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Against pages of a real node (Debian 6.1, containerd 1.6, kubelet 1.34), as they lay in its memory."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who belongs where: processes made to contradict themselves. Whole nodes with intruders: tests/test_intruders.py."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nodes by Kubernetes label and instances by tag: which ones a plan is made for."""
 
 from __future__ import annotations

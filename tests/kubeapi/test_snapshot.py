@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The API snapshot, from a loopback server that replays what a real API server (1.34) said."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LicenseRef-VSL-1.0
 """The plugins under a stock `vol`, under `memir run` and in the wheel: everywhere the rows of `memir analyze`."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LicenseRef-VSL-1.0
 """linux.podyara gives in volatility3 what `memir hunt` gives."""
 
 from __future__ import annotations

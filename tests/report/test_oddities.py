@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A task that a list lacks is called hidden only where nothing else explains it."""
 
 from __future__ import annotations

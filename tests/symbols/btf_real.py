@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The BTF that lies in the real images, found by its header."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Real images with their kernels located, kept for a while."""
 
 from __future__ import annotations

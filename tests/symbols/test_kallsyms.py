@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The kernel's own symbol table: every layout, with and without being told where it lies, and damaged."""
 
 from __future__ import annotations

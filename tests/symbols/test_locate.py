@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """On every image: where the kernel is, against what the node itself said."""
 
 from __future__ import annotations

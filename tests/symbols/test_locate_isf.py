@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A symbol file in place of what the image holds: of another boot of the same kernel, or of a wrong one."""
 
 from __future__ import annotations

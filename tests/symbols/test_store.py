@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The cache of decoded names: right under concurrent runs, and never trusted blindly."""
 
 from __future__ import annotations

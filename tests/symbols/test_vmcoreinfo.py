@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """VMCOREINFO: read from every image, and from text that is anything."""
 
 from __future__ import annotations

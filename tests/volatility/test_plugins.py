@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LicenseRef-VSL-1.0
 from __future__ import annotations
 
 import sys

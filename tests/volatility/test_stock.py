@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LicenseRef-VSL-1.0
 """Stock volatility3, its automagic included, with the symbol files that memir writes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LicenseRef-VSL-1.0
 """What a recorded node said of itself, and how volatility3's rows are held against it.
 
 A `.truth.txt` has one JSON object a line behind "@KIND "; node-6.1's truth is one JSON document. Both come

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What analysis and court need beside the image; after the capture, since none of it changes much.
 first /proc/iomem iomem
 first /proc/version version

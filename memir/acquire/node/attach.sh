@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Wait for a capture that goes on without the controller that began it. In: DIR ROUNDS (seconds).
 # Exit: 66 the run is not there, 67 it never came to a capture, 75 it still goes on, else as capture.sh.
 cd "$DIR" 2>/dev/null || exit 66

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What the node says just before the capture. In: BULK=0. Out: "name base64" lines (see collect.py).
 emit() { printf '%s ' "$1"; base64 | tr -d '\n'; echo; }
 first() { head -c 33554432 "$1" 2>/dev/null | emit "$2"; }

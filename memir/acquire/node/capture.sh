@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Run the tool on a FIFO and give the stream to the consumer. In: DIR TOOL CONSUMER NICE HASH.
 # Standard output belongs to the consumer; the last line on standard error is the node's receipt.
 umask 077

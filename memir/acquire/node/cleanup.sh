@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The controller's own cleaning at the end. In: RUN. Out: "left=..." with what could not be removed.
 # Goes by the run's name, so that it also finds a run whose first answer was lost with the connection.
 left=

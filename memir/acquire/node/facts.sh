@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What a run needs to know of the node; changes nothing. Out: one "name base64" a line.
 emit() { printf '%s ' "$1"; base64 2>/dev/null | tr -d '\n'; echo; }
 hostname 2>/dev/null | emit hostname

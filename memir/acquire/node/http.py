@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # ruff: noqa: UP006, UP007, UP035, UP045  (nodes may have Python 3.6)
 """HTTP to a presigned URL, with the Python standard library alone (3.6 on).
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # ruff: noqa: UP006, UP007, UP035, UP045  (nodes may have Python 3.6)
 """Cuts a stream into hashed parts and stores them in parallel from bounded memory.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The node's last word on a capture, from the files that the tool and the consumer left: one line on standard error.
 receipt() {
   tool=$(cat tool.rc 2>/dev/null)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Stop everything of the run and remove it. In: DIR LOCK MOUNTED. Safe to run twice.
 remove() {
   for sig in TERM KILL; do

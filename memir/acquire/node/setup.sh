@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Make the run's private directory on tmpfs, take the node's lock, start the watchdog.
 # In: RUN GRACE POLL NEED (bytes) WATCHDOG (script text). Out: one line "dir=... mounted=0|1 lock=... stale=..."
 # Exit: 75 another run holds the lock, 73 no tmpfs to use, 74 cannot be written.

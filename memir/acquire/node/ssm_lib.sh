@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Library of a session; later commands read it from tmpfs. memir_go runs $S. In: D N S SEAL SUM ROOM ERR.
 # SEAL is a CMS envelope (RFC 5652) that only the key in this directory opens: what it holds is in no log. Its first
 # line says "inline", or "url URL" where the data is another envelope in the bucket; SUM is the data's SHA-256.

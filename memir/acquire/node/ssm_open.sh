@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Open a session of the SSM transport: a private directory on tmpfs with a key pair that lives only there, a
 # library for later commands, and a watchdog in its own session. In: NAME GRACE POLL LIB WATCH.
 umask 077

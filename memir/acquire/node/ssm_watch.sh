@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Remove the session when no command has touched it for GRACE seconds (the controller has vanished, or the agent
 # killed a command before it could clean). In: D GRACE POLL. Counts polls, not the clock.
 trap '' HUP INT PIPE

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # ruff: noqa: UP006, UP035  (nodes may have Python 3.6)
 """Uploads standard input to S3 from the node, part by part, with nothing but the standard library (3.6 on).
 

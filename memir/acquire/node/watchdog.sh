@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Remove the run when nobody has touched "alive" for GRACE seconds. In: DIR LOCK MOUNTED GRACE POLL.
 # Seconds are counted by polls, not by the clock: a clock that is set during the run must not end it.
 trap '' HUP INT PIPE

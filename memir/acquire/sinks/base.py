@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a sink is, and what it says: StreamSink through the controller, DirectSink from the node itself (base.py)."""
 
 from __future__ import annotations

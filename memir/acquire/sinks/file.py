@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The file sink: the stream becomes a file in the evidence folder.
 
 While it is written it is called NAME.partial; it gets its name only after it was read back from the disk and

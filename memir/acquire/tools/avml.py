@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """AVML: a static program that reads /proc/kcore (https://github.com/microsoft/avml)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Building tools on the controller: AVML with cargo, LiME against given kernel headers."""
 
 from __future__ import annotations

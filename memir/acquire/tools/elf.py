@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The little of ELF that tools need: processor, static or not, .modinfo, a module's signature."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tools from where they are kept: files, folders, an S3 prefix."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """LiME: a kernel module that writes RAM (https://github.com/504ensicsLabs/LiME)."""
 
 from __future__ import annotations

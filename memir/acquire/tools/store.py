@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tools with a known origin: a store of pinned files, and the choice of one for a node.
 
 The store is a folder (`$MEMIR_TOOLS`, else `$XDG_DATA_HOME/memir/tools`) with the files and `tools.json`,

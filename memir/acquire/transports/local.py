@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The node that memir itself runs on, or one whose root file system is mounted (`--root /host`)."""
 
 from __future__ import annotations

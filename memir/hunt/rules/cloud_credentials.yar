@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Credentials of clouds. Tagged `secret`: what they match is shown masked unless asked for, with a hash of the
 // part that the regular expression in `secret` finds from the match on.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Tokens and keys of Kubernetes. Tagged `secret`: what they match is shown masked unless asked for, with a hash of the
 // part that the regular expression in `secret` finds from the match on. YARA itself matches 1,024 bytes at most, where
 // tokens may still be alike; that part goes on to the secret's end, so that equal hashes mean equal secrets.

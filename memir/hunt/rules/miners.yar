@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Cryptocurrency miners in memory: what they say to their pool, how they are started, what they print.
 
 rule Miner_Stratum_Session : miner network

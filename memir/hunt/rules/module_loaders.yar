@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Programs and scripts that bring code into the kernel, and rootkits' known words.
 
 rule Module_Loader_Script : kernel

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Shells that call out: command lines and scripts, whole enough not to be the name of a function alone.
 
 rule Reverse_Shell_Dev_Tcp : shell

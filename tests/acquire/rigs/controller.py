@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A controller of its own process, so that it can be killed: one acquisition to S3 from the node.
 
 python -m tests.acquire.rigs.controller '{"transport": "local" | "ssm", "root": ..., "evidence": ..., ...}'

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A TCP proxy that cuts connections after a chosen number of bytes, in either direction."""
 
 from __future__ import annotations

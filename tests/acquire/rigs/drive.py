@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs one direct upload end to end on this machine: setup, uploader, grants, collect; what run.py does."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A real node in software emulation: Debian's cloud kernel, systemd, sshd, containerd and runc.
 
 No Kubernetes: emulated_pods.py starts containers in the cgroups and with the annotations that it would give them.

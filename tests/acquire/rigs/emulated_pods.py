@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pods on an emulated node: sandboxes and containers as containerd's CRI plugin would start them, without a kubelet."""
 
 from __future__ import annotations

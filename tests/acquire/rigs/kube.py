@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A Kubernetes API server on loopback: a stand-in, not a real one.
 
 Lists replay objects recorded from a real API server (`load`), with limit and continue, 410, RBAC by verb and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Containers and exec of the API stand-in, run for real on this machine.
 
 A container is its command in a mount namespace of its own, with an emptyDir in memory mounted where the pod

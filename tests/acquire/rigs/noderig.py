@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A chroot that looks to AVML like a node: its own /proc/iomem and /proc/kcore over this machine's /proc.
 
 /proc/kcore is an ELF core whose PT_LOADs carry physical addresses, so that the real AVML acquires chosen

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fixtures: the real AVML, a node in a chroot, a real sshd in it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # ruff: noqa: E501, SIM102
 """A strict proxy before the S3 server: refuses what Amazon S3 refuses and seaweedfs accepts; cuts on demand.
 

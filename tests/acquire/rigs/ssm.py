@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An SSM (and STS) service on loopback that checks signatures, keeps the documented limits, and really
 executes.
 

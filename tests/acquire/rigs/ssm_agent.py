@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an SSM agent does with AWS-RunShellScript on its instance, on this machine.
 
 As seen with a real agent: the whole command text is written to its log and to `_script.sh`, which stays; the

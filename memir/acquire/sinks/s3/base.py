@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What both S3 sinks share: the address, the client, part sizes, errors by name, records beside the image.
 
 The image goes up either through the controller (`s3_stream.py`) or from the node itself (`s3_direct.py`).

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """NodeState of the bucket: region, Object Lock, and each S3 action by name, without leaving anything behind.
 
 How an action is tried without doing it: the request is made on something that does not exist. S3 decides

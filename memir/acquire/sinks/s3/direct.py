@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The S3 sink for bytes that go from the node straight to the bucket; the controller only signs URLs.
 
 The uploader on the node asks for each part with its SHA-256 and gets a URL that is signed for just these

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Letters between the node and the controller through the bucket, where a command on the node takes seconds.
 
 Each slot is a pair of URLs that only fit one pair of objects: the node PUTs its wishes to the first, and

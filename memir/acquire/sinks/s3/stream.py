@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The S3 sink for bytes that pass through the controller: parts go up in parallel from two buffers."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One multipart upload: create or resume, sign parts, list, complete, and compare what the store holds."""
 
 from __future__ import annotations

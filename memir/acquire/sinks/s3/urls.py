@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Answering the node's wishes for URLs while it uploads: by commands on the node, or by letters through the bucket."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Scripts in a pod over the official client's exec stream, byte for byte, with bounded memory.
 
 The client's own reading is not used: it keeps a copy of everything that ever came (`_all`), takes in all

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The pod that memir puts on a node, and what is wrong with one that does not start."""
 
 from __future__ import annotations

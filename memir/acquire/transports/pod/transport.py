@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Scripts in a privileged pod on the node, through the Kubernetes API: no SSH, no SSM, no agent."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Opening the SSH connection: configuration, jump hosts, keys, and why it was refused."""
 
 from __future__ import annotations

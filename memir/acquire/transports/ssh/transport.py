@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A node reached by SSH: ~/.ssh/config, jump hosts, agent, strict host keys.
 
 paramiko is used as it is in a process of its own right: nothing is written to known_hosts, no terminal is

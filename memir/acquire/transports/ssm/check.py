@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """AWS preflight: who calls, which IAM action is missing by name, is the instance online."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Send one command through SSM and wait for its end: every status, limit and error by name."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is secret reaches the node over SSM only as a CMS envelope (RFC 5652) to a key that the node has just
 made.
 

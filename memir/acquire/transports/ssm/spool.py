@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is too large for SSM goes through the bucket: envelopes to the node, large outputs back."""
 
 from __future__ import annotations

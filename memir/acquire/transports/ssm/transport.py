@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Scripts over AWS Systems Manager: no open port, no key on the node, and no secret in a command's text.
 
 The first script that has data opens a session: a directory on the node's tmpfs with a fresh key pair. Data

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a pipe on the node to a locked object, through a real S3 server behind a strict shim."""
 
 from __future__ import annotations

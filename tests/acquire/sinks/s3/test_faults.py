@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Random cuts on the way to S3: never a false success, never a lost part, nothing left on the node.
 
 Each run's seed is its number. With CI set there are more of them: with test_cuts.py and test_ssm_faults.py over 500.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bytes through the controller into parts, and the preflight of the bucket."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Scripts in a pod, against the loopback API stand-in, which runs them for real in a mount namespace each."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """New keys in the middle of everything, whoever asks for them: nothing is lost, nothing waits for itself."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Against a real OpenSSH server: who is let in, who is refused, and what a lost connection looks like."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Random faults on the way to a node over SSM: lost answers, a dying agent, cut spool objects.
 
 A script either gives its whole, right output or raises; it is never run twice; no secret is on the node's disk, and

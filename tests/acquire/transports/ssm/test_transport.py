@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Scripts over SSM against the loopback stand-in, which really executes them."""
 
 from __future__ import annotations
