@@ -20,21 +20,38 @@ MIN_RAW = 1 << 20
 
 _ZSTD, _GZIP = b"\x28\xb5\x2f\xfd", b"\x1f\x8b\x08"
 _HEAD = 16
+_MAX_DEPTH = 3  # a packed image in a tar archive that is packed: more is no honest file
+_VMWARE = (
+    "the state of a suspended or snapshotted VMware machine (vmss, vmsn)",
+    "give memir the .vmem file beside it; where there is none, the RAM is inside, in a form memir does not read",
+)
+_CRIU = (
+    "a CRIU checkpoint's file: one container's state, not a node's RAM",
+    "take the node's RAM with `memir acquire`",
+)
 # magics long enough not to be the first bytes of RAM by chance: (what it is, what to do)
 _FOREIGN = {
-    b"KDUMP   ": ("a compressed kdump (makedumpfile)", "convert it with `makedumpfile -E`"),
     b"DISKDUMP": ("a diskdump", "convert it with `makedumpfile -E`"),
-    b"makedumpfile\0": ("a flattened kdump", "restore it with `makedumpfile -R`, then convert it with `-E`"),
     b"PAGEDU64": ("a Windows crash dump", "memir reads Linux nodes"),
     b"PAGEDUMP": ("a Windows crash dump", "memir reads Linux nodes"),
     b"QFI\xfb": ("a qcow2 disk image", "memir needs RAM, not a disk"),
     b"LibvirtQemudSave": ("a libvirt save file", "take the RAM with `virsh dump --memory-only` instead"),
-    b"QEVM": ("a QEMU migration stream", "take the RAM with `dump-guest-memory` instead"),
-    b"\xfd7zXZ\0": ("compressed with xz", "unpack it first"),
-    b"BZh91AY&SY": ("compressed with bzip2", "unpack it first"),
-    b"\x04\x22\x4d\x18": ("compressed with lz4", "unpack it first"),
-    b"7z\xbc\xaf\x27\x1c": ("a 7z archive", "unpack it first"),
-    b"PK\x03\x04": ("a zip archive", "unpack it first"),
+    b"QEVM": (
+        "a QEMU migration stream (a snapshot's or a save file's state), whose pages stand in no order",
+        "take the RAM with `dump-guest-memory FILE` in the machine's monitor: a stored stream can be loaded for that "
+        "into a paused machine of the same kind (`-S -incoming`)",
+    ),
+    b"\xd0\xbe\xd2\xbe": _VMWARE,
+    b"\xd1\xbe\xd2\xbe": _VMWARE,
+    b"\xd2\xbe\xd2\xbe": _VMWARE,
+    b"EVF\x09\x0d\x0a\xff\0": (
+        "an EnCase image (E01)",
+        "export the raw bytes with the tool that made it, and give memir those if they are RAM and no disk",
+    ),
+    b"EVF2\x0d\x0a\x81\0": ("an EnCase image (Ex01)", "export the raw bytes with the tool that made it"),
+    b"\x19\x43\x56\x54": _CRIU,
+    b"\x40\x59\x10\x55": _CRIU,
+    b"7z\xbc\xaf\x27\x1c": ("a 7z archive", "unpack it first, with `7z x FILE`"),
 }
 
 
@@ -61,7 +78,7 @@ def open_image(
             raise UsageError(f"{path}: open it with memir.aws.image.open_image, which reads from S3")
         source = open_remote(reader, cache)
     else:
-        source = MappedFile(Path(path))
+        source = _file(Path(path), cache)
     try:
         layout = _layout(source, allow_truncated, cache, progress, base)
         try:
@@ -74,10 +91,22 @@ def open_image(
         raise
 
 
+def _file(path: Path, cache: Path | None) -> Source:
+    from memir.image.split import JoinedFile, parts_of
+
+    parts = parts_of(path)
+    return JoinedFile(parts, cache) if parts else MappedFile(path)
+
+
 def _layout(
-    source: Source, allow_truncated: bool, cache: Path | None, progress: Progress | None, base: int | None
+    source: Source,
+    allow_truncated: bool,
+    cache: Path | None,
+    progress: Progress | None,
+    base: int | None,
+    depth: int = 0,
 ) -> Layout:
-    container = _container(source)
+    container = _container(source) if depth < _MAX_DEPTH else None
     if container is None:
         return _inner(source, allow_truncated, cache, base)
     inner: Source | None = None
@@ -93,11 +122,12 @@ def _layout(
         # an offset in a message is one in the unpacked bytes; the copy's own path would mean nothing to the reader
         inner = MappedFile(target, f"{source.name} (unpacked)")
     try:
-        found = _inner(inner, allow_truncated, cache, base)
+        layout = _layout(inner, allow_truncated, cache, progress, base, depth + 1)
     except BaseException:
         inner.close()
         raise
-    return dataclasses.replace(found, original=source, container=container, missing=found.missing or missing)
+    kinds = f"{layout.container} in {container}" if layout.container else container
+    return dataclasses.replace(layout, original=source, container=kinds, missing=layout.missing or missing)
 
 
 def _cache(cache: Path | None) -> Path:
@@ -111,14 +141,20 @@ def _container(source: Source) -> str | None:
     start = read(source, 0, min(4, source.size))
     if start == _ZSTD or (len(start) == 4 and zstd.is_skippable(int.from_bytes(start, "little"))):
         return "zstd"
-    return "gzip" if start[:3] == _GZIP else None
+    from memir.image import streams
+
+    return "gzip" if start[:3] == _GZIP else streams.container_of(source)
+
+
+def _no_base(source: Source, base: int | None) -> None:
+    if base is not None:
+        raise UsageError(f"{source.name}: the base address is for raw images; this one says its addresses itself")
 
 
 def _inner(source: Source, allow_truncated: bool, cache: Path | None, base: int | None) -> Layout:
     start = read(source, 0, min(_HEAD, source.size))
     if start[:4] in (b"\x7fELF", b"EMiL", b"AVML"):
-        if base is not None:
-            raise UsageError(f"{source.name}: the base address is for raw images; this one says its addresses itself")
+        _no_base(source, base)
         if start[:4] == b"\x7fELF":
             from memir.image import elf
 
@@ -126,6 +162,16 @@ def _inner(source: Source, allow_truncated: bool, cache: Path | None, base: int 
         from memir.image import lime
 
         return lime.read_layout(source, allow_truncated, cache)
+    if start.startswith(b"KDUMP   "):
+        from memir.image import kdump
+
+        return kdump.read_layout(source, allow_truncated, cache)
+    if start == b"makedumpfile\0\0\0\0":
+        from memir.image import flattened, kdump
+
+        inner, missing = flattened.restored(source, cache, allow_truncated)
+        layout = kdump.read_layout(inner, allow_truncated, cache)
+        return dataclasses.replace(layout, original=source, container="flattened", missing=layout.missing or missing)
     for magic, (what, advice) in _FOREIGN.items():
         if start.startswith(magic):
             raise ImageFormatError(f"{source.name} is {what}: {advice}")

@@ -75,6 +75,16 @@ class SourceReader(io.RawIOBase):
         """Yes."""
         return True
 
+    def seekable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to an offset from the start, from here or from the end; the new one."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._source.size}[whence]
+        self._at = min(max(base + offset, 0), self._source.size)
+        return self._at
+
     def tell(self) -> int:
         """Offset of the next byte."""
         return self._at

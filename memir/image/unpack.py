@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images inside zstd or gzip, unpacked once into a cache folder.
+"""Images inside zstd, gzip and what streams.py knows, unpacked once into a cache folder.
 
 The unpacked file is sparse, written under a temporary name and renamed, so concurrent runs see whole files only; a
 lock lets the second run wait for the first. A record beside it holds the SHA-256 of what was written; a file that is
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from memir.errors import ImageError, ImageFormatError, TruncatedImageError
-from memir.image import zstd
+from memir.image import streams, zstd
 from memir.image.lazy import is_zero
 from memir.image.source import Source, SourceReader
 
@@ -35,8 +35,9 @@ def unpacked(
 ) -> tuple[Path, int]:
     """(path of the unpacked file, bytes that a cut source lacks, 1 if it does not say how many, 0 if it is whole).
 
-    container: "zstd" or "gzip". ImageFormatError for damaged data, TruncatedImageError for a cut source unless it is
-    allowed, ImageError when the cache folder is full or cannot be written; nothing half-written stays.
+    container: "zstd", "gzip" or one of streams.MAGICS. ImageFormatError for damaged data, TruncatedImageError for a
+    cut source unless it is allowed, ImageError when the cache folder is full or cannot be written; nothing
+    half-written stays.
     """
     key = hashlib.blake2b(f"{source.name}|{source.identity()}".encode(), digest_size=16).hexdigest()
     target, record_path = folder / f"{key}.image", folder / f"{key}.json"
@@ -98,7 +99,12 @@ def _write(
     """(SHA-256 of what was written, its size, bytes missing)."""
     digest, size, missing = hashlib.sha256(), 0, 0
     reader = SourceReader(source)
-    pieces = _zstd_pieces(source, reader, allow_truncated) if container == "zstd" else _gzip_pieces(source, reader)
+    if container == "zstd":
+        pieces = _zstd_pieces(source, reader, allow_truncated)
+    elif container == "gzip":
+        pieces = _gzip_pieces(source, reader)
+    else:
+        pieces = streams.pieces(source, container)
     try:
         for piece in pieces:
             source.check()

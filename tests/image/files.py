@@ -6,10 +6,12 @@ from __future__ import annotations
 import gzip
 import random
 import struct
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import cramjam
+import lzallright
 import numpy as np
 import zstandard
 
@@ -119,6 +121,54 @@ def seekable(data: bytes, frame: int = 64 << 10, *, checksums: bool = False) -> 
 
 def gz(data: bytes) -> bytes:
     return gzip.compress(data, 1, mtime=0)
+
+
+KDUMP_FLAGS = {"zlib": 0x1, "lzo": 0x2, "snappy": 0x4, "zstd": 0x20, "plain": 0}
+
+
+def _packed(page: bytes, how: str) -> bytes:
+    if how == "zlib":
+        return zlib.compress(page, 1)
+    if how == "lzo":
+        return bytes(lzallright.LZOCompressor().compress(page))
+    if how == "snappy":
+        return bytes(cramjam.snappy.compress_raw(page))
+    return zstandard.ZstdCompressor().compress(page) if how == "zstd" else page
+
+
+def kdump(
+    parts: Parts, how: str = "zlib", *, level: int = 0, split: int = 0, note: bytes = b"", left_out: int = 0
+) -> bytes:
+    """A kdump of whole pages, version 6. left_out: so many of the first pages are RAM, but not in the file."""
+    pages = {(pa + at) // PAGE: data[at : at + PAGE] for pa, data in parts for at in range(0, len(data), PAGE)}
+    frames = sorted(pages)
+    half = -(-(frames[-1] + 1) // (8 * PAGE)) * PAGE
+    ram, there = bytearray(half), bytearray(half)
+    for number, frame in enumerate(frames):
+        ram[frame // 8] |= 1 << frame % 8
+        if number >= left_out:
+            there[frame // 8] |= 1 << frame % 8
+    head = b"KDUMP   " + struct.pack("<i", 6) + bytes(390 + 6 + 16)
+    head += struct.pack("<IiiIIIIIIi", 0, PAGE, 1, 2 * half // PAGE, 0, 0, 0, 0, 0, 1)
+    at = 2 * PAGE + 2 * half
+    stored = [_packed(pages[frame], how) for frame in frames[left_out:]]
+    data_at = at + 24 * len(stored)
+    sub = struct.pack("<QiiQQQQQQQQQQQ", 0, level, split, 0, 0, data_at, len(note), 0, 0, 0, 0, 0, 0, frames[-1] + 1)
+    offset, table = data_at + len(note), b""
+    for data in stored:
+        plain = len(data) >= PAGE
+        table += struct.pack("<QIIQ", offset, len(data), 0 if plain else KDUMP_FLAGS[how], 0)
+        offset += len(data)
+    return head.ljust(PAGE, b"\0") + sub.ljust(PAGE, b"\0") + ram + there + table + note + b"".join(stored)
+
+
+def flattened(data: bytes, pieces: Sequence[tuple[int, int]]) -> bytes:
+    """makedumpfile -F: the pieces [low, high) of a file, in the order given."""
+    out = b"makedumpfile\0\0\0\0" + struct.pack(">qq", 1, 1)
+    out = out.ljust(PAGE, b"\0")
+    for low, high in pieces:
+        out += struct.pack(">qq", low, high - low) + data[low:high]
+    return out + struct.pack(">qq", -1, -1)
 
 
 def put(folder: Path, data: bytes, name: str = "image") -> Path:

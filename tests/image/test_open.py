@@ -24,14 +24,12 @@ def test_the_name_says_nothing(data: bytes, form: str, name: str, tmp_path: Path
 @pytest.mark.parametrize(
     ("start", "words"),
     [
-        (b"KDUMP   ", "compressed kdump .makedumpfile.: convert it"),
-        (b"makedumpfile\0\0\0\0", "flattened kdump: restore it"),
+        (b"QEVM\0\0\0\3", "QEMU migration stream .*: take the RAM with `dump-guest-memory FILE`"),
+        (b"\xd2\xbe\xd2\xbe", "VMware machine .vmss, vmsn.: give memir the .vmem file beside it"),
+        (b"EVF\x09\x0d\x0a\xff\0", "EnCase image .E01.: export the raw bytes"),
+        (b"\x19\x43\x56\x54", "CRIU checkpoint's file: .*: take the node's RAM with `memir acquire`"),
         (b"PAGEDU64", "Windows crash dump"),
         (b"QFI\xfb\0\0\0\3", "qcow2 disk image"),
-        (b"\xfd7zXZ\0", "compressed with xz: unpack it first"),
-        (b"BZh91AY&SY", "bzip2"),
-        (b"\x04\x22\x4d\x18", "lz4"),
-        (b"PK\x03\x04", "zip archive"),
     ],
 )
 def test_what_memir_does_not_read_is_named(start: bytes, words: str, tmp_path: Path) -> None:
@@ -66,7 +64,7 @@ def test_an_empty_container(tmp_path: Path) -> None:
 
 def test_a_container_in_a_container_is_not_opened_for_ever(tmp_path: Path) -> None:
     with pytest.raises(ImageFormatError, match="no format memir knows"):
-        open_image(put(tmp_path, zstd(zstd(lime(THREE)))), cache=tmp_path)
+        open_image(put(tmp_path, zstd(zstd(zstd(zstd(lime(THREE)))))), cache=tmp_path)
 
 
 def test_the_cache_folder_if_none_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
