@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from memir.errors import ImageError, ImageFormatError, TruncatedImageError
+from memir.image.kdump import read_layout
 from memir.image.layout import Range
 from memir.image.open import open_image
+from memir.image.source import MappedFile
 from memir.kernel import ram
 from memir.kernel.engine import Kernel
 from memir.symbols import vmcoreinfo
@@ -18,6 +20,11 @@ from tests.image.files import KDUMP_FLAGS, PAGE, THREE, ehdr, kdump, noise, note
 from tests.kernel.accounts import X86, kernel, raw
 
 WHOLE = [(pa, data) for pa, data in THREE]
+
+
+def test_a_source_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(ImageFormatError, match="no kdump header at its start"):
+        read_layout(MappedFile(put(tmp_path, noise(PAGE))), False, tmp_path)
 
 
 @pytest.mark.parametrize("how", sorted(KDUMP_FLAGS))
