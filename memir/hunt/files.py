@@ -3,15 +3,18 @@
 have it.
 
 A container's files are on the layers of its overlay, never on the overlay itself, so a file is followed up
-its directories until one is the root of some container's layer. A file system that only containers have
-mounted is theirs; a path of the kubelet's or the runtime's names the pod; a memfd is its users'.
+its directories until one is the root of some container's layer. Where the root is no overlay (the native
+snapshotter's directory, devmapper's file system) it is followed up to that root instead. A file system that
+only containers have mounted is theirs; a path of the kubelet's or the runtime's names the pod; a directory of
+the node that a container has as a volume is the node's and the container's; a memfd is its users'. That a
+container can reach a file, as one with the node's / at /host can reach all of them, makes it nobody's.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,7 +72,9 @@ class Files:
                 self._mounts_of[node.mounts.known[at].superblock].append((space, at))
         self._of_space = node.owners.by_mount_namespace
         self._tops = self._on_node()
+        self._overlays: set[int] = set()
         self._layers = self._layer_roots()
+        self._container_roots, self._volumes = self._mounted_by_containers()
         self._users: dict[int, set[Owner]] | None = None
 
     def of(self, mapping: Iterable[int]) -> dict[int, FileInfo]:
@@ -114,7 +119,7 @@ class Files:
             return None if name is None else "/" + _text(name), self._mapped_by(file.mapping), ""
         inside, top = dentries.path(dentry), self._tops.get(superblock)
         on_node = None if inside is None or top is None else _text(top + inside)
-        layer = self._layer_of(dentry)
+        layer = self._above(dentry, self._layers)
         if layer is not None:
             below = dentries.below(dentry, layer)
             path = on_node if below is None else "/" + _text(b"/".join(below))
@@ -124,21 +129,29 @@ class Files:
         private = self._private(superblock)
         if private:
             return self._seen_at(superblock, dentry) or on_node, private, ""
+        root = self._above(dentry, self._container_roots)
+        if root is not None:
+            below = dentries.below(dentry, root)
+            path = on_node if below is None else "/" + _text(b"/".join(below))
+            return path, sort_owners(self._container_roots[root]), f", root of a container, on the node {on_node}"
         if on_node is None:
             return self._seen_at(superblock, dentry), self._mapped_by(file.mapping), ""
         named = self._by_path(on_node, superblock)
-        return on_node, (named,) if named else (), ""
+        if named is not None:
+            return on_node, (named,), ""
+        volume = self._above(dentry, self._volumes)
+        return on_node, () if volume is None else sort_owners({NODE, *self._volumes[volume]}), ""
 
     def _by_path(self, path: str, superblock: int) -> Owner | None:
         """The container or pod that a path of the kubelet's or a runtime's names."""
         who = self._who
-        log = _POD_LOG.search(path)
-        if log:
+        log, uid = _POD_LOG.search(path), pod_uid_of(path)
+        # the first name counts: what follows may be a pod's own directories, named to look like another's
+        if log and (uid is None or log.start() < path.find(uid)):
             return who.container_named(log[1], log[2]) or who.pod(log[1])
         named = container_name_of(path)
-        if named:
+        if named and uid in (None, named[0]):
             return who.container_named(*named) or who.pod(named[0])
-        uid = pod_uid_of(path)
         if uid:
             spaces = {space for space, _ in self._mounts_of[superblock] if space != self._host}
             owners = {owner for space in spaces for owner in self._of_space.get(space, ()) if owner.pod_uid == uid}
@@ -147,13 +160,12 @@ class Files:
         return who.container(container) if container else None
 
     def _private(self, superblock: int) -> tuple[Owner, ...]:
-        """Containers that have this file system mounted, if the node itself has not (or has it for one of
-        them)."""
+        """Containers that have this file system mounted, if the node itself has not; of an overlay, whose it is."""
         mounts = self._mounts_of.get(superblock, [])
         spaces = {space for space, _ in mounts}
         owners: set[Owner] = set()
         if not spaces or self._host in spaces:
-            return sort_owners(self._overlay_owners(superblock))
+            return sort_owners(self._overlay_owners(superblock)) if superblock in self._overlays else ()
         for space in spaces:
             owners |= set(self._of_space.get(space, ()))
         pods = {owner.pod_uid for owner in owners}
@@ -191,6 +203,7 @@ class Files:
         superblocks = np.array(sorted(self._mounts_of), np.uint64)
         kinds = fs.types_of(kernel, superblocks)
         overlays = superblocks[[kind == b"overlay" for kind in kinds]] if len(superblocks) else superblocks
+        self._overlays.update(overlays.tolist())
         types = overlayfs.overlay_types(kernel, overlays) if len(overlays) else None
         found: dict[int, list[tuple[int, bool]]] = defaultdict(list)
         if types is None:
@@ -213,11 +226,36 @@ class Files:
                 found[root].append((int(overlays[row]), at == 0))
         return found
 
-    def _layer_of(self, dentry: int) -> int | None:
-        """The nearest directory above that is an overlay's layer."""
+    def _mounted_by_containers(self) -> tuple[dict[int, set[Owner]], dict[int, set[Owner]]]:
+        """(roots of containers, volumes): containers by the dentry that they have at /, and at other places.
+
+        No overlays: their files lie on layers. Not the node's own root, which many a container has at /host, nor other
+        file systems that containers have whole: to be able to reach a file is not to own it.
+        """
+        mounts = self._node.mounts
+        roots: dict[int, set[Owner]] = defaultdict(set)
+        volumes: dict[int, set[Owner]] = defaultdict(set)
+        rows = [
+            (at, mounts.known[at], self._of_space[space])
+            for superblock, places in self._mounts_of.items()
+            for space, at in places
+            if space in self._of_space and superblock not in self._overlays
+        ]
+        at = np.array([row[0] for row in rows], np.uint64)
+        paths = mounts.paths(at, np.array([mount.root for _, mount, _ in rows], np.uint64))
+        for (_, mount, owners), path in zip(rows, paths, strict=True):
+            whole = mounts.dentries.parent(mount.root) == mount.root
+            if path == b"/" and not (whole and self._tops.get(mount.superblock) == b""):
+                roots[mount.root] |= set(owners)
+            elif not whole:
+                volumes[mount.root] |= set(owners)
+        return dict(roots), dict(volumes)
+
+    def _above(self, dentry: int, chosen: Container[int]) -> int | None:
+        """The nearest of the chosen directories that a file lies in."""
         dentries = self._node.mounts.dentries
         for _ in range(_MAX_DEPTH):
-            if dentry in self._layers:
+            if dentry in chosen:
                 return dentry
             above = dentries.parent(dentry)
             if above in (dentry, 0):

@@ -52,7 +52,10 @@ class Dentries:
         return self._known.get(dentry, (0, None))[1]
 
     def below(self, dentry: int, root: int) -> list[bytes] | None:
-        """Names from `root` (left out) down to the dentry; stops at the file system's own root. None if unreadable."""
+        """Names from `root` (left out; 0: the file system's own) down to the dentry.
+
+        None if one of them is unreadable, or the dentry does not lie below `root`.
+        """
         parts: list[bytes] = []
         for _ in range(_MAX_DEPTH):
             if not dentry:
@@ -61,7 +64,7 @@ class Dentries:
                 return parts[::-1]
             up, name = self._known.get(dentry, (0, None))
             if up == dentry:
-                return parts[::-1]
+                return None if root else parts[::-1]
             if name is None or not up:
                 return None
             parts.append(name)
