@@ -80,6 +80,9 @@ def hunt(
     external: Annotated[
         list[str] | None, typer.Option("--external", metavar="NAME=VALUE", help="A variable that rules use.")
     ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad-rules", help="Leave rules out that do not compile; they are told and counted.")
+    ] = False,
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, help="Threads, or processes for many images; all processors.")
     ] = None,
@@ -110,7 +113,7 @@ def hunt(
 
     begun = time.time()
     compiled, images = _rule_paths(images, rules or [])
-    ruleset = load_rules(compiled, parse_externals(external or []))
+    ruleset = load_rules(compiled, parse_externals(external or []), skip_bad=skip_bad)
     options = _options(kinds, scope, rule_timeout, workers, show_secrets, cluster, (pod, namespace, container, pid))
     key = signing_key(sign_key)
     case = _case(output)

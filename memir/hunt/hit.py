@@ -68,10 +68,10 @@ class About:
     unit: Unit
 
     @classmethod
-    def of(cls, match: Any, unit: Unit) -> About:
-        """From yara.Match."""
+    def of(cls, match: Any, file: str, unit: Unit) -> About:
+        """From yara.Match; file: namespace of the file that the rule comes from."""
         meta = tuple((str(key), _text(value)) for key, value in match.meta.items())
-        return cls(match.rule, match.namespace, tuple(match.tags), meta, unit)
+        return cls(match.rule, file, tuple(match.tags), meta, unit)
 
     def length(self, data: U8, at: int, matched: int) -> int:
         """Bytes of a hit at this offset: the match, and what the rule's metadata `secret` says follows it.

@@ -89,6 +89,9 @@ def hunt(
     """Scan an image's units with rules. What could not be read or judged is in kernel.gaps."""
     options = options or Options()
     clock = _Clock()
+    for fault in rules.skipped:
+        place, _, reason = fault.partition(": ")
+        kernel.gaps.add("rules", place, f"left out: {reason}")
     if node is None and options.wanted:
         node = RamSource(kernel, options.cluster)
     threads = node.processes.threads if node is not None else sched.tasks(kernel)

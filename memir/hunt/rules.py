@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
@@ -13,25 +15,14 @@ from typing import Any
 import yara
 
 from memir.errors import RulesError, UsageError
-from memir.hunt.rule_text import SourceText, monotone, read_source
+from memir.hunt.rule_compile import External, Namespace, compiles, empty, namespaces, sound
+from memir.hunt.rule_files import Flat, RuleFile, read_rule_files
+from memir.hunt.rule_text import monotone
 
-SUFFIXES = (".yar", ".yara", ".yarc")
 STARTER = Path(__file__).parent / "rules"
 """Folder of the rules that come with memir."""
-_COMPILED = b"YARA"
-_WHERE = re.compile(r"^(?:(?P<path>.*?)\((?P<line>\d+)\)|line (?P<number>\d+)): (?P<reason>.*)$", re.DOTALL)
-_MAX_ERRORS = 50
-
-External = bool | int | float | str
-
-
-@dataclass(frozen=True)
-class _File:
-    path: Path
-    namespace: str
-    text: str | None  # None: compiled
-    source: SourceText = field(default_factory=lambda: SourceText((), (), ()))
-
+UNIT_EXTERNALS = ("filename", "filepath", "extension", "owner")
+"""Variables that are set for every unit: of the file that it is, or of the program that runs in it."""
 
 RuleName = tuple[str, str]
 """Namespace and name of a rule."""
@@ -42,8 +33,10 @@ class RuleSet:
     """Compiled rules. sets: yara.Rules objects, each of which scans every unit.
 
     count: rules in all. monotone: every rule is (see rule_text). notes: what the user should know: duplicate
-    names. externals: as given; compiled rules take them when they scan. names: rules of the source files.
-    divisible: sets (by number) that can be had without some of their rules.
+    names. skipped: faults of rules that were left out, `file:line: reason`. externals: as given; compiled rules take
+    them when they scan. unit_externals: those of UNIT_EXTERNALS that rules ask for and the user did not set.
+    names: rules of the source files. divisible: sets (by number) that can be had without some of their rules.
+    digest: SHA-256 of rules and externals, the same wherever the files lie.
     """
 
     sets: tuple[Any, ...]
@@ -52,22 +45,34 @@ class RuleSet:
     monotone: bool
     externals: Mapping[str, External] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    unit_externals: frozenset[str] = frozenset()
     names: tuple[RuleName, ...] = ()
     divisible: frozenset[int] = frozenset()
-    _sources: tuple[_File, ...] = ()
+    digest: str = ""
+    _spaces: tuple[Namespace, ...] = ()
 
     def without(self, names: Iterable[RuleName]) -> Any:
         """The rules of the source files, some of which never match."""
         out = set(names)
-        texts: dict[str, str] = {}
-        for one in self._sources:
-            text = one.text or ""
-            for rule in reversed(one.source.rules):
-                if (one.namespace, rule.name) in out:
-                    text = _emptied(text, rule.body)
-            texts[one.namespace] = text
-        folders = {one.namespace: one.path.parent for one in self._sources}
-        return yara.compile(sources=texts, include_callback=_includer(folders), externals=dict(self.externals))
+        texts = {
+            space.name: empty(space.text, [rule for rule in space.source.rules if (space.name, rule.name) in out])
+            for space in self._spaces
+        }
+        return yara.compile(sources=texts, externals=_defined(self.externals))
+
+    def file_of(self, namespace: str, rule: str) -> str:
+        """The namespace of the file that a rule comes from, where several files were compiled together."""
+        return self._origins.get((namespace, rule), namespace)
+
+    @functools.cached_property
+    def _origins(self) -> dict[RuleName, str]:
+        return {
+            (space.name, rule): name
+            for space in self._spaces
+            if len(space.files) > 1
+            for rule, name in space.file_of.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -79,18 +84,12 @@ class Packed:
 
     @classmethod
     def of(cls, rules: RuleSet) -> Packed:
-        """Pack a rule set. What was included from other files is in the compiled rules, but not in their text."""
-        parts = []
-        for one in rules.sets:
-            buffer = BytesIO()
-            one.save(file=buffer)
-            parts.append(buffer.getvalue())
-        whole = frozenset() if any(one.source.includes for one in rules._sources) else rules.divisible
-        return cls(tuple(parts), replace(rules, sets=(), divisible=whole))
+        """Pack a rule set."""
+        return cls(tuple(_saved(compiled) for compiled in rules.sets), replace(rules, sets=()))
 
     def unpack(self) -> RuleSet:
         """The rule set, loaded."""
-        return replace(self.rest, sets=tuple(yara.load(file=BytesIO(one)) for one in self.sets))
+        return replace(self.rest, sets=tuple(yara.load(file=BytesIO(part)) for part in self.sets))
 
 
 def parse_externals(pairs: Sequence[str]) -> dict[str, External]:
@@ -111,170 +110,86 @@ def parse_externals(pairs: Sequence[str]) -> dict[str, External]:
     return found
 
 
-def load_rules(paths: Sequence[Path], externals: Mapping[str, External] | None = None) -> RuleSet:
+def load_rules(
+    paths: Sequence[Path], externals: Mapping[str, External] | None = None, *, skip_bad: bool = False
+) -> RuleSet:
     """Compile all rules of files and folders.
 
     Each source file is a YARA namespace of its own, named by its path below the folder given, so that equal
     names in two files can live side by side (and are told). Files that another one includes are not compiled
-    a second time. RulesError with one line a fault: file, line, reason.
+    a second time; files that name rules of others are compiled with those. RulesError with one line a fault: file,
+    line, reason; with skip_bad faulty rules are left out, and the faults are in `skipped`.
     """
     externals = dict(externals or {})
-    files = _drop_included(_files(paths))
-    sources = [one for one in files if one.text is not None]
-    texts = {one.namespace: one.source for one in sources}
-    errors = _missing_modules(sources, texts)
+    defined = _defined(externals)
+    files = read_rule_files(paths)
+    flat = [file for file in files if isinstance(file, Flat)]
+    spaces = namespaces(flat, defined)
+    faults: list[str] = []
+    left_out = 0
+    whole = compiles({space.name: space.text for space in spaces}, defined)
+    if not whole or any(file.faults for file in flat):
+        judged = [sound(space, defined) for space in spaces]
+        faults = [fault for one in judged for fault in one.faults]
+        left_out = sum(one.emptied for one in judged)
+        spaces = [one.space for one in judged if one.space is not None]
     sets: list[Any] = []
-    if sources:
-        try:
-            places = {one.namespace: str(one.path) for one in sources}
-            sets.append(yara.compile(filepaths=places, externals=externals))
-        except yara.Error as error:
-            told = {message.partition(":")[0] for message in errors}
-            for one in sources:
-                if str(one.path) not in told:
-                    errors += _faults(one, texts[one.namespace], externals)
-            errors = errors or [str(error)]
-    for one in files:
-        if one.text is None:
+    for file in files:
+        if isinstance(file, RuleFile):
             try:
-                sets.append(yara.load(str(one.path)))
+                sets.append(yara.load(str(file.path)))
             except yara.Error as error:
-                errors.append(f"{one.path}: compiled rules that this YARA ({yara.__version__}) cannot load: {error}")
-    if errors:
-        raise RulesError("rules do not compile:\n  " + "\n  ".join(errors))
-    rules = [rule for compiled in sets for rule in compiled]
-    if not rules:
-        raise RulesError(f"no rules in {', '.join(str(path) for path in paths)}")
-    plain = len(sources) == len(files) and not any(one.source.includes for one in sources)
+                faults.append(f"{file.path}: compiled rules that this YARA ({yara.__version__}) cannot load: {error}")
+    faults = list(dict.fromkeys(faults))  # of a file that two others include
+    if faults and not skip_bad:
+        raise RulesError("rules do not compile:\n  " + "\n  ".join(faults))
+    if spaces:
+        sets.insert(0, yara.compile(sources={space.name: space.text for space in spaces}, externals=defined))
+    count = sum(1 for compiled in sets for _ in compiled) - left_out
+    if not count:
+        why = "".join(f"\n  {fault}" for fault in faults)
+        raise RulesError(f"no rules in {', '.join(str(path) for path in paths)}{why}")
+    words = {word for space in spaces for rule in space.source.rules for word in rule.needs}
+    asked = words if len(flat) == len(files) else words | set(UNIT_EXTERNALS)  # compiled rules do not tell
     return RuleSet(
         sets=tuple(sets),
-        files=tuple(one.path for one in files),
-        count=len(rules),
-        monotone=plain and all(monotone(one.source) for one in sources),
+        files=tuple(file.path if isinstance(file, RuleFile) else file.file.path for file in files),
+        count=count,
+        monotone=len(flat) == len(files) and all(monotone(space.source) for space in spaces),
         externals=externals,
-        notes=_duplicates(texts),
-        names=tuple((one.namespace, rule.name) for one in sources for rule in one.source.rules),
-        divisible=frozenset({0} if sources else ()),
-        _sources=tuple(sources),
+        notes=_duplicates(flat),
+        skipped=tuple(faults),
+        unit_externals=frozenset(UNIT_EXTERNALS) & asked - set(externals),
+        names=tuple((space.name, rule.name) for space in spaces for rule in space.source.rules),
+        divisible=frozenset({0} if spaces else ()),
+        digest=_digest(spaces, sets[bool(spaces) :], externals),
+        _spaces=tuple(spaces),
     )
 
 
-def _files(paths: Sequence[Path]) -> list[_File]:
-    found: dict[Path, _File] = {}
-    for path in paths:
-        if path.is_dir():
-            inside = sorted(one for one in path.rglob("*") if one.suffix.lower() in SUFFIXES and one.is_file())
-            if not inside:
-                raise RulesError(
-                    f"{path}: no rule files ({', '.join('*' + suffix for suffix in SUFFIXES)}) in this folder"
-                )
-        elif path.exists():
-            inside = [path]
-        else:
-            raise RulesError(f"{path}: no such file or folder")
-        for one in inside:
-            if one.resolve() not in found:
-                name = one.relative_to(path).as_posix() if path.is_dir() else one.name
-                found[one.resolve()] = _read(one, name)
-    return _unique_names(list(found.values()))
+def _defined(externals: Mapping[str, External]) -> dict[str, External]:
+    """Externals as rules are compiled with them: those of units are there, empty, unless the user set them."""
+    return {**dict.fromkeys(UNIT_EXTERNALS, ""), **externals}
 
 
-def _read(path: Path, name: str) -> _File:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise RulesError(f"{path}: cannot be read: {error.strerror}") from error
-    if raw.startswith(_COMPILED):
-        return _File(path, name, None)
-    text = raw.decode("utf-8", "surrogateescape")
-    return _File(path, name, text, read_source(text))
+def _saved(compiled: Any) -> bytes:
+    buffer = BytesIO()
+    compiled.save(file=buffer)
+    return buffer.getvalue()
 
 
-def _unique_names(files: list[_File]) -> list[_File]:
-    """Namespaces of files of the same name in several folders are told apart by their whole path."""
-    count: dict[str, int] = {}
-    for one in files:
-        count[one.namespace] = count.get(one.namespace, 0) + 1
-    return [one if count[one.namespace] == 1 else replace(one, namespace=str(one.path)) for one in files]
+def _digest(spaces: Sequence[Namespace], compiled: Sequence[Any], externals: Mapping[str, External]) -> str:
+    parts = [repr((space.name, space.text)) for space in sorted(spaces, key=lambda space: space.name)]
+    parts += sorted(hashlib.sha256(_saved(one)).hexdigest() for one in compiled)
+    parts += [repr(pair) for pair in sorted(externals.items())]
+    return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _drop_included(files: list[_File]) -> list[_File]:
-    """A folder with an index file that includes the others would have every rule twice."""
-    included: set[Path] = set()
-    for one in files:
-        for name, _ in one.source.includes:
-            included.add((one.path.parent / name).resolve())
-    kept = [one for one in files if one.path.resolve() not in included]
-    return kept or files
-
-
-def _missing_modules(sources: list[_File], texts: Mapping[str, SourceText]) -> list[str]:
-    have = set(yara.modules)
-    return [
-        f"{one.path}:{line}: imports module {name!r}, which this YARA lacks; it has {', '.join(sorted(have))}"
-        for one in sources
-        for name, line in texts[one.namespace].imports
-        if name not in have
-    ]
-
-
-def _faults(file: _File, source: SourceText, externals: Mapping[str, External]) -> list[str]:
-    """Every fault of a file. YARA stops at the first, so a faulty rule is emptied and the rest is tried
-    again."""
-    text, errors = file.text or "", []
-    emptied: set[str] = set()
-    for _ in range(_MAX_ERRORS):
-        try:
-            _compile_text(file, text, externals)
-        except yara.Error as error:
-            said = _WHERE.match(str(error))
-            line = int(said["line"] or said["number"]) if said else 0
-            inner = Path(said["path"]) if said and said["path"] not in (None, "", "default") else file.path
-            reason = said["reason"] if said else str(error)
-            errors.append(f"{inner}:{line}: {reason}{_hint(reason)}")
-            faulty = [rule for rule in source.rules if rule.line <= line and rule.name not in emptied]
-            if inner != file.path or not faulty:
-                break
-            rule = faulty[-1]
-            emptied.add(rule.name)
-            text = _emptied(text, rule.body)
-        else:
-            break
-    return errors
-
-
-def _compile_text(file: _File, text: str, externals: Mapping[str, External]) -> None:
-    if text == file.text:
-        yara.compile(filepath=str(file.path), externals=dict(externals))
-    else:
-        folders = {"default": file.path.parent}
-        yara.compile(source=text, include_callback=_includer(folders), externals=dict(externals))
-
-
-def _includer(folders: Mapping[str, Path]) -> Callable[[str, str | None, str | None], str]:
-    """Includes of rules that are compiled from text: relative to the file that asks, as YARA does it for files."""
-
-    def include(name: str, requester: str | None, namespace: str | None) -> str:
-        base = Path(requester).parent if requester else folders.get(namespace or "default", Path())
-        return (base / name).read_text(encoding="utf-8", errors="surrogateescape")
-
-    return include
-
-
-def _emptied(text: str, body: tuple[int, int]) -> str:
-    """The text with a rule's body replaced by one that compiles; its lines stay where they are."""
-    start, end = body
-    return text[:start] + "{ condition: false " + "\n" * text.count("\n", start, end) + text[end:]
-
-
-def _hint(reason: str) -> str:
-    found = re.search(r'undefined identifier "(\w+)"', reason)
-    return f" (give it with --external {found[1]}=VALUE, if it is one)" if found else ""
-
-
-def _duplicates(texts: Mapping[str, SourceText]) -> tuple[str, ...]:
+def _duplicates(files: Sequence[Flat]) -> tuple[str, ...]:
     seen: dict[str, list[str]] = {}
-    for namespace, source in texts.items():
-        for rule in source.rules:
-            seen.setdefault(rule.name, []).append(f"{namespace}:{rule.line}")
+    for file in files:
+        for rule in file.source.rules:
+            path, line = file.lines[rule.line - 1]
+            name = file.file.namespace if path == file.file.path else path.name
+            seen.setdefault(rule.name, []).append(f"{name}:{line}")
     return tuple(f"rule {name} is defined {len(at)} times: {', '.join(at)}" for name, at in seen.items() if len(at) > 1)

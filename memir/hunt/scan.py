@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import mmap
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -37,6 +38,8 @@ _BORDER = np.array([ABSENT])
 _BUFFER = 1 << 13  # pages of a thread's buffer at least: 32 MiB, which most units fit in
 MAX_INSTANCES = 10_000
 """Matches of one string in one unit that become hits; the rest is counted."""
+MAX_HITS = 10_000
+"""Hits of one string of a rule in all that are listed with every match."""
 _CALLBACK_SECONDS = 6e-6  # a rule that YARA reports although it did not match
 _ZERO_SECONDS = 4e-6  # YARA over an empty page
 
@@ -58,6 +61,7 @@ class Scan:
     scanned: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _loud: int = 0  # pieces of small units that had to be scanned again, less those that had not
+    _hits: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # of each string of each rule
     _own: threading.local = field(default_factory=threading.local)
 
     def __post_init__(self) -> None:
@@ -211,6 +215,26 @@ class Scan:
                 self.gaps.add("hunt", unit.name, why)
         return matches, flat
 
+    def _listed(self, match: Any, string: Any, unit: Unit) -> Sequence[Any]:
+        """The matches of a string in a unit that become hits; the rest is counted.
+
+        A rule that matches nearly everywhere would fill memory and disk with what says nothing. Once it has as many
+        hits as anyone reads, each further unit still gets its first one: who has it is then known for all.
+        """
+        name = (match.namespace, match.rule, string.identifier)
+        with self._lock:
+            room = max(MAX_HITS - self._hits[name], 1)
+            listed: Sequence[Any] = string.instances[: min(room, MAX_INSTANCES)]
+            self._hits[name] += len(listed)
+            over = len(string.instances) - len(listed)
+            if over and len(listed) < MAX_INSTANCES:
+                where = f"{string.identifier} of {match.rule}"
+                self.gaps.add("hunt", where, f"more than {MAX_HITS} hits: of each further unit only the first", over)
+            elif over:
+                where = f"{unit.name}: {string.identifier} of {match.rule}"
+                self.gaps.add("hunt", where, f"more than {MAX_INSTANCES} matches of a string in a unit", over)
+        return listed
+
     def _gather(self, slots: U64) -> tuple[Bytes, int]:
         """(bytes of these frames in this thread's buffer, frames that are not in the image)."""
         data, ok = self.memory.gather(slots << np.uint64(12), PAGE, self._buffer(len(slots)))
@@ -251,16 +275,11 @@ class Scan:
         """Turn matches into hits."""
         fresh: list[Found] = []
         for match in matches:
-            about = About.of(match, unit)
+            about = About.of(match, self.rules.file_of(match.namespace, match.rule), unit)
             if not match.strings:
                 fresh.append(about.found(None, (int(unit.pfn[0]),), 0, (0, 0), data))
             for string in match.strings:
-                over = len(string.instances) - MAX_INSTANCES
-                if over > 0:
-                    where = f"{unit.name}: {string.identifier} of {match.rule}"
-                    with self._lock:
-                        self.gaps.add("hunt", where, f"more than {MAX_INSTANCES} matches of a string in a unit", over)
-                for instance in string.instances[:MAX_INSTANCES]:
+                for instance in self._listed(match, string, unit):
                     offset, matched = instance.offset, instance.matched_length
                     length = about.length(data, offset, matched)
                     place = frames_of(unit, slots, offset, length)

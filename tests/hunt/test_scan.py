@@ -12,7 +12,7 @@ import pytest
 from memir.gaps import Gaps
 from memir.hunt import hit as hits
 from memir.hunt import scan as scanning
-from memir.hunt.rules import RuleSet
+from memir.hunt.rules import RuleSet, load_rules
 from memir.hunt.scan import Found, Scan, batches, collapse
 from memir.hunt.units import Unit
 from tests.hunt.hunting import PAGE, frames, ram, rules, strings
@@ -171,3 +171,20 @@ def test_batches() -> None:
     units = [unit(list(range(size)), list(range(size))) for size in sizes]
     assert [[len(one.pfn) for one in batch] for batch in batches(units, 1000)] == [[600], [300, 300, 300, 100]]
     assert [len(batch) for batch in batches(units, 0)] == [1] * 5
+
+
+def test_a_rule_that_matches_everywhere_is_bounded_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scanning, "MAX_HITS", 100)
+    units = [unit([0], [at], mms=[at]) for at in range(20)]
+    found, gaps = scan(ram(dict.fromkeys(range(20), b"e" * 30)), strings(tmp_path, "e"), *units)
+    assert {hit.pages[0] for hit in found} == set(range(20)) and 100 <= len(found) <= 100 + 20
+    assert [(gap.why, gap.count) for gap in gaps] == [
+        ("more than 100 hits: of each further unit only the first", 600 - len(found))
+    ]
+
+
+def test_hits_carry_the_file_of_their_rule(tmp_path: Path) -> None:
+    (tmp_path / "a.yar").write_text('rule Base { strings: $a = "MARK" condition: $a }')
+    (tmp_path / "b.yar").write_text('rule Uses { strings: $b = "MARK" condition: $b and Base }')
+    found, _ = scan(ram({10: b"MARK"}), load_rules([tmp_path]), unit([0], [10]))
+    assert {(hit.rule, hit.rule_namespace) for hit in found} == {("Base", "a.yar"), ("Uses", "b.yar")}
