@@ -179,7 +179,7 @@ SOURCES = [
     for folder in ("memir", "plugins", "tests", "samples", "benchmarks")
     for pattern in ("*.py", "*.sh", "*.c", "*.yar")
     for path in sorted((ROOT / folder).rglob(pattern))
-    if ".cache" not in path.parts
+    if ".cache" not in path.parts and "data" not in path.parts  # inputs of tests are what they are
 ]
 
 

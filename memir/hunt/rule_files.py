@@ -65,13 +65,15 @@ def read_rule_files(paths: Sequence[Path]) -> list[RuleFile | Flat]:
     known = dict(every)
     flat = {path: _flatten(file, known) for path, file in every.items() if file.text is not None}
     # a folder with an index file that includes the others would have every rule twice
-    included = {
-        path
-        for one in flat.values()
-        for path in {origin.resolve() for origin, _ in one.lines}
-        if path != one.file.path.resolve()
-    }
-    kept = [path for path in every if path not in included] or list(every)
+    holds = {path: {origin.resolve() for origin, _ in one.lines} for path, one in flat.items()}
+    included = {inner for path, inside in holds.items() for inner in inside if inner != path}
+    kept: list[Path] = []
+    covered: set[Path] = set()
+    for path in sorted(every, key=lambda path: path in included):  # of files that include each other, one is left
+        if path not in covered:
+            kept.append(path)
+            covered |= holds.get(path, set())
+    kept.sort(key=list(every).index)
     names = _unique_names([every[path] for path in kept])
     return [replace(flat[path], file=file) if path in flat else file for path, file in zip(kept, names, strict=True)]
 
