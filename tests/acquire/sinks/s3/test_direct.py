@@ -29,8 +29,8 @@ FIVE = 5 * MIB
 
 
 def make(s3: Any, bucket: str, shim: Shim, *, uploader: str = "python", **options: Any) -> S3DirectSink:
-    chosen: dict[str, Any] = {"part_size": FIVE, "backoff": 0.05, "region": shim.region}
-    chosen |= {"endpoint": shim.endpoint} | options
+    chosen: dict[str, Any] = {"part_size": FIVE, "backoff": 0.05, "connection": Connection(shim.region, shim.endpoint)}
+    chosen |= options
     sink = S3DirectSink(S3Address(bucket, "case-1"), S3Options(**chosen), s3)
     sink.uploader = uploader
     return sink

@@ -23,8 +23,8 @@ FIVE = 5 * MIB
 
 
 def make(s3: Any, bucket: str, shim: Shim, **options: Any) -> S3StreamSink:
-    chosen: dict[str, Any] = {"part_size": FIVE, "backoff": 0.05, "region": shim.region}
-    chosen |= {"endpoint": shim.endpoint} | options
+    chosen: dict[str, Any] = {"part_size": FIVE, "backoff": 0.05, "connection": Connection(shim.region, shim.endpoint)}
+    chosen |= options
     return S3StreamSink(S3Address(bucket, "case"), S3Options(**chosen), s3)
 
 
@@ -145,7 +145,7 @@ def test_store_that_dies_stops_the_stream(s3: Any, bucket: str, shim: Shim) -> N
 
 def test_bucket_in_another_region(s3: Any, bucket: str, shim: Shim) -> None:
     shim.region = "us-east-2"
-    sink = make(s3, bucket, shim, region="eu-west-1")
+    sink = make(s3, bucket, shim, connection=Connection("eu-west-1", shim.endpoint))
     with pytest.raises(StorageError, match=r"is in region us-east-2, not eu-west-1: pass --region us-east-2"):
         sink.begin(meta())
     check = sink.check()[0]
