@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from memir.acquire.plan import Format
 from memir.acquire.session import GRACE
 from memir.acquire.tools.store import Choice
+from memir.evidence.plan import Format
 
 
 @dataclass(frozen=True, slots=True)

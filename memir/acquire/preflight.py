@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from memir.acquire.facts import NodeFacts
-from memir.acquire.plan import Check, Plan
 from memir.acquire.scripts import node_script
 from memir.acquire.tools.base import Tool
 from memir.acquire.transports.base import Transport
 from memir.errors import AccessError, NodeError
 from memir.evidence.iomem import parse_iomem, parse_kcore
+from memir.evidence.plan import Check, Plan
 from memir.evidence.ranges import Range, total
 
 NEEDED = ("base64", "mkfifo", "nice", "setsid", "sha256sum", "stat")

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from memir.acquire.plan import Check, Format
 from memir.acquire.sinks.base import SinkMeta
 from memir.acquire.tools.avml import Avml
 from memir.acquire.tools.base import Tool, ToolFile
@@ -20,6 +19,7 @@ from memir.acquire.tools.lime import Lime
 from memir.errors import StorageError, UsageError
 from memir.evidence.custody import MANIFEST, SIGNATURE, Manifest, read_chain, require
 from memir.evidence.folder import RECEIPT
+from memir.evidence.plan import Check, Format
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 from memir.acquire.capture import Capture, Captured
 from memir.acquire.collect import collect
 from memir.acquire.options import Options
-from memir.acquire.plan import Check
 from memir.acquire.preflight import Preflight, judge, refuse, survey
 from memir.acquire.receipt import CustodyLog, Outcome, begin, finish, receipt_fields, signing_key, tool_fields
 from memir.acquire.resume import PreviousRun, lock_check, reopen_manifest
@@ -34,6 +33,7 @@ from memir.errors import Interrupted, MemirError, PartialError, RemoteError, Sto
 from memir.evidence.custody import Manifest, now
 from memir.evidence.folder import CONTEXT, IMAGE, SUFFIX
 from memir.evidence.judge import Verdict
+from memir.evidence.plan import Check
 from memir.evidence.progress import Progress, Report
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from memir.acquire.plan import Plan, Step, Trace
 from memir.acquire.sinks.base import Sink
 from memir.acquire.tools.base import Tool
 from memir.acquire.transports.base import Transport
+from memir.evidence.plan import Plan, Step, Trace
 
 ISOLATE = (
     "acquire before you isolate: a security group without rules also cuts SSM and SSH; if the node must be "

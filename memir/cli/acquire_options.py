@@ -15,8 +15,8 @@ from memir.errors import UsageError
 
 if TYPE_CHECKING:
     from memir.acquire.options import Options
-    from memir.acquire.plan import Format
     from memir.acquire.tools.store import Choice
+    from memir.evidence.plan import Format
 
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Evidence folder; must be new or empty.")]
 To = Annotated[str | None, typer.Option("--to", help="s3://BUCKET/PREFIX, or a folder (as -o).")]

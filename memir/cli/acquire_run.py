@@ -17,11 +17,11 @@ from memir.report.progress import ProgressLine
 from memir.text import say, say_json
 
 if TYPE_CHECKING:
-    from memir.acquire.plan import Plan
     from memir.acquire.resume import PreviousRun
     from memir.acquire.run import Acquisition
     from memir.acquire.sinks.base import Sink
     from memir.acquire.transports.base import Transport
+    from memir.evidence.plan import Plan
     from memir.evidence.progress import Progress, Report
 
 

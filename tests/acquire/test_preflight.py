@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from memir.acquire.facts import NodeFacts
-from memir.acquire.plan import Check
 from memir.acquire.preflight import NEEDED, NodeState, judge, parse_lines, read_facts, refuse, survey
 from memir.acquire.tools.store import Store, choose
 from memir.acquire.transports.local import LocalTransport
 from memir.errors import AccessError, NodeError
+from memir.evidence.plan import Check
 
 CASES = 10_000 if os.environ.get("CI") else 300
 SAID = {

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from memir.acquire.facts import NodeRun
-from memir.acquire.plan import Check, Format, Step, Trace
 from memir.acquire.transports.base import Transport
+from memir.evidence.plan import Check, Format, Step, Trace
 from memir.evidence.progress import Report
 from memir.evidence.records import NodeReceipt, Part, Stored
 

@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from memir.acquire.plan import Check, Step, Trace
 from memir.acquire.sinks.base import SinkMeta
 from memir.errors import StorageError
+from memir.evidence.plan import Check, Step, Trace
 from memir.evidence.records import Part, Stored
 
 PART = 64 << 20

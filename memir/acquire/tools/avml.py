@@ -8,10 +8,10 @@ import shlex
 from collections.abc import Sequence
 
 from memir.acquire.facts import NodeFacts, NodeRun
-from memir.acquire.plan import Check, Format, Trace
 from memir.acquire.tools.base import ToolFile
 from memir.acquire.transports.base import Result
 from memir.errors import NodeError
+from memir.evidence.plan import Check, Format, Trace
 
 
 class Avml:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from memir.acquire.facts import NodeFacts, NodeRun
-from memir.acquire.plan import Check, Format, Trace
 from memir.acquire.transports.base import Result
+from memir.evidence.plan import Check, Format, Trace
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from memir.acquire.facts import NodeFacts, NodeRun
-from memir.acquire.plan import Check, Format, Trace
 from memir.acquire.tools.base import ToolFile
 from memir.acquire.transports.base import Result
+from memir.evidence.plan import Check, Format, Trace
 
 GUARDDUTY = "DefenseEvasion:Runtime/KernelModuleLoaded"
 

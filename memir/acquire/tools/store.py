@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Literal
 
 from memir.acquire.facts import NodeFacts
-from memir.acquire.plan import Format
 from memir.acquire.tools.avml import Avml
 from memir.acquire.tools.base import Tool, ToolFile
 from memir.acquire.tools.elf import read_elf
 from memir.acquire.tools.lime import Lime
 from memir.errors import NodeError, UsageError
 from memir.evidence.custody import now
+from memir.evidence.plan import Format
 
 INDEX = "tools.json"
 Choice = Literal["auto", "avml", "lime"]

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from memir.acquire.plan import Check, Step, Trace
+from memir.evidence.plan import Check, Step, Trace
 
 
 @dataclass(frozen=True, slots=True)

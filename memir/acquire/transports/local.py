@@ -15,9 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from memir.acquire.plan import Check, Step, Trace
 from memir.acquire.transports.base import Result, Stream, bootstrap
 from memir.errors import AccessError, ConnectError
+from memir.evidence.plan import Check, Step, Trace
 
 KEEP = 1 << 16
 

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from memir.acquire.plan import Check, Step, Trace
 from memir.acquire.sinks.base import SinkMeta
 from memir.acquire.sinks.s3.options import S3Options
 from memir.aws.address import S3Address
@@ -20,6 +19,7 @@ from memir.aws.client import Client, s3_client
 from memir.aws.errors import calling
 from memir.aws.evidence import S3PartReader
 from memir.errors import StorageError
+from memir.evidence.plan import Check, Step, Trace
 
 MIB = 1 << 20
 MIN_PART = 64 * MIB

@@ -12,12 +12,12 @@ import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from memir.acquire.plan import Check
 from memir.acquire.sinks.s3.options import S3Options
 from memir.aws.address import S3Address
 from memir.aws.client import Client
 from memir.aws.errors import calling, cause_code, cause_status, region_of
 from memir.errors import AccessError, ConnectError, RemoteError
+from memir.evidence.plan import Check
 
 Probe = tuple[str, Callable[[], object]]
 

@@ -20,13 +20,13 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
 from memir.acquire.facts import NodeRun
-from memir.acquire.plan import Check
 from memir.acquire.sinks.base import SinkMeta
 from memir.acquire.sinks.s3.upload import S3Upload
 from memir.acquire.transports.base import Result, Transport
 from memir.aws.checksum import b64
 from memir.aws.errors import calling, cause_code
 from memir.errors import NodeError, RemoteError, StorageError
+from memir.evidence.plan import Check
 from memir.evidence.progress import Report
 from memir.evidence.records import NodeReceipt, Part, Stored
 

@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from memir.acquire.plan import Check, Level, Step, Trace
 from memir.acquire.transports.base import Result, Stream
 from memir.acquire.transports.pod import exec as pod_exec
 from memir.acquire.transports.pod.spec import PodOptions, ended, manifest, phase, selector, trouble
 from memir.errors import ConnectError, NodeError, RemoteError
+from memir.evidence.plan import Check, Level, Step, Trace
 from memir.kubeapi.client import Api, KubeOptions, call_json, calling, make_api, reason_of, status_of
 
 GUARDDUTY = "PrivilegeEscalation:Kubernetes/AnomalousBehavior.WorkloadDeployed!PrivilegedContainer"

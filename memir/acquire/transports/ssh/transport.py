@@ -16,11 +16,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from memir.acquire.plan import Check, Step, Trace
 from memir.acquire.transports.base import Result, Stream, bootstrap
 from memir.acquire.transports.local import KEEP, put_bytes
 from memir.acquire.transports.ssh.target import SshTarget
 from memir.errors import AccessError, ConnectError
+from memir.evidence.plan import Check, Step, Trace
 
 if TYPE_CHECKING:
     import paramiko

@@ -7,11 +7,11 @@ import re
 import uuid
 from collections.abc import Callable, Sequence
 
-from memir.acquire.plan import Check
 from memir.acquire.transports.ssm.command import Commander
 from memir.aws.client import Client
 from memir.aws.errors import calling
 from memir.errors import AccessError, ConnectError, RemoteError
+from memir.evidence.plan import Check
 
 SSM_ACTIONS = ("ssm:SendCommand", "ssm:CancelCommand")
 

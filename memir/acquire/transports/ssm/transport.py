@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from memir.acquire.plan import Check, Step, Trace
 from memir.acquire.scripts import node_file
 from memir.acquire.transports.base import Result, Stream
 from memir.acquire.transports.ssm.command import Answer, Commander
@@ -31,6 +30,7 @@ from memir.aws.address import S3Address
 from memir.aws.checksum import b64
 from memir.aws.client import Client
 from memir.errors import AccessError, ConnectError, NodeError, StorageError
+from memir.evidence.plan import Check, Step, Trace
 
 RECEIPT = "memir-ssm "
 ROOM = 18_000
