@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "text": {"errors"},
     "gaps": set(),
     "image": {"errors"},
-    "evidence": {"errors", "image"},
+    "evidence": {"errors", "documents", "image"},
     "aws": {"errors", "image", "evidence"},
     "kubeapi": {"errors", "aws"},
     "symbols": {"errors", "image"},
@@ -42,7 +42,7 @@ MAY_IMPORT = {
     },
     "report": {"errors", "image", "symbols", "kernel", "kube", "tables", "hunt", "findings"},
     "volatility": {"errors", "image", "symbols", "kernel", "kube", "tables", "hunt"},
-    "acquire": {"errors", "image", "evidence", "aws", "kubeapi"},
+    "acquire": {"errors", "documents", "image", "evidence", "aws", "kubeapi"},
 }
 ONLY_IN = {
     "volatility3": {"volatility", "plugins"},

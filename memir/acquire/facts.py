@@ -53,3 +53,4 @@ class NodeFacts:
     clock_offset: float = 0.0
     tmpfs: str = ""
     iomem: bytes = b""
+    mem_total: int = 0

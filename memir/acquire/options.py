@@ -14,7 +14,8 @@ from memir.evidence.plan import Format
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user chose. limit_rate: bytes a second, 0 none. sign_key: an Ed25519 private key."""
+    """What the user chose. limit_rate: bytes a second, 0 none. sign_key: an Ed25519 private key. timestamp_url:
+    an RFC 3161 authority. max_size: bytes that a node may send at most, 0 for what its RAM allows."""
 
     tool: Choice = "auto"
     tool_path: Path | None = None
@@ -29,3 +30,5 @@ class Options:
     who: str = ""
     command: Sequence[str] = ()
     case: str = ""
+    timestamp_url: str = ""
+    max_size: int = 0

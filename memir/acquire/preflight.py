@@ -80,6 +80,7 @@ def read_facts(said: Mapping[str, bytes], now: float) -> NodeState:
         kcore=kcore[:4] == b"\x7fELF",
         uid=int(word("uid")) if word("uid").isdigit() else -1,
         ram_bytes=total(ram),
+        mem_total=int(memory.get("MemTotal") or 0) << 10,
         free_bytes=int(memory.get("MemAvailable") or memory.get("MemFree") or 0) << 10,
         swap=len(word("swaps").splitlines()) > 1,
         commands=frozenset(word("commands").split()),

@@ -5,35 +5,59 @@ from __future__ import annotations
 
 import getpass
 import hashlib
-import json
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memir.acquire.capture import Captured
 from memir.acquire.collect import Taken
+from memir.acquire.options import Options
+from memir.acquire.preflight import Preflight
 from memir.acquire.sinks.base import Sink
+from memir.acquire.timestamp import stamp
 from memir.acquire.tools.base import Tool
 from memir.acquire.transports.base import Transport
-from memir.errors import Interrupted, RemoteError, StorageError
-from memir.evidence.custody import MANIFEST, SIGNATURE, Manifest, load_private, now, sign
-from memir.evidence.folder import CONTEXT, RECEIPT
+from memir.documents import encode
+from memir.errors import ConnectError, Interrupted, RemoteError, StorageError
+from memir.evidence.coverage import Coverage
+from memir.evidence.custody import Manifest, load_private, now, raw_public, sign, signed_message
+from memir.evidence.folder import CONTEXT, MANIFEST, RECEIPT, SIGNATURE, TIMESTAMP
 from memir.evidence.judge import Verdict
-from memir.evidence.ranges import total
-from memir.evidence.records import NodeReceipt, Stored
+from memir.evidence.plan import Trace
+from memir.evidence.ranges import Range, total
+from memir.evidence.receipt import Receipt, ReceiptNode
+from memir.evidence.records import (
+    SCHEMA,
+    Begin,
+    CoverageRecord,
+    End,
+    Image,
+    NodeReceipt,
+    NodeRecord,
+    Status,
+    Stored,
+    ToolFileRecord,
+    ToolRecord,
+    VerdictRecord,
+)
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    from memir.acquire.options import Options
-    from memir.acquire.preflight import Preflight
+MAX_LISTED = 1000
+"""Ranges of one kind that are written down; what the node announces is hostile, and its sums are kept."""
 
 
 def signing_key(path: Path | None) -> Ed25519PrivateKey | None:
     """The key, read before anything is done on the node."""
     return load_private(path) if path else None
+
+
+def signer_of(key: Ed25519PrivateKey | None) -> str:
+    """The public key in hex, "" for none."""
+    return raw_public(key.public_key()) if key is not None else ""
 
 
 def who() -> str:
@@ -52,35 +76,33 @@ def version() -> str:
     return __version__
 
 
-def begin(run_id: str, options: Options, transport: Transport, preflight: Preflight) -> dict[str, object]:
-    """The first record: who, with what, against which node, and the plan."""
-    facts = asdict(preflight.state.facts)
-    facts["commands"] = sorted(facts["commands"])
-    facts["iomem"] = facts["iomem"].decode("utf-8", "backslashreplace")
-    return {
-        "run": run_id,
-        "memir": version(),
-        "who": options.who or who(),
-        "case": options.case,
-        "command": list(options.command),
-        "transport": transport.kind,
-        "identity": dict(transport.identity()),
-        "node": facts,
-        "kcore": [list(one) for one in preflight.state.kcore],
-        "checks": [asdict(check) for check in preflight.checks],
-        "plan": asdict(preflight.plan),
-    }
+def begin(run_id: str, options: Options, transport: Transport, preflight: Preflight, signer: str) -> Begin:
+    """The first record: who, with what, against which node, the plan, and whose key will sign the end."""
+    facts = preflight.state.facts
+    node = NodeRecord(
+        facts.hostname, facts.kernel, facts.machine, facts.boot_id,
+        iomem=facts.iomem.decode("utf-8", "backslashreplace"), ram_bytes=facts.ram_bytes, mem_total=facts.mem_total,
+        clock_offset=facts.clock_offset, lockdown=facts.lockdown,
+    )  # fmt: skip
+    identity = dict(transport.identity())
+    memory = identity.get("instance_memory", "")
+    return Begin(
+        run=run_id, memir=version(), who=options.who or who(), transport=transport.kind, identity=identity, node=node,
+        case=options.case, command=tuple(options.command), kcore=preflight.state.kcore, checks=preflight.checks,
+        plan=preflight.plan, schema=SCHEMA, signer=signer, instance_type=identity.get("instance_type", ""),
+        instance_memory=int(memory) if memory.isdigit() else 0,
+    )  # fmt: skip
 
 
-def tool_fields(tool: Tool) -> dict[str, object]:
+def tool_record(tool: Tool, command: str = "") -> ToolRecord:
     """Name, version and hashes of a tool."""
-    files = [{"name": file.name, "sha256": file.sha256, "size": file.size} for file in tool.files]
-    return {"tool": tool.name, "version": tool.version, "format": tool.format, "files": files}
+    files = tuple(ToolFileRecord(file.name, file.sha256, file.size) for file in tool.files)
+    return ToolRecord(tool.name, tool.version, tool.format, files, command)
 
 
 def receipt_fields(receipt: NodeReceipt | None) -> dict[str, object]:
     """The node's last word as a record."""
-    return {"receipt": asdict(receipt) if receipt else None}
+    return {"receipt": encode(receipt) if receipt else None}
 
 
 @dataclass
@@ -94,14 +116,14 @@ class CustodyLog:
 
     def context(self, taken: Sequence[Taken]) -> None:
         """Record the context files that were written."""
-        for one in taken:
-            self._one(f"{CONTEXT}/{one.name}", one.size, one.sha256)
+        for file in taken:
+            self._record(f"{CONTEXT}/{file.name}", file.size, file.sha256)
 
     def files(self, paths: Sequence[Path]) -> None:
         """Record files that are in the folder already."""
         for path in paths:
             data = path.read_bytes()
-            self._one(str(path.relative_to(self.folder)), len(data), hashlib.sha256(data).hexdigest())
+            self._record(str(path.relative_to(self.folder)), len(data), hashlib.sha256(data).hexdigest())
 
     def copy(self, name: str) -> None:
         """Hand a file of the folder to the sink, without a record."""
@@ -110,7 +132,7 @@ class CustodyLog:
         except RemoteError as error:
             self.problems.append(f"{name} could not be copied to {self.sink.where}: {error}")
 
-    def _one(self, name: str, size: int, sha256: str) -> None:
+    def _record(self, name: str, size: int, sha256: str) -> None:
         stored: Mapping[str, object] = {}
         try:
             stored = self.sink.record(name, (self.folder / name).read_bytes())
@@ -133,93 +155,80 @@ class Outcome:
 
 
 def finish(log: CustodyLog, key: Ed25519PrivateKey | None, outcome: Outcome) -> dict[str, Any]:
-    """Write the image's record, receipt.json, the end of the manifest, and the signature.
+    """Write the end down (`close_manifest`); the receipt as a document."""
+    return close_manifest(log, key, summary(log, outcome), outcome.options.timestamp_url)
 
-    Give the receipt.
-    """
-    document = summary(log, outcome)
+
+def close_manifest(
+    log: CustodyLog, key: Ed25519PrivateKey | None, receipt: Receipt, timestamp_url: str = ""
+) -> dict[str, Any]:
+    """Write the image's record, the verdict, receipt.json, the end of the manifest, its signature and time stamp."""
     manifest = log.manifest
-    manifest.add("image", **document["image"])
-    manifest.add("verdict", status=document["status"], missing=document["missing"], coverage=document["coverage"])
-    data = json.dumps(document, indent=2, ensure_ascii=True).encode() + b"\n"
+    manifest.add("image", **encode(receipt.image))
+    manifest.add("verdict", **encode(VerdictRecord(receipt.status, receipt.missing, receipt.coverage)))
+    data = receipt.write()
     _write(log.folder / RECEIPT, data)
-    manifest.add("end", receipt=hashlib.sha256(data).hexdigest(), status=document["status"])
+    end = End(hashlib.sha256(data).hexdigest(), receipt.status)
+    manifest.add("end", receipt=end.receipt, status=end.status)
+    document = dict(receipt.document())
     if key is not None:
         _write(log.folder / SIGNATURE, sign(key, manifest.head, manifest.count))
         log.copy(SIGNATURE)
+    if timestamp_url:
+        try:
+            stamp(log.folder, signed_message(manifest.head, manifest.count), timestamp_url)
+            log.copy(TIMESTAMP)
+        except ConnectError as error:
+            # the end is written: this can only be said
+            document["notes"] = [*document["notes"], f"the end has no time stamp: {error}"]
     log.copy(RECEIPT)
     log.copy(MANIFEST)
     return document
 
 
-def summary(log: CustodyLog, outcome: Outcome) -> dict[str, Any]:
-    """The receipt as a document."""
+def summary(log: CustodyLog, outcome: Outcome) -> Receipt:
+    """The receipt."""
     verdict, preflight, got = outcome.verdict, outcome.preflight, outcome.got
     interrupted = isinstance(outcome.stopped, KeyboardInterrupt | Interrupted)
-    status = "complete" if not verdict.missing else ("interrupted" if interrupted else "partial")
+    status: Status = "complete" if not verdict.missing else ("interrupted" if interrupted else "partial")
     facts = preflight.state.facts
-    found = verdict.coverage
-    coverage = None
-    if found is not None:
-        coverage = {
-            "ram_bytes": total(found.ram),
-            "complete": found.complete,
-            **{
-                name: [list(one) for one in getattr(found, name)] for name in ("missing", "zero", "unreadable", "extra")
-            },
-        }
     resume = got.stored.resume if got.stored and got.stored.resume else "run the same command again, with a new folder"
     if outcome.left and not got.receipt and got.stored and got.stored.receipt.get("UploadId"):
         # nobody could reach the node to end the capture: it may still be sending
         resume = f"the node may still be sending: the same command with --resume {log.folder} goes on; else {resume}"
-    return {
-        "memir": version(),
-        "run": outcome.run_id,
-        "status": status,
-        "missing": list(verdict.missing),
-        "resume": "" if status == "complete" else resume,
-        "notes": [*verdict.notes, *log.problems],
-        "finished": now(),
-        "node": {
-            "hostname": facts.hostname,
-            "kernel": facts.kernel,
-            "machine": facts.machine,
-            "boot_id": facts.boot_id,
-        },
-        "clock_offset": facts.clock_offset,
-        "tool": tool_fields(preflight.tool),
-        "image": image_fields(got.stored, preflight.tool.format),
-        "seconds": round(got.seconds, 3),
-        "store_seconds": round(got.store_seconds, 3),
-        "banner": verdict.banner,
-        "coverage": coverage,
-        "left_on_node": list(outcome.left),
-        "traces": [asdict(trace) for trace in preflight.plan.traces if trace.stays],
-    }
+    return Receipt(
+        memir=version(), run=outcome.run_id, status=status, missing=tuple(verdict.missing),
+        resume="" if status == "complete" else resume, notes=(*verdict.notes, *log.problems), finished=now(),
+        node=ReceiptNode(facts.hostname, facts.kernel, facts.machine, facts.boot_id),
+        clock_offset=facts.clock_offset, tool=tool_record(preflight.tool),
+        image=image_record(got.stored, preflight.tool.format), seconds=round(got.seconds, 3),
+        store_seconds=round(got.store_seconds, 3), banner=verdict.banner,
+        coverage=coverage_record(verdict.coverage), left_on_node=tuple(outcome.left),
+        traces=tuple(Trace(trace.where, trace.what, trace.stays) for trace in preflight.plan.traces if trace.stays),
+        schema=SCHEMA, case=outcome.options.case,
+    )  # fmt: skip
 
 
-def image_fields(stored: Stored | None, form: str) -> dict[str, Any]:
+def coverage_record(coverage: Coverage | None) -> CoverageRecord | None:
+    """What is kept of the coverage: at most MAX_LISTED ranges of each kind."""
+    if coverage is None:
+        return None
+
+    def first(ranges: Sequence[Range]) -> tuple[Range, ...]:
+        return tuple(ranges[:MAX_LISTED])
+
+    return CoverageRecord(
+        total(coverage.ram), coverage.complete, first(coverage.missing), first(coverage.zero),
+        first(coverage.unreadable), first(coverage.extra),
+    )  # fmt: skip
+
+
+def image_record(stored: Stored | None, form: str) -> Image:
     """The image's place, size, hashes and parts; a path is given by its name in the evidence folder."""
     if stored is None:
-        return {
-            "where": "",
-            "size": 0,
-            "sha256": "",
-            "format": form,
-            "parts": [],
-            "complete": False,
-            "stored": {},
-        }
+        return Image("", 0, "", form, (), complete=False)
     where = stored.where if "://" in stored.where else Path(stored.where).name
-    return {
-        "where": where,
-        "size": stored.size,
-        "sha256": stored.sha256,
-        "format": form,
-        "parts": [asdict(part) for part in stored.parts],
-        "complete": stored.complete,
-        "stored": dict(stored.receipt),
-    }
+    return Image(where, stored.size, stored.sha256, form, stored.parts, stored.complete, dict(stored.receipt))
 
 
 def _write(path: Path, data: bytes) -> None:

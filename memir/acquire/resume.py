@@ -7,19 +7,19 @@ The manifest is continued, not begun anew: `resumed` says who went on, and what 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 from memir.acquire.sinks.base import SinkMeta
 from memir.acquire.tools.avml import Avml
 from memir.acquire.tools.base import Tool, ToolFile
 from memir.acquire.tools.lime import Lime
-from memir.errors import StorageError, UsageError
-from memir.evidence.custody import MANIFEST, SIGNATURE, Manifest, read_chain, require
-from memir.evidence.folder import RECEIPT
+from memir.documents import encode
+from memir.errors import CustodyError, StorageError, UsageError
+from memir.evidence.custody import Manifest, read_chain, require
+from memir.evidence.folder import MANIFEST, RECEIPT, SIGNATURE, TIMESTAMP, is_evidence, read_manifest
 from memir.evidence.plan import Check, Format
+from memir.evidence.records import Begin, CaptureRecord, Directory, ToolRecord, VerdictRecord, last
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,8 @@ class PreviousRun:
     where: str
     upload_id: str
     part_size: int
-    tool: Mapping[str, Any]
+    tool: ToolRecord
+    signer: str = ""
 
     @property
     def place(self) -> str:
@@ -48,43 +49,51 @@ class PreviousRun:
 
     def tool_of(self, machine: str) -> Tool:
         """What runs on the node: its name, hash and version, for the record and for what its exit codes mean."""
-        kept = self.tool
-        files = [ToolFile(Path(one["name"]), one["name"], one["sha256"], one["size"]) for one in kept["files"]]
-        version = str(kept["version"])
-        if kept["tool"] == "lime":
-            return Lime(files[0], {"version": version}, signed=False, machine=machine)
-        return Avml(files[0], machine, self.meta.format, version)
+        files = [ToolFile(Path(file.name), file.name, file.sha256, file.size) for file in self.tool.files]
+        if not files:
+            raise CustodyError(f"{self.folder}: the manifest's tool has no file")
+        if self.tool.tool == "lime":
+            return Lime(files[0], {"version": self.tool.version}, signed=False, machine=machine)
+        return Avml(files[0], machine, self.meta.format, self.tool.version)
 
 
 def read_previous(folder: Path) -> PreviousRun:
     """What the manifest of a run tells. Raises UsageError if there is nothing to go on with, CustodyError if it is
     broken."""
-    path = folder / MANIFEST
-    if not path.is_file():
+    if not is_evidence(folder):
         raise UsageError(f"--resume {folder}: that is no evidence folder, it has no {MANIFEST}")
-    data = path.read_bytes()
-    found: dict[str, Mapping[str, Any]] = {}
-    for record in require(read_chain(data[: data.rfind(b"\n") + 1])):
-        found[str(record["event"])] = record
-    if found.get("verdict", {}).get("status") == "complete":
+    data = read_manifest(folder)
+    records = require(read_chain(data[: data.rfind(b"\n") + 1]))
+    verdict = last(records, "verdict", VerdictRecord)
+    if verdict is not None and verdict.status == "complete":
         raise UsageError(f"--resume {folder}: that run is complete")
-    if not {"begin", "node", "tool", "capture"} <= found.keys():
+    begin, node = last(records, "begin", Begin), last(records, "node", Directory)
+    capture, tool = last(records, "capture", CaptureRecord), last(records, "tool", ToolRecord)
+    if begin is None or node is None or capture is None or tool is None:
         raise UsageError(f"--resume {folder}: that run never came to its capture: run again into a new folder")
-    begin, node, capture, tool = (found[name] for name in ("begin", "node", "capture", "tool"))
-    where, upload_id = str(capture["where"]), str(capture.get("upload_id") or "")
-    if not where.startswith("s3://") or not upload_id:
+    if not capture.where.startswith("s3://") or not capture.upload_id:
         raise UsageError(
-            f"--resume {folder}: its bytes came through the controller and what was on its way is lost with it: only a "
-            "node that sends to S3 by itself can be taken over; run again into a new folder"
+            f"--resume {folder}: its bytes came through the controller and what was on its way is lost with it: only "
+            "a node that sends to S3 by itself can be taken over; run again into a new folder, and close this one with "
+            f"`memir acquire close {folder}`"
         )
+    form: Format = "lime" if tool.format == "lime" else "avml"
     meta = SinkMeta(
-        str(begin["run"]), str(begin["node"]["hostname"]), where.rpartition("/")[2], cast("Format", tool["format"]),
-        int(capture["ram_bytes"]), str(capture["utc"]),
-    )  # fmt: skip
+        begin.run, begin.node.hostname, capture.where.rpartition("/")[2], form, capture.ram_bytes, capture.utc
+    )
     return PreviousRun(
-        folder, meta.run_id, str(begin["transport"]), str(node["directory"]), int(node["grace"]), meta, where,
-        upload_id, int(capture["part_size"]), tool,
+        folder, meta.run_id, begin.transport, node.directory, node.grace, meta, capture.where, capture.upload_id,
+        capture.part_size, tool, begin.signer,
     )  # fmt: skip
+
+
+def same_signer(previous: PreviousRun, signer: str) -> None:
+    """Raises UsageError when another key would sign the end than the one that the run began with."""
+    if previous.signer and signer != previous.signer:
+        given = f"--sign-key is {signer}" if signer else "no --sign-key was given"
+        raise UsageError(
+            f"--resume {previous.folder}: the run began with the key {previous.signer}, {given}: give the same key"
+        )
 
 
 def lock_check(previous: PreviousRun, running: str) -> Check:
@@ -95,14 +104,14 @@ def lock_check(previous: PreviousRun, running: str) -> Check:
     return Check("lock", "fail", said, "its watchdog or a restart of the node ended it: run again into a new folder")
 
 
-def reopen_manifest(previous: PreviousRun, said: Mapping[str, object]) -> Manifest:
+def reopen_manifest(previous: PreviousRun, begin: Begin) -> Manifest:
     """Open the manifest again and note who goes on; what an earlier end wrote gets another name, and is recorded.
 
     Raises StorageError, CustodyError.
     """
     manifest, _, torn = Manifest.reopen(previous.folder)
-    kept = [_rename(previous.folder / name) for name in (RECEIPT, SIGNATURE) if (previous.folder / name).is_file()]
-    manifest.add("resumed", torn=torn, kept=[path.name for path in kept], **said)
+    kept = [_rename(previous.folder / name) for name in (RECEIPT, SIGNATURE, TIMESTAMP) if (previous.folder / name).is_file()]
+    manifest.add("resumed", torn=torn, kept=[path.name for path in kept], **encode(begin))
     for path in kept:
         data = path.read_bytes()
         manifest.add("file", name=path.name, size=len(data), sha256=hashlib.sha256(data).hexdigest(), stored={})

@@ -21,14 +21,25 @@ from memir.acquire.capture import Capture, Captured
 from memir.acquire.collect import collect
 from memir.acquire.options import Options
 from memir.acquire.preflight import Preflight, judge, refuse, survey
-from memir.acquire.receipt import CustodyLog, Outcome, begin, finish, receipt_fields, signing_key, tool_fields
-from memir.acquire.resume import PreviousRun, lock_check, reopen_manifest
+from memir.acquire.receipt import (
+    CustodyLog,
+    Outcome,
+    begin,
+    finish,
+    receipt_fields,
+    signer_of,
+    signing_key,
+    tool_record,
+)
+from memir.acquire.resume import PreviousRun, lock_check, reopen_manifest, same_signer
 from memir.acquire.session import SPARE_TMPFS, NodeSession
 from memir.acquire.sinks.base import DirectSink, Sink, SinkMeta
 from memir.acquire.steps import make_plan
+from memir.acquire.timestamp import check_url
 from memir.acquire.tools.store import Store, choose
 from memir.acquire.transports.base import Transport
 from memir.acquire.verdict import judge_image
+from memir.documents import encode
 from memir.errors import Interrupted, MemirError, PartialError, RemoteError, StorageError
 from memir.evidence.custody import Manifest, now
 from memir.evidence.folder import CONTEXT, IMAGE, SUFFIX
@@ -94,10 +105,14 @@ class Acquisition:
         """
         try:
             key = signing_key(self.options.sign_key)
+            if self.options.timestamp_url:
+                check_url(self.options.timestamp_url)
+            if self.previous is not None:
+                same_signer(self.previous, signer_of(key))
             preflight = preflight or self.preflight()
             refuse(preflight.checks)
             _reserve(self.evidence)
-            manifest = self._open(preflight)
+            manifest = self._open(preflight, signer_of(key))
         except BaseException:
             self.transport.close()
             raise
@@ -108,15 +123,16 @@ class Acquisition:
             _free(self.evidence)
             manifest.close()
 
-    def _open(self, preflight: Preflight) -> Manifest:
+    def _open(self, preflight: Preflight, signer: str) -> Manifest:
         """The manifest with its first record, or the earlier run's with `resumed` at its end."""
-        said = begin(self.run_id, self.options, self.transport, preflight)
-        if self.previous is None:
-            manifest = Manifest(self.evidence)
-            manifest.add("begin", **said)
-            return manifest
-        self.run_id = self.previous.run_id
-        return reopen_manifest(self.previous, said | {"run": self.run_id})
+        if self.previous is not None:
+            self.run_id = self.previous.run_id
+        first = begin(self.run_id, self.options, self.transport, preflight, signer)
+        if self.previous is not None:
+            return reopen_manifest(self.previous, first)
+        manifest = Manifest(self.evidence)
+        manifest.add("begin", **encode(first))
+        return manifest
 
     def _record(self, preflight: Preflight, log: CustodyLog, key: Ed25519PrivateKey | None) -> Mapping[str, Any]:
         manifest = log.manifest
@@ -154,7 +170,7 @@ class Acquisition:
         with session.heartbeat():
             session.put_tool(tool)
             command = tool.command(session.run)
-            manifest.add("tool", command=command, **tool_fields(tool))
+            manifest.add("tool", **encode(tool_record(tool, command)))
             if self.options.context:
                 log.context(collect(self.transport, session.run, self.sink, "before", self.evidence / CONTEXT))
             meta = SinkMeta(
@@ -207,7 +223,11 @@ class Acquisition:
         reasons = [_words(stopped)] if stopped is not None else []
         state = preflight.state
         self.report(Progress(got.size, got.size, 0.0, "check"))
-        return judge_image(reasons, preflight.tool, got, state, getattr(self.sink, "reader", None))
+        memory = self.transport.identity().get("instance_memory", "")
+        return judge_image(
+            reasons, preflight.tool, got, state, getattr(self.sink, "reader", None),
+            instance_memory=int(memory) if memory.isdigit() else 0,
+        )  # fmt: skip
 
     def _raise(self, final: Mapping[str, object], verdict: Verdict, stopped: BaseException | None) -> None:
         if not verdict.missing:

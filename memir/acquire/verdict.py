@@ -10,6 +10,7 @@ from memir.acquire.preflight import NodeState
 from memir.acquire.tools.base import Tool
 from memir.errors import ImageError, RemoteError
 from memir.evidence.coverage import coverage_of
+from memir.evidence.iomem import parse_reserved
 from memir.evidence.judge import Verdict, stream_problems
 from memir.evidence.opened import BannerFinder, look_inside
 from memir.evidence.parts import PartReader, read_image
@@ -19,7 +20,8 @@ from memir.evidence.walker import RecordWalker
 
 
 def judge_image(
-    reasons: Sequence[str], tool: Tool, got: Captured, node: NodeState, reader: PartReader | None = None
+    reasons: Sequence[str], tool: Tool, got: Captured, node: NodeState, reader: PartReader | None = None,
+    instance_memory: int = 0,
 ) -> Verdict:
     """Everything together.
 
@@ -51,8 +53,9 @@ def judge_image(
             wrong.append(f"the image does not open: {error}")
     if ranges is not None:
         found, lacking, notes = coverage_of(
-            node.ram, ranges, node.kcore, tool.name, ended=got.receipt is not None and got.receipt.tool == 0
-        )
+            node.ram, ranges, node.kcore, tool.name, ended=got.receipt is not None and got.receipt.tool == 0,
+            mem_total=node.facts.mem_total, reserved=parse_reserved(node.facts.iomem), instance_memory=instance_memory,
+        )  # fmt: skip
         wrong += lacking
     return Verdict(tuple(dict.fromkeys(wrong)), found, banner, tuple(notes))
 

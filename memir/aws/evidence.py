@@ -25,7 +25,11 @@ MAX_FILES = 10_000
 class S3PartReader:
     """Reads images with one client."""
 
-    def __init__(self, client: Client | None = None, connection: Connection | None = None) -> None:
+    def __init__(
+        self, client: Client | None = None, connection: Connection | None = None, *, within: str | None = None
+    ) -> None:
+        """within: read nothing but what lies below this s3:// address: a folder may name anyone's bucket."""
+        self._within = within
         self._client = client
         self._connection = connection or Connection()
 
@@ -40,13 +44,13 @@ class S3PartReader:
     def open(self, where: str, version: str) -> Iterator[Body]:
         """The image's bytes."""
         with calling("s3:GetObject", where):
-            yield self.client.get_object(**_request(where, version))["Body"]
+            yield self.client.get_object(**self._request(where, version))["Body"]
 
     def facts(self, where: str, version: str) -> Mapping[str, Any]:
         """When it was stored, and until when it is locked; {} where that may not be asked."""
         try:
             with calling("s3:GetObject", where):
-                answer = self.client.head_object(**_request(where, version))
+                answer = self.client.head_object(**self._request(where, version))
         except RemoteError:
             return {}
         names = ("LastModified", "ObjectLockMode", "ObjectLockRetainUntilDate")
@@ -56,10 +60,12 @@ class S3PartReader:
         }  # fmt: skip
 
 
-def _request(where: str, version: str) -> dict[str, str]:
-    address = S3Address.of_object(where)
-    which = {"VersionId": version} if version else {}
-    return {"Bucket": address.bucket, "Key": address.prefix, **which}
+    def _request(self, where: str, version: str) -> dict[str, str]:
+        if self._within is not None and not where.startswith(self._within.rstrip("/") + "/"):
+            raise CustodyError(f"the image is at {where}, outside of {self._within}: to read it there, pass --fetch")
+        address = S3Address.of_object(where)
+        which = {"VersionId": version} if version else {}
+        return {"Bucket": address.bucket, "Key": address.prefix, **which}
 
 
 @contextmanager

@@ -123,7 +123,7 @@ def _snapshot(folder: Path) -> Sequence[Path]:
 
 
 def _one(common: Common, name: str, make: Callable[[str, Report], Acquisition]) -> None:
-    from memir.evidence.folder import read_receipt
+    from memir.evidence.receipt import read_receipt
 
     with ProgressLine() as line:
         report = reporter(line)
@@ -133,7 +133,7 @@ def _one(common: Common, name: str, make: Callable[[str, Report], Acquisition]) 
         except MemirError as error:
             if not common.as_json or not (acquisition.evidence / "receipt.json").is_file():
                 raise
-            say_json(read_receipt(acquisition.evidence), indent=2)
+            say_json(read_receipt(acquisition.evidence).document(), indent=2)
             raise typer.Exit(error.exit_code) from error
     if common.as_json:
         say_json(receipt, indent=2)

@@ -80,7 +80,8 @@ def open_memory(
 
     path: str | Path = image
     if not image.startswith("s3://") and Path(image).is_dir():
-        from memir.evidence.folder import address_of, is_evidence
+        from memir.evidence.folder import is_evidence
+        from memir.evidence.location import address_of
 
         if is_evidence(Path(image)):
             path = address_of(Path(image))

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from memir.errors import EXIT_EVIDENCE, EXIT_REMOTE, EXIT_UNSIGNED
+from memir.errors import EXIT_EVIDENCE, EXIT_UNSIGNED, UsageError
 from memir.text import say, say_json
+
+if TYPE_CHECKING:
+    from memir.evidence.verify import Findings
 
 
 def register(parent: typer.Typer) -> None:
@@ -21,16 +24,27 @@ def verify(
     evidence: Annotated[str, typer.Argument(help="Evidence folder, s3://BUCKET/PREFIX/RUN, or a case folder.")],
     *,
     public_key: Annotated[Path | None, typer.Option("--public-key", help="The key that must have signed.")] = None,
+    timestamp_ca: Annotated[
+        Path | None, typer.Option("--timestamp-ca", help="Certificates (PEM) of trusted time stamp authorities.")
+    ] = None,
+    expect: Annotated[
+        list[str] | None,
+        typer.Option("--expect", help="case=NAME, node=NAME, run=, who=, boot_id=, transport=: must be so."),
+    ] = None,
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="Read an image that the folder says is in S3, with your credentials.")
+    ] = False,
     shallow: Annotated[bool, typer.Option("--shallow", help="Do not open the image to look for its kernel.")] = False,
     s3_endpoint: Annotated[str | None, typer.Option("--s3-endpoint", help="Another S3 endpoint.")] = None,
     region: Annotated[str | None, typer.Option("--region", help="AWS region.")] = None,
     profile: Annotated[str | None, typer.Option("--profile", help="AWS profile.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> None:
-    """Check everything again and say exactly what does not match.
+    """Check everything again, judge it again, and say exactly what does not match.
 
-    Exit 0: it holds and is complete. 3: something does not match. 4: it holds, but it is a partial image. A case is
-    checked against its seal: 5 if it holds and no key signed its last entry.
+    Exit 0: it holds, is complete and signed. 3: something does not match. 4: it holds, but it is a partial image.
+    5: it holds and is complete, but nobody signed it. A case is checked against its seal: 5 if it holds and no key
+    signed its last entry.
     """
     from memir.case.verify import is_case
 
@@ -44,27 +58,48 @@ def verify(
 
     connection = Connection(region, s3_endpoint, profile)
     with fetched(evidence, connection) as folder:
-        reader = S3PartReader(connection=connection)
-        found = check(folder, public_key=public_key, deep=not shallow, reader=reader)
-    document = dict(summary(found), evidence=evidence)
+        reader = S3PartReader(connection=connection, within=None if fetch else evidence)
+        findings = check(
+            folder, public_key=public_key, timestamp_roots=timestamp_ca, deep=not shallow,
+            reader=reader if fetch or evidence.startswith("s3://") else None, expect=_pairs(expect or []),
+        )  # fmt: skip
     if as_json:
-        say_json(document, indent=2)
+        say_json(dict(summary(findings), evidence=evidence), indent=2)
     else:
-        for line in found.checked:
-            say(f"checked: {line}")
-        signer = f" by {found.signer}" if found.signer else ""
-        say(f"signature: {found.signature}{signer}")
-        for problem in found.problems:
-            say(f"WRONG {problem.where}: {problem.what}")
-        for missing in found.missing:
-            say(f"missing: {missing}")
-        for note in found.notes:
-            say(f"note: {note}")
-        say(f"{evidence}: {'holds' if found.holds else 'DOES NOT HOLD'}, {found.status}")
-    if not found.holds:
-        raise typer.Exit(EXIT_EVIDENCE)
-    if not found.complete:
-        raise typer.Exit(EXIT_REMOTE)
+        _show(evidence, findings)
+    if findings.exit_code:
+        raise typer.Exit(findings.exit_code)
+
+
+def _pairs(words: list[str]) -> dict[str, str]:
+    pairs = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise UsageError(f"--expect {word}: write NAME=VALUE, as case=CASE-7 or node=ip-10-0-1-7")
+        pairs[name] = value
+    return pairs
+
+
+def _show(evidence: str, findings: Findings) -> None:
+    say("evidence of " + ", ".join(f"{name} {value}" for name, value in findings.whose.items()))
+    for line in findings.checked:
+        say(f"checked: {line}")
+    if findings.signature == "none":
+        say("signature: none: unsigned, anyone who holds the folder can make it again (--sign-key signs a run)")
+    else:
+        known = "" if findings.signature == "trusted" else " (whose key that is, --public-key tells)"
+        say(f"signature: {findings.signature} by {findings.signer}{known}")
+    for line in findings.dated:
+        say(f"dated: {line}")
+    for problem in findings.problems:
+        say(f"WRONG {problem.where}: {problem.what}")
+    for missing in findings.missing:
+        say(f"missing: {missing}")
+    for note in findings.notes:
+        say(f"note: {note}")
+    unsigned = ", unsigned" if findings.signature == "none" else ""
+    say(f"{evidence}: {'holds' if findings.holds else 'DOES NOT HOLD'}, {findings.status}{unsigned}")
 
 
 def _verify_case(folder: Path, public_key: Path | None, *, as_json: bool) -> None:

@@ -12,6 +12,10 @@ AVML_BLOCK = 16 << 20
 
 
 PAGE = 4096
+SHORTFALL = 0.06
+"""What firmware and hypervisor may keep of an instance type's memory: Nitro instances keep 2 to 4 %."""
+SPARE_RECORDS = 1 << 16
+"""Records beyond RAM / 16 MiB: /proc/iomem's ranges, of which MAX_RANGES are read, each begin a block of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +90,43 @@ def _on_grid(hole: Range, owner: Range, block: int) -> bool:
     return starts and ends
 
 
+def announced_problems(system_ram: int, mem_total: int, reserved: int, instance_memory: int) -> list[str]:
+    """Whether the node's own account of its RAM can be believed: /proc/iomem may be cut or forged."""
+    wrong = []
+    if mem_total > system_ram > 0:
+        wrong.append(
+            f"/proc/iomem shows {system_ram:,} bytes of System RAM, but the kernel manages {mem_total:,} (MemTotal): "
+            "it does not show all of it"
+        )
+    known = system_ram + reserved
+    if instance_memory and system_ram and known < instance_memory * (1 - SHORTFALL):
+        wrong.append(
+            f"/proc/iomem shows {system_ram:,} bytes of System RAM and {reserved:,} reserved, the instance type has "
+            f"{instance_memory:,}: it does not show all of it"
+        )
+    return wrong
+
+
+def most_records(ram: Sequence[Range]) -> int:
+    """How many records an image of this RAM can have: one for each block of 16 MiB, and room for odd ranges."""
+    return total(ram) // AVML_BLOCK + SPARE_RECORDS
+
+
 def coverage_of(
-    ram: Sequence[Range], got: Sequence[Range], kcore: Sequence[Range], tool: str, *, ended: bool = True
-) -> tuple[Coverage, list[str], list[str]]:
-    """What the image covers, what is missing, and what is worth a note."""
+    ram: Sequence[Range], got: Sequence[Range], kcore: Sequence[Range], tool: str, *, ended: bool = True,
+    mem_total: int = 0, reserved: int = 0, instance_memory: int = 0,
+) -> tuple[Coverage, list[str], list[str]]:  # fmt: skip
+    """What the image covers, what is missing, and what is worth a note.
+
+    mem_total: MemTotal of /proc/meminfo, reserved: bytes of /proc/iomem's reserved ranges below the end of RAM,
+    instance_memory: of the instance type by AWS; bytes, 0 if not known.
+    """
     zeros = AVML_BLOCK if tool == "avml" else 0
     found = compare(ram, got, kcore if tool == "avml" else (), zeros, ended=ended)
     wrong, notes = [], []
     if not found.ram:
         wrong.append("/proc/iomem showed no System RAM: nothing to compare with")
+    wrong += announced_problems(total(found.ram), mem_total, reserved, instance_memory)
     if found.missing:
         wrong.append(f"{total(found.missing):,} bytes of System RAM are missing: {show(found.missing)}")
     if len(got) != len(set(got)) or total(got) != total(merge(got)):

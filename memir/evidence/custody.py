@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memir.errors import CustodyError, StorageError, UsageError
+from memir.evidence.folder import MANIFEST, SIGNATURE
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 START = "0" * 64
-MANIFEST, SIGNATURE = "manifest.jsonl", "manifest.sig"
 CONTEXT = b"memir manifest v1\n"
 MAX_LINE = 64 << 20
 

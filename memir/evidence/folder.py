@@ -9,75 +9,41 @@
       cluster/                    the Kubernetes API snapshot, with --cluster
       manifest.jsonl              what happened, hash-chained (custody.py)
       manifest.sig                Ed25519 signature over the manifest's end, with --sign-key
+      manifest.tsr                RFC 3161 time stamp over the manifest's end, with --timestamp-url
       receipt.json                the summary: status, image, tool, node, what was left, what is missing
+
+The folder may come from anyone. Nothing in it is followed: a symbolic link anywhere in it is refused, as are devices
+and FIFOs, and every file is read to a bound.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+import os
+import stat
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from memir.errors import CustodyError
-from memir.evidence.custody import MANIFEST
 
+MANIFEST, SIGNATURE, TIMESTAMP = "manifest.jsonl", "manifest.sig", "manifest.tsr"
 RECEIPT = "receipt.json"
 CONTEXT = "context"
 CLUSTER = "cluster"
 IMAGE = "image"
 SUFFIX: Mapping[str, str] = {"lime": ".lime", "avml": ".avml"}
 PARTIAL = ".partial"
+MAX_MANIFEST = 256 << 20
+"""Bytes: 10,000 parts and 10,000 files need 5 MiB."""
+MAX_ENTRIES = 20_000
+"""Files and folders in an evidence folder: a run makes some hundred."""
 
 
 def is_evidence(path: Path) -> bool:
-    """Whether a path is an evidence folder."""
-    return path.is_dir() and (path / MANIFEST).is_file()
-
-
-def read_receipt(folder: Path) -> Mapping[str, Any]:
-    """receipt.json. Raises CustodyError when it is not there or not readable."""
-    path = folder / RECEIPT
+    """Whether a path is an evidence folder: a folder with a manifest that is a file, not a link."""
     try:
-        value = json.loads(path.read_bytes())
-    except OSError as error:
-        raise CustodyError(f"{path} is missing: the run did not end, or this is no evidence folder") from error
-    except (ValueError, RecursionError) as error:
-        raise CustodyError(f"{path} is not JSON: {error}") from error
-    if not isinstance(value, dict) or not isinstance(value.get("image"), dict):
-        raise CustodyError(f"{path} is not a receipt of memir's")
-    return value
-
-
-def address_of(folder: Path) -> str:
-    """Where the image is: a path in the folder, or s3://... Raises CustodyError if there is none.
-
-    A name in the receipt that points out of the folder is refused: the folder may come from anyone.
-    """
-    where = str(read_receipt(folder)["image"].get("where") or "")
-    if where.startswith("s3://"):
-        return where
-    for path in _candidates(folder):
-        if path.name == where and path.is_file() and not path.is_symlink():
-            return str(path)
-    raise CustodyError(f"{folder} has no image: the receipt names {where or 'none'!r}")
-
-
-def image_of(folder: Path) -> Path:
-    """The image file of an evidence folder, whole or partial.
-
-    Raises CustodyError if it is not on this machine.
-    """
-    where = address_of(folder)
-    if where.startswith("s3://"):
-        raise CustodyError(f"the image of {folder} is at {where}: give that address, or fetch it first")
-    return Path(where)
-
-
-def cluster_of(folder: Path) -> Path | None:
-    """The Kubernetes API snapshot's folder, if one was taken."""
-    path = folder / CLUSTER
-    return path if path.is_dir() else None
+        return path.is_dir() and stat.S_ISREG((path / MANIFEST).lstat().st_mode)
+    except OSError:
+        return False
 
 
 def inside(folder: Path, name: str) -> Path | None:
@@ -93,6 +59,83 @@ def inside(folder: Path, name: str) -> Path | None:
     return path
 
 
-def _candidates(folder: Path) -> list[Path]:
-    names = [IMAGE + suffix for suffix in SUFFIX.values()]
-    return [folder / name for name in [*names, *(name + PARTIAL for name in names)]]
+def open_file(folder: Path, name: str) -> int:
+    """A descriptor of a regular file of the folder. FileNotFoundError; CustodyError for a link, device or FIFO."""
+    path = inside(folder, name)
+    if path is None:
+        raise CustodyError(f"{folder / name} is a link or leads out of the folder: refused")
+    try:
+        # not blocking: a FIFO that was put here would otherwise be waited for
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise CustodyError(f"{path} cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise CustodyError(f"{path} is no regular file: refused")
+    return descriptor
+
+
+def read_file(folder: Path, name: str, limit: int) -> bytes:
+    """The content of a small file. FileNotFoundError; CustodyError for what is no file or is larger than `limit`."""
+    with os.fdopen(open_file(folder, name), "rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise CustodyError(f"{folder / name} is larger than {limit:,} bytes: that is not memir's")
+    return data
+
+
+def read_manifest(folder: Path) -> bytes:
+    """The manifest's bytes. Raises CustodyError when there is none."""
+    try:
+        return read_file(folder, MANIFEST, MAX_MANIFEST)
+    except FileNotFoundError as error:
+        raise CustodyError(f"{folder} is no evidence folder: it has no {MANIFEST}") from error
+
+
+def entries(folder: Path) -> Iterator[tuple[str, str]]:
+    """(name, kind) of everything below the folder, in order of names; kind is file, folder, link or other.
+
+    Nothing is followed. Raises CustodyError for more than MAX_ENTRIES.
+    """
+    count = 0
+    waiting = [folder]
+    while waiting:
+        for entry in sorted(os.scandir(waiting.pop()), key=lambda entry: entry.name):
+            count += 1
+            if count > MAX_ENTRIES:
+                raise CustodyError(f"{folder} holds more than {MAX_ENTRIES:,} files: this is no evidence of one run")
+            mode = entry.stat(follow_symlinks=False).st_mode
+            kind = (
+                "link" if stat.S_ISLNK(mode) else "folder" if stat.S_ISDIR(mode)
+                else "file" if stat.S_ISREG(mode) else "other"
+            )  # fmt: skip
+            if kind == "folder":
+                waiting.append(Path(entry.path))
+            yield Path(entry.path).relative_to(folder).as_posix(), kind
+
+
+def cluster_of(folder: Path) -> Path | None:
+    """The Kubernetes API snapshot's folder, if one was taken. CustodyError if it is a link or no folder."""
+    path = folder / CLUSTER
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISDIR(mode):
+        raise CustodyError(f"{path} is no folder but a link or file, which no run of memir's makes: refused")
+    for name, kind in entries(path):
+        if kind not in {"file", "folder"}:
+            raise CustodyError(f"{path / name} is a link or device, which no run of memir's makes: refused")
+    return path
+
+
+def require_private(folder: Path) -> None:
+    """Raises CustodyError, with the chmod that helps, if others can read a folder that is to hold RAM."""
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if mode & 0o077:
+        raise CustodyError(
+            f"{folder} can be read by others (mode {mode:o}), and RAM holds every secret of the node: "
+            f"`chmod 700 {folder}`"
+        )

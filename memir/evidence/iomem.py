@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import struct
 
-from memir.evidence.ranges import Range, merge
+from memir.evidence.ranges import Range, merge, subtract, total
 
 MAX_RANGES = 65_536
 _LINE = re.compile(r"^( *)([0-9a-f]{1,16})-([0-9a-f]{1,16}) : (.*)$")
@@ -39,6 +39,18 @@ def parse_iomem(text: bytes) -> tuple[Range, ...]:
         if len(found) > MAX_RANGES:
             break
     return merge(found)
+
+
+def parse_reserved(text: bytes) -> int:
+    """Bytes of /proc/iomem's reserved ranges below the end of System RAM: RAM that firmware or the kernel keeps."""
+    ram = parse_iomem(text)
+    end = ram[-1][1] if ram else 0
+    reserved: list[Range] = []
+    for line in text.decode("utf-8", "replace").splitlines():
+        match = _LINE.match(line)
+        if match and not match[1] and match[4].lower().startswith("reserved") and len(reserved) < MAX_RANGES:
+            reserved.append((int(match[2], 16), min(int(match[3], 16) + 1, end)))
+    return total(subtract(merge(reserved), ram))
 
 
 def parse_kcore(head: bytes) -> tuple[Range, ...]:

@@ -1,30 +1,45 @@
 # SPDX-License-Identifier: Apache-2.0
 """Check an evidence folder from beginning to end and say exactly what does not match.
 
-Nothing in the folder is trusted: names that lead out of it are refused, and every number is computed again.
+Nothing in the folder is trusted: nothing in it is followed, every number is computed again, and the recorded verdict
+is judged again from the records (the tool's exit code, hashes, the image itself, its coverage of System RAM).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from memir.errors import CustodyError, ImageError
-from memir.evidence.coverage import coverage_of
-from memir.evidence.custody import MANIFEST, SIGNATURE, Chain, check_signature, load_public, read_chain
-from memir.evidence.folder import IMAGE, PARTIAL, RECEIPT, SUFFIX, inside, read_receipt
-from memir.evidence.iomem import parse_iomem
-from memir.evidence.opened import BannerFinder, look_inside
-from memir.evidence.parts import PartReader, check_parts, read_image
-from memir.evidence.progress import Progress, Report
-from memir.evidence.records import Part
-from memir.evidence.walker import RecordWalker
+from memir.errors import EXIT_DONE, EXIT_EVIDENCE, EXIT_REMOTE, EXIT_UNSIGNED, CustodyError, UsageError, worst
+from memir.evidence.custody import Chain, check_signature, load_public, read_chain, signed_message
+from memir.evidence.examine import Examination, examine
+from memir.evidence.folder import (
+    IMAGE,
+    MANIFEST,
+    PARTIAL,
+    RECEIPT,
+    SIGNATURE,
+    SUFFIX,
+    TIMESTAMP,
+    entries,
+    inside,
+    open_file,
+    read_file,
+    read_manifest,
+)
+from memir.evidence.judge import stream_problems
+from memir.evidence.parts import PartReader
+from memir.evidence.progress import Report
+from memir.evidence.receipt import Receipt, parse_receipt
+from memir.evidence.records import Begin, Captured, End, File, Image, ToolRecord, VerdictRecord, files_of, last
+from memir.evidence.timestamp import MAX_RESPONSE, TimeStamp, read_timestamp
 
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+MAX_RECEIPT, MAX_SIGNATURE = 64 << 20, 1 << 16
+EXPECTED = ("case", "node", "run", "who", "boot_id", "transport")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +52,19 @@ class Problem:
 
 @dataclass
 class Findings:
-    """What `verify` found. holds: nothing at all is wrong. complete: and the image is whole."""
+    """What `verify` found.
+
+    holds: nothing at all is wrong. complete: and the image is whole, judged again. whose: run, case, who, node ...
+    dated: what dates the end, in words.
+    """
 
     folder: str
     status: str = "unknown"
     image: str = ""
     signer: str = ""
     signature: str = "none"
+    whose: dict[str, str] = field(default_factory=dict)
+    dated: list[str] = field(default_factory=list)
     checked: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
@@ -59,226 +80,263 @@ class Findings:
         """It holds, and it was and is a whole image."""
         return self.holds and self.status == "complete"
 
+    @property
+    def exit_code(self) -> int:
+        """3 if anything does not match, else 4 if the image is not whole, else 5 if nobody signed, else 0."""
+        if not self.holds:
+            return EXIT_EVIDENCE
+        codes = [EXIT_DONE if self.complete else EXIT_REMOTE, EXIT_UNSIGNED if self.signature == "none" else EXIT_DONE]
+        return worst(codes)
+
     def wrong(self, where: str, what: str) -> None:
         """Add a problem."""
         self.problems.append(Problem(where, what))
 
 
 def verify(
-    folder: Path, *, public_key: Path | None = None, deep: bool = True, reader: PartReader | None = None,
-    report: Report = lambda _: None,
+    folder: Path, *, public_key: Path | None = None, timestamp_roots: Path | None = None, deep: bool = True,
+    reader: PartReader | None = None, expect: Mapping[str, str] | None = None, report: Report = lambda _: None,
 ) -> Findings:  # fmt: skip
-    """Check the chain, the signature, every recorded file, the image's parts and whole, its ranges and
-    kernel.
+    """Check the chain, the signature, every recorded file, the image's parts and whole, its ranges and kernel.
 
-    public_key: the key that must have signed; without it a signature only shows that nothing changed since
-    whoever signed. deep: also open the image and look for its kernel. Raises CustodyError only when the
-    folder is no evidence folder; UsageError when the public key cannot be read.
+    public_key: the key that must have signed. timestamp_roots: PEM certificates of the time stamp authorities that are
+    trusted. deep: also open the image and look for its kernel. reader: reads an image that is in S3; without one such
+    an image is not read, and so not held to be complete. expect: fields of EXPECTED that the evidence must have.
+    Raises CustodyError only when the folder is no evidence folder; UsageError when a key cannot be read.
     """
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise CustodyError(f"{folder} is no evidence folder: it has no {MANIFEST}")
+    expected = check_expected(expect or {})
     trusted = load_public(public_key) if public_key else None
-    found = Findings(str(folder))
-    chain = read_chain(path.read_bytes())
-    found.checked.append(f"{len(chain.records)} records of the manifest")
+    findings = Findings(str(folder))
+    chain = read_chain(read_manifest(folder))
+    findings.checked.append(f"{len(chain.records)} records of the manifest")
     if chain.problem:
-        found.wrong(MANIFEST, chain.problem)
-    _signature(folder, chain, trusted, found)
-    _files(folder, chain, found)
-    receipt = _receipt(folder, chain, found)
-    record = _last(chain, "image")
-    verdict = _last(chain, "verdict")
-    if record is None or verdict is None or _last(chain, "end") is None:
-        found.wrong(MANIFEST, "has no end: the run was cut off, or the last records were removed")
-    if record is not None:
-        _image(folder, record, chain, found, reader, deep=deep, report=report)
-    if verdict is not None:
-        found.status = str(verdict.get("status"))
-        found.missing += [str(one) for one in verdict.get("missing") or []]
-    if receipt is not None and verdict is not None and receipt.get("status") != found.status:
-        found.wrong(RECEIPT, f"says {receipt.get('status')!r}, the manifest says {found.status!r}")
-    _strangers(folder, chain, found)
-    return found
-
-
-def _last(chain: Chain, event: str) -> Mapping[str, Any] | None:
-    return next((record for record in reversed(chain.records) if record.get("event") == event), None)
-
-
-def _signature(folder: Path, chain: Chain, trusted: Ed25519PublicKey | None, found: Findings) -> None:
-    path = folder / SIGNATURE
-    if not path.is_file():
-        if trusted is not None:
-            found.wrong(SIGNATURE, "is missing, though a key was given to check it with")
-        return
-    found.signer, wrong = check_signature(path.read_bytes(), chain, trusted)
-    for what in wrong:
-        found.wrong(SIGNATURE, what)
-    found.signature = "bad" if wrong else ("trusted" if trusted is not None else "holds")
-    found.checked.append("the signature")
-
-
-def _files(folder: Path, chain: Chain, found: Findings) -> None:
-    count = 0
-    for record in chain.records:
-        if record.get("event") != "file":
-            continue
-        name = str(record.get("name"))
-        path = inside(folder, name)
-        count += 1
-        if path is None:
-            found.wrong(name, "is a name that leads out of the folder")
-        elif not path.is_file():
-            found.wrong(name, "is missing")
-        else:
-            _same(path, name, record, found)
-    found.checked.append(f"{count} files")
-
-
-def _same(path: Path, name: str, record: Mapping[str, Any], found: Findings) -> None:
-    size = path.stat().st_size
-    if size != record.get("size"):
-        found.wrong(name, f"has {size:,} bytes, recorded are {record.get('size')!r}")
-        return
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != record.get("sha256"):
-        found.wrong(name, f"has SHA-256 {digest}, recorded is {record.get('sha256')}")
-
-
-def _receipt(folder: Path, chain: Chain, found: Findings) -> Mapping[str, Any] | None:
-    end = _last(chain, "end")
+        findings.wrong(MANIFEST, chain.problem)
     try:
-        receipt = read_receipt(folder)
+        records = _Records.of(chain.records)
     except CustodyError as error:
-        found.wrong(RECEIPT, str(error))
-        return None
-    digest = hashlib.sha256((folder / RECEIPT).read_bytes()).hexdigest()
-    if end is not None and digest != end.get("receipt"):
-        found.wrong(RECEIPT, f"has SHA-256 {digest}, recorded is {end.get('receipt')}: it was changed")
-    return receipt
+        # a record that its own chain vouches for and that is malformed was made so
+        findings.wrong(MANIFEST, str(error))
+        return findings
+    _whose(records, expected, findings)
+    _signed(folder, chain, records, trusted, findings)
+    _dated(folder, chain, records, timestamp_roots, reader, findings)
+    _files(folder, records.files, findings)
+    receipt = _receipt(folder, records, findings)
+    if records.image is None or records.verdict is None or records.end is None:
+        findings.wrong(MANIFEST, "has no end: the run was cut off, or the last records were removed")
+    examination = Examination()
+    if records.image is not None:
+        findings.image = records.image.where
+        examination = examine(folder, records.image, records.begin, records.tool, reader, deep=deep, report=report)
+        findings.problems += [Problem(where, what) for where, what in examination.problems]
+        findings.notes += examination.notes
+        findings.checked += examination.checked
+    _judge(records, receipt, examination, findings)
+    _unrecorded(folder, chain, records, findings)
+    return findings
 
 
-def _image(
-    folder: Path, record: Mapping[str, Any], chain: Chain, found: Findings, reader: PartReader | None, *, deep: bool,
-    report: Report,
-) -> None:  # fmt: skip
-    where = str(record.get("where") or "")
-    found.image = where
-    if not where:
+@dataclass(frozen=True, slots=True)
+class _Records:
+    """The records that are judged by; None where there is none."""
+
+    begin: Begin | None
+    resumed: Begin | None
+    tool: ToolRecord | None
+    captured: Captured | None
+    image: Image | None
+    verdict: VerdictRecord | None
+    end: End | None
+    files: Sequence[File]
+
+    @classmethod
+    def of(cls, records: Sequence[Mapping[str, Any]]) -> _Records:
+        """Raises CustodyError that names the line and the field."""
+        return cls(
+            last(records, "begin", Begin), last(records, "resumed", Begin), last(records, "tool", ToolRecord),
+            last(records, "captured", Captured), last(records, "image", Image),
+            last(records, "verdict", VerdictRecord), last(records, "end", End), files_of(records),
+        )  # fmt: skip
+
+
+def check_expected(expect: Mapping[str, str]) -> Mapping[str, str]:
+    """Raises UsageError for a field that evidence does not have."""
+    for name in expect:
+        if name not in EXPECTED:
+            raise UsageError(f"--expect {name}=...: evidence has {', '.join(EXPECTED)}")
+    return expect
+
+
+def _whose(records: _Records, expected: Mapping[str, str], findings: Findings) -> None:
+    begin = records.begin
+    if begin is None:
+        findings.wrong(MANIFEST, "has no begin: nobody can say whose evidence this is")
         return
-    kernel = str(((_last(chain, "begin") or {}).get("node") or {}).get("kernel") or "")
-    walker = RecordWalker()
-    if where.startswith("s3://"):
-        if record.get("complete") is not True:
-            found.notes.append(f"{where} is an unfinished upload: its parts cannot be read back")
-            return
-        finder = BannerFinder(kernel)
-        walker = RecordWalker(finder if deep else None)
-        if reader is None:
-            found.notes.append(f"{where} was not read: no access to S3 was given")
-            return
-        version = str((record.get("stored") or {}).get("VersionId") or "")
-        size, sha256 = int(record.get("size") or 0), str(record.get("sha256") or "")
-        for place, what in read_image(where, version, size, sha256, list(parts_of(record)), reader, walker):
-            found.wrong(place, what)
-        found.checked.append(f"{walker.offset:,} bytes of the image in S3")
-        _ranges(chain, walker, found)
-        if deep:
-            _kernel(where, kernel, finder.banner, found)
+    names = {
+        "run": begin.run, "case": begin.case, "who": begin.who, "node": begin.node.hostname,
+        "boot_id": begin.node.boot_id, "kernel": begin.node.kernel, "transport": begin.transport,
+        "memir": begin.memir, "began": records_time(begin), "ended": records.end.utc if records.end else "",
+    }  # fmt: skip
+    findings.whose = {name: value for name, value in names.items() if value}
+    for name, value in expected.items():
+        known = {names[name]} | ({begin.identity.get("node", "")} if name == "node" else set())
+        if value not in known:
+            findings.wrong(MANIFEST, f"is of {name} {names[name]!r}, expected was {value!r}")
+
+
+def records_time(begin: Begin) -> str:
+    """When the run began, by its id (its first 15 characters are UTC)."""
+    stamp = begin.run[:15]
+    if len(stamp) == 15 and stamp[8] == "-" and stamp.replace("-", "").isdigit():
+        return f"{stamp[:4]}-{stamp[4:6]}-{stamp[6:8]}T{stamp[9:11]}:{stamp[11:13]}:{stamp[13:15]}Z"
+    return ""
+
+
+def _signed(folder: Path, chain: Chain, records: _Records, trusted: Any, findings: Findings) -> None:
+    signer = (records.resumed or records.begin).signer if records.begin is not None else ""
+    try:
+        data = read_file(folder, SIGNATURE, MAX_SIGNATURE)
+    except FileNotFoundError:
+        if signer:
+            findings.wrong(SIGNATURE, f"is missing, though the run began with the key {signer}: it was removed")
+        elif trusted is not None:
+            findings.wrong(SIGNATURE, "is missing, though a key was given to check it with")
         return
-    path = inside(folder, where)
-    if path is None or not path.is_file():
-        found.wrong(where, "is missing" if path else "is a name that leads out of the folder")
+    except CustodyError as error:
+        findings.wrong(SIGNATURE, str(error))
         return
-    _bytes(path, record, found, walker, report)
-    if record.get("complete") is not True:
-        found.notes.append(f"{where} is kept as partial; its ranges are not judged")
-        return
-    _ranges(chain, walker, found)
-    if deep:
-        try:
-            _, banner = look_inside(str(path), kernel)
-        except ImageError as error:
-            found.wrong(where, f"does not open: {error}")
-            return
-        _kernel(where, kernel, banner, found)
-
-
-def _kernel(where: str, kernel: str, banner: str, found: Findings) -> None:
-    if banner:
-        found.checked.append(f"the image opens, {banner}")
-    else:
-        found.wrong(where, f"the kernel {kernel} does not name itself in it")
-
-
-def _bytes(path: Path, record: Mapping[str, Any], found: Findings, walker: RecordWalker, report: Report) -> None:
-    """Hash the whole and every part in one reading."""
-    size, parts = path.stat().st_size, list(parts_of(record))
-    digest = ""
-    with path.open("rb") as file:
-        step = lambda done: report(Progress(done, size, 0.0, "verify"))  # noqa: E731
-        for where, what in check_parts(file, parts, walker, path.name, step):
-            if not where:
-                digest = what
-            elif where != path.name or record.get("complete") is True:
-                found.wrong(where, what)
-    if size != record.get("size"):
-        found.wrong(path.name, f"has {size:,} bytes, recorded are {record.get('size')!r}")
-    elif digest != record.get("sha256"):
-        found.wrong(path.name, f"has SHA-256 {digest}, recorded is {record.get('sha256')}")
-    found.checked.append(f"{walker.offset:,} bytes of the image in {len(parts)} parts")
-
-
-def parts_of(record: Mapping[str, Any]) -> Iterator[Part]:
-    """The parts of an image record, those that are not of the right shape left out."""
-    for part in record.get("parts") or ():
-        if isinstance(part, dict) and all(isinstance(part.get(key), int) for key in ("number", "offset", "size")):
-            yield Part(part["number"], part["offset"], part["size"], str(part.get("sha256")))
-
-
-def _ranges(chain: Chain, walker: RecordWalker, found: Findings) -> None:
-    begin = _last(chain, "begin") or {}
-    node = begin.get("node") or {}
-    tool = _last(chain, "tool") or {}
-    ram = parse_iomem(str(node.get("iomem") or "").encode())
-    kcore = [(start, end) for start, end in begin.get("kcore") or ()]
-    if walker.torn:
-        found.wrong("image", f"stops inside a record: {walker.torn}")
-    _, wrong, notes = coverage_of(ram, walker.ranges, kcore, str(tool.get("tool")))
+    findings.signer, wrong = check_signature(data, chain, trusted)
+    if signer and findings.signer and findings.signer != signer:
+        wrong.append(f"is by the key {findings.signer}, the run began with {signer}: it was replaced")
     for what in wrong:
-        found.wrong("image", what)
-    found.notes += notes
-    found.checked.append(f"{len(walker.ranges):,} ranges against {len(ram)} of System RAM")
+        findings.wrong(SIGNATURE, what)
+    findings.signature = "bad" if wrong else ("trusted" if trusted is not None else "holds")
+    findings.checked.append("the signature")
 
 
-def _strangers(folder: Path, chain: Chain, found: Findings) -> None:
-    """Files that no record names: someone put them there."""
-    known = {MANIFEST, SIGNATURE, RECEIPT, found.image}
-    known |= {str(record.get("name")) for record in chain.records if record.get("event") == "file"}
-    known |= {IMAGE + suffix + PARTIAL for suffix in SUFFIX.values() if found.status != "complete"}
-    if chain.problem:
+def _dated(
+    folder: Path, chain: Chain, records: _Records, roots: Path | None, reader: PartReader | None, findings: Findings
+) -> None:
+    stamp: TimeStamp | None = None
+    try:
+        data = read_file(folder, TIMESTAMP, MAX_RESPONSE)
+        stamp, wrong = read_timestamp(data, signed_message(chain.head, len(chain.records)), roots)
+        if wrong:
+            findings.wrong(TIMESTAMP, wrong)
+    except FileNotFoundError:
+        if roots is not None:
+            findings.wrong(TIMESTAMP, "is missing, though authorities were given to check it with")
+    except CustodyError as error:
+        findings.wrong(TIMESTAMP, str(error))
+    if stamp is not None:
+        by = f" by {stamp.authority}" if stamp.authority else ""
+        words = "checked" if stamp.checked else "not checked: pass --timestamp-ca FILE"
+        findings.dated.append(f"RFC 3161 time stamp of {stamp.time}{by} ({words})")
+    image = records.image
+    if image is not None and image.where.startswith("s3://") and reader is not None and image.complete:
+        facts = reader.facts(image.where, str(image.stored.get("VersionId") or ""))
+        if facts.get("ObjectLockMode") == "COMPLIANCE" and facts.get("LastModified"):
+            findings.dated.append(
+                f"Object Lock in COMPLIANCE mode: the image is in the bucket since {facts['LastModified']}, unchanged"
+            )
+    if not findings.dated and records.end is not None:
+        findings.notes.append(
+            f"nothing but the controller's clock dates the end ({records.end.utc}): use --timestamp-url, or Object Lock"
+        )
+
+
+def _files(folder: Path, files: Sequence[File], findings: Findings) -> None:
+    for file in files:
+        if inside(folder, file.name) is None:
+            findings.wrong(file.name, "is a name that leads out of the folder, or a link")
+            continue
+        try:
+            with os.fdopen(open_file(folder, file.name), "rb") as opened:
+                size = os.fstat(opened.fileno()).st_size
+                digest = hashlib.file_digest(opened, "sha256").hexdigest() if size == file.size else ""
+        except FileNotFoundError:
+            findings.wrong(file.name, "is missing")
+            continue
+        except CustodyError as error:
+            findings.wrong(file.name, str(error))
+            continue
+        if size != file.size:
+            findings.wrong(file.name, f"has {size:,} bytes, recorded are {file.size:,}")
+        elif digest != file.sha256:
+            findings.wrong(file.name, f"has SHA-256 {digest}, recorded is {file.sha256}")
+    findings.checked.append(f"{len(files)} files")
+
+
+def _receipt(folder: Path, records: _Records, findings: Findings) -> Receipt | None:
+    try:
+        data = read_file(folder, RECEIPT, MAX_RECEIPT)
+        digest = hashlib.sha256(data).hexdigest()
+        if records.end is not None and digest != records.end.receipt:
+            findings.wrong(RECEIPT, f"has SHA-256 {digest}, recorded is {records.end.receipt}: it was changed")
+        return parse_receipt(data)
+    except FileNotFoundError:
+        findings.wrong(RECEIPT, "is missing: the run did not end")
+    except CustodyError as error:
+        findings.wrong(RECEIPT, str(error))
+    return None
+
+
+def _judge(records: _Records, receipt: Receipt | None, examination: Examination, findings: Findings) -> None:
+    """The verdict, from the records and the image itself; the recorded one has to agree."""
+    recorded = records.verdict
+    if recorded is None:
         return
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if not path.is_dir() and name not in known:
-            found.wrong(name, "is not in the manifest")
+    findings.status = recorded.status
+    findings.missing += recorded.missing
+    if receipt is not None and receipt.status != recorded.status:
+        findings.wrong(RECEIPT, f"says {receipt.status!r}, the manifest says {recorded.status!r}")
+    if receipt is not None and records.image is not None and receipt.image != records.image:
+        findings.wrong(RECEIPT, "describes another image than the manifest")
+    if recorded.status != "complete":
+        return
+    wrong = list(examination.missing)
+    if records.captured is None:
+        wrong.append("no record says that the capture ended")
+    elif records.image is not None:
+        wrong += stream_problems(records.captured.receipt, records.image.as_stored())
+    if recorded.missing:
+        wrong.append(f"the verdict itself names what is missing: {recorded.missing[0]}")
+    for what in wrong:
+        findings.wrong("verdict", f"says complete, but {what}")
+    if not examination.read:
+        findings.status = "not read"
+        findings.missing.append(f"the image at {findings.image} was not read")
 
 
-def summary(found: Findings) -> Mapping[str, Any]:
+def _unrecorded(folder: Path, chain: Chain, records: _Records, findings: Findings) -> None:
+    """Files that no record names: someone put them there."""
+    known = {MANIFEST, SIGNATURE, TIMESTAMP, RECEIPT, findings.image} | {file.name for file in records.files}
+    if findings.status != "complete":
+        known |= {IMAGE + suffix + PARTIAL for suffix in SUFFIX.values()}
+    folders = {"/".join(name.split("/")[:depth]) for name in known for depth in range(1, name.count("/") + 1)}
+    for name, kind in entries(folder):
+        if kind in {"link", "other"}:
+            findings.wrong(name, "is a symbolic link or device, which no run makes: it was put there")
+        elif kind == "folder" and name not in folders and not chain.problem:
+            findings.wrong(name, "is a folder that no record names")
+        elif kind == "file" and name not in known and not chain.problem:
+            findings.wrong(name, "is not in the manifest")
+
+
+def summary(findings: Findings) -> Mapping[str, Any]:
     """For --json."""
-    problems: Sequence[Mapping[str, str]] = [{"where": one.where, "what": one.what} for one in found.problems]
     return {
-        "evidence": found.folder,
-        "holds": found.holds,
-        "complete": found.complete,
-        "status": found.status,
-        "image": found.image,
-        "signature": found.signature,
-        "signer": found.signer,
-        "checked": found.checked,
-        "problems": problems,
-        "missing": found.missing,
-        "notes": found.notes,
+        "evidence": findings.folder,
+        "holds": findings.holds,
+        "complete": findings.complete,
+        "status": findings.status,
+        "whose": findings.whose,
+        "image": findings.image,
+        "signature": findings.signature,
+        "signer": findings.signer,
+        "dated": findings.dated,
+        "checked": findings.checked,
+        "problems": [{"where": problem.where, "what": problem.what} for problem in findings.problems],
+        "missing": findings.missing,
+        "notes": findings.notes,
     }

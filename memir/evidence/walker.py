@@ -16,7 +16,8 @@ from memir.image.layout import MAX_PHYSICAL
 from memir.image.records import HEADER_SIZE, unpack_header
 
 STREAM_ID = b"\xff\x06\x00\x00sNaPpY"
-MAX_RECORDS = 1 << 22
+MAX_RECORDS = 1 << 19
+"""8 TiB in blocks of 16 MiB. Whoever knows the node's RAM gives a smaller bound: each record costs 150 bytes here."""
 PIECE = 1 << 20
 
 _Steps = Generator[int, bytes, None]
@@ -26,12 +27,13 @@ _Steps = Generator[int, bytes, None]
 class RecordWalker:
     """Feed it the stream; `ranges` has the records that are whole, in the order of arrival.
 
-    look: is shown the RAM's bytes piece by piece, unpacked, till it returns True.
+    look: is shown the RAM's bytes piece by piece, unpacked, till it returns True. most: records that are taken.
     offset: bytes taken so far. version: 1 for LiME, 2 for AVML, 0 before the first header.
     """
 
-    def __init__(self, look: Callable[[bytes], bool] | None = None) -> None:
+    def __init__(self, look: Callable[[bytes], bool] | None = None, most: int = MAX_RECORDS) -> None:
         self.ranges: list[Range] = []
+        self._most = most
         self._look = look
         self.version = 0
         self.offset = 0
@@ -96,8 +98,8 @@ class RecordWalker:
         version = 2 if header.compressed else 1
         if self.version and version != self.version:
             raise ImageFormatError(f"the format changes from {self.version} to {version} at byte {place:,}")
-        if len(self.ranges) >= MAX_RECORDS:
-            raise ImageFormatError(f"more than {MAX_RECORDS:,} records at byte {place:,}")
+        if len(self.ranges) >= self._most:
+            raise ImageFormatError(f"more than {self._most:,} records at byte {place:,}")
         self.version = version
         return header.start, header.end
 

@@ -27,8 +27,10 @@ from memir.acquire.transports.ssh.transport import SshTransport
 from memir.aws.address import S3Address
 from memir.aws.client import Connection
 from memir.aws.evidence import S3PartReader
+from memir.documents import encode
 from memir.errors import CustodyError, NodeError, PartialError, UsageError
 from memir.evidence.custody import Manifest, read_chain
+from memir.evidence.records import Begin, NodeRecord
 from memir.evidence.verify import verify
 from tests.acquire.rigs.cutter import Cutter
 from tests.acquire.rigs.noderig import MIB, NodeRig
@@ -220,21 +222,22 @@ def test_an_earlier_end_is_kept(tmp_path: Path) -> None:
     from memir.acquire.resume import reopen_manifest
 
     manifest = Manifest(tmp_path)
-    manifest.add("begin", run="r", node={"hostname": "n"}, transport="ssh")
+    begin = Begin("r", "0.1.0", "kim", "ssh", {}, NodeRecord("n", "6.1", "x86_64", "b"))
+    manifest.add("begin", **encode(begin))
     manifest.add("node", directory="/dev/shm/.memir-r", grace=300)
     manifest.add("tool", tool="avml", version="0.21.0", format="lime", files=[])
     manifest.add("capture", where="s3://bucket/case/run/image.lime", ram_bytes=1, upload_id="u", part_size=FIVE)
-    manifest.add("verdict", status="partial")
-    manifest.add("end", receipt="")
+    manifest.add("verdict", status="partial", missing=["cut"])
+    manifest.add("end", receipt="", status="partial")
     manifest.close()
     (tmp_path / "receipt.json").write_text("{}")
     (tmp_path / "manifest.sig").write_text("sig")
     previous = read_previous(tmp_path)
     told = (previous.place, previous.upload_id, previous.grace, previous.part_size)
     assert told == ("s3://bucket/case/run", "u", 300, FIVE)
-    reopen_manifest(previous, {"who": "me"}).close()
+    reopen_manifest(previous, begin).close()
     (tmp_path / "receipt.json").write_text("{ }")
-    reopen_manifest(previous, {"who": "me"}).close()
+    reopen_manifest(previous, begin).close()
     assert {path.name: path.read_text() for path in tmp_path.iterdir() if path.name != "manifest.jsonl"} == {
         "receipt.1.json": "{}", "manifest.1.sig": "sig", "receipt.2.json": "{ }",
     }  # fmt: skip
@@ -263,8 +266,10 @@ def test_nothing_to_go_on_with(tmp_path: Path, records: list[str], why: str) -> 
             event, _, word = name.partition(" ")
             where = str(tmp_path / "image.lime") if word == "file" else "s3://bucket/case/run/image.lime"
             manifest.add(
-                event, where=where, upload_id="" if word == "file" else "u", status=word, node={"hostname": "n"},
-                run="r", transport="ssh", directory="/d", grace=1, ram_bytes=1, format="lime", part_size=1,
+                event, where=where, upload_id="" if word == "file" else "u", status=word or "partial", missing=[],
+                node={"hostname": "n", "kernel": "6.1", "machine": "x86_64", "boot_id": "b"}, run="r", memir="0.1.0",
+                who="kim", identity={}, transport="ssh", directory="/d", grace=1, ram_bytes=1, format="lime",
+                part_size=1, tool="avml", version="", files=[],
             )  # fmt: skip
         manifest.close()
     with pytest.raises(UsageError, match=why):

@@ -12,7 +12,7 @@ cat /sys/module/module/parameters/sig_enforce 2>/dev/null | emit sig_enforce
 cat /sys/firmware/efi/efivars/SecureBoot-* 2>/dev/null | od -An -tu1 2>/dev/null | emit secure_boot
 head -n 5 /proc/meminfo 2>/dev/null | emit meminfo
 cat /proc/swaps 2>/dev/null | emit swaps
-grep -i 'System RAM' /proc/iomem 2>/dev/null | emit iomem
+grep -iE 'System RAM|^[0-9a-f-]+ : Reserved' /proc/iomem 2>/dev/null | emit iomem
 head -c 3584 /proc/kcore 2>/dev/null | emit kcore
 [ -e /proc/kcore ] && echo yes | emit kcore_there
 for mount in /dev/shm /run; do grep " $mount tmpfs " /proc/mounts 2>/dev/null; done | emit tmpfs

@@ -20,6 +20,7 @@ from memir.aws.errors import calling
 from memir.aws.evidence import S3PartReader
 from memir.errors import StorageError
 from memir.evidence.plan import Check, Step, Trace
+from memir.evidence.records import Scalar
 
 MIB = 1 << 20
 MIN_PART = 64 * MIB
@@ -148,19 +149,19 @@ class S3Sink:
         return {"where": where, "size": len(data)} | tidy(answer)
 
 
-def tidy(answer: Mapping[str, Any]) -> dict[str, object]:
+def tidy(answer: Mapping[str, Any]) -> dict[str, Scalar]:
     """The statements of a store's answer that belong into the record, as JSON can hold them."""
     wanted = (
         "VersionId", "ETag", "ChecksumSHA256", "ChecksumType", "ServerSideEncryption", "SSEKMSKeyId",
         "ContentLength", "LastModified", "ObjectLockMode", "ObjectLockRetainUntilDate",
         "ObjectLockLegalHoldStatus",
     )  # fmt: skip
-    found: dict[str, object] = {}
+    kept: dict[str, Scalar] = {}
     for name in wanted:
         value = answer.get(name)
         if isinstance(value, datetime):
-            found[name] = value.astimezone(UTC).isoformat()
+            kept[name] = value.astimezone(UTC).isoformat()
         elif value is not None:
-            found[name] = value
-    return found
+            kept[name] = value if isinstance(value, int | float | bool) else str(value)
+    return kept
 

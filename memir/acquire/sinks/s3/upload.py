@@ -17,7 +17,7 @@ from memir.aws.checksum import b64, composite
 from memir.aws.client import Client
 from memir.aws.errors import calling, cause_status, region_of
 from memir.errors import RemoteError, StorageError
-from memir.evidence.records import Part, Stored
+from memir.evidence.records import Part, Scalar, Stored
 
 WANT = re.compile(r"(?:W )?([0-9]{1,5}) ([0-9]{1,12}) ([0-9a-f]{64}) ([0-9]{1,4})")
 MAX_RENEWALS = 50
@@ -194,7 +194,7 @@ class S3Upload(S3Sink):
             missing=tuple(wrong), receipt=receipt | {"UploadId": self.upload_id, "PartSize": self.part_size},
         )  # fmt: skip
 
-    def _complete(self, parts: Sequence[Part], total: int) -> dict[str, object]:
+    def _complete(self, parts: Sequence[Part], total: int) -> dict[str, Scalar]:
         bucket, key = self.address.bucket, self.address.key(self.image_name)
         listed = [{"PartNumber": part.number, "ETag": part.etag, "ChecksumSHA256": b64(part.sha256)} for part in parts]
         try:
@@ -211,7 +211,7 @@ class S3Upload(S3Sink):
             raise
         return self._look(answer.get("VersionId"))
 
-    def _look(self, version: str | None) -> dict[str, object]:
+    def _look(self, version: str | None) -> dict[str, Scalar]:
         """What the store says about the image; {} when it is not there."""
         which: dict[str, Any] = {"VersionId": version} if version else {}
         try:
@@ -223,7 +223,7 @@ class S3Upload(S3Sink):
             return {}
         return tidy(answer)
 
-    def _compare(self, parts: Sequence[Part], total: int, receipt: dict[str, object]) -> list[str]:
+    def _compare(self, parts: Sequence[Part], total: int, receipt: dict[str, Scalar]) -> list[str]:
         wrong = []
         if receipt.get("ContentLength") != total:
             wrong.append(f"the store holds {receipt.get('ContentLength')} bytes instead of {total}")
