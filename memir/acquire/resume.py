@@ -110,7 +110,8 @@ def reopen_manifest(previous: PreviousRun, begin: Begin) -> Manifest:
     Raises StorageError, CustodyError.
     """
     manifest, _, torn = Manifest.reopen(previous.folder)
-    kept = [_rename(previous.folder / name) for name in (RECEIPT, SIGNATURE, TIMESTAMP) if (previous.folder / name).is_file()]
+    ends = [previous.folder / name for name in (RECEIPT, SIGNATURE, TIMESTAMP)]
+    kept = [_rename(path) for path in ends if path.is_file()]
     manifest.add("resumed", torn=torn, kept=[path.name for path in kept], **encode(begin))
     for path in kept:
         data = path.read_bytes()

@@ -53,7 +53,7 @@ def check_parts(
         where = f"{name} part {part.number} (bytes {part.offset:,} and on)".strip()
         if part.offset != done:
             yield where, f"is recorded at {part.offset:,}, not at {done:,}"
-        digest, left = hashlib.sha256(), part.size
+        digest, left = hashlib.sha256(), max(0, part.size)
         while left and (chunk := body.read(min(left, STEP))):
             digest.update(chunk)
             whole.update(chunk)

@@ -67,12 +67,13 @@ def read_timestamp(data: bytes, message: bytes, roots: Path | None = None) -> tu
 def _may_stamp(certificate: Certificate) -> bool:
     """Whether it is an authority's own certificate, not a root: its key usage is time stamping."""
     from cryptography import x509
+    from cryptography.x509.oid import ExtendedKeyUsageOID
 
     try:
         usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:
         return False
-    return x509.ExtendedKeyUsageOID.TIME_STAMPING in usage
+    return ExtendedKeyUsageOID.TIME_STAMPING in usage
 
 
 def load_roots(path: Path) -> list[Certificate]:

@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 
 from memir.acquire.options import Options
-from memir.acquire.resume import read_previous
+from memir.acquire.resume import PreviousRun, read_previous, same_signer
 from memir.acquire.run import Acquisition
+from memir.acquire.sinks.base import SinkMeta
 from memir.acquire.sinks.s3.direct import S3DirectSink
 from memir.acquire.sinks.s3.options import S3Options
 from memir.acquire.transports.local import LocalTransport
@@ -30,7 +31,7 @@ from memir.aws.evidence import S3PartReader
 from memir.documents import encode
 from memir.errors import CustodyError, NodeError, PartialError, UsageError
 from memir.evidence.custody import Manifest, read_chain
-from memir.evidence.records import Begin, NodeRecord
+from memir.evidence.records import Begin, NodeRecord, ToolRecord
 from memir.evidence.verify import verify
 from tests.acquire.rigs.cutter import Cutter
 from tests.acquire.rigs.noderig import MIB, NodeRig
@@ -248,6 +249,22 @@ def test_an_earlier_end_is_kept(tmp_path: Path) -> None:
         ("file", None, "manifest.1.sig"), ("resumed", ["receipt.2.json"], None), ("file", None, "receipt.2.json"),
     ]  # fmt: skip
     assert chain.records[7]["sha256"] == hashlib.sha256(b"{}").hexdigest()
+
+
+def previous_run(signer: str) -> PreviousRun:
+    meta = SinkMeta("r", "n", "image.lime", "lime", 1, "")
+    tool = ToolRecord("avml", "", "lime", ())
+    return PreviousRun(Path("ev"), "r", "ssh", "/d", 5, meta, "s3://b/k", "u", 1, tool, signer)
+
+
+def test_the_same_key_goes_on() -> None:
+    signed = previous_run("ab" * 32)
+    same_signer(signed, "ab" * 32)
+    same_signer(previous_run(""), "")
+    with pytest.raises(UsageError, match=r"--resume ev: the run began with the key abab.*, no --sign-key was given"):
+        same_signer(signed, "")
+    with pytest.raises(UsageError, match=r"--sign-key is cdcd.*give the same key"):
+        same_signer(signed, "cd" * 32)
 
 
 @pytest.mark.parametrize(

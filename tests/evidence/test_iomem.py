@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from memir.evidence.coverage import AVML_BLOCK, compare
-from memir.evidence.iomem import parse_iomem, parse_kcore
+from memir.evidence.iomem import parse_iomem, parse_kcore, parse_reserved
 from memir.evidence.ranges import Range, intersect, merge, show, subtract, total
 from tests.acquire.rigs.noderig import Segment, iomem, kcore
 
@@ -156,3 +156,12 @@ def test_hostile_bytes_never_raise() -> None:
             for start, end in (*parse_iomem(bytes(data)), *parse_kcore(bytes(data))):
                 assert 0 <= start < end
     assert AVML_BLOCK == 16 * MIB
+
+
+def test_reserved_ranges_below_the_end_of_ram() -> None:
+    text = (
+        b"00000000-00000fff : Reserved\n00001000-0009ffff : System RAM\n000a0000-000fffff : Reserved\n"
+        b"00100000-001fffff : System RAM\n  00180000-0018ffff : Reserved\nfec00000-fec003ff : Reserved\nx\n"
+    )
+    assert parse_reserved(text) == 0x1000 + 0x60000
+    assert parse_reserved(b"") == 0

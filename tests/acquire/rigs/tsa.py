@@ -37,6 +37,8 @@ class TimeStampAuthority:
         """chain: send the root as well, in an order that DER does not allow, as openssl does."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.root, self.url = folder, folder / "root.pem", ""
+        self.answer = b""
+        """Sent instead of a stamp."""
         certificates = f"certs = {folder}/root.pem\n" if chain else ""
         (folder / "tsa.cnf").write_text(CONFIG.format(folder=folder, chain=certificates))
         (folder / "serial").write_text("01\n")
@@ -60,7 +62,7 @@ class TimeStampAuthority:
                 query = self.rfile.read(int(self.headers["Content-Length"]))
                 (authority.folder / "query.tsq").write_bytes(query)
                 authority._run("ts", "-reply", "-config", "tsa.cnf", "-queryfile", "query.tsq", "-out", "reply.tsr")
-                body = (authority.folder / "reply.tsr").read_bytes()
+                body = authority.answer or (authority.folder / "reply.tsr").read_bytes()
                 self.send_response(200)
                 self.send_header("Content-Type", "application/timestamp-reply")
                 self.send_header("Content-Length", str(len(body)))
