@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,7 +23,7 @@ from memir.cli.common import (
     print_json,
     print_table,
 )
-from memir.errors import EvidenceError
+from memir.errors import EvidenceError, UsageError
 from memir.text import say
 
 if TYPE_CHECKING:
@@ -39,8 +40,15 @@ class PluginFailedError(EvidenceError):
     """A plugin stopped before its end; the rows before are printed."""
 
 
+def _need_volatility() -> None:
+    """All other verbs work without it, so it may be missing."""
+    if find_spec("volatility3") is None:
+        raise UsageError("volatility3 is not installed: pip install 'volatility3>=2.28,<2.29'")
+
+
 def plugins_path() -> None:
     """Print the folder of memir's volatility3 plugins, for `vol -p "$(memir plugins-path)"`."""
+    _need_volatility()
     from memir.volatility.engine import plugins_path as folder
 
     say(str(folder()))
@@ -67,6 +75,8 @@ def run(
     """Run any volatility3 plugin, with pod columns added to rows about a process. Its own options go behind `--`."""
     from memir.kube.ram import RamSource
     from memir.symbols.isf import read as read_isf
+
+    _need_volatility()
     from memir.volatility.engine import plugins_path as folder
     from memir.volatility.run import Host
 
