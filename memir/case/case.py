@@ -94,12 +94,14 @@ class Case:
         facts: Facts,
         *,
         inputs: Sequence[Input] = (),
+        secrets: Mapping[str, str] | None = None,
         key: Ed25519PrivateKey | None = None,
     ) -> CaseRecord:
         """Write a run's tables, then case.json, then the seal's entry (signed, if a key is given).
 
         A table with a column `run` keeps the rows of other runs and replaces those of the same; any other is replaced
-        whole. CaseError if it is another image's, or the folder cannot be written.
+        whole. secrets: clear values by fingerprint, kept apart in secret_values. CaseError if it is another image's, or
+        the folder cannot be written.
         """
         with store.locked(self.folder):
             if (self.folder / CASE_FILE).exists() and not self._replace:
@@ -113,6 +115,9 @@ class Case:
             fresh = {name: store.of_run(table, run.run) for name, table in arrow.items()}
             rows = {name: table.num_rows for name, table in fresh.items()}
             fresh = {name: self._with_other_runs(name, table, run.run) for name, table in fresh.items()}
+            if secrets:
+                values = store.table_path(self.folder, "secret_values")
+                store.write_table(store.merged_values(values, secrets), values)
             for name, table in fresh.items():
                 store.write_table(table, store.table_path(self.folder, name))
             totals = {name: table.num_rows for name, table in fresh.items()}
@@ -136,6 +141,10 @@ class Case:
                 sign(self.folder, seal, key)
         self._replace = False
         return self.record
+
+    def secret_key(self) -> bytes:
+        """Key of the fingerprints of what people choose (passwords): the case's own, made where there is none."""
+        return store.secret_key(self.folder)
 
     def sql(self, sql: str, *, reveal: bool = False) -> Answer:
         """Ask the case's tables in SQL; see memir.case.query."""

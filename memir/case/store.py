@@ -9,12 +9,13 @@ import json
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memir.case.record import CASE_FILE
 from memir.errors import CaseError
+from memir.kube.secrets import KEY_SIZE
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 TABLES_FOLDER = "tables"
 PRIVATE = frozenset({"secret_values"})
 """Tables that only the owner may read, and only --reveal attaches."""
+KEY_FILE = "secrets.key"
+"""Key of the fingerprints of what people choose: mode 600, in no record and no export."""
 _PART = ".part"
 
 
@@ -34,8 +37,8 @@ def prepare(folder: Path) -> bool:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         names = {entry.name for entry in folder.iterdir()}
-        if CASE_FILE not in names and names:
-            if not _unfinished(folder, names):
+        if CASE_FILE not in names and names - {KEY_FILE}:
+            if not _unfinished(folder, names - {KEY_FILE}):
                 raise CaseError(f"{folder} is not empty and not a case of memir's: give another folder")
             for path in (folder / TABLES_FOLDER).iterdir():
                 path.unlink()
@@ -70,6 +73,41 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def secret_key(folder: Path) -> bytes:
+    """The case's own key of fingerprints, 32 random bytes; made with mode 600 where there is none.
+
+    CaseError if it cannot be read, is not such a key, or others can read it.
+    """
+    path = folder / KEY_FILE
+    try:
+        if not path.exists():
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(os.urandom(KEY_SIZE))
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+            mode, key = os.fstat(file.fileno()).st_mode, file.read(KEY_SIZE + 1)
+    except OSError as error:
+        raise CaseError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if not stat.S_ISREG(mode) or len(key) != KEY_SIZE:
+        raise CaseError(f"{path}: not a key of {KEY_SIZE} bytes: fingerprints would not compare with those in the case")
+    if mode & 0o077:
+        raise CaseError(f"{path}: others can read it: chmod 600 {path}")
+    return key
+
+
+def merged_values(path: Path, values: Mapping[str, str]) -> pa.Table:
+    """The table secret_values: those of the file, if it is there, and these. values: clear text by fingerprint."""
+    import pyarrow as pa
+
+    known: dict[str, str] = {}
+    if path.exists():
+        old = read_table(path)
+        if old.column_names != ["fingerprint", "value"]:
+            raise CaseError(f"{path}: not a table that memir wrote")
+        known = {row["fingerprint"]: row["value"] for row in old.to_pylist()}
+    known |= {name: value.encode("utf-8", "backslashreplace").decode() for name, value in values.items()}
+    return pa.table({"fingerprint": pa.array(known, pa.string()), "value": pa.array(known.values(), pa.string())})
 
 
 def table_path(folder: Path, name: str) -> Path:

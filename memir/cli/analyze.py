@@ -95,6 +95,7 @@ def analyze(
     if case is not None:
         case.check(facts)
     node = RamSource(kernel, snapshot)
+    node.secret_key = case.secret_key() if case is not None else None
     frames = read_tables(node)
     tables = {name: frame.rows() for name, frame in frames.items()}
     odd = oddities(tables, gaps)
@@ -129,7 +130,8 @@ def analyze(
     document: CaseRecord | None = None
     for written, what in writes:
         if case is not None:
-            document = case.add_tables(written, what, facts, inputs=inputs, key=key)
+            secrets = node.secrets.values
+            document = case.add_tables(written, what, facts, inputs=inputs, secrets=secrets, key=key)
         else:
             counts = {name: len(table) for name, table in written.items()}
             document = updated(document, replace(what, tables=counts), facts, counts)

@@ -23,6 +23,7 @@ from memir.kube.owner import Owners
 from memir.kube.pods import Pod, build_pods
 from memir.kube.processes import ProcessList, processes
 from memir.kube.runtime import RuntimeFiles, runtime_files
+from memir.kube.secrets import Secrets
 from memir.kube.snapshot import ClusterSnapshot
 
 
@@ -35,7 +36,14 @@ class RamSource:
         """cluster: what the Kubernetes API said, to be joined with what memory says."""
         self.kernel = kernel
         self.cluster = cluster
+        self.secret_key: bytes | None = None
+        """Key of fingerprints of passwords, a case's own; set before tables are read, else a random one is used."""
         self._claims = Claims()
+
+    @functools.cached_property
+    def secrets(self) -> Secrets:
+        """Masks what is secret in its tables, and keeps the clear values by fingerprint."""
+        return Secrets(self.secret_key)
 
     @property
     def gaps(self) -> Gaps:

@@ -24,8 +24,8 @@ COLUMNS = columns("""
     rootfs           string       path of the root file system on the node
     overlay_upper    string       overlayfs upperdir
     overlay_lower    list<string> overlayfs lowerdirs, topmost first
-    args             list<string> command of the container as its spec gives it
-    env              list<string> environment of the container's spec
+    args             list<string> command of the container as its spec gives it, secrets masked
+    env              list<string> environment of the container's spec, secrets masked
     sandbox_id       string       container id of the pod's sandbox
     processes        int32        processes placed in it
     seen_in          string       ram, api or both
@@ -37,9 +37,13 @@ COLUMNS = columns("""
 def read(source: RamSource) -> Frame:
     """Every container that memory or the API knows, by namespace, pod, sandboxes first."""
     rows = list(source.containers.values())
-    names = [column.name for column in COLUMNS if column.name != "source"]
+    masked = {
+        "args": [source.secrets.args(row.args)[0] for row in rows],
+        "env": [source.secrets.environ(row.env)[0] for row in rows],
+    }
+    names = [column.name for column in COLUMNS if column.name not in ("source", *masked)]
     origin = ["; ".join(row.sources) for row in rows]
-    return Frame({name: [getattr(row, name) for row in rows] for name in names} | {"source": origin})
+    return Frame({name: [getattr(row, name) for row in rows] for name in names} | masked | {"source": origin})
 
 
 TABLE = Table(

@@ -13,7 +13,7 @@ COLUMNS = columns("""
     ppid             int32        pid of the parent (real_parent's tgid), as /proc/PID/stat gives it
     tgid             int32        thread group id; equal to pid for a process's main thread
     comm             string       task name as /proc/PID/comm shows it, other bytes as backslash escapes
-    args             list<string> command line, one element an argument; null if it could not be read whole
+    args             list<string> command line, one element an argument, secrets masked; null if not read whole
     exe              string       path of the executable as the process's own mount namespace shows it
     exe_deleted      bool         the executable's file has been unlinked
     start_time       timestamp    start, UTC
@@ -36,7 +36,7 @@ COLUMNS = columns("""
     user_ns          uint64       user namespace inum
     cgroup_ns        uint64       cgroup namespace inum
     time_ns          uint64       time namespace inum
-    environ          list<string> environment as the process's memory holds it; null if it could not be read whole
+    environ          list<string> environment as its memory holds it, secrets masked; null if not read whole
     seen_by          list<string> witnesses of the task itself: tasks (task list), pids (pid IDR), threads, ...
     witnesses        list<string> what placed the process in its container: `witness=container or pod`
     disagreements    list<string> witnesses that name another container, pod or the host
@@ -44,8 +44,8 @@ COLUMNS = columns("""
     source           string       where the row comes from
 """)
 _AS_THEY_ARE = (
-    "pid", "ppid", "tgid", "comm", "args", "exe", "exe_deleted", "uid", "cap_effective", "seccomp", "threads",
-    "kernel_thread", "state", "cgroup_path", "environ", "seen_by", "source",
+    "pid", "ppid", "tgid", "comm", "exe", "exe_deleted", "uid", "cap_effective", "seccomp", "threads",
+    "kernel_thread", "state", "cgroup_path", "seen_by", "source",
 )  # fmt: skip
 
 
@@ -54,6 +54,8 @@ def read(source: RamSource) -> Frame:
     rows, identities = source.processes.rows, source.identities
     return Frame({
         **{name: [getattr(row, name) for row in rows] for name in _AS_THEY_ARE},
+        "args": [source.secrets.args(row.args)[0] for row in rows],
+        "environ": [source.secrets.environ(row.environ)[0] for row in rows],
         "start_time": [None if row.start is None else row.start // 1000 for row in rows],
         "pid_in_container": [row.pids[-1] if row.pids else None for row in rows],
         "pids": [row.pids or None for row in rows],
