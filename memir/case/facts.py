@@ -24,10 +24,11 @@ from memir.case.seal import Input
 from memir.gaps import Gap
 
 if TYPE_CHECKING:
-    from memir.hunt.hunt import Options
+    from memir.hunt.hunt import Hunt, Options
     from memir.hunt.rules import RuleSet
     from memir.kernel.engine import Kernel
     from memir.kernel.ram import Coverage
+    from memir.tables.frame import Frame
 
 
 def facts_of(
@@ -103,6 +104,14 @@ def hunt_facts(
     return HuntFacts(
         used, options.scope, tuple(sorted(options.kinds)), hits, rows, scanned, units or {}, laps or {}, tuple(images)
     )
+
+
+def secrets_of_hits(found: Hunt, facts: Facts) -> Frame:
+    """Rows of the table `secrets` for what a hunt's rules tagged `secret` matched."""
+    from memir.tables.secrets import TABLE, rows_of_hits
+
+    clock = facts.identity.clock if facts.identity is not None else None
+    return TABLE.rows(rows_of_hits(found.masked, found.secrets, clock))
 
 
 def gaps_since(before: Sequence[Gap], after: Iterable[Gap]) -> tuple[Gap, ...]:

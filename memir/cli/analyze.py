@@ -72,7 +72,16 @@ def analyze(
 ) -> None:
     """Find every process, container and pod in an image, say how they belong together, and keep it as a case."""
     from memir.case.case import Case
-    from memir.case.facts import analysis_run, facts_of, gaps_since, hunt_facts, hunt_id, hunt_run, with_share
+    from memir.case.facts import (
+        analysis_run,
+        facts_of,
+        gaps_since,
+        hunt_facts,
+        hunt_id,
+        hunt_run,
+        secrets_of_hits,
+        with_share,
+    )
     from memir.case.record import OddityRecord, updated
     from memir.case.seal import Input
     from memir.kube.ram import RamSource
@@ -118,13 +127,20 @@ def analyze(
         before, started, options = list(gaps), time.time(), Options()
         run, rule_inputs = hunt_id(ruleset, options)
         found = hunt(kernel, ruleset, options, node=node, progress=progress())
-        tables["hits"] = [{**row, "run": run} for row in found.rows]
+        tables["hits"] = [{**row, "run": run} for row in found.masked]
         hunted = hunt_facts(
             ruleset, options, hits=found.hits, rows=len(found.rows), scanned=found.scanned, units=found.units,
             laps=found.seconds,
         )  # fmt: skip
         more = gaps_since(before, gaps)
-        writes.append(({"hits": TABLE.rows(tables["hits"])}, hunt_run(run, hunted, time.time() - started, more)))
+        hidden = secrets_of_hits(found, facts)
+        tables["secrets"] += [{**row, "run": run} for row in hidden.rows()]
+        writes.append(
+            (
+                {"hits": TABLE.rows(tables["hits"]), "secrets": hidden},
+                hunt_run(run, hunted, time.time() - started, more),
+            )
+        )
         inputs += rule_inputs
     memory.check_unchanged()
     document: CaseRecord | None = None

@@ -91,7 +91,7 @@ def hunt(
     ] = None,
     cluster: Annotated[Path | None, typer.Option("--cluster", help="The API's view, for names of pods.")] = None,
     show_secrets: Annotated[
-        bool, typer.Option("--show-secrets", help="Show what rules tagged `secret` matched.")
+        bool, typer.Option("--show-secrets", "--reveal", help="Show what rules tagged `secret` matched.")
     ] = False,
     sign_key: SignKeyOption = None,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="Print one JSON object a row on stdout.")] = False,
@@ -104,7 +104,7 @@ def hunt(
     isf: IsfOption = None,
 ) -> None:
     """Scan RAM with YARA rules and say for every hit which process, pod, file, or free memory it lies in."""
-    from memir.case.facts import facts_of, hunt_facts, hunt_id, hunt_run, with_share
+    from memir.case.facts import facts_of, hunt_facts, hunt_id, hunt_run, secrets_of_hits, with_share
     from memir.case.seal import Input
     from memir.hunt.hits import TABLE
     from memir.hunt.hunt import hunt as run
@@ -134,7 +134,8 @@ def hunt(
     facts = replace(facts, evidence=with_share(facts.evidence, node.coverage))
     if case is not None:
         case.check(facts)
-    found = run(kernel, ruleset, options, progress=progress())
+    secret_key = case.secret_key() if case is not None else None
+    found = run(kernel, ruleset, options, progress=progress(), secret_key=secret_key)
     memory.check_unchanged()
     if options.wanted and not sum(found.units.values()):
         raise UsageError(_nothing(str(memory.path), options))
@@ -155,7 +156,10 @@ def hunt(
         )  # fmt: skip
         done = hunt_run(run_id, hunted, time.time() - begun, gaps)
         inputs = [Input("image", str(memory.path), facts.identity.sha256 if facts.identity else None), *rule_inputs]
-        case.add_tables({"hits": TABLE.rows(rows)}, done, facts, inputs=inputs, key=key)
+        kept = [{**row, "run": run_id} for row in found.masked]
+        values = {secret.fingerprint: secret.value for secret in found.secrets.values()}
+        added = {"hits": TABLE.rows(kept), "secrets": secrets_of_hits(found, facts)}
+        case.add_tables(added, done, facts, inputs=inputs, secrets=values, key=key)
     if not node.coverage.whole and not json:
         say(node.coverage.text(), err=jsonl)
     _print(rows, record, list(gaps), json=json, jsonl=jsonl)
@@ -204,7 +208,8 @@ def _fleet(
     gaps = Gaps()
     told: list[dict[str, Any]] = []
     show = progress()
-    single = replace(options, workers=1)
+    # a case never holds a secret in clear outside secret_values, which a hunt through many images does not write
+    single = replace(options, workers=1, show_secrets=options.show_secrets and case is None)
     for answer in hunt_fleet(every, rules, single, scheduler=scheduler, workers=workers, cache=cache_folder(cache)):
         told.append({
             "image": answer.image, "node": answer.node, "hits": answer.hits, "rows": len(answer.rows),

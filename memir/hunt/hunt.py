@@ -30,6 +30,7 @@ from memir.kernel import sched
 from memir.kernel.engine import Kernel
 from memir.kernel.pagetable import U64, Bools
 from memir.kube.ram import RamSource
+from memir.kube.secrets import Secret
 from memir.kube.snapshot import ClusterSnapshot
 
 Scope = Literal["region", "process"]
@@ -53,13 +54,18 @@ class Options:
 
 @dataclass(frozen=True)
 class Hunt:
-    """What was found. rows: of the table `hits`. units and scanned (bytes): by kind."""
+    """What was found. rows: of the table `hits`. units and scanned (bytes): by kind.
+
+    masked: the rows as a case keeps them, whatever Options.show_secrets asks for. secrets: by hit_id.
+    """
 
     rows: list[dict[str, Any]]
     units: dict[str, int]
     scanned: dict[str, int]
     seconds: dict[str, float]
     rules: int
+    masked: list[dict[str, Any]] = field(default_factory=list)
+    secrets: dict[str, Secret] = field(default_factory=dict)
 
     @property
     def hits(self) -> int:
@@ -85,8 +91,12 @@ def hunt(
     *,
     node: RamSource | None = None,
     progress: Progress | None = None,
+    secret_key: bytes | None = None,
 ) -> Hunt:
-    """Scan an image's units with rules. What could not be read or judged is in kernel.gaps."""
+    """Scan an image's units with rules. What could not be read or judged is in kernel.gaps.
+
+    secret_key: of the fingerprints of passwords, where `node` is not given and has none.
+    """
     options = options or Options()
     clock = _Clock()
     for fault in rules.skipped:
@@ -111,15 +121,20 @@ def hunt(
     scan.run(units, options.workers, advance)
     clock.lap("scan")
     rows: list[dict[str, Any]] = []
+    hidden: list[dict[str, Any]] = []
+    secrets: dict[str, Secret] = {}
     if scan.found:
         node = node or RamSource(kernel, options.cluster)
+        node.secret_key = node.secret_key or secret_key
         clock.lap("node")
-        attribution = Attribution(node, memory, show_secrets=options.show_secrets)
-        rows = attribution.rows(scan.found.values(), options.kinds, options.wanted)
+        attribution = Attribution(node, memory)
+        hidden = attribution.rows(scan.found.values(), options.kinds, options.wanted)
+        rows = attribution.revealed(hidden) if options.show_secrets else hidden
+        secrets = attribution.secrets
     clock.lap("owners")
     counts: dict[str, int] = {kind: sum(unit.kind == kind for unit in units) for kind in KINDS}
     sizes: dict[str, int] = {kind: sum(unit.size for unit in units if unit.kind == kind) for kind in KINDS}
-    return Hunt(rows, counts, sizes, clock.seconds, rules.count)
+    return Hunt(rows, counts, sizes, clock.seconds, rules.count, hidden, secrets)
 
 
 class _Clock:

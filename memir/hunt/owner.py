@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from memir.hunt.files import Files
-from memir.hunt.hexdump import hexdump, masked, printable
+from memir.hunt.hexdump import hexdump, masked, printable, secret_span
 from memir.hunt.hit import SECRET, Found
 from memir.hunt.hits import TABLE
 from memir.hunt.memory import SHIFT, Memory
@@ -23,21 +23,28 @@ from memir.kernel.pagetable import U64
 from memir.kernel.rmap import anonymous_regions
 from memir.kube.owner import NODE, PARTS, Owner
 from memir.kube.ram import RamSource
+from memir.kube.secret_names import PEOPLE
+from memir.kube.secrets import Secret, mask
 
 MAX_PLACES = 64
 """Virtual addresses of one hit in one process that become rows."""
+RANDOM = 20
+"""Characters from which on a secret of no known kind is taken for random: 20 of base64 are 120 bits."""
 _EMPTY: dict[str, Any] = {column.name: None for column in TABLE.columns}
 
 
 class Attribution:
     """Turns hits into rows of the table `hits`, one a hit and owner."""
 
-    def __init__(self, node: RamSource, memory: Memory, *, show_secrets: bool = False) -> None:
+    def __init__(self, node: RamSource, memory: Memory) -> None:
         self._memory, self._gaps = memory, node.kernel.gaps
         self._image = {"image": str(node.kernel.memory.path), "node": node.name}
         self._owners = node.owners
         self.files = Files(node, memory)
-        self._show = show_secrets
+        self._masks = node.secrets
+        self.secrets: dict[str, Secret] = {}
+        """What rules tagged `secret` matched, by hit_id."""
+        self._clear: dict[str, tuple[str, str]] = {}
 
     def rows(self, found: Iterable[Found], kinds: frozenset[str], wanted: Wanted) -> list[dict[str, Any]]:
         """Rows of all hits; kinds: owners to keep (as --kinds); wanted: whose hits to keep."""
@@ -74,12 +81,24 @@ class Attribution:
             rows += [{**_EMPTY, **shared, **row} for row in mine if not wanted or _is_wanted(wanted, row)]
         return rows
 
+    def revealed(self, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The rows with what is masked in them in clear."""
+        out = []
+        for row in rows:
+            data, context = self._clear.get(row["hit_id"], (row["data"], row["context"]))
+            out.append({**row, "data": data, "context": context})
+        return out
+
     def _shared(self, hit: Found) -> dict[str, Any]:
-        secret = SECRET in hit.tags and not self._show
-        text = repr(hit.key) + hit.data.hex()
+        secret = SECRET in hit.tags
+        # a short secret could be guessed from a hash that everything else in the row is known of
+        text = repr(hit.key) + ("" if secret else hit.data.hex())
+        hit_id = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        if secret:
+            self._clear[hit_id] = (printable(hit.data), hexdump(hit.before, hit.data, hit.after))
         return {
             **self._image,
-            "hit_id": hashlib.blake2b(text.encode(), digest_size=8).hexdigest(),
+            "hit_id": hit_id,
             "rule": hit.rule,
             "namespace_rule": hit.rule_namespace,
             "tags": list(hit.tags),
@@ -87,9 +106,28 @@ class Attribution:
             "string": hit.string,
             "paddr": hit.paddr,
             "length": hit.length,
-            "data": masked(hit.data, dict(hit.meta).get(SECRET)) if secret else printable(hit.data),
+            "data": self._masked(hit, hit_id) if secret else printable(hit.data),
             "context": hexdump(hit.before, hit.data, hit.after, masked=secret),
         }
+
+    def _masked(self, hit: Found, hit_id: str) -> str:
+        """How the match of a rule tagged `secret` is shown; takes note of the secret if it is whole."""
+        expression = dict(hit.meta).get(SECRET)
+        span = secret_span(hit.data, expression)
+        if span is None or hit.length > len(hit.data):
+            return masked(hit.data, expression)
+        value = hit.data[slice(*span)].decode("utf-8", "backslashreplace")
+        text, inside = self._masks.text(value)
+        chosen = next((secret for secret in inside if secret.kind in PEOPLE), None)
+        if chosen is not None:
+            self.secrets[hit_id] = chosen
+            return printable(text.encode())
+        if inside:
+            self.secrets[hit_id] = inside[0]
+        else:
+            # nothing but the rule says what it is: what is short may be a word, which its hash would give away
+            self.secrets[hit_id] = self._masks.add("secret" if len(value) < RANDOM else "key", None, value)
+        return mask(self.secrets[hit_id]) if self.secrets[hit_id].kind in PEOPLE else masked(hit.data, expression)
 
     def _process_row(self, pid: int, va: int | None) -> dict[str, Any]:
         return {

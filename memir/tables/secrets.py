@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from memir.kernel.timekeeping import wall_clock
@@ -18,7 +18,7 @@ COLUMNS = columns("""
     kind             string       password, token, api key, database url, private key, ...
     name             string       variable or option that holds it; null if its shape tells what it is
     fingerprint      string       sha256:HEX of tokens and keys; hmac:HEX of what people choose (key: secrets.key)
-    holder           string       where it lies: environ, args or env
+    holder           string       where it lies: environ, args, env or hit
     pid              int32        process that holds it; null for a container's spec
     claims           string       JSON of a token's claims; nothing in it is verified
     audience         list<string> whom a token is for
@@ -57,6 +57,23 @@ def row_of(secret: Secret, clock: int | None) -> dict[str, Any]:
     if clock is not None and ends is not None:
         row["valid"] = (begins or 0) <= clock // 10**9 < ends
     return row
+
+
+def rows_of_hits(
+    hits: Iterable[Mapping[str, Any]], secrets: Mapping[str, Secret], clock: int | None
+) -> list[dict[str, Any]]:
+    """Rows for what rules tagged `secret` matched, once a rule and owner. hits: rows of that table; secrets: by hit_id.
+
+    Their fingerprints are those of the same secrets in environments and arguments.
+    """
+    found: dict[Any, dict[str, Any]] = {}
+    for hit in hits:
+        secret = secrets.get(hit["hit_id"])
+        if secret is not None:
+            place = {name: hit[name] for name in (*_OWNER, "pid")}
+            row = row_of(secret, clock) | place | {"holder": "hit", "source": f"rule {hit['rule']}: {hit['owner']}"}
+            found.setdefault((secret.fingerprint, row["source"], *place.values()), row)
+    return list(found.values())
 
 
 def _of_processes(source: RamSource, clock: int | None) -> Iterator[dict[str, Any]]:

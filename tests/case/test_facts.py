@@ -3,17 +3,28 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from memir.case.facts import analysis_run, facts_of, gaps_since, hunt_facts, hunt_id, hunt_run, with_share
+from memir.case.facts import (
+    analysis_run,
+    facts_of,
+    gaps_since,
+    hunt_facts,
+    hunt_id,
+    hunt_run,
+    secrets_of_hits,
+    with_share,
+)
 from memir.case.record import ImageAnswer, OddityRecord
 from memir.gaps import Gap
-from memir.hunt.hunt import Options
+from memir.hunt.hunt import Options, hunt
 from memir.hunt.rules import load_rules
 from memir.hunt.wanted import Wanted
 from memir.kube.ram import RamSource
+from tests.images import case as sample
 
 
 def test_facts_of_an_image(node_of: Callable[[str], RamSource]) -> None:
@@ -50,3 +61,15 @@ def test_runs(tmp_path: Path) -> None:
         Gap("k", "w", "y", 3),
         Gap("a", "b", "c"),
     )
+
+
+def test_secrets_of_hits(node_of: Callable[[str], RamSource], tmp_path: Path) -> None:
+    path = tmp_path / "heap.yar"
+    path.write_text("rule Heap : secret { strings: $a = /MEMIR-HEAP-SECRET-[0-9a-f]{16}/ condition: $a }")
+    kernel = node_of("s-6.1-small").kernel
+    found = hunt(kernel, load_rules([path]), Options(workers=1), secret_key=bytes(32))
+    (row,) = secrets_of_hits(found, facts_of(kernel)).rows()
+    value = sample("s-6.1-small").raw_truth()["secret"]["heap_secret"]
+    assert row["fingerprint"] == "sha256:" + hashlib.sha256(value.encode()).hexdigest()
+    assert (row["kind"], row["holder"], row["pod_name"], row["claims"]) == ("key", "hit", "miner-0", None)
+    assert row["source"] == "rule Heap: process" and value not in str(row) + str(found.masked)

@@ -15,9 +15,11 @@ import pytest
 from memir.case.store import (
     keep_other_runs,
     locked,
+    merged_values,
     of_run,
     prepare,
     read_table,
+    secret_key,
     table_files,
     table_path,
     write_json,
@@ -114,3 +116,32 @@ def test_the_lock_is_held_by_one(tmp_path: Path) -> None:
     assert order == ["first", "other"]
     with pytest.raises(CaseError, match="cannot be opened"), locked(tmp_path / "none"):
         pass
+
+
+def test_the_key_of_fingerprints(tmp_path: Path) -> None:
+    key = secret_key(tmp_path)
+    path = tmp_path / "secrets.key"
+    assert (len(key), secret_key(tmp_path), stat.S_IMODE(path.stat().st_mode)) == (32, key, 0o600)
+    assert prepare(tmp_path) is False and path.exists()  # an analysis that failed leaves its key, which does not block
+    path.chmod(0o640)
+    with pytest.raises(CaseError, match="others can read it: chmod 600"):
+        secret_key(tmp_path)
+    path.chmod(0o600)
+    path.write_bytes(b"short")
+    with pytest.raises(CaseError, match="not a key of 32 bytes"):
+        secret_key(tmp_path)
+    path.unlink()
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(CaseError, match="cannot be read"):
+        secret_key(tmp_path)
+
+
+def test_clear_values_gather(tmp_path: Path) -> None:
+    path = tmp_path / "secret_values.parquet"
+    write_table(merged_values(path, {"a": "1", "b": "\ud800"}), path)
+    assert merged_values(path, {"b": "2", "c": "3"}).to_pylist() == [
+        {"fingerprint": "a", "value": "1"}, {"fingerprint": "b", "value": "2"}, {"fingerprint": "c", "value": "3"},
+    ]  # fmt: skip
+    write_table(pa.table({"x": [1]}), path)
+    with pytest.raises(CaseError, match="not a table that memir wrote"):
+        merged_values(path, {})

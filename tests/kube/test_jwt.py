@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memir.kube.jwt import decode_token, find_tokens, mask
+from memir.kube.jwt import claims_of, decode_token, find_tokens, mask
 
 CASES = 10_000 if os.environ.get("CI") == "true" else 300
 
@@ -152,3 +152,19 @@ def test_hostile_memory_is_fast() -> None:
 def test_any_text_is_read(text: str | bytes) -> None:
     decode_token(text)
     mask(text)
+
+
+def test_claims_of_any_web_token() -> None:
+    body = base64.urlsafe_b64encode(b'{"sub": "a"}').decode().rstrip("=")
+    head = base64.urlsafe_b64encode(b'{"alg": "none"}').decode().rstrip("=")
+    assert claims_of(f"{head}.{body}.sig") == {"sub": "a"}
+    for text in (
+        "",
+        "a.b",
+        f"{head}.{body}",
+        f"{body}.x.sig",
+        f"x.{body}.sig",
+        "é.é.é",
+        f"{head}.{body}." + "s" * (16 << 10),
+    ):
+        assert claims_of(text) is None

@@ -17,14 +17,16 @@ JWT = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJodHRwczovL2V4In0.c2lnbmF0dXJlLWJ5dGVz"
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("DB_PASSWORD", "password"), ("PGPASSWORD", "password"), ("MYSQL_PWD", "password"), ("redisPassword", "password"),
-        ("SMTP_PASS", "password"), ("APP_SECRET", "secret"), ("GITHUB_TOKEN", "token"), ("authToken", "secret"),
+        ("DB_PASSWORD", "password"), ("PGPASSWORD", "password"), ("MYSQL_PWD", "password"),
+        ("redisPassword", "password"), ("SMTP_PASS", "password"), ("APP_SECRET", "secret"), ("GITHUB_TOKEN", "token"),
+        ("authToken", "secret"),
         ("AWS_SECRET_ACCESS_KEY", "aws secret key"), ("AWS_SESSION_TOKEN", "token"), ("API_KEY", "api key"),
         ("stripe.apiKey", "api key"), ("DATABASE_URL", "database url"), ("SENTRY_DSN", "database url"),
         ("SLACK_WEBHOOK_URL", "api key"), ("TLS_PRIVATE_KEY", "private key"), ("client-secret", "secret"),
         ("PWD", None), ("OLDPWD", None), ("PATH", None), ("DB_PASSWORD_FILE", None), ("AWS_ACCESS_KEY_ID", None),
         ("AWS_WEB_IDENTITY_TOKEN_FILE", None), ("TOKEN_TTL", None), ("SECRET_NAME", None), ("SSH_AUTH_SOCK", None),
-        ("KEYBOARD", None), ("PASSENGERS", None), ("COMPASS", None), ("TOKENIZER", None), ("BASE_URL", None), ("", None),
+        ("KEYBOARD", None), ("PASSENGERS", None), ("COMPASS", None), ("TOKENIZER", None), ("BASE_URL", None),
+        ("", None),
         ("KUBERNETES_SERVICE_HOST", None), ("MONKEY", None),
     ],
 )  # fmt: skip

@@ -5,46 +5,23 @@ from __future__ import annotations
 
 import base64
 import json
-import stat
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-import pyarrow.parquet as pq
-import pytest
 
 from memir.image.open import open_image
 from memir.kernel.engine import Kernel
 from memir.kube.ram import RamSource
 from memir.kube.secrets import Secrets
 from memir.symbols.locate import locate
-from memir.tables.secrets import TABLE, row_of
-from tests.cli.conftest import Memir
+from memir.tables.secrets import TABLE, row_of, rows_of_hits
 from tests.images import case
-
-PASSWORD = "correct-horse-battery-staple-7731"
-# what the containers of the sample have in their environment, and what a copy of the image has in its place
-_THERE = b"AWS_ROLE_ARN=arn:aws:iam::111122223333:role/memir-test\0"
-_PUT = f"DB_PASSWORD={PASSWORD}\0FILLED=UP=".encode()
+from tests.planted import PASSWORD, planted
 
 
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("secret") / "node.raw"
-    with case("s-6.1-small").open() as memory, path.open("wb") as file:
-        for start, view in memory.views(1 << 20, skip_zeros=True):
-            file.seek(start)
-            file.write(view.data)
-        file.truncate(memory.end)
-    data = path.read_bytes()
-    assert data.count(_THERE) > 5
-    path.write_bytes(data.replace(_THERE, _PUT.ljust(len(_THERE) - 1, b"x") + b"\0"))
-    return path
-
-
-def test_rows_have_no_values_and_whose_they_are(image: Path) -> None:
-    with open_image(image) as memory:
+def test_rows_have_no_values_and_whose_they_are(tmp_path: Path) -> None:
+    with open_image(planted(tmp_path / "node.raw")) as memory:
         source = RamSource(Kernel(memory, locate(memory)))
         source.secret_key = bytes(32)
         rows = TABLE.read(source).rows()
@@ -95,26 +72,21 @@ def test_tokens() -> None:
     assert "claims" not in row_of(secrets.add("password", "P", "hunter2"), clock)
 
 
-def test_no_file_of_a_case_holds_a_clear_value(image: Path, memir: Memir, tmp_path: Path) -> None:
-    folder, rules = tmp_path / "case", tmp_path / "password.yar"
-    rules.write_text("rule Password : secret { strings: $a = /DB_PASSWORD=[!-~]{8,64}/ condition: $a }")
-    printed = memir("analyze", image, "-o", folder, "--json", "--cache", tmp_path / "cache", "--rules", rules)
-    assert printed.code == 0 and PASSWORD not in printed.out + printed.err
-    hunted = memir("hunt", image, "--rules", rules, "-o", folder, "--show-secrets", "--cache", tmp_path / "cache")
-    assert hunted.code == 0 and PASSWORD in hunted.out
-    kept = folder / "tables" / "secret_values.parquet"
-    assert PASSWORD in [row["value"] for row in pq.read_table(kept).to_pylist()]
-    assert stat.S_IMODE(kept.stat().st_mode) == stat.S_IMODE((folder / "secrets.key").stat().st_mode) == 0o600
-    key = (folder / "secrets.key").read_bytes()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path != kept and path.name != "secrets.key":
-            content = path.read_bytes()
-            assert PASSWORD.encode() not in content and key not in content and key.hex().encode() not in content
-            if path.suffix == ".parquet":
-                assert PASSWORD not in str(pq.read_table(path).to_pylist()), path.name
-    sql = "select value from secret_values join secrets using (fingerprint) where pid is not null"
-    assert memir("query", folder, sql).code == 2
-    for option in ("--reveal", "--show-secrets"):
-        assert PASSWORD in memir("query", folder, sql, option).out
-    shown = memir("query", folder, "select holder, name, count(*) as n from secrets group by all", "--jsonl").out
-    assert {json.loads(line)["holder"] for line in shown.splitlines()} >= {"environ", "hit"}
+def test_rows_of_hits_are_one_a_secret_rule_and_owner() -> None:
+    secrets = Secrets(bytes(32))
+    secret = secrets.add("key", None, "k" * 40)
+    owner: dict[str, Any] = {
+        "container_id": "c", "container_name": "n", "pod_uid": "u", "pod_name": "p", "namespace": "ns", "pid": 7,
+        "owner": "process", "rule": "R",
+    }  # fmt: skip
+    hits = [
+        {**owner, "hit_id": "1"},
+        {**owner, "hit_id": "2"},
+        {**owner, "hit_id": "3", "pid": 8},
+        {**owner, "hit_id": "4"},
+    ]
+    rows = rows_of_hits(hits, {"1": secret, "2": secret, "3": secret}, None)
+    assert [(row["pid"], row["holder"], row["source"], row["pod_name"]) for row in rows] == [
+        (7, "hit", "rule R: process", "p"), (8, "hit", "rule R: process", "p"),
+    ]  # fmt: skip
+    assert {row["fingerprint"] for row in rows} == {secret.fingerprint}
