@@ -11,7 +11,7 @@ from typing import Literal
 
 from memir.kube.apifields import At
 
-ContainerKind = Literal["container", "init", "ephemeral"]
+ContainerKind = Literal["container", "init", "sidecar", "ephemeral"]
 State = Literal["running", "waiting", "terminated"]
 Owners = Mapping[tuple[str, str, str], str]
 """(kind, namespace, name) of an object to `Kind/name` of its controller."""
@@ -21,6 +21,7 @@ CONFIG_HASH = "kubernetes.io/config.hash"
 MIRROR = "kubernetes.io/config.mirror"
 _CONTAINER_ID = re.compile(r"([a-z0-9.-]{1,64})://([0-9A-Za-z_.-]{1,128})")
 MAX_OWNERS = 8
+ROLE = "AWS_ROLE_ARN"
 
 # The name of each list in a pod's spec, of its statuses, and what its containers are.
 _LISTS: tuple[tuple[str, str, ContainerKind], ...] = (
@@ -31,12 +32,23 @@ _LISTS: tuple[tuple[str, str, ContainerKind], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
+class ApiEnd:
+    """How a container ended that was restarted since; container_id is None where the API has forgotten it."""
+
+    container_id: str | None = None
+    exit_code: int | None = None
+    reason: str | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ApiContainer:
     """A container as the API knows it; what belongs to its status is None while it has none.
 
     container_id: without the `containerd://` before it, which is `runtime`.
     ids: every id that the API still knows of it, the present one first; a restart leaves the last one.
-    image: as the spec asks for it. image_id: what ran.
+    image: as the spec asks for it. image_id: what ran. last: how the container before a restart ended.
     """
 
     name: str
@@ -53,6 +65,7 @@ class ApiContainer:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     restarts: int = 0
+    last: ApiEnd | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +73,7 @@ class ApiPod:
     """A pod as the API knows it.
 
     uid: the API's. config_hash: of a static pod, whose cgroup, mounts and OCI spec bear it instead.
+    iam_role: ARN, of IAM roles for service accounts.
     owner: `Kind/name` of the controller. workload: the controller at the end of the chain, as far as the
         objects given tell (Deployment/api above ReplicaSet/api-7d4b9c6f5).
     """
@@ -86,6 +100,7 @@ class ApiPod:
     runtime_class: str | None = None
     pod_ips: tuple[str, ...] = ()
     host_ip: str | None = None
+    iam_role: str | None = None
     containers: tuple[ApiContainer, ...] = ()
 
 
@@ -141,8 +156,17 @@ def pod_of(item: At, owners: Owners, odd: list[tuple[str, str]] | None = None) -
         runtime_class=spec.text("runtimeClassName"),
         pod_ips=tuple(ips or filter(None, [status.text("podIP")])),
         host_ip=status.text("hostIP"),
+        iam_role=_iam_role(spec),
         containers=tuple(one for names in _LISTS for one in _containers(spec, status, *names, odd)),
     )
+
+
+def _iam_role(spec: At) -> str | None:
+    """The role that EKS's webhook wrote into the containers' environment (IAM roles for service accounts)."""
+    entries = (
+        entry for kind in ("containers", "initContainers") for one in spec.objects(kind) for entry in one.objects("env")
+    )
+    return next((role for entry in entries if entry.text("name") == ROLE and (role := entry.text("value"))), None)
 
 
 def node_of(item: At) -> ApiNode:
@@ -197,6 +221,8 @@ def _container(
     name: str, kind: ContainerKind, spec: At | None, status: At | None, odd: list[tuple[str, str]]
 ) -> ApiContainer:
     spec, status = spec or At({}, ""), status or At({}, "")
+    if kind == "init" and spec.text("restartPolicy") == "Always":
+        kind = "sidecar"  # KEP-753: an init container that runs on beside the others
     state, what = _state(status.object("state"))
     last = status.object("lastState").object("terminated")
     found = [_id(status, odd), _id(what, odd), _id(last, odd)]
@@ -216,6 +242,17 @@ def _container(
         started_at=what.moment("startedAt"),
         finished_at=what.moment("finishedAt"),
         restarts=status.number("restartCount") or 0,
+        last=_end(last, found[2]) if last.value else None,
+    )
+
+
+def _end(last: At, ident: tuple[str, str] | None) -> ApiEnd:
+    return ApiEnd(
+        ident[1] if ident else None,
+        last.number("exitCode"),
+        last.text("reason"),
+        last.moment("startedAt"),
+        last.moment("finishedAt"),
     )
 
 

@@ -4,14 +4,23 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from memir.kernel.overlayfs import Layers
 from memir.kube.claims import Claims, Subject, of_container
-from memir.kube.containerd import Registered, namespace_of
+from memir.kube.container_claims import (
+    claim_api,
+    claim_registered,
+    claim_sandbox,
+    claim_spec,
+    claim_state,
+    claim_status,
+)
+from memir.kube.containerd import namespace_of
 from memir.kube.identity import Identity
+from memir.kube.kubelet import ContainerStatus
 from memir.kube.membership import Membership
-from memir.kube.oci import OciSpec
 from memir.kube.processes import Process
 from memir.kube.runtime import RuntimeFiles
 from memir.kube.snapshot import ClusterSnapshot
@@ -19,7 +28,7 @@ from memir.kube.snapshot import ClusterSnapshot
 
 @dataclass(slots=True)
 class Container:
-    """One row of the table `containers`; None is not known."""
+    """One row of the table `containers`; None is not known. Times are ns since 1970 UTC."""
 
     container_id: str
     kind: str | None = None
@@ -44,6 +53,11 @@ class Container:
     args: list[str] | None = None
     env: list[str] | None = None
     sandbox_id: str | None = None
+    exit_code: int | None = None
+    reason: str | None = None
+    restarts: int | None = None
+    started_at: int | None = None
+    finished_at: int | None = None
     processes: int = 0
     seen_in: str = "ram"
     sources: list[str] = field(default_factory=list)
@@ -60,8 +74,9 @@ class RootFilesystem:
 
 _TEXTS = (
     "kind", "container_name", "pod_uid", "pod_name", "namespace", "image", "runtime", "sandbox_id", "cgroup_path",
-    "rootfs", "containerd_namespace",
+    "rootfs", "containerd_namespace", "reason",
 )  # fmt: skip
+_NUMBERS = ("exit_code", "restarts", "started_at", "finished_at")
 _FLAGS = ("host_pid", "host_network", "host_users")
 
 
@@ -73,9 +88,11 @@ def build_containers(
     roots: dict[int, RootFilesystem],
     cluster: ClusterSnapshot | None,
     *,
+    statuses: Mapping[str, ContainerStatus] | None = None,
     torn: bool = False,
 ) -> dict[str, Container]:
     """Containers by id. roots: by mount namespace number. cluster: of this node's pods alone.
+    statuses: what the kubelet last reported, by container id.
 
     torn: processes may be missing, or may lack their container: then none that is not seen can be said to have ended.
     """
@@ -99,11 +116,14 @@ def build_containers(
         row.state = _state(row, alive[row.container_id], files, torn)
         if row.container_id in known.sandbox_pod:
             claims.add(of_container(row.container_id), "kind", "sandbox", "spec")
+    for container, status in (statuses or {}).items():
+        _from_status(rows.get(container), status, claims)
     if cluster is not None:
         _from_api(rows, claims, cluster)
     _share_names(rows, claims)
     for row in rows.values():
         _resolve(row, claims)
+    _sidecars(rows)
     return dict(sorted(rows.items(), key=_order))
 
 
@@ -119,6 +139,10 @@ def _resolve(row: Container, claims: Claims) -> None:
         setattr(row, name, claims.text(subject, name))
     for name in _FLAGS:
         setattr(row, name, claims.flag(subject, name))
+    for name in _NUMBERS:
+        setattr(row, name, claims.number(subject, name))
+    if row.state == "running":  # how it ended later is what a later snapshot says
+        row.exit_code = row.reason = row.finished_at = None
     row.doubts += claims.doubts(subject)
 
 
@@ -128,7 +152,7 @@ def _from_files(row: Container, files: RuntimeFiles, claims: Claims) -> None:
     spec, state = files.specs.get(row.container_id), files.states.get(row.container_id)
     if spec is not None:
         row.sources.append(f"OCI spec {spec.where}")
-        _claim_spec(subject, spec, claims)
+        claim_spec(subject, spec, claims)
         row.privileged = spec.privileged
         row.args = None if spec.args is None else list(spec.args)
         row.env = None if spec.env is None else list(spec.env)
@@ -137,54 +161,17 @@ def _from_files(row: Container, files: RuntimeFiles, claims: Claims) -> None:
             row.doubts.append("the spec in memory is torn")
         sandbox = files.specs.get(spec.sandbox_id or "")
         if sandbox is not None and sandbox is not spec:
-            _claim_sandbox(subject, spec, sandbox, claims)
+            claim_sandbox(subject, spec, sandbox, claims)
     known = files.registry.containers.get(row.container_id) if files.registry is not None else None
     if known is not None:
         row.sources.append("containerd metadata")
-        _claim_registered(subject, known, claims)
+        claim_registered(subject, known, claims)
     for document, witness in ((spec, "spec"), (state, "state")):
         if document is not None and (namespace := namespace_of(document.where)):
             claims.add(subject, "containerd_namespace", namespace, witness, document.where)
     if state is not None:
         row.sources.append(f"runtime state {state.where}")
-        names = state.names
-        for name, value in (
-            ("kind", names.kind), ("container_name", names.container_name), ("pod_uid", names.pod_uid),
-            ("pod_name", names.pod_name), ("namespace", names.namespace), ("image", names.image),
-            ("runtime", names.engine), ("sandbox_id", names.sandbox_id),
-        ):  # fmt: skip
-            claims.add(subject, name, value, "state", state.where)
-
-
-def _claim_spec(subject: Subject, spec: OciSpec, claims: Claims) -> None:
-    for name, value in (
-        ("kind", spec.kind), ("container_name", spec.container_name), ("image", spec.image), ("pod_uid", spec.pod_uid),
-        ("pod_name", spec.pod_name), ("namespace", spec.namespace), ("runtime", spec.engine),
-        ("sandbox_id", spec.sandbox_id), ("host_pid", spec.host_pid), ("host_network", spec.host_network),
-        ("host_users", spec.host_users), ("rootfs", spec.rootfs),
-    ):  # fmt: skip
-        claims.add(subject, name, value, "spec", spec.where)
-
-
-def _claim_registered(subject: Subject, known: Registered, claims: Claims) -> None:
-    for name, value in (
-        ("kind", known.kind), ("container_name", known.container_name), ("image", known.image),
-        ("pod_uid", known.pod_uid), ("pod_name", known.pod_name), ("namespace", known.pod_namespace),
-        ("sandbox_id", known.sandbox_id), ("containerd_namespace", known.namespace), ("restarts", known.attempt),
-    ):  # fmt: skip
-        claims.add(subject, name, value, "metadata")
-
-
-def _claim_sandbox(subject: Subject, spec: OciSpec, sandbox: OciSpec, claims: Claims) -> None:
-    """What the sandbox's spec says for all containers of its pod.
-
-    Of the namespaces only those that the container joined: where its own spec tells, the sandbox does not.
-    """
-    for name in ("pod_uid", "pod_name", "namespace"):
-        claims.add(subject, name, getattr(sandbox, name), "sandbox", sandbox.where)
-    for name in ("host_pid", "host_network", "host_users"):
-        if getattr(spec, name) is None:
-            claims.add(subject, name, getattr(sandbox, name), "sandbox", sandbox.where)
+        claim_state(subject, state, claims)
 
 
 def _from_init(row: Container, known: Membership, roots: dict[int, RootFilesystem]) -> None:
@@ -195,6 +182,8 @@ def _from_init(row: Container, known: Membership, roots: dict[int, RootFilesyste
     row.init_pid = None if row.container_id in known.stand_in else init.pid
     row.sources.append("cgroup")
     claims.add(subject, "cgroup_path", init.cgroup_path, "cgroup")
+    if row.init_pid is not None:
+        claims.add(subject, "started_at", init.start, "process")
     parsed = known.ids.get(init.cgroup_path or "")
     if parsed is not None:
         claims.add(subject, "runtime", parsed.runtime, "cgroup")
@@ -241,6 +230,22 @@ def _share_names(rows: dict[str, Container], claims: Claims) -> None:
                     claims.add(subject, name, value, "sibling")
 
 
+def _from_status(row: Container | None, status: ContainerStatus, claims: Claims) -> None:
+    """What the kubelet reported of a container. One that nothing else knows is no row: it may be long gone."""
+    if row is None:
+        return
+    row.sources.append("kubelet status")
+    claim_status(status, claims)
+
+
+def _sidecars(rows: dict[str, Container]) -> None:
+    """An init container that runs beside its pod's containers is a sidecar: others end before they begin (KEP-753)."""
+    begun = {row.pod_uid for row in rows.values() if row.kind == "container" and row.state == "running"} - {None}
+    for row in rows.values():
+        if row.kind == "init" and row.state == "running" and row.pod_uid in begun:
+            row.kind = "sidecar"
+
+
 def _from_api(rows: dict[str, Container], claims: Claims, cluster: ClusterSnapshot) -> None:
     """What the API says of the containers of this node's pods."""
     for pod in cluster.pods.values():
@@ -253,10 +258,5 @@ def _from_api(rows: dict[str, Container], claims: Claims, cluster: ClusterSnapsh
                     row.state = "exited" if ended else row.state
                 else:
                     row.seen_in = "both" if row.seen_in == "ram" else row.seen_in
-                for name, value in (
-                    ("kind", "container"), ("container_name", one.name), ("pod_uid", pod.config_hash or pod.uid),
-                    ("pod_name", pod.name), ("namespace", pod.namespace), ("image", one.image),
-                    ("runtime", one.runtime),
-                ):  # fmt: skip
-                    claims.add(of_container(container), name, value, "API")
+                claim_api(container, pod, one, claims)
                 row.sources.append("API")

@@ -23,10 +23,10 @@ from memir.kernel.pagemap import file_pages
 from memir.kernel.space import u64
 from memir.kube.cgroups import parse_cgroup
 from memir.kube.claims import NODE, Claims
+from memir.kube.kubelet import kubelet_options
 from memir.kube.processes import Process, ProcessList
 from memir.kube.runtime import RuntimeFiles
 from memir.kube.snapshot import ApiNode, ApiPod, ClusterSnapshot
-from memir.kube.witness import options_of
 
 if TYPE_CHECKING:
     from memir.kube.containers import Container
@@ -73,7 +73,7 @@ def node_facts(kernel: Kernel, listed: ProcessList, mounts: Mounts) -> NodeFacts
     """Read what the node knows of itself."""
     first = next((at for at, row in enumerate(listed.rows) if row.pid == 1), None)
     init = listed.rows[first] if first is not None else None
-    kubelet = _kubelet_options(listed.rows, init)
+    kubelet = kubelet_options(listed.rows)
     firmware = dmi.identifiers(kernel)
     boot, now = timekeeping.clocks(kernel)
     task = u64(int(listed.living[first])) if first is not None else np.zeros(0, np.uint64)
@@ -88,19 +88,6 @@ def node_facts(kernel: Kernel, listed: ProcessList, mounts: Mounts) -> NodeFacts
         asset_tag=firmware.get("board_asset_tag"),
         clock=boot + now if boot is not None else None,
     )
-
-
-def _kubelet_options(rows: Iterable[Process], init: Process | None) -> dict[str, str]:
-    """Options of the kubelet: of several by that name the oldest one that sees the node's own files."""
-    mounts = init.namespaces["mnt"] if init else 0
-    named = [
-        row for row in rows
-        if row.args and row.args[0].rpartition("/")[2] == "kubelet" and mounts and row.namespaces["mnt"] == mounts
-    ]  # fmt: skip
-    if not named:
-        return {}
-    oldest = min(named, key=lambda row: (row.start or 0, row.pid))
-    return options_of(oldest.args or [])
 
 
 def _addresses(kernel: Kernel, task: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> tuple[str, ...]:

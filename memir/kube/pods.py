@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from memir.kube.apiobjects import ROLE
 from memir.kube.claims import Claims, of_container, of_pod
 from memir.kube.identity import Identity
 from memir.kube.membership import Membership
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 class Pod:
     """One row of the table `pods`; None is not known.
 
+    deleted_at: ns since 1970 UTC at which the API was asked to delete it and its grace period ends.
     removed: the runtime has removed all its containers, and neither a process nor the API knows it.
     """
 
@@ -29,6 +31,7 @@ class Pod:
     namespace: str | None = None
     qos: str | None = None
     service_account: str | None = None
+    iam_role: str | None = None
     host_network: bool | None = None
     node: str | None = None
     containers: int | None = 0
@@ -36,13 +39,14 @@ class Pod:
     labels: list[str] | None = None
     owner: str | None = None
     phase: str | None = None
+    deleted_at: int | None = None
     removed: bool = True
     seen_in: str = "ram"
     sources: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
 
 
-_TEXTS = ("pod_name", "namespace", "qos", "service_account", "owner", "phase")
+_TEXTS = ("pod_name", "namespace", "qos", "service_account", "iam_role", "owner", "phase")
 # What a pod's containers say of it too, as the witness that decided it for them.
 _OF_CONTAINERS = ("pod_name", "namespace", "host_network")
 
@@ -54,8 +58,12 @@ def build_pods(
     files: RuntimeFiles,
     cluster: ClusterSnapshot | None,
     node: str | None,
+    phases: Mapping[str, str] | None = None,
 ) -> dict[str, Pod]:
-    """Pods by UID: those memory knows by a container or a cgroup, and the API's. cluster: of this node's pods alone."""
+    """Pods by UID: those memory knows by a container or a cgroup, and the API's. cluster: of this node's pods alone.
+
+    phases: as the kubelet last reported them, by UID.
+    """
     claims = known.claims
     rows: dict[str, Pod] = {}
     for container in containers.values():
@@ -72,6 +80,9 @@ def build_pods(
         if identity.pod_uid:
             pod = rows.setdefault(identity.pod_uid, Pod(identity.pod_uid))
             pod.processes, pod.removed = pod.processes + 1, False
+    _from_files(rows, files, claims)
+    for uid in rows.keys() & (phases or {}).keys():
+        claims.add(of_pod(uid), "phase", (phases or {})[uid], "status")
     if cluster is not None:
         _from_api(rows, claims, cluster)
     for pod in rows.values():
@@ -79,6 +90,7 @@ def build_pods(
         for name in _TEXTS:
             setattr(pod, name, claims.text(subject, name))
         pod.host_network = claims.flag(subject, "host_network")
+        pod.deleted_at = claims.number(subject, "deleted_at")
         pod.node = claims.text(subject, "node") or node
         pod.doubts = claims.doubts(subject)
     return dict(sorted(rows.items(), key=lambda item: (item[1].namespace or "~", item[1].pod_name or "~", item[0])))
@@ -106,6 +118,21 @@ def _from_container(pod: Pod, container: Container, files: RuntimeFiles, claims:
         pod.sources.extend(kind for kind in dict.fromkeys(kinds) if kind not in (*pod.sources, "API"))
 
 
+def _from_files(rows: dict[str, Pod], files: RuntimeFiles, claims: Claims) -> None:
+    """Service accounts by the tokens in the pods' volumes, IAM roles by what EKS's webhook put into specs."""
+    for uid, where, token in files.tokens:
+        if uid in rows and token.pod_uid in (None, uid):
+            for name, value in (
+                ("service_account", token.service_account), ("namespace", token.namespace),
+                ("pod_name", token.pod_name),
+            ):  # fmt: skip
+                claims.add(of_pod(uid), name, value, "token", where)
+    for spec in files.specs.values():
+        role = next((line[len(ROLE) + 1 :] for line in spec.env or () if line.startswith(ROLE + "=")), None)
+        if spec.pod_uid in rows and role:
+            claims.add(of_pod(spec.pod_uid), "iam_role", role[:2048], "spec", spec.where)
+
+
 def _from_api(rows: dict[str, Pod], claims: Claims, cluster: ClusterSnapshot) -> None:
     """What the API says of this node's pods."""
     for api in cluster.pods.values():
@@ -116,6 +143,7 @@ def _from_api(rows: dict[str, Pod], claims: Claims, cluster: ClusterSnapshot) ->
             rows[uid] = Pod(uid, seen_in="api")
         rows[uid].removed = False
         _claim_api(rows[uid], api, claims)
+        claims.add(of_pod(uid), "iam_role", api.iam_role or cluster.role_of(api), "API")
 
 
 def _claim_api(pod: Pod, api: ApiPod, claims: Claims) -> None:
@@ -123,6 +151,7 @@ def _claim_api(pod: Pod, api: ApiPod, claims: Claims) -> None:
         ("pod_name", api.name), ("namespace", api.namespace), ("qos", api.qos),
         ("service_account", api.service_account), ("host_network", api.host_network), ("owner", api.owner),
         ("phase", api.phase), ("node", api.node),
+        ("deleted_at", None if api.deleted_at is None else round(api.deleted_at.timestamp()) * 1_000_000_000),
     ):  # fmt: skip
         claims.add(of_pod(pod.pod_uid), name, value, "API")
     pod.labels = [f"{key}={value}" for key, value in sorted(api.labels.items())]

@@ -16,6 +16,7 @@ from memir.kernel.ram import Coverage, coverage
 from memir.kube.claims import Claims
 from memir.kube.containers import Container, RootFilesystem, build_containers
 from memir.kube.identity import Identity, identify
+from memir.kube.kubelet import Statuses, statuses
 from memir.kube.membership import Membership, memberships
 from memir.kube.mountpoints import MountSources, mount_sources
 from memir.kube.node_identity import NodeFacts, NodeMatch, compare_times, match_node, node_facts, pods_in_memory
@@ -94,6 +95,11 @@ class RamSource:
         return identify(self.processes.rows, self.membership)
 
     @functools.cached_property
+    def statuses(self) -> Statuses:
+        """What the kubelet last reported of containers and pods, by its own memory."""
+        return statuses(self.kernel, self.processes.rows)
+
+    @functools.cached_property
     def containers(self) -> dict[str, Container]:
         """Containers by id, of memory and of the API."""
         rows = self.processes.rows
@@ -105,7 +111,14 @@ class RamSource:
         }
         torn = sched.incomplete(self.gaps) or self._unplaced()
         containers = build_containers(
-            rows, self.identities, self.membership, self.files, roots, self.node.cluster, torn=torn
+            rows,
+            self.identities,
+            self.membership,
+            self.files,
+            roots,
+            self.node.cluster,
+            statuses=self.statuses.containers,
+            torn=torn,
         )
         started = {at: init.start for at, init in self.membership.init.items() if init.start is not None}
         compare_times(containers, started, self.node.cluster, self.facts.clock, self.gaps)
@@ -115,7 +128,7 @@ class RamSource:
     def pods(self) -> dict[str, Pod]:
         """Pods by UID, of memory and of the API."""
         known = (self.containers, self.identities, self.membership, self.files)
-        return build_pods(*known, self.node.cluster, self.name)
+        return build_pods(*known, self.node.cluster, self.name, self.statuses.phases)
 
     @property
     def claims(self) -> Claims:

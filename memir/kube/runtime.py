@@ -21,24 +21,30 @@ from memir.kernel.pagetable import U64
 from memir.kube.bolt import read_bolt
 from memir.kube.carve import best_by_container, carve_specs
 from memir.kube.containerd import Registry, registry
+from memir.kube.jwt import ServiceAccountToken, decode_token
 from memir.kube.oci import OciSpec, parse_pages
+from memir.kube.paths import pod_uid_of
 from memir.kube.runc import RuntimeState, parse_state
 
 SPEC_LIMIT = 4 << 20
 METADATA_LIMIT = 256 << 20
 _SPEC, _STATE, _METADATA = b"config.json", b"state.json", b"meta.db"
+_TOKEN = b"token"  # token, eks-pod-identity-token: projected volumes' files
+_VOLUME = b"/volumes/kubernetes.io~projected/"
 
 
 @dataclass
 class RuntimeFiles:
     """By container id: the best spec, and the runtime's state. Where each came from is in its own `where`.
 
-    registry: the containers that containerd's database leads to; None if no database could be read.
+    registry: the containers that containerd's database leads to; None if no database could be read. tokens: (pod UID,
+    path, token) of the service account tokens in the kubelet's projected volumes.
     """
 
     specs: dict[str, OciSpec] = field(default_factory=dict)
     states: dict[str, RuntimeState] = field(default_factory=dict)
     registry: Registry | None = None
+    tokens: list[tuple[str, str, ServiceAccountToken]] = field(default_factory=list)
 
     def off_the_tree(self, container_id: str) -> bool:
         """Whether a container's spec lies in freed pages of the database alone."""
@@ -58,6 +64,9 @@ def runtime_files(kernel: Kernel, mounts: Mounts, host_mounts: U64, task: U64) -
     found = RuntimeFiles()
     every: list[OciSpec] = []
     for path, pages in specs:
+        if path.endswith(_TOKEN):
+            _token(found, path, pages)
+            continue
         if path.rsplit(b"/", 1)[-1] == _STATE:
             _state(kernel, found, path, pages)
             continue
@@ -72,6 +81,21 @@ def runtime_files(kernel: Kernel, mounts: Mounts, host_mounts: U64, task: U64) -
     every.extend(freed)
     found.specs = best_by_container(every)
     return found
+
+
+def _wanted(name: bytes | None) -> bool:
+    return name is not None and (name in (_SPEC, _STATE) or name.endswith(_TOKEN))
+
+
+def _token(found: RuntimeFiles, path: bytes, pages: list[bytes | None]) -> None:
+    """A token in a pod's projected volume: the kubelet writes it there, and a pod cannot."""
+    where = path.decode("utf-8", "backslashreplace")
+    uid = pod_uid_of(where)
+    if uid is None or _VOLUME not in path or not pages or any(page is None for page in pages):
+        return
+    token = decode_token(b"".join(page or b"" for page in pages).partition(b"\0")[0])
+    if token is not None:
+        found.tokens.append((uid, where, token))
 
 
 def _is_spec(pages: list[bytes | None]) -> bool:
@@ -103,7 +127,7 @@ def _tmpfs_files(kernel: Kernel, mounts: Mounts, host_mounts: U64) -> list[tuple
     tmpfs = superblock[[kind == b"tmpfs" for kind in kinds]]
     owner, dentry = fs.tree(kernel, tmpfs)
     mounts.dentries.load(dentry)
-    wanted = np.array([mounts.dentries.name(at) in (_SPEC, _STATE) for at in dentry.tolist()], bool)
+    wanted = np.array([_wanted(mounts.dentries.name(at)) for at in dentry.tolist()], bool)
     owner, dentry = owner[wanted], dentry[wanted]
     inode = kernel.read(dentry, "dentry", "d_inode").astype(np.uint64)
     owner, dentry, inode = owner[inode != 0], dentry[inode != 0], inode[inode != 0]

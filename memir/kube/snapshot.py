@@ -46,6 +46,14 @@ class ClusterSnapshot:
         """The pods that the API places on a node, ended ones too."""
         return [pod for pod in self.pods.values() if pod.node == node]
 
+    def role_of(self, pod: ApiPod) -> str | None:
+        """The IAM role of a pod's service account, where that object is there too and bears EKS's annotation."""
+        account = self.objects.get(("ServiceAccount", pod.namespace, pod.service_account or ""), {})
+        meta = account.get("metadata")
+        annotations = meta.get("annotations") if isinstance(meta, dict) else None
+        role = annotations.get("eks.amazonaws.com/role-arn") if isinstance(annotations, dict) else None
+        return role if isinstance(role, str) else None
+
     def only(self, uids: Collection[str]) -> ClusterSnapshot:
         """The snapshot with these pods alone; nodes and other objects stay."""
         pods = {uid: pod for uid, pod in self.pods.items() if uid in uids}

@@ -9,7 +9,7 @@ from memir.tables.table import Table, columns
 
 COLUMNS = columns("""
     container_id     string       64 hex digits
-    kind             string       sandbox or container
+    kind             string       sandbox, container, init, sidecar (an init container that runs on) or ephemeral
     image            string       image reference
     runtime          string       containerd, cri-o, docker, ...
     state            string       running, exited, removed (containerd has forgotten it) or unknown
@@ -27,6 +27,11 @@ COLUMNS = columns("""
     args             list<string> command of the container as its spec gives it, secrets masked
     env              list<string> environment of the container's spec, secrets masked
     sandbox_id       string       container id of the pod's sandbox
+    exit_code        int32        exit code of one that ended, as the kubelet reported it
+    reason           string       why it ended: Completed, Error, OOMKilled, ContainerCannotRun, ...
+    restarts         int32        how often the kubelet had made this container anew before this one
+    started_at       timestamp    start as the kubelet reported it, UTC
+    finished_at      timestamp    end as the kubelet reported it, UTC
     processes        int32        processes placed in it
     seen_in          string       ram, api or both
     doubts           list<string> what is doubtful: witnesses that differ, oddities of its spec; empty if nothing is
@@ -37,13 +42,19 @@ COLUMNS = columns("""
 def read(source: RamSource) -> Frame:
     """Every container that memory or the API knows, by namespace, pod, sandboxes first."""
     rows = list(source.containers.values())
-    masked = {
+    made = {
         "args": [source.secrets.args(row.args)[0] for row in rows],
         "env": [source.secrets.environ(row.env)[0] for row in rows],
+        "started_at": [_microseconds(row.started_at) for row in rows],
+        "finished_at": [_microseconds(row.finished_at) for row in rows],
+        "source": ["; ".join(row.sources) for row in rows],
     }
-    names = [column.name for column in COLUMNS if column.name not in ("source", *masked)]
-    origin = ["; ".join(row.sources) for row in rows]
-    return Frame({name: [getattr(row, name) for row in rows] for name in names} | masked | {"source": origin})
+    names = [column.name for column in COLUMNS if column.name not in made]
+    return Frame({name: [getattr(row, name) for row in rows] for name in names} | made)
+
+
+def _microseconds(ns: int | None) -> int | None:
+    return None if ns is None else ns // 1000
 
 
 TABLE = Table(

@@ -11,6 +11,7 @@ from memir.kube.claims import of_container
 from memir.kube.containerd import Registered, Registry
 from memir.kube.containers import Container, build_containers
 from memir.kube.identity import identify
+from memir.kube.kubelet import ContainerStatus
 from memir.kube.membership import Membership, memberships
 from memir.kube.oci import OciSpec
 from memir.kube.processes import Process
@@ -119,3 +120,30 @@ def test_the_sandbox_names_the_pod_for_all() -> None:
     assert (found[ID].pod_name, found[ID].namespace, found[ID].host_pid) == ("web-0", "shop", True)
     assert known.claims.resolve(of_container(ID), "pod_name").witness == "sandbox"
     assert list(found) == [SANDBOX, ID]
+
+
+def status(container_id: str, kind: str | None, state: str = "terminated", **more: Any) -> ContainerStatus:
+    values: dict[str, Any] = {"kind": kind, "state": state, **more}
+    return ContainerStatus(container_id, "x", **values)
+
+
+def test_kinds_and_endings_by_the_kubelet() -> None:
+    """An init container that runs beside the others is a sidecar; how one ended is told, of one that runs it is not."""
+    init, rows = "d" * 64, [process(1, 0, "/init.scope", {}), INIT]
+    files = RuntimeFiles({ID: SPEC, init: replace(SPEC, container_id=init), THIRD: replace(SPEC, container_id=THIRD)})
+    rows.append(process(30, 1, f"/kubepods/besteffort/pod{POD}/{init}", {"mnt": 31}))
+    known = memberships(rows, files, None)
+    told = {
+        ID: status(ID, "container", "running", exit_code=1, finished_at=9),
+        init: status(init, "init", "running", restarts=2),
+        THIRD: status(THIRD, "init", exit_code=137, reason="OOMKilled", started_at=5, finished_at=9),
+        "gone": status("gone", "container"),
+    }
+    found = build_containers(rows, identify(rows, known), known, files, {}, None, statuses=told)
+    assert {at: (row.kind, row.state) for at, row in found.items()} == {
+        ID: ("container", "running"), init: ("sidecar", "running"), THIRD: ("init", "exited"),
+    }  # fmt: skip
+    assert (found[ID].exit_code, found[ID].finished_at, found[init].restarts) == (None, None, 2)
+    ended = found[THIRD]
+    assert (ended.exit_code, ended.reason, ended.started_at, ended.finished_at) == (137, "OOMKilled", 5, 9)
+    assert "kubelet status" in ended.sources

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from memir.kube.apiobjects import ApiPod
 from memir.kube.containerd import Registry
 from memir.kube.identity import identify
+from memir.kube.jwt import ServiceAccountToken
 from memir.kube.membership import memberships
 from memir.kube.pods import Pod, build_pods
 from memir.kube.runtime import RuntimeFiles
@@ -80,3 +82,36 @@ def test_static_pod_by_its_hash() -> None:
     containers, known = built(files, cluster=snapshot)
     found = build_pods(containers, identify(rows, known), known, files, snapshot, "node-a")
     assert [(pod.pod_uid, pod.seen_in) for pod in found.values()] == [(digest, "both")]
+
+
+def test_service_account_and_role_without_the_api() -> None:
+    """The token in the pod's volume says whose it is, the spec which role; another pod's token is no witness."""
+    token = ServiceAccountToken("m", "s", "shop", "api", pod_name="web-0", pod_uid=POD)
+    role = "arn:aws:iam::111122223333:role/shop-api"
+    files = RuntimeFiles({ID: replace(SPEC, env=("PATH=/", f"AWS_ROLE_ARN={role}"))})
+    files.tokens = [
+        (POD, "/p/token", replace(token, service_account="thief", pod_uid="other")),
+        (POD, "/p/token", token),
+    ]
+    (pod,) = pods(files).values()
+    assert (pod.service_account, pod.iam_role, pod.doubts) == ("api", role, [])
+
+
+def test_pod_that_is_being_deleted_and_its_role_by_the_api() -> None:
+    moment = datetime(2026, 11, 23, 22, 27, 29, tzinfo=UTC)
+    api = replace(next(iter(cluster().pods.values())), deleted_at=moment, service_account="api")
+    account = {"metadata": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/x"}}}
+    snapshot = ClusterSnapshot({POD: api}, {}, {}, {("ServiceAccount", "shop", "api"): account}, ("pods.json",))
+    (pod,) = pods(RuntimeFiles({ID: SPEC}), snapshot).values()
+    assert (pod.deleted_at, pod.iam_role, pod.service_account) == (
+        1_795_472_849_000_000_000, "arn:aws:iam::1:role/x", "api",
+    )  # fmt: skip
+
+
+def test_phase_by_the_kubelet() -> None:
+    rows = [process(1, 0, "/init.scope", {}), INIT]
+    containers, known = built(RuntimeFiles({ID: SPEC}), INIT)
+    found = build_pods(
+        containers, identify(rows, known), known, RuntimeFiles({ID: SPEC}), None, None, {POD: "Running", "x": "Failed"}
+    )
+    assert {uid: pod.phase for uid, pod in found.items()} == {POD: "Running"}

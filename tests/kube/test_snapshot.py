@@ -156,6 +156,33 @@ def test_restarted_init_and_ephemeral_containers(tmp_path: Path) -> None:
     assert (new.name, new.ids, new.state) == ("new", (), None)
 
 
+def test_sidecars_roles_and_how_the_last_one_ended(tmp_path: Path) -> None:
+    pod = one_pod()
+    role = "arn:aws:iam::111122223333:role/orders"
+    pod["spec"]["initContainers"] = [{"name": "proxy", "restartPolicy": "Always"}, {"name": "setup"}]
+    pod["spec"]["containers"][0]["env"] = [{"name": "A", "valueFrom": {}}, {"name": "AWS_ROLE_ARN", "value": role}]
+    end = {
+        "containerID": f"containerd://{'b' * 64}",
+        "exitCode": 137,
+        "reason": "OOMKilled",
+        "finishedAt": "2026-11-23T22:27:29Z",
+    }
+    pod["status"]["containerStatuses"][0]["lastState"] = {"terminated": end}
+    account = {
+        "kind": "ServiceAccount",
+        "metadata": {"name": "api", "namespace": "shop", "annotations": {"eks.amazonaws.com/role-arn": "x"}},
+    }
+    found = load({"kind": "List", "items": [pod, account]}, tmp_path)
+    read = found.pods[API_POD]
+    assert {one.name: one.kind for one in read.containers} == {"api": "container", "proxy": "sidecar", "setup": "init"}
+    assert (read.iam_role, found.role_of(read)) == (role, "x")
+    last = read.containers[0].last
+    assert last is not None
+    assert (last.container_id, last.exit_code, last.reason) == ("b" * 64, 137, "OOMKilled")
+    assert set(found.only({API_POD}).pods) == {API_POD}
+    assert found.only(set()).containers == {}
+
+
 def test_an_id_in_use_belongs_to_its_present_container(tmp_path: Path) -> None:
     first, second = one_pod(), one_pod()
     second["metadata"] |= {"uid": "other", "name": "other"}

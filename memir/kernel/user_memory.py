@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A process's own memory (heap, stacks, what it mapped without a file), as far as it is in RAM."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memir.kernel import mm as mm_
+from memir.kernel.space import u64
+from memir.kernel.vma import vmas
+
+if TYPE_CHECKING:
+    from memir.kernel.engine import Kernel
+
+_PAGE = 4096
+PIECE = 32 << 20
+OVERLAP = 256 << 10
+"""What two pieces of a longer run share, bytes: a document up to this size lies whole in one of them."""
+MAX_PAGES = 1 << 18
+"""Pages read of one process: 1 GiB. The kubelet and containerd have some hundred MiB."""
+
+
+def anonymous_memory(kernel: Kernel, task: int) -> Iterator[tuple[int, bytes]]:
+    """(virtual address, bytes) of each run of adjacent anonymous pages of a task (address of its task_struct).
+
+    Runs longer than PIECE come as pieces that overlap. Pages that were swapped out, or are not in the image, part two
+    runs; more than MAX_PAGES are a gap.
+    """
+    mm = kernel.read(u64(task), "task_struct", "mm").astype(np.uint64)
+    regions = vmas(kernel, mm)
+    mine = regions.file == 0
+    start, end = regions.start[mine], regions.end[mine]
+    maps = kernel.space.user_mappings(mm_.page_roots(kernel, mm))
+    if not len(start) or not len(maps.va):
+        return
+    # split large pages: one row a page
+    count = (maps.size // np.uint64(_PAGE)).astype(np.int64)
+    count = np.minimum(count, MAX_PAGES)
+    step = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
+    va = np.repeat(maps.va, count) + step.astype(np.uint64) * np.uint64(_PAGE)
+    pa = np.repeat(maps.pa, count) + step.astype(np.uint64) * np.uint64(_PAGE)
+    at = np.searchsorted(start, va, "right") - 1
+    inside = (at >= 0) & (va < end[np.maximum(at, 0)])
+    va, pa = va[inside], pa[inside]
+    if len(va) > MAX_PAGES:
+        kernel.gaps.add("process memory", f"task {task:#x}", "more than is read of one process", len(va) - MAX_PAGES)
+        va, pa = va[:MAX_PAGES], pa[:MAX_PAGES]
+    present = kernel.memory.present(pa)
+    va, pa = va[present], pa[present]
+    borders = np.flatnonzero(np.diff(va) != _PAGE) + 1
+    for first, last in zip([0, *borders.tolist()], [*borders.tolist(), len(va)], strict=True):
+        yield from _pieces(kernel, va[first:last], pa[first:last])
+
+
+def _pieces(
+    kernel: Kernel, va: np.ndarray[tuple[int], np.dtype[np.uint64]], pa: np.ndarray[tuple[int], np.dtype[np.uint64]]
+) -> Iterator[tuple[int, bytes]]:
+    length, shared = PIECE // _PAGE, OVERLAP // _PAGE
+    for first in range(0, len(va), length - shared):
+        part = pa[first : first + length]
+        pages, ok = kernel.memory.gather(part, _PAGE)
+        pages[~ok] = 0
+        yield int(va[first]), pages.tobytes()
+        if first + length >= len(va):
+            return
