@@ -6,19 +6,25 @@ Records of a 32-byte header (records.py) and a body, to the end of the file.
 
 from __future__ import annotations
 
+from array import array
 from pathlib import Path
+
+import numpy as np
 
 from memir.errors import ImageFormatError, TruncatedImageError
 from memir.image.layout import MAX_PHYSICAL, Layout, Segment, append
+from memir.image.lazy import is_zero
 from memir.image.records import HEADER_SIZE, Record, unpack_header
 from memir.image.source import Source, read
 
+_STEP = 1 << 20
 
-def read_header(source: Source, offset: int, after: int) -> Record:
-    """The record at an offset of the file. after: first address that may follow (ranges must rise).
 
-    ImageFormatError for a wrong magic or version, bytes where zeros belong, or ranges that are empty, overlap,
-    fall or are absurd; TruncatedImageError if the header is cut.
+def read_header(source: Source, offset: int) -> Record:
+    """The record at an offset of the file.
+
+    ImageFormatError for a wrong magic or version, bytes where zeros belong, or ranges that are empty or absurd;
+    TruncatedImageError if the header is cut.
     """
     if offset + HEADER_SIZE > source.size:
         raise TruncatedImageError(
@@ -29,43 +35,96 @@ def read_header(source: Source, offset: int, after: int) -> Record:
         header = unpack_header(read(source, offset, HEADER_SIZE), MAX_PHYSICAL)
     except ImageFormatError as error:
         raise ImageFormatError(f"{source.name}: at offset {offset:#x}: {error}") from error
-    if header.start < after:
-        raise ImageFormatError(
-            f"{source.name}: record at offset {offset:#x} starts at {header.start:#x}, "
-            f"but the one before it ends at {after - 1:#x}: ranges overlap or are not in order"
-        )
     return Record(header.start, header.end - header.start, offset + HEADER_SIZE, header.compressed)
 
 
 def read_layout(source: Source, allow_truncated: bool, folder: Path | None) -> Layout:
-    """The layout of a file of records: served from the file itself, unless any of them is compressed."""
+    """The layout of a file of records: served from the file itself, unless any of them is compressed.
+
+    Read all the same, and said in the layout's repairs: zeros behind the last record (of a tape, a preallocated file),
+    records that are not in the order of their addresses, and a range that is there twice (a stream that was resumed).
+    ImageFormatError for ranges that overlap in any other way.
+    """
     from memir.image.avml import Blocks
 
-    plain: list[Segment] = []  # pointing into the file
-    flat: list[Segment] = []  # pointing into the array that blocks are unpacked to
     blocks = Blocks(source)
-    compressed = False
-    offset, after, missing = 0, 0, 0
+    walked = _Walk()
+    compressed, repairs = False, []
+    offset, missing = 0, 0
     while offset < source.size and not missing:
         try:
-            record = read_header(source, offset, after)
-        except TruncatedImageError:
-            if not allow_truncated:
+            record = read_header(source, offset)
+        except (TruncatedImageError, ImageFormatError) as error:
+            if offset and _zeros(source, offset):
+                repairs.append(f"{source.size - offset} zero bytes behind the last record are left out")
+                break
+            if not allow_truncated or not isinstance(error, TruncatedImageError):
                 raise
             missing = HEADER_SIZE - (source.size - offset)
             break
         compressed |= record.compressed
         at = blocks.size
         done, offset = blocks.add(record)
-        append(plain, Segment(record.start, done, record.offset), source.name)
-        append(flat, Segment(record.start, done, at), source.name)
+        walked.add(record, done, at)
         missing = record.size - done or max(0, offset - source.size)
         if missing and not allow_truncated:
             raise truncated(source, record.offset, missing)
-        after = record.start + record.size
-    if not compressed:
-        return Layout("LiME", plain, source, source, missing=missing, holes_may_be_zero=True)
-    return Layout("AVML", flat, blocks.lazy(folder), source, missing=missing, holes_may_be_zero=True)
+    segments, how = walked.segments(source.name, flat=compressed)
+    data = blocks.lazy(folder) if compressed else source
+    return Layout(
+        "AVML" if compressed else "LiME", segments, data, source,
+        missing=missing, holes_may_be_zero=True, repairs=(*repairs, *how),
+    )  # fmt: skip
+
+
+def _zeros(source: Source, offset: int) -> bool:
+    """Whether nothing but zeros follows."""
+    return all(is_zero(read(source, at, min(_STEP, source.size - at))) for at in range(offset, source.size, _STEP))
+
+
+class _Walk:
+    """The records in the order of the file. Columns, as a hostile file may have one for each 33 of its bytes."""
+
+    def __init__(self) -> None:
+        self._start, self._size, self._done = array("q"), array("q"), array("q")
+        self._body, self._flat = array("q"), array("q")  # where the bytes are, in the file and unpacked
+
+    def add(self, record: Record, done: int, flat: int) -> None:
+        """A record of which `done` bytes are there."""
+        for column, value in (
+            (self._start, record.start), (self._size, record.size), (self._done, done),
+            (self._body, record.offset), (self._flat, flat),
+        ):  # fmt: skip
+            column.append(value)
+
+    def segments(self, name: str, *, flat: bool) -> tuple[list[Segment], list[str]]:
+        """(segments by address, what had to be repaired). Of two records of one range the first is taken."""
+        start = np.array(self._start, np.int64)
+        order = np.argsort(start, kind="stable")
+        repairs = []
+        if len(start) and (np.diff(start) < 0).any():
+            repairs.append("its records are not in the order of their addresses: they were put in order")
+        out: list[Segment] = []
+        twice, last = 0, -1
+        place = self._flat if flat else self._body
+        for number in order.tolist():
+            if last >= 0 and self._start[number] < self._start[last] + self._size[last]:
+                if (self._start[number], self._size[number]) == (self._start[last], self._size[last]):
+                    twice += 1
+                    continue
+                low, high = sorted((number, last), key=lambda one: self._body[one])
+                raise ImageFormatError(
+                    f"{name}: record at offset {self._body[high] - HEADER_SIZE:#x} starts at {self._start[high]:#x}, "
+                    f"but the one at {self._body[low] - HEADER_SIZE:#x} starts at {self._start[low]:#x} and ends at "
+                    f"{self._start[low] + self._size[low] - 1:#x}: ranges overlap"
+                )
+            last = number
+            append(out, Segment(self._start[number], self._done[number], place[number]), name)
+        if twice:
+            repairs.append(
+                f"{twice} records of ranges that stand in it before were left out: the first of each is read"
+            )
+        return out, repairs
 
 
 def truncated(source: Source, offset: int, missing: int) -> TruncatedImageError:

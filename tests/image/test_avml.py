@@ -125,7 +125,7 @@ CHUNK_AT = f"{32 + 10:#x}"
         ),
         (GOOD + b"XXXX" + bytes(28), ImageFormatError, [AT, "no LiME or AVML record"]),
         (GOOD + record(b"AVML", 1, 0x9000, 0x9FFF), ImageFormatError, [AT, "magic 0x4c4d5641, version 1"]),
-        (GOOD + GOOD, ImageFormatError, [AT, "overlap"]),
+        (GOOD + avml_block(0x2000, noise(PAGE)), ImageFormatError, [AT, "overlap"]),
         (GOOD + GOOD[:10], TruncatedImageError, [AT, "record header", "--allow-truncated"]),
         (GOOD[:-4], TruncatedImageError, ["0x20", "lacks 4 bytes"]),
         (GOOD[:-8], TruncatedImageError, ["0x20", "lacks 8 bytes"]),

@@ -7,7 +7,10 @@ import pytest
 
 from memir.errors import ImageError, ImageFormatError, MemirError, TruncatedImageError
 from memir.image.layout import MAX_SEGMENTS, Range
+from memir.image.lime import read_header, read_layout, truncated
 from memir.image.open import open_image
+from memir.image.records import Record
+from memir.image.source import MappedFile
 from tests.fuzz import cases, mutations
 from tests.image.files import PAGE, THREE, Parts, avml_block, lime, noise, put, record, u64
 
@@ -45,14 +48,13 @@ AT = f"{len(GOOD):#x}"
             [AT, "magic 0x4c694d45, version 2"],
         ),
         (GOOD + record(b"XXXX", 1, 0x2000, 0x2FFF) + BODY, ImageFormatError, [AT, "magic 0x58585858"]),
-        (GOOD + bytes(PAGE), ImageFormatError, [AT, "magic 0x00000000"]),
+        (GOOD + bytes(PAGE) + b"x", ImageFormatError, [AT, "magic 0x00000000"]),
         (
             GOOD + record(b"EMiL", 1, 0x1800, 0x27FF) + BODY,
             ImageFormatError,
             [AT, "0x1800", "ends at 0x1fff", "overlap"],
         ),
-        (GOOD + record(b"EMiL", 1, 0, 0xFFF) + BODY, ImageFormatError, [AT, "starts at 0x0", "not in order"]),
-        (GOOD + GOOD, ImageFormatError, [AT, "overlap"]),
+        (GOOD + record(b"EMiL", 1, 0, 0x17FF) + (BODY * 2)[:0x1800], ImageFormatError, [AT, "starts at 0x0", "ranges overlap"]),
         (GOOD + record(b"EMiL", 1, 0x3000, 0x2FFF), ImageFormatError, [AT, "absurd range 0x3000-0x2fff"]),
         (
             GOOD + record(b"EMiL", 1, 0x3000, 2**64 - 1),
@@ -91,6 +93,37 @@ def test_a_cut_file_opens_if_allowed_and_says_how_much_is_missing(cut: int, tmp_
         )
         assert memory.read(0x1000, PAGE - 1) == BODY[:-1]
         assert memory.present(u64(0x8000 + left)).tolist() == [False]
+
+
+BOTH = GOOD + record(b"EMiL", 1, 0x8000, 0x8FFF) + BODY
+
+
+@pytest.mark.parametrize(
+    ("data", "repairs"),
+    [
+        (BOTH, []),
+        (BOTH + bytes(1), ["1 zero bytes behind the last record are left out"]),
+        (BOTH + bytes(5000), ["5000 zero bytes behind"]),
+        (BOTH[len(GOOD) :] + GOOD, ["not in the order of their addresses"]),
+        (BOTH + GOOD, ["not in the order", "1 records of ranges that stand in it before"]),
+        (BOTH + BOTH + bytes(32), ["32 zero bytes", "not in the order", "2 records of ranges"]),
+    ],
+)
+def test_what_can_be_repaired_is_read_and_said(data: bytes, repairs: list[str], tmp_path: Path) -> None:
+    with open_image(put(tmp_path, data)) as memory:
+        assert len(memory.repairs) == len(repairs)
+        for told, words in zip(memory.repairs, repairs, strict=True):
+            assert words in told
+        assert memory.ranges == (Range(0x1000, PAGE), Range(0x8000, PAGE))
+        assert memory.read(0x8000, PAGE) == memory.read(0x1000, PAGE) == BODY
+        assert memory.missing == 0
+
+
+def test_headers_and_layouts(tmp_path: Path) -> None:
+    source = MappedFile(put(tmp_path, BOTH))
+    assert read_header(source, len(GOOD)) == Record(0x8000, PAGE, len(GOOD) + 32, False)
+    assert [one.offset for one in read_layout(source, False, None).segments] == [32, len(GOOD) + 32]
+    assert "lacks 7 bytes" in str(truncated(source, 32, 7))
 
 
 def test_a_file_cut_before_any_memory_is_no_image(tmp_path: Path) -> None:
