@@ -13,7 +13,7 @@ from memir.image.open import open_image
 from memir.kernel import ram, sched
 from memir.kernel.find import find_kernel
 from tests.image.files import noise
-from tests.kernel.accounts import ARM, X86, X86_RAM, kernel, put, raw
+from tests.kernel.accounts import ARM, HOLE, X86, X86_RAM, kernel, put, raw, with_hole
 
 END = X86_RAM[1][1]
 
@@ -52,6 +52,22 @@ def test_a_layout_is_found_and_said(kind: str, words: str, tmp_path: Path) -> No
         low = X86_RAM[0][0]
         assert found.memory.read(low, 4096) == raw(X86)[low : low + 4096]
         assert found.memory.read(END - 4096, 4096) == raw(X86)[END - 4096 : END]
+
+
+def test_a_hole_that_is_left_out_is_found_by_the_task_list(tmp_path: Path) -> None:
+    """As memory-backend files and .vmem are: the kernel lies above the hole, the processes below it, or both."""
+    data = with_hole()
+    squeezed = data[: HOLE[0]] + data[HOLE[1] :]
+    with open_image(put(tmp_path, squeezed)) as memory:
+        found = find_kernel(memory)
+        assert "holes between the ranges of RAM are left out" in found.memory.repairs[0]
+        assert ram.coverage(found).whole
+        assert [(part.start, part.end) for part in found.memory.ranges][-1] == (HOLE[1], END)
+        assert sched.tasks(found).pid.tolist() == sched.tasks(kernel(X86)).pid.tolist()
+        for pa in (0x200000, HOLE[0] - 4096, HOLE[1], END - 4096):
+            assert found.memory.read(pa, 4096) == data[pa : pa + 4096]
+    with open_image(put(tmp_path, data)) as memory:
+        assert find_kernel(memory).memory is memory
 
 
 def test_a_raw_file_of_an_arm64_machine_tells_its_base(tmp_path: Path) -> None:
