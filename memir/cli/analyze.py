@@ -107,7 +107,7 @@ def analyze(
     node.secret_key = case.secret_key() if case is not None else None
     frames = read_tables(node)
     tables = {name: frame.rows() for name, frame in frames.items()}
-    odd = oddities(tables, gaps)
+    odd = oddities(tables, gaps, node.smear.text())
     extra = _run_plugins(plugins, memory, anchors, isf, node)
     noted = tuple(OddityRecord(one.kind, one.text, one.pid, one.container_id, one.pod_uid) for one in odd)
     facts = replace(

@@ -33,6 +33,20 @@ def clocks(kernel: Kernel) -> tuple[int | None, int]:
     return _boot(kernel, raw)
 
 
+def monotonic(kernel: Kernel) -> int | None:
+    """CLOCK_MONOTONIC of the image as of its last tick, in nanoseconds; None if it was not found.
+
+    tkr_mono.base is that of the last whole second, tkr_mono.xtime_nsec what passed since, shifted left.
+    """
+    raw, _ = _timekeeper(kernel)
+    if raw is None:
+        return None
+    shift = kernel.types.offset("timekeeper", "tkr_mono.shift")
+    bits = min(int(raw[shift : shift + 4].view("<u4")[0]), 63)
+    passed = int(_column(kernel, raw, "tkr_mono.xtime_nsec").view("<u8")[0]) >> bits
+    return int(_column(kernel, raw, "tkr_mono.base")[0]) + min(passed, _SECOND - 1)
+
+
 def wall_clock(kernel: Kernel) -> int | None:
     """CLOCK_REALTIME of the image, nanoseconds since 1970 UTC, as of its last tick; None and a gap if not found.
 

@@ -13,6 +13,7 @@ from memir.kernel import sched
 from memir.kernel.engine import Kernel
 from memir.kernel.mount import Mounts
 from memir.kernel.ram import Coverage, coverage
+from memir.kernel.smear import Smear, smear
 from memir.kube.claims import Claims
 from memir.kube.containers import Container, RootFilesystem, build_containers
 from memir.kube.identity import Identity, identify
@@ -55,6 +56,11 @@ class RamSource:
     def coverage(self) -> Coverage:
         """How much of the node's RAM the image holds."""
         return coverage(self.kernel)
+
+    @functools.cached_property
+    def smear(self) -> Smear:
+        """Over how long the image was read, and how much of it does not fit together."""
+        return smear(self.kernel, sum(bool(one.disagreements) for one in self.identities))
 
     @functools.cached_property
     def mounts(self) -> Mounts:

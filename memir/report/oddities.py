@@ -41,15 +41,18 @@ def where(row: Row) -> str:
     return f"pod {row['pod_uid']}" if row.get("pod_uid") else "node"
 
 
-def oddities(tables: Mapping[str, Sequence[Row]], gaps: Iterable[Gap] = ()) -> list[Oddity]:
-    """Oddities of processes, then of containers. gaps: of the lists of tasks, which then prove less."""
+def oddities(tables: Mapping[str, Sequence[Row]], gaps: Iterable[Gap] = (), smear: str = "") -> list[Oddity]:
+    """Oddities of processes, then of containers. gaps: of the lists of tasks, which then prove less.
+
+    smear: over how long RAM was read and how torn it is, in words; said beside every task that a list lacks.
+    """
     found: list[Oddity] = []
     kinds = [gap.kind for gap in gaps]
     torn = "the image lacks RAM" if "RAM" in kinds else "lists of tasks are torn" if _any_list(kinds) else None
     listed = [row["start_time"] for row in tables["processes"] if row["start_time"] and "tasks" in row["seen_by"]]
     for row in tables["processes"]:
         found.extend(_process(row))
-        found.extend(_off_the_lists(row, torn, max(listed, default=None)))
+        found.extend(_off_the_lists(row, torn, max(listed, default=None), smear))
     for row in tables["containers"]:
         found.extend(_container(row))
     return found
@@ -86,7 +89,7 @@ def _process(row: Row) -> list[Oddity]:
     return out
 
 
-def _off_the_lists(row: Row, torn: str | None, newest: Any) -> list[Oddity]:
+def _off_the_lists(row: Row, torn: str | None, newest: Any, smear: str) -> list[Oddity]:
     """A task that a list lacks. RAM read while the node runs lacks such as start and end meanwhile, too.
 
     It is called hidden only where all RAM is there, no list is torn and it is not newer than all tasks on the list.
@@ -100,6 +103,8 @@ def _off_the_lists(row: Row, torn: str | None, newest: Any) -> list[Oddity]:
     if torn or late:
         why = "it is newer than every task on the list" if late else torn
         kind, text = "task off the lists", f"{text}: hidden, or started or ended while RAM was read ({why})"
+    if smear:
+        text += f" [of the image: {smear}]"
     return [Oddity(kind, text, row["pid"], row["container_id"], row["pod_uid"])]
 
 

@@ -54,7 +54,11 @@ AT = f"{len(GOOD):#x}"
             ImageFormatError,
             [AT, "0x1800", "ends at 0x1fff", "overlap"],
         ),
-        (GOOD + record(b"EMiL", 1, 0, 0x17FF) + (BODY * 2)[:0x1800], ImageFormatError, [AT, "starts at 0x0", "ranges overlap"]),
+        (
+            GOOD + record(b"EMiL", 1, 0, 0x17FF) + (BODY * 2)[:0x1800],
+            ImageFormatError,
+            [AT, "starts at 0x0", "ranges overlap"],
+        ),
         (GOOD + record(b"EMiL", 1, 0x3000, 0x2FFF), ImageFormatError, [AT, "absurd range 0x3000-0x2fff"]),
         (
             GOOD + record(b"EMiL", 1, 0x3000, 2**64 - 1),

@@ -16,10 +16,11 @@ from memir.image.memory import PhysicalMemory
 from memir.kernel import page, sched
 from memir.kernel.engine import Kernel
 from memir.kernel.pagetable import U64
+from memir.kernel.smear import smear
 from memir.kube.ram import RamSource
 from memir.symbols.anchors import Anchors
 from memir.symbols.locate import locate
-from tests.damage import by, damaged, randomised, zeroed
+from tests.damage import by, damaged, patched, randomised, zeroed
 from tests.images import case
 from tests.rows import rows_of
 
@@ -213,3 +214,34 @@ def test_damage_is_seen() -> None:
     ]
     assert victim.task in by(one.tables["processes"], "task")
     clean.cache_clear()
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_a_machine_that_stood_still_shows_one_moment(name: str) -> None:
+    memory = case(name).open()
+    found = smear(Kernel(memory, locate(memory)), contradictions=3)
+    assert found.span is not None
+    assert found.span < 600_000_000
+    assert {"timekeeper", "jiffies", "clock cpu0", "clock cpu1", "idle_entrytime cpu1"} <= set(found.clocks)
+    assert found.text() == "all clocks in it show one moment; 0 lists torn, 3 contradicting claims"
+    assert found.facts()["seconds"] == round(found.span / 1e9, 3)
+
+
+def test_a_clock_whose_page_was_read_a_minute_earlier_tells() -> None:
+    memory = case("s-6.1-small").open()
+    anchors = locate(memory)
+    at = anchors.image_pa(anchors.symbols["jiffies_64"])
+    early = int.from_bytes(memory.read(at, 8), "little") - 60 * 250
+    torn = smear(Kernel(damaged(memory, patched(memory, {at: early.to_bytes(8, "little")})), anchors))
+    assert torn.span is not None
+    assert 59.9e9 < torn.span < 60.6e9
+    assert torn.text().startswith("it was read over 60.0 s at least, while its machine ran")
+
+
+def test_without_a_clock_nothing_is_claimed() -> None:
+    memory = case("s-6.1-small").open()
+    anchors = locate(memory)
+    at = anchors.image_pa(anchors.symbols["tk_core"]) >> 12
+    found = smear(Kernel(damaged(memory, zeroed(range(at, at + 1))), anchors))
+    assert (found.span, found.clocks) == (None, {})
+    assert found.text().startswith("how long the capture took is not known")
