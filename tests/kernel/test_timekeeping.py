@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from memir.kernel.engine import Kernel
-from memir.kernel.timekeeping import clocks, wall_clock
+from memir.kernel.timekeeping import clocks, monotonic, wall_clock
 from memir.kube.ram import RamSource
 from memir.symbols.table import Symbols
 
@@ -28,6 +28,7 @@ def test_clocks(name: str, node_of: Callable[[str], RamSource]) -> None:
     assert (boot, now) == CLOCKS[name]
     assert boot is not None and now is not None
     assert 0 <= boot + uptime - now <= 3 * 10**9  # uptime is said with 2 s to spare
+    assert abs(boot + (monotonic(kernel) or 0) - now) < 10**6  # no suspend: CLOCK_MONOTONIC is CLOCK_BOOTTIME
 
 
 @pytest.mark.parametrize("name", ["s-6.1-small", "s-7.2-small-la57"])
