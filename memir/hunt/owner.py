@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from memir.hunt.files import Files
 from memir.hunt.hexdump import hexdump, masked, printable, secret_span
 from memir.hunt.hit import SECRET, Found
 from memir.hunt.hits import TABLE
@@ -40,7 +39,7 @@ class Attribution:
         self._memory, self._gaps = memory, node.kernel.gaps
         self._image = {"image": str(node.kernel.memory.path), "node": node.name}
         self._owners = node.owners
-        self.files = Files(node, memory)
+        self.files = node.file_owners
         self._masks = node.secrets
         self.secrets: dict[str, Secret] = {}
         """What rules tagged `secret` matched, by hit_id."""

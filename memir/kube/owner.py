@@ -9,144 +9,63 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from memir.kernel import page
+from memir.kernel.rmap import anonymous_regions
 from memir.kube.membership import container_of_cgroup
+from memir.kube.owner_batch import NODE, PARTS, Owner, OwnerBatch, owner_order, sort_owners
 
 if TYPE_CHECKING:
+    from memir.kernel.engine import Kernel
     from memir.kube.containers import Container
     from memir.kube.identity import Identity
     from memir.kube.membership import Membership
+    from memir.kube.node_identity import NodeMatch
     from memir.kube.pods import Pod
     from memir.kube.processes import ProcessList
 
-I64 = NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """A container or pod; all None is the node itself. container_id is None for a pod as a whole."""
-
-    container_id: str | None = None
-    container_name: str | None = None
-    pod_uid: str | None = None
-    pod_name: str | None = None
-    namespace: str | None = None
-
-    def parts(self) -> tuple[str | None, ...]:
-        """Its fields in the order of the tables' columns."""
-        return self.container_id, self.container_name, self.pod_uid, self.pod_name, self.namespace
-
-    def columns(self) -> dict[str, str | None]:
-        """Its fields by the names of the tables' columns."""
-        return dict(zip(PARTS, self.parts(), strict=True))
-
-    def whole_pod(self) -> Owner:
-        """The pod, no container of it in particular."""
-        return Owner(None, None, self.pod_uid, self.pod_name, self.namespace)
-
-
-PARTS = ("container_id", "container_name", "pod_uid", "pod_name", "namespace")
-NODE = Owner()
-
-
-@dataclass(frozen=True)
-class OwnerBatch:
-    """Owners of n things: those of thing i are owners[j] for j in index[first[i]:first[i + 1]]; none: not known.
-
-    first: int64[n + 1]. index: int64[m].
-    """
-
-    owners: tuple[Owner, ...]
-    first: I64
-    index: I64
-
-    @classmethod
-    def of_lists(cls, lists: Iterable[Iterable[Owner]]) -> OwnerBatch:
-        """From the owners of each thing."""
-        number: dict[Owner, int] = {}
-        rows = [[number.setdefault(owner, len(number)) for owner in owners] for owners in lists]
-        first = np.concatenate(([0], np.cumsum([len(row) for row in rows], dtype=np.int64)))
-        return cls(tuple(number), first, np.array([at for row in rows for at in row], np.int64))
-
-    def __len__(self) -> int:
-        return len(self.first) - 1
-
-    def __getitem__(self, row: int) -> tuple[Owner, ...]:
-        return tuple(self.owners[at] for at in self.index[self.first[row] : self.first[row + 1]].tolist())
-
-    def single(self) -> tuple[list[Owner], I64]:
-        """(owners, int64[n]): the one owner of each thing, -1 where there is none or several pods share it.
-
-        What several containers of one pod own is the pod's. The node counts as an owner: what a pod shares with it is
-        not the pod's.
-        """
-        owners = list(self.owners)
-        count = np.diff(self.first)
-        alone = np.full(len(self), -1, np.int64)
-        alone[count == 1] = self.index[self.first[:-1][count == 1]]
-        known: dict[bytes, int] = {}
-        for row in np.flatnonzero(count > 1).tolist():
-            part = self.index[self.first[row] : self.first[row + 1]]
-            key = part.tobytes()
-            if key not in known:
-                several = {self.owners[at] for at in part.tolist()}
-                whole = {owner.whole_pod() for owner in several}
-                known[key] = -1
-                if len(several) == 1:
-                    known[key] = int(part[0])
-                elif len(whole) == 1 and next(iter(whole)).pod_uid is not None:
-                    known[key] = len(owners)
-                    owners.append(next(iter(whole)))
-            alone[row] = known[key]
-        return owners, alone
-
-    def shared_by(self) -> list[list[str] | None]:
-        """For each thing that has no single owner: UIDs of the pods that own it, sorted; None where no pod does."""
-        _, alone = self.single()
-        found: list[list[str] | None] = [None] * len(self)
-        known: dict[bytes, list[str] | None] = {}
-        for row in np.flatnonzero((alone < 0) & (np.diff(self.first) > 0)).tolist():
-            part = self.index[self.first[row] : self.first[row + 1]]
-            key = part.tobytes()
-            if key not in known:
-                known[key] = sorted({uid for at in part.tolist() if (uid := self.owners[at].pod_uid)}) or None
-            found[row] = known[key]
-        return found
-
-    def columns(self) -> dict[str, Any]:
-        """The tables' owner columns: filled where there is one owner, else null and the pods are in shared_by."""
-        import pyarrow as pa
-
-        owners, alone = self.single()
-        index = pa.array(alone, pa.int64(), mask=alone < 0)
-        parts = zip(*(owner.parts() for owner in owners), strict=True) if owners else [()] * len(PARTS)
-        found: dict[str, Any] = {
-            name: pa.array(list(part), pa.string()).take(index) for name, part in zip(PARTS, parts, strict=True)
-        }
-        return found | {"shared_by": pa.array(self.shared_by(), pa.list_(pa.string()))}
+__all__ = ["NODE", "PARTS", "Owner", "OwnerBatch", "Owners", "sort_owners"]
 
 
 class Placed(Protocol):
     """What owners are told by: memir.kube.ram.RamSource is one."""
 
     @property
-    def processes(self) -> ProcessList: ...  # noqa: D102
+    def processes(self) -> ProcessList: ...
     @property
-    def identities(self) -> list[Identity]: ...  # noqa: D102
+    def identities(self) -> list[Identity]: ...
     @property
-    def membership(self) -> Membership: ...  # noqa: D102
+    def membership(self) -> Membership: ...
     @property
-    def containers(self) -> dict[str, Container]: ...  # noqa: D102
+    def containers(self) -> dict[str, Container]: ...
     @property
-    def pods(self) -> dict[str, Pod]: ...  # noqa: D102
+    def pods(self) -> dict[str, Pod]: ...
     @property
-    def host_mnt_ns(self) -> int: ...  # noqa: D102
+    def host_mnt_ns(self) -> int: ...
+    @property
+    def kernel(self) -> Kernel: ...
+    @property
+    def file_owners(self) -> FileOwners: ...
+    @property
+    def node(self) -> NodeMatch: ...
+
+
+class FileInfo(Protocol):
+    """What is known of a file: memir.kube.files.FileInfo is one."""
+
+    @property
+    def owners(self) -> tuple[Owner, ...]: ...
+
+
+class FileOwners(Protocol):
+    """Whose files and file systems are: memir.kube.files.Files is one."""
+
+    def of(self, mapping: Iterable[int]) -> Mapping[int, FileInfo]: ...
+    def of_superblock(self, superblock: int) -> tuple[Owner, ...]: ...
 
 
 class Owners:
@@ -183,6 +102,30 @@ class Owners:
     def by_pod_uid(self, uid: Sequence[str | None]) -> OwnerBatch:
         """By pod UIDs."""
         return OwnerBatch.of_lists(() if one is None else (self.pod(one),) for one in _plain(uid))
+
+    def by_superblock(self, superblock: Any) -> OwnerBatch:
+        """By addresses of super_block; the node's where it has the file system mounted, for no container."""
+        files = self._source.file_owners
+        return _each(superblock, lambda unique: [files.of_superblock(at) for at in unique])
+
+    def by_inode(self, inode: Any) -> OwnerBatch:
+        """By addresses of inode; one that is not readable has no owner."""
+        return _each(inode, self._of_inodes)
+
+    def by_page(self, pfn: Any) -> OwnerBatch:
+        """By page frame numbers: of a file its owners, of anonymous memory those of the processes it was made for.
+
+        The kernel's own pages are the node's; a free page, and one of which struct page does not tell, is nobody's.
+        """
+        return _each(pfn, self._of_pages)
+
+    def by_address(self, address: Any) -> OwnerBatch:
+        """By physical addresses: the owners of the page there."""
+        return self.by_page([at >> 12 for at in _plain(address)])
+
+    def by_pod_ip(self, address: Sequence[str | None]) -> OwnerBatch:
+        """By IP addresses of pods, as the API has them; the node's own for a pod in its network is not a pod's."""
+        return OwnerBatch.of_lists(self._pod_ips.get(one, ()) for one in _plain(address))
 
     def container(self, container_id: str) -> Owner:
         """A container by its id, also one that nothing else is known of."""
@@ -269,6 +212,55 @@ class Owners:
             found.setdefault(process.tgid, self._tasks[process.task])
         return found
 
+    def _of_inodes(self, inode: list[int]) -> list[tuple[Owner, ...]]:
+        mapping, read = self._source.kernel.try_read(np.array(inode, np.uint64), "inode", "i_mapping")
+        known = self._source.file_owners.of(mapping[read].tolist())
+        return [known[at].owners if at in known else () for at in mapping.tolist()]
+
+    def _of_pages(self, pfn: list[int]) -> list[tuple[Owner, ...]]:
+        frames, pages = np.array(pfn, np.uint64), self._pages
+        use = pages.use_of(frames)
+        mapping, _ = page.owners(self._source.kernel, frames)
+        files = self._source.file_owners.of(mapping[use == page.FILE].tolist())
+        anonymous = np.flatnonzero(use == page.ANON)
+        row, region = anonymous_regions(self._source.kernel, mapping[anonymous])
+        space = self._source.kernel.try_read(region, "vm_area_struct", "vm_mm")[0]
+        people: dict[int, set[Owner]] = defaultdict(set)
+        for at, mm in zip(anonymous[row].tolist(), space.tolist(), strict=True):
+            people[at] |= self._address_spaces.get(mm, set())
+        found: list[tuple[Owner, ...]] = []
+        for at, (code, file) in enumerate(zip(use.tolist(), mapping.tolist(), strict=True)):
+            if code == page.FILE and file in files:
+                found.append(files[file].owners)
+            else:
+                found.append((NODE,) if code == page.KERNEL else sort_owners(people.get(at, ())))
+        return found
+
+    @functools.cached_property
+    def _pages(self) -> page.Pages:
+        return page.pages(self._source.kernel)
+
+    @functools.cached_property
+    def _address_spaces(self) -> dict[int, set[Owner]]:
+        """By address of mm_struct; one that two containers' processes share (CLONE_VM) has both."""
+        found: dict[int, set[Owner]] = defaultdict(set)
+        living = self._source.processes.living
+        spaces = self._source.kernel.read(living, "task_struct", "mm").tolist()
+        for mm, process in zip(spaces, self._source.processes.rows, strict=True):
+            if mm and (owner := self._processes.get(process.task)) is not None:
+                found[mm].add(owner)
+        return found
+
+    @functools.cached_property
+    def _pod_ips(self) -> dict[str, tuple[Owner, ...]]:
+        found: dict[str, set[Owner]] = defaultdict(set)
+        cluster = self._source.node.cluster
+        for pod in cluster.pods.values() if cluster is not None else ():
+            uid = pod.config_hash if pod.config_hash in self._source.pods else pod.uid
+            for address in () if pod.host_network else pod.pod_ips:
+                found[address].add(self.pod(uid))
+        return {address: sort_owners(owners) for address, owners in found.items()}
+
     @functools.cached_property
     def _namespaces(self) -> dict[Hashable, tuple[Owner, ...]]:
         found: dict[int, set[Owner]] = defaultdict(set)
@@ -280,16 +272,7 @@ class Owners:
         for inum in self._source.membership.host.values():
             if inum:
                 found[inum].add(NODE)
-        return {inum: tuple(sorted(owners, key=_order)) for inum, owners in found.items()}
-
-
-def _order(owner: Owner) -> tuple[str, ...]:
-    return tuple(part or "" for part in owner.parts())
-
-
-def sort_owners(owners: Iterable[Owner]) -> tuple[Owner, ...]:
-    """Each owner once, in the order of container ids, then pods."""
-    return tuple(sorted(set(owners), key=_order))
+        return {inum: tuple(sorted(owners, key=owner_order)) for inum, owners in found.items()}
 
 
 def _plain(keys: Any) -> list[Any]:
@@ -300,8 +283,14 @@ def _plain(keys: Any) -> list[Any]:
 
 def _batch(known: dict[Hashable, tuple[Owner, ...]], keys: Any) -> OwnerBatch:
     """Owners of keys; each distinct key is looked up once."""
-    unique, back = np.unique(np.asarray(_plain(keys), np.uint64), return_inverse=True)
-    few = OwnerBatch.of_lists(known.get(key, ()) for key in unique.tolist())
+    return _each(keys, lambda unique: [known.get(key, ()) for key in unique])
+
+
+def _each(keys: Any, look_up: Callable[[list[int]], list[tuple[Owner, ...]]]) -> OwnerBatch:
+    """Owners of numbers (null: not known), each distinct one looked up once."""
+    numbers = [0 if key is None else key for key in _plain(keys)]
+    unique, back = np.unique(np.array(numbers, np.uint64), return_inverse=True)
+    few = OwnerBatch.of_lists(look_up(unique.tolist()))
     count = np.diff(few.first)[back]
     first = np.concatenate(([0], np.cumsum(count, dtype=np.int64)))
     start = few.first[:-1][back]

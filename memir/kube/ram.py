@@ -16,6 +16,7 @@ from memir.kernel.ram import Coverage, coverage
 from memir.kernel.smear import Smear, smear
 from memir.kube.claims import Claims
 from memir.kube.containers import Container, RootFilesystem, build_containers
+from memir.kube.files import Files
 from memir.kube.identity import Identity, identify
 from memir.kube.kubelet import Statuses, statuses
 from memir.kube.membership import Membership, memberships
@@ -146,6 +147,11 @@ class RamSource:
     def owners(self) -> Owners:
         """Whose anything of the node is."""
         return Owners(self)
+
+    @functools.cached_property
+    def file_owners(self) -> Files:
+        """Whose each file of the page cache is, and where it lies."""
+        return Files(self)
 
     @functools.cached_property
     def facts(self) -> NodeFacts:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from memir.hunt.files import FileInfo, Files
-from memir.hunt.memory import read_memory
+from memir.kernel import page
 from memir.kernel.engine import Kernel
+from memir.kube.files import FileInfo, Files
 from memir.kube.owner import NODE, Owner
 from memir.kube.ram import RamSource
 from tests.damage import damaged, patched
@@ -22,10 +22,8 @@ Place = tuple[str | None, tuple[Owner, ...]]
 
 
 def files_of(node: RamSource) -> tuple[Files, dict[int, FileInfo]]:
-    threads = node.processes.threads
-    memory = read_memory(node.kernel, threads.task, threads.tgid)
-    files = Files(node, memory)
-    return files, files.of(np.unique(memory.pages.mapping).tolist())
+    files = Files(node)
+    return files, files.of(np.unique(page.pages(node.kernel).mapping).tolist())
 
 
 def places(infos: dict[int, FileInfo]) -> dict[int, Place]:

@@ -16,18 +16,25 @@ import re
 from collections import defaultdict
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from memir.hunt.memory import Memory
 from memir.kernel import fdtable, fs, overlayfs
 from memir.kernel.dcache import unlinked
 from memir.kernel.list import hlist_nodes
 from memir.kernel.mount import mount_of, namespace_mounts
 from memir.kernel.pagetable import U64
+from memir.kernel.vma import vmas
 from memir.kube.owner import NODE, Owner, sort_owners
 from memir.kube.paths import container_id_of, container_name_of, pod_uid_of, sandbox_id_of, storage_id_of
-from memir.kube.ram import RamSource
+
+if TYPE_CHECKING:
+    from memir.kernel.engine import Kernel
+    from memir.kernel.mount import Mounts
+    from memir.kube.mountpoints import MountSources
+    from memir.kube.owner import Owners
+    from memir.kube.processes import ProcessList
 
 _POD_LOG = re.compile(r"/log/pods/[^/_]+_[^/_]+_([0-9a-f-]{32,36})/([0-9A-Za-z][0-9A-Za-z._-]*)/")
 _MAX_LAYERS = 512
@@ -55,11 +62,28 @@ class _Inode:
     root: int
 
 
+class Mounted(Protocol):
+    """What files are told by: memir.kube.ram.RamSource is one."""
+
+    @property
+    def kernel(self) -> Kernel: ...  # noqa: D102
+    @property
+    def mounts(self) -> Mounts: ...  # noqa: D102
+    @property
+    def sources(self) -> MountSources: ...  # noqa: D102
+    @property
+    def processes(self) -> ProcessList: ...  # noqa: D102
+    @property
+    def owners(self) -> Owners: ...  # noqa: D102
+    @property
+    def host_mnt_ns(self) -> int: ...  # noqa: D102
+
+
 class Files:
     """Files by struct address_space, read when they are asked for."""
 
-    def __init__(self, node: RamSource, memory: Memory) -> None:
-        self._node, self._memory, self._kernel = node, memory, node.kernel
+    def __init__(self, node: Mounted) -> None:
+        self._node, self._kernel = node, node.kernel
         self._who = node.owners
         self._known: dict[int, FileInfo] = {}
         spaces = np.unique(node.processes.mnt_ns[node.processes.mnt_ns != 0])
@@ -84,6 +108,19 @@ class Files:
         if len(new):
             self._load(new)
         return {at: self._known[at] for at in wanted}
+
+    def of_superblock(self, superblock: int) -> tuple[Owner, ...]:
+        """Whose a whole file system is: of containers that alone have it, or have it as root; none: nobody has it."""
+        mounts = self._mounts_of.get(superblock)
+        owners = self._private(superblock)
+        if owners or not mounts:
+            return owners
+        root = self._container_roots.get(self._node.mounts.known[mounts[0][1]].root)
+        if root:
+            return sort_owners(root)
+        top = self._tops.get(superblock)
+        named = self._by_path(_text(top), superblock) if top else None
+        return (named or NODE,)
 
     def _load(self, mapping: U64) -> None:
         kernel = self._kernel
@@ -296,14 +333,18 @@ class Files:
         """Containers whose processes map the file or have it open."""
         if self._users is None:
             self._users = defaultdict(set)
-            kernel, regions = self._kernel, self._memory.vmas
-            target = kernel.try_read(regions.file, "file", "f_mapping")[0].tolist()
-            for mm, at in set(zip(regions.owner.tolist(), target, strict=True)):
-                self._users[at] |= {self._who.process(pid) for pid in self._memory.pids[mm]}
-            task, _, file = fdtable.open_files(kernel, self._node.processes.living)
-            target = kernel.try_read(file, "file", "f_mapping")[0].tolist()
+            kernel, living = self._kernel, self._node.processes.living
+            mm, user = np.unique(kernel.read(living, "task_struct", "mm").astype(np.uint64), return_inverse=True)
+            regions = vmas(kernel, mm)
+            mapped = kernel.try_read(regions.file, "file", "f_mapping")[0].tolist()
+            files: list[set[int]] = [set() for _ in mm]
+            for space, at in set(zip(regions.owner.tolist(), mapped, strict=True)):
+                files[space].add(at)
+            task, _, file = fdtable.open_files(kernel, living)
+            opened = kernel.try_read(file, "file", "f_mapping")[0].tolist()
             rows = self._node.processes.rows
-            for row, at in set(zip(task.tolist(), target, strict=True)):
+            uses = [(row, at) for row, space in enumerate(user.tolist()) for at in files[space]]
+            for row, at in {*uses, *zip(task.tolist(), opened, strict=True)}:
                 self._users[at].add(self._who.process(rows[row].tgid))
         return sort_owners(self._users.get(mapping, set()))
 

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Namespaces as /proc/PID/ns shows them, and who has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from memir.kube.ram import RamSource
+from memir.tables.namespaces import COLUMNS, TABLE, read
+from tests.images import case
+
+NodeOf = Callable[[str], RamSource]
+
+
+def test_rows(image: str, node_of: NodeOf) -> None:
+    recorded = case(image).recorded()
+    rows = {(row["kind"], row["inum"]): row for row in TABLE.read(node_of(image)).rows()}
+    alive = {row.pid for row in node_of(image).processes.rows}
+    for pid, truth in recorded.items():
+        for kind, inum in truth.namespaces.items():
+            if inum and pid in alive and any(node_row.pid == pid and node_row.state not in "ZX"
+                                             for node_row in node_of(image).processes.rows):  # fmt: skip
+                assert pid in rows[kind, inum]["pids"], (pid, kind)
+    for (kind, inum), row in rows.items():
+        assert row["initial"] == (inum == node_of(image).membership.host[kind])
+    assert [key[0] for key in rows] == sorted(key[0] for key in rows)
+
+
+def test_owner_is_the_one_pod_that_has_it(image: str, node_of: NodeOf) -> None:
+    for row in TABLE.read(node_of(image)).rows():
+        if row["initial"]:  # the node's own is nobody's, though one pod alone may share it
+            assert row["pod_uid"] is None
+            assert (row["shared_by"] or []) == row["pods"]
+        elif len(row["pods"]) == 1 and row["pod_uid"] is not None:
+            assert ([row["pod_uid"]], row["shared_by"]) == (row["pods"], None)
+        elif row["pod_uid"] is None:
+            assert (row["shared_by"] or []) == row["pods"]
+
+
+def test_frame(node_of: NodeOf) -> None:
+    frame = read(node_of("s-6.1-small"))
+    assert frame.names == [column.name for column in COLUMNS]
+    assert frame.keys == frame["inum"]
+    shared = [row for row in TABLE.read(node_of("s-6.1-small")).rows() if row["kind"] == "net" and not row["initial"]]
+    assert [row["pod_name"] for row in shared if row["pod_name"]] != []
+    assert {row["container_id"] for row in shared if len(row["pids"]) > 1} == {None}  # all containers of the pod
