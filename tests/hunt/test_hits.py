@@ -21,4 +21,5 @@ def test_rows() -> None:
         ("h", (1 << 64) - 1, "u", ["a"]),
         ("h", None, None, None),
     ]
-    assert frame.to_arrow().schema.field("data").metadata[b"doc"].startswith(b"matched bytes")
+    meaning = (frame.to_arrow().schema.field("data").metadata or {})[b"doc"]
+    assert meaning.startswith(b"matched bytes")
