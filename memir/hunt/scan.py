@@ -312,7 +312,12 @@ def batches(units: Iterable[Unit], pages: int) -> list[list[Unit]]:
 
 def collapse(unit: Unit) -> U64:
     """The unit's frames with one empty page (ABSENT) for every stretch of absent or empty ones."""
-    place = unit.place
+    place, count = unit.place, len(unit.place)
+    if count == unit.span:
+        return unit.pfn
+    first, last = int(place[0]), int(place[-1])
+    if last - first + 1 == count:  # one piece, as most files are: there are tens of thousands
+        return np.concatenate([_BORDER] * (first > 0) + [unit.pfn] + [_BORDER] * (last < unit.span - 1))
     gap = np.concatenate(([place[0] > 0], np.diff(place) != 1))
     at = np.arange(len(place)) + np.cumsum(gap)
     slots = np.full(int(at[-1]) + 1 + int(place[-1] < unit.span - 1), ABSENT, np.uint64)

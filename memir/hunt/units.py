@@ -150,22 +150,24 @@ def file_units(memory: Memory, wanted: U64 | None = None) -> list[Unit]:
     frame, mapping, number = frame[order], mapping[order], index[order].astype(np.int64)
     if not len(mapping):
         return []
-    starts = np.flatnonzero(np.concatenate(([True], mapping[1:] != mapping[:-1])))
+    begins = np.concatenate(([True], mapping[1:] != mapping[:-1]))
+    starts = np.flatnonzero(begins)
     ends = np.append(starts[1:], len(mapping))
+    # pages that say they are the same part of a file: all but one are stale; all are scanned
+    stale = ~begins & np.concatenate(([False], number[1:] == number[:-1]))
+    some = np.logical_or.reduceat(stale, starts).tolist()
+    last = number[ends - 1].tolist()
     units = []
-    for begin, end in zip(starts.tolist(), ends.tolist(), strict=True):
-        place = number[begin:end]
-        name = f"file mapping {int(mapping[begin]):#x}"
-        twice = np.flatnonzero(np.diff(place) == 0) + 1
-        if len(twice):  # pages that say they are the same part of a file: all but one are stale; all are scanned
-            stale = frame[begin:end][twice]
-            apart = np.arange(0, 2 * len(stale), 2, dtype=np.int64)
-            units.append(Unit("files", name, apart, stale, 2 * len(stale)))
-            kept = np.ones(end - begin, bool)
-            kept[twice] = False
-            units.append(Unit("files", name, place[kept], frame[begin:end][kept], int(place[-1]) + 1))
-        else:
-            units.append(Unit("files", name, place, frame[begin:end], int(place[-1]) + 1))
+    rows = zip(starts.tolist(), ends.tolist(), mapping[starts].tolist(), last, some, strict=True)
+    for begin, end, address, final, twice in rows:
+        place, pfn, name = number[begin:end], frame[begin:end], f"file mapping {address:#x}"
+        if twice:
+            odd = stale[begin:end]
+            count = int(odd.sum())
+            apart = np.arange(0, 2 * count, 2, dtype=np.int64)
+            units.append(Unit("files", name, apart, pfn[odd], 2 * count))
+            place, pfn = place[~odd], pfn[~odd]
+        units.append(Unit("files", name, place, pfn, final + 1))
     return units
 
 
