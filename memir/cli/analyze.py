@@ -106,6 +106,7 @@ def analyze(
     node = RamSource(kernel, snapshot)
     node.secret_key = case.secret_key() if case is not None else None
     frames = read_tables(node)
+    _ = node.swapped  # a gap for each pod that has memory there
     tables = {name: frame.rows() for name, frame in frames.items()}
     odd = oddities(tables, gaps, node.smear.text())
     extra = _run_plugins(plugins, memory, anchors, isf, node)

@@ -29,6 +29,7 @@ from memir.hunt.wanted import Wanted
 from memir.kernel import sched
 from memir.kernel.engine import Kernel
 from memir.kernel.pagetable import U64, Bools
+from memir.kernel.rss_stat import page_counts
 from memir.kube.ram import RamSource
 from memir.kube.secrets import Secret
 from memir.kube.snapshot import ClusterSnapshot
@@ -106,6 +107,9 @@ def hunt(
         node = RamSource(kernel, options.cluster)
     threads = node.processes.threads if node is not None else sched.tasks(kernel)
     memory = read_memory(kernel, threads.task, threads.tgid, options.workers)
+    if page_counts(kernel, memory.mm).swapped.any():
+        node = node or RamSource(kernel, options.cluster)
+        _ = node.swapped  # counts as gaps what cannot be scanned
     clock.lap("memory")
     units = _units(memory, rules, options, node)
     clock.lap("units")

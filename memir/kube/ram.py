@@ -28,6 +28,7 @@ from memir.kube.processes import ProcessList, processes
 from memir.kube.runtime import RuntimeFiles, runtime_files
 from memir.kube.secrets import Secrets
 from memir.kube.snapshot import ClusterSnapshot
+from memir.kube.swap import count_swapped
 
 
 class RamSource:
@@ -142,6 +143,11 @@ class RamSource:
         """What every witness says of processes, containers and pods."""
         _ = self.pods  # whose building adds the last of them
         return self._claims
+
+    @functools.cached_property
+    def swapped(self) -> dict[int, int]:
+        """Pages swapped out of processes, by pid; counted in `gaps`, once, as they can be neither read nor scanned."""
+        return count_swapped(self)
 
     @functools.cached_property
     def owners(self) -> Owners:

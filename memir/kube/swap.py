@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Memory that is not in RAM because it was swapped out: counted, as it can neither be read nor scanned."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memir.kernel.rss_stat import page_counts
+
+if TYPE_CHECKING:
+    from memir.kube.ram import RamSource
+
+_MOST = 1 << 36
+"""Pages: more than any swap space has; a larger count is damage."""
+
+
+def swapped_pages(node: RamSource) -> dict[int, int]:
+    """Pages swapped out of each process that has any, by pid; processes that share an address space have the same.
+
+    zram counts as swap: its pages are in RAM, but compressed.
+    """
+    rows = node.processes.rows
+    task = np.array([row.task for row in rows], np.uint64)
+    mm = node.kernel.try_read(task, "task_struct", "mm")[0].astype(np.uint64)
+    counts = page_counts(node.kernel, mm)
+    node.kernel.count_unread("swap", mm, counts.read | (mm == 0))
+    count = np.where((mm != 0) & (counts.swapped < _MOST), counts.swapped, 0).tolist()
+    return {row.pid: pages for row, pages in zip(rows, count, strict=True) if pages}
+
+
+def count_swapped(node: RamSource) -> dict[int, int]:
+    """Pages swapped out by pid, made gaps: one a pod, and one for the node's own processes; the count is in pages."""
+    by_pid = swapped_pages(node)
+    pages: dict[str, int] = defaultdict(int)
+    most: dict[str, tuple[int, int]] = {}
+    for pid, count in by_pid.items():
+        owner = node.owners.process(pid)
+        whose = "processes of no pod"
+        if owner.pod_uid or owner.pod_name:
+            whose = "pod " + "/".join(part for part in (owner.namespace, owner.pod_name or owner.pod_uid) if part)
+        pages[whose] += count
+        most[whose] = max(most.get(whose, (0, 0)), (count, pid))
+    for whose, count in pages.items():
+        where = f"pid {most[whose][1]} ({most[whose][0]} pages)"
+        node.gaps.add("swap", where, f"pages of {whose} swapped out: not in RAM, neither read nor scanned", count)
+    return by_pid
