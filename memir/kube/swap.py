@@ -4,20 +4,42 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
+from memir.gaps import Gaps
+from memir.kernel.engine import Kernel
 from memir.kernel.rss_stat import page_counts
+from memir.kube.owner import Owners
+from memir.kube.processes import ProcessList
 
-if TYPE_CHECKING:
-    from memir.kube.ram import RamSource
+
+class Source(Protocol):
+    """What is asked of a node (see ram.RamSource)."""
+
+    @property
+    def kernel(self) -> Kernel:
+        """The located kernel."""
+
+    @property
+    def gaps(self) -> Gaps:
+        """Where gaps are counted."""
+
+    @property
+    def processes(self) -> ProcessList:
+        """Every process."""
+
+    @property
+    def owners(self) -> Owners:
+        """Whose a process is."""
+
 
 _MOST = 1 << 36
 """Pages: more than any swap space has; a larger count is damage."""
 
 
-def swapped_pages(node: RamSource) -> dict[int, int]:
+def swapped_pages(node: Source) -> dict[int, int]:
     """Pages swapped out of each process that has any, by pid; processes that share an address space have the same.
 
     zram counts as swap: its pages are in RAM, but compressed.
@@ -31,7 +53,7 @@ def swapped_pages(node: RamSource) -> dict[int, int]:
     return {row.pid: pages for row, pages in zip(rows, count, strict=True) if pages}
 
 
-def count_swapped(node: RamSource) -> dict[int, int]:
+def count_swapped(node: Source) -> dict[int, int]:
     """Pages swapped out by pid, made gaps: one a pod, and one for the node's own processes; the count is in pages."""
     by_pid = swapped_pages(node)
     pages: dict[str, int] = defaultdict(int)
