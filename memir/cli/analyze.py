@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -160,7 +161,9 @@ def analyze(
         raise typer.Exit(partial(node, allow_truncated=allow_truncated))
     from memir.report.summary import print_summary
 
-    print_summary(record, tables, odd)
+    clock = facts.identity.clock if facts.identity is not None else None
+    taken = None if clock is None else datetime.fromtimestamp(clock / 10**9, UTC).isoformat(timespec="milliseconds")
+    print_summary({**record, "clock": taken}, tables, odd)
     if output is not None:
         say()
         say(

@@ -29,7 +29,7 @@ from memir.cli.common import (
 )
 from memir.errors import EXIT_EVIDENCE, UsageError
 from memir.gaps import Gap, Gaps
-from memir.text import say
+from memir.text import say, say_all
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -95,6 +95,7 @@ def hunt(
     ] = False,
     sign_key: SignKeyOption = None,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="Print one JSON object a row on stdout.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print the rows as CSV on stdout.")] = False,
     json: JsonOption = False,
     cache: CacheOption = None,
     allow_truncated: TruncatedOption = False,
@@ -111,6 +112,8 @@ def hunt(
     from memir.hunt.rules import load_rules, parse_externals
     from memir.kube.ram import RamSource
 
+    if sum((json, jsonl, csv)) > 1:
+        raise UsageError("--json, --jsonl and --csv: one of them")
     begun = time.time()
     compiled, images = _rule_paths(images, rules or [])
     ruleset = load_rules(compiled, parse_externals(external or []), skip_bad=skip_bad)
@@ -121,7 +124,7 @@ def hunt(
         if any((btf, kallsyms, isf, base)):
             raise UsageError("--btf, --kallsyms, --isf and --base are for one image")
         writer = (case, key)
-        _fleet(images, ruleset, options, writer, (scheduler, workers, cache, begun), json=json, jsonl=jsonl)
+        _fleet(images, ruleset, options, writer, (scheduler, workers, cache, begun), json=json, jsonl=jsonl, csv=csv)
         return
     run_id, rule_inputs = hunt_id(ruleset, options)
     memory = open_memory(images[0], cache=cache, allow_truncated=True, base=base)
@@ -161,8 +164,8 @@ def hunt(
         added = {"hits": TABLE.rows(kept), "secrets": secrets_of_hits(found, facts)}
         case.add_tables(added, done, facts, inputs=inputs, secrets=values, key=key)
     if not node.coverage.whole and not json:
-        say(node.coverage.text(), err=jsonl)
-    _print(rows, record, list(gaps), json=json, jsonl=jsonl)
+        say(node.coverage.text(), err=jsonl or csv)
+    _print(rows, record, list(gaps), json=json, jsonl=jsonl, csv=csv)
     raise typer.Exit(partial(node, allow_truncated=allow_truncated))
 
 
@@ -190,6 +193,7 @@ def _fleet(
     *,
     json: bool,
     jsonl: bool,
+    csv: bool,
 ) -> None:
     from memir.aws.image import expand
     from memir.case.facts import hunt_facts, hunt_id, hunt_run
@@ -243,7 +247,7 @@ def _fleet(
         done = hunt_run(run, hunted, time.time() - begun, gaps)
         case.add_tables({"hits": TABLE.rows(rows)}, done, facts, inputs=inputs, key=key)
     if not jsonl:
-        _print(rows, record, list(gaps), json=json, jsonl=False)
+        _print(rows, record, list(gaps), json=json, jsonl=False, csv=csv)
     if any(one["error"] for one in told):
         raise typer.Exit(EXIT_EVIDENCE)
 
@@ -319,7 +323,9 @@ def _record(rules: RuleSet, options: Options, seconds: float) -> dict[str, Any]:
     }
 
 
-def _print(rows: list[dict[str, Any]], record: dict[str, Any], gaps: list[Gap], *, json: bool, jsonl: bool) -> None:
+def _print(
+    rows: list[dict[str, Any]], record: dict[str, Any], gaps: list[Gap], *, json: bool, jsonl: bool, csv: bool
+) -> None:
     if json:
         told = [{"kind": gap.kind, "where": gap.where, "why": gap.why, "count": gap.count} for gap in gaps]
         print_json({**record, "hits": rows, "hit_count": record["hits"], "gaps": told})
@@ -327,6 +333,13 @@ def _print(rows: list[dict[str, Any]], record: dict[str, Any], gaps: list[Gap], 
     if jsonl:
         for row in rows:
             print_json(row)
+        return
+    if csv:
+        from memir.case.export import csv_lines
+        from memir.hunt.hits import TABLE
+
+        names = [column.name for column in TABLE.columns]
+        say_all(csv_lines(names, ([row.get(name) for name in names] for row in rows)))
         return
     many = "images" in record
     columns = ("rule", "string", "owner", "pid", "pod", "container", "address", "path", "data")

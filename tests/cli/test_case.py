@@ -45,7 +45,7 @@ def tables_of(folder: Path) -> dict[str, pa.Table]:
 
 def test_contents_of_a_case(analysed: tuple[Path, Any]) -> None:
     folder, printed = analysed
-    assert sorted(path.name for path in folder.iterdir()) == ["case.json", "chain.jsonl", "tables"]
+    assert sorted(path.name for path in folder.iterdir()) == ["case.json", "chain.jsonl", "secrets.key", "tables"]
     record = json.loads((folder / "case.json").read_text())
     tables = tables_of(folder)
     assert tables.keys() == set(WRITTEN)
@@ -128,7 +128,8 @@ def test_summary_for_people(memir: Memir, raw_image: Path, tmp_path: Path) -> No
     rows = memir("analyze", raw_image, "--json").json()["rows"]
     inside = sum(row["in_container"] for row in rows["processes"])
     kernel = sum(row["kernel_thread"] for row in rows["processes"])
-    assert lines[3] == (
+    assert lines[3] == "Taken       2026-11-23 22:12:42 UTC"
+    assert lines[4] == (
         f"Counts      {len(rows['processes'])} processes ({inside} in containers, {kernel} kernel threads), "
         f"7 containers (7 running), 3 pods, {len(rows['namespaces'])} namespaces"
     )

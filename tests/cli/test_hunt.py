@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import struct
@@ -71,6 +72,11 @@ def test_table_lines_and_filters(rules: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "")
     lines = memir("hunt", image, "--rules", rules, "--jsonl").stdout.splitlines()
     assert [json.loads(line)["rule"] for line in lines] == ["Heap", "Token"]
+    read = list(csv.DictReader(memir("hunt", image, "--rules", rules, "--csv").stdout.splitlines()))
+    assert [(row["rule"], row["pod_name"], row["tags"]) for row in read] == [
+        ("Heap", "miner-0", '["t"]'), ("Token", "miner-0", '["secret"]'),
+    ]  # fmt: skip
+    assert memir("hunt", image, "--rules", rules, "--csv", "--jsonl").returncode == 2
 
 
 def test_mistakes_are_told_before_anything_is_scanned(rules: Path, tmp_path: Path) -> None:
