@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from memir.errors import ImageError, KernelError, SymbolsError
+from memir.errors import BtfError, ImageError, KernelError, SymbolsError
 from memir.gaps import Gaps
 from memir.image.layout import MAX_PHYSICAL, Segment
-from memir.kernel import ram, raw_layout
+from memir.kernel import fits, ram, raw_layout
 from memir.kernel.engine import Kernel
 from memir.symbols.locate import Given, locate
 from memir.symbols.shift import shifts
@@ -32,8 +33,14 @@ def find_kernel(
     kernel: Kernel | None = None
     try:
         kernel = Kernel(memory, locate(memory, given, store, attempt), attempt)
+        wrong = fits.mismatch(kernel) if given.btf is not None else None
     except (SymbolsError, KernelError) as error:
-        failure = error
+        failure, wrong = error, f"with it {error}"
+    if given.btf is not None and wrong is not None and (failure is None or _own_types(memory, given, store)):
+        raise BtfError(
+            f"{given.btf}: these are not the types of the image's kernel: {wrong}. Leave --btf out, or give "
+            "/sys/kernel/btf/vmlinux of a node that runs this very kernel"
+        )
     # a base that the user gave is believed
     if memory.format == "raw" and memory.ranges[0].start == 0 and (kernel is None or not ram.coverage(kernel).whole):
         better = _rearranged(memory, kernel, given, store)
@@ -50,6 +57,15 @@ def find_kernel(
         where = f"from {lacking.missing[0].start:#x}" if lacking.missing else str(memory.path)
         gaps.add(ram.GAP, where, "bytes of System RAM that the image lacks", lacking.total - lacking.present)
     return Kernel(kernel.memory, kernel.anchors, gaps)
+
+
+def _own_types(memory: PhysicalMemory, given: Given, store: Store) -> bool:
+    """Whether the kernel is found with the types that the image itself has: then those given are to blame."""
+    try:
+        _located(memory, replace(given, btf=None), store)
+    except (SymbolsError, KernelError):
+        return False
+    return True
 
 
 def _rearranged(memory: PhysicalMemory, plain: Kernel | None, given: Given, store: Store) -> tuple[Kernel, Gaps] | None:

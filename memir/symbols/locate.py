@@ -18,7 +18,7 @@ import numpy as np
 from memir.errors import AbsentMemoryError, BtfError, KallsymsError, KernelNotFoundError, SymbolsError
 from memir.gaps import Gaps
 from memir.image.memory import PhysicalMemory
-from memir.symbols import btf, kallsyms, vmcoreinfo
+from memir.symbols import btf_file, kallsyms, vmcoreinfo
 from memir.symbols.anchors import ADDRESS_MASK, Anchors, Architecture
 from memir.symbols.btf import BtfTypes
 from memir.symbols.search import IMAGE_SPAN, btf_between, find_banner, find_btf, find_init_tasks, image_span
@@ -107,10 +107,7 @@ def locate(
 def _given_btf(given: Given) -> BtfTypes | None:
     if given.btf is None:
         return None
-    try:
-        return btf.parse(given.btf.read_bytes())
-    except OSError as error:
-        raise BtfError(f"{given.btf}: cannot be read: {error.strerror}") from error
+    return btf_file.read(given.btf)
 
 
 def _complete(memory: PhysicalMemory, place: _Place, given: Given, store: Store, gaps: Gaps) -> Anchors:
@@ -225,11 +222,30 @@ def _types_from_image(memory: PhysicalMemory, place: _Place, symbols: Symbols, t
     if found is None:  # smeared or absent there: BTF may still be found whole by its magic
         found = find_btf(memory, near=(text - place.delta) & ADDRESS_MASK)
     if found is None:
-        raise BtfError(
-            f"{memory.path}: kernel {place.release} has no readable BTF in the image: "
-            "supply --btf FILE (/sys/kernel/btf/vmlinux of such a node) or --isf FILE"
-        )
+        raise BtfError(f"{memory.path}: {_why_no_btf(place, symbols)}. {_other_types(place)}")
     return found
+
+
+def _why_no_btf(place: _Place, symbols: Symbols) -> str:
+    """The kernel's linker names where its BTF begins, so a kernel without that name was built without."""
+    start = symbols.get("__start_BTF")
+    if start is not None:
+        pa = (start - place.delta) & ADDRESS_MASK
+        return (
+            f"the BTF of kernel {place.release} at physical {pa:#x} is not whole in the image (missing or torn pages)"
+        )
+    if "_stext" in symbols and "_end" in symbols:
+        return f"kernel {place.release} was built without BTF (CONFIG_DEBUG_INFO_BTF)"
+    return f"kernel {place.release} has no readable BTF in the image"
+
+
+def _other_types(place: _Place) -> str:
+    build = f", build id {place.info.build_id}" if place.info and place.info.build_id else ""
+    return (
+        "Give --btf FILE (/sys/kernel/btf/vmlinux of a node with this kernel, or its vmlinux), or --isf FILE, made of "
+        f"the kernel's debug package (Debian: linux-image-{place.release}-dbg; Amazon Linux, RHEL: "
+        f"kernel-debuginfo-{place.release}{build}) with `dwarf2json linux --elf vmlinux > kernel.json`"
+    )
 
 
 def _without_vmcoreinfo(memory: PhysicalMemory, given: Given, store: Store, gaps: Gaps) -> Anchors:
