@@ -107,7 +107,9 @@ class Capture:
         got, hashed = self.got, self.limits.node_hash
         consumer = relay_python(hashed) if self.python else (RELAY_HASHED if hashed else RELAY)
         by_sum = consumer == RELAY_HASHED
-        script = capture_script(self.run, self.command, consumer, nice=self.limits.nice, node_hash=by_sum)
+        script = capture_script(
+            self.run, self.command, consumer, nice=self.limits.nice, node_hash=by_sum, hashed=hashed
+        )
         got.walker = RecordWalker()
         expected = self.meta.ram_bytes if self.meta.format == "lime" else 0
         pace = Pace(self.limits.limit_rate, expected, self.report)

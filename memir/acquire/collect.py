@@ -16,7 +16,7 @@ from typing import Literal
 from memir.acquire.facts import NodeRun
 from memir.acquire.scripts import node_script
 from memir.acquire.sinks.base import DirectSink, Sink
-from memir.acquire.transports.base import Stream, Transport
+from memir.acquire.transports.base import Script, Stream, Transport
 from memir.errors import ConnectError, NodeError, StorageError
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,100}(/[A-Za-z0-9_][A-Za-z0-9._-]{0,100})?")
@@ -33,11 +33,13 @@ class Taken:
     sha256: str
 
 
-def script(phase: Literal["before", "after"]) -> str:
+def script(phase: Literal["before", "after"]) -> Script:
     """The node's script for a phase: its state, and after the capture also what does not change."""
     if phase == "before":
-        return node_script("before") + "\nstate before\nfirst /proc/iomem before/iomem\n"
-    return node_script("before", "after") + "\nstate after\n"
+        text = node_script("before") + "\nstate before\nfirst /proc/iomem before/iomem\n"
+    else:
+        text = node_script("before", "after") + "\nstate after\n"
+    return Script(text, "context", phase)
 
 
 def read_lines(chunks: Iterator[bytes]) -> Iterator[tuple[str, bytes]]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from memir.acquire.facts import NodeFacts
-from memir.acquire.scripts import node_script
+from memir.acquire.scripts import facts_script
 from memir.acquire.tools.base import Tool
 from memir.acquire.transports.base import Transport
 from memir.errors import AccessError, NodeError
@@ -49,7 +49,7 @@ def parse_lines(out: bytes) -> Mapping[str, bytes]:
 def survey(transport: Transport) -> NodeState:
     """Ask the node. Raises NodeError when it does not answer as a Linux node does."""
     before = time.time()
-    result = transport.run(node_script("facts"), timeout=60)
+    result = transport.run(facts_script(), timeout=60)
     after = time.time()
     said = parse_lines(result.out)
     if "kernel" not in said or "uid" not in said:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 
 from memir.acquire.facts import NodeRun
-from memir.acquire.transports.base import Result
+from memir.acquire.transports.base import Result, Script
 from memir.evidence.records import NodeReceipt
 
 RECEIPT = b"memir-receipt "
@@ -65,23 +65,46 @@ def node_script(*names: str, **variables: str | int) -> str:
     return head + body
 
 
-def setup_script(run_id: str, *, grace: int, poll: int, need: int) -> str:
+def facts_script() -> Script:
+    """What a run needs to know of the node; changes nothing."""
+    return Script(node_script("facts"), "facts")
+
+
+def hash_script(path: str) -> Script:
+    """SHA-256 of a file on the node, in hex digits, first on the line."""
+    return Script(f"sha256sum {shlex.quote(path)}", "sha256", path)
+
+
+def touch_script(path: str) -> Script:
+    """The heartbeat."""
+    return Script(f"touch {shlex.quote(path)}", "touch", path)
+
+
+def setup_script(run_id: str, *, grace: int, poll: int, need: int) -> Script:
     """Make the run's directory, take the lock, start the watchdog."""
     watchdog = node_script("remove", "watchdog")
-    return node_script("setup", RUN=run_id, GRACE=grace, POLL=poll, NEED=need, WATCHDOG=watchdog)
+    text = node_script("setup", RUN=run_id, GRACE=grace, POLL=poll, NEED=need, WATCHDOG=watchdog)
+    return Script(text, "setup", run_id, grace, poll)
 
 
-def cleanup_script(run_id: str) -> str:
+def cleanup_script(run_id: str) -> Script:
     """Stop and remove everything of the run."""
-    return node_script("remove", "cleanup", RUN=run_id)
+    return Script(node_script("remove", "cleanup", RUN=run_id), "cleanup", run_id)
 
 
-def capture_script(run: NodeRun, tool: str, consumer: str, *, nice: int = 10, node_hash: bool = False) -> str:
-    """Run the tool into the consumer. `consumer` is a shell command; `$DIR` in it is the run's directory."""
-    return node_script(
+def capture_script(
+    run: NodeRun, tool: str, consumer: str, *, nice: int = 10, node_hash: bool = False, hashed: bool = False
+) -> Script:
+    """Run the tool into the consumer. `consumer` is a shell command; `$DIR` in it is the run's directory.
+
+    node_hash: a sha256sum of its own reads what the consumer writes to `$DIR/hash`. hashed: the stream's hash is
+    wanted; the helper, which is its own consumer, makes it.
+    """
+    text = node_script(
         "receipt", "capture", DIR=run.directory, TOOL=tool, CONSUMER=f"DIR={shlex.quote(run.directory)}; {consumer}",
         NICE=nice, HASH=int(node_hash),
     )  # fmt: skip
+    return Script(text, "capture", run.directory, nice, int(hashed), *shlex.split(tool))
 
 
 GONE, NEVER_BEGAN, GOES_ON = 66, 67, 75
@@ -93,10 +116,11 @@ def attach_script(run: NodeRun, rounds: int = 30) -> str:
     return node_script("receipt", "attach", DIR=run.directory, ROUNDS=rounds)
 
 
-def abort_script(run: NodeRun) -> str:
+def abort_script(run: NodeRun) -> Script:
     """Stop the tool and the consumer; the capture script then ends by itself, with its receipt."""
     groups = shlex.quote(run.path("groups"))
-    return f'for group in $(cat {groups}); do kill -s TERM -- "-$group" 2>/dev/null; done; true'
+    text = f'for group in $(cat {groups}); do kill -s TERM -- "-$group" 2>/dev/null; done; true'
+    return Script(text, "abort", run.directory)
 
 
 def parse_receipt(error: bytes) -> NodeReceipt | None:

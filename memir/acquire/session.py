@@ -6,14 +6,13 @@ Its directory, lock, watchdog and heartbeat; put tools, take everything away.
 
 from __future__ import annotations
 
-import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from memir.acquire.facts import NodeRun
-from memir.acquire.scripts import cleanup_script, parse_pairs, setup_script
+from memir.acquire.scripts import cleanup_script, hash_script, parse_pairs, setup_script, touch_script
 from memir.acquire.tools.base import Tool
 from memir.acquire.transports.base import Transport
 from memir.errors import ConnectError, NodeError, RemoteError
@@ -64,7 +63,7 @@ class NodeSession:
         for file in tool.files:
             path = self.run.path(file.name)
             self.transport.put(path, file.source, mode=file.mode)
-            result = self.transport.run(f"sha256sum {shlex.quote(path)}", timeout=60)
+            result = self.transport.run(hash_script(path), timeout=60)
             found = result.text[:64]
             if result.code != 0 or found != file.sha256:
                 why = f"SHA-256 {found or result.error.strip()} instead of {file.sha256}"
@@ -81,7 +80,7 @@ class NodeSession:
         A failed touch is no error, the stream will tell.
         """
         stop = threading.Event()
-        pulse = f"touch {shlex.quote(self.run.alive)}"
+        pulse = touch_script(self.run.alive)
 
         def beat() -> None:
             while not stop.wait(self.grace / 4):

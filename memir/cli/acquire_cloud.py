@@ -20,7 +20,11 @@ Tag = Annotated[str | None, typer.Option("--tag", help="Every instance with this
 Kubeconfig = Annotated[str | None, typer.Option("--kubeconfig", help="Instead of ~/.kube/config.")]
 Context = Annotated[str | None, typer.Option("--context", help="Context of the kubeconfig.")]
 Image = Annotated[
-    str, typer.Option("--image", help="Image of the pod: needs sh and coreutils, and python3 or bash and curl.")
+    str, typer.Option("--image", help="Image of the pod: any, unless --helper none, which needs its sh and coreutils.")
+]
+Helper = Annotated[
+    str,
+    typer.Option("--helper", metavar="auto|none|FILE", help="What works in the pod; auto: the tool store's helper."),
 ]
 
 
@@ -117,6 +121,7 @@ def pod(
     selector: Selector = None,
     namespace: Annotated[str, typer.Option("--namespace", "-n", help="Where the pod is made.")] = "default",
     image: Image = "public.ecr.aws/amazonlinux/amazonlinux:2023",
+    helper: Helper = "auto",
     host_pid: Annotated[bool, typer.Option("--host-pid", help="See the node's processes (RAM needs it not).")] = False,
     host_network: Annotated[bool, typer.Option("--host-network", help="Use the node's network.")] = False,
     kubeconfig: Kubeconfig = None,
@@ -137,7 +142,7 @@ def pod(
     no_context: o.NoContext = False,
     cluster: o.Cluster = False,
     isolating: o.Isolating = False,
-    via: o.Via = "node",
+    via: o.Via = "",
     object_lock: o.Lock = "",
     resume: o.Resume = None,
     s3_endpoint: o.Endpoint = None,
@@ -146,6 +151,9 @@ def pod(
     as_json: o.Json = False,
 ) -> None:
     """Through a privileged pod on the node, removed afterwards (a dry run makes it too, to look)."""
+    from pathlib import Path
+
+    from memir.acquire.tools.store import Store
     from memir.acquire.transports.pod.spec import PodOptions
     from memir.acquire.transports.pod.transport import PodTransport
     from memir.kubeapi.client import KubeOptions
@@ -155,14 +163,17 @@ def pod(
         tool, tool_path, form, nice=nice, rate=limit_rate, grace=grace or GRACE, node_hash=not no_node_hash,
         context=not no_context, sign_key=sign_key, case=case, isolating=isolating,
     )  # fmt: skip
+    # the helper sends through its exec: it has no TLS of its own
+    way = via or ("node" if helper == "none" else "controller")
     common = o.Common(
-        output, to, options, dry_run, as_json, via, cluster, parallel, s3_endpoint, region, profile, object_lock, resume
+        output, to, options, dry_run, as_json, way, cluster, parallel, s3_endpoint, region, profile, object_lock, resume
     )
     kube = KubeOptions(kubeconfig, context)
+    find_helper = None if helper == "none" else Store().helper if helper == "auto" else lambda _: Path(helper)
     chosen = PodOptions(namespace=namespace, image=image, host_pid=host_pid, host_network=host_network)
 
     def connect(name: str) -> Transport:
-        return PodTransport(name, chosen, kube, take_over=resume is not None)
+        return PodTransport(name, chosen, kube, take_over=resume is not None, find_helper=find_helper)
 
     names = [*(node or []), *(node_names(selector, kube) if selector else [])]
     if not names:

@@ -78,27 +78,29 @@ def verify_tools(store: Folder = None, as_json: Json = False) -> None:
 
 @app.command()
 def build(
-    tool: Annotated[str, typer.Argument(help="avml or lime.")],
+    tool: Annotated[str, typer.Argument(help="avml, helper or lime.")],
     *,
-    machine: Annotated[str, typer.Option("--machine", help="x86_64 or aarch64 (avml).")] = "",
+    machine: Annotated[str, typer.Option("--machine", help="x86_64 or aarch64 (avml, helper).")] = "",
     version: Annotated[str, typer.Option("--version", help="AVML's version.")] = "",
     headers: Annotated[Path | None, typer.Option("--headers", help="Kernel headers (lime).")] = None,
     source: Annotated[Path | None, typer.Option("--source", help="LiME's source folder (lime).")] = None,
     store: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Build AVML with cargo (static), or LiME against a kernel's headers, and pin it."""
-    from memir.acquire.tools.build import AVML_VERSION, build_avml, build_lime
+    """Build AVML with cargo, the pod's helper with a C compiler (both static), or LiME against headers, and pin it."""
+    from memir.acquire.tools.build import AVML_VERSION, build_avml, build_helper, build_lime
     from memir.acquire.tools.store import Store
 
     if tool == "avml":
         one = build_avml(Store(store), machine or platform.machine(), version or AVML_VERSION)
+    elif tool == "helper":
+        one = build_helper(Store(store), machine or platform.machine())
     elif tool == "lime":
         if headers is None:
             raise UsageError("LiME is built against a kernel: give --headers /usr/src/linux-headers-RELEASE")
         one = build_lime(Store(store), headers, source)
     else:
-        raise UsageError(f"{tool!r}: write avml or lime")
+        raise UsageError(f"{tool!r}: write avml, helper or lime")
     _show([one], as_json)
 
 

@@ -111,7 +111,7 @@ def test_ctrl_c_is_exit_130_with_the_rest_kept(
         (["acquire", "ssm", "--to", "s3://bucket/x"], "which instance"),
         (["acquire", "pod"], "which node"),
         (["tools", "build", "lime"], "give --headers"),
-        (["tools", "build", "dd"], "write avml or lime"),
+        (["tools", "build", "dd"], "write avml, helper or lime"),
     ],
 )
 def test_wrong_words_are_exit_2(tmp_path: Path, arguments: list[str], words: str) -> None:

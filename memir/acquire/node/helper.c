@@ -24,12 +24,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
@@ -415,6 +417,9 @@ static void add_group(const char *dir, pid_t group) {
 
 static void detach(void) {
     int null = open("/dev/null", O_RDWR);
+    /* an output that stays open would keep the exec alive for ever */
+    if (null < 0)
+        null = memfd_create("null", 0);
     for (int fd = 0; fd < 3; fd++)
         dup2(null, fd);
     if (null > 2)
@@ -584,7 +589,7 @@ static int capture(const char *dir, int niceness, int hashed, char **command) {
     char hex[65] = "", text[64];
     struct sha sha;
     unsigned long long size = 0;
-    int consumer = 0, status = 0, ended = 0;
+    int consumer = 0, status = 0, ended = 0, running = 1;
     umask(077);
     signal(SIGPIPE, SIG_IGN);
     if (chdir(dir))
@@ -616,24 +621,18 @@ static int capture(const char *dir, int niceness, int hashed, char **command) {
     sprintf(text, "%ld\n", (long)tool);
     write_file("tool.pid", text, O_TRUNC);
     setpriority(PRIO_PROCESS, 0, niceness);
-    /* the last writer may be our spare one: a child of ours closes it when the program has ended */
-    pid_t closer = fork();
-    if (closer == 0) {
-        close(in);
-        detach();
-        while (kill(tool, 0) == 0) {
-            char path[64], stat_line[512], *state;
-            path_of(path, sizeof path, "/proc/%ld/stat", (long)tool);
-            /* a zombie has ended: its parent, which reads the stream, has not waited for it yet */
-            if (read_file(path, stat_line, sizeof stat_line) <= 0 || !(state = strrchr(stat_line, ')')) || state[2] == 'Z')
-                break;
-            nap(100);
-        }
-        _exit(0);
-    }
-    close(spare);
     sha_begin(&sha);
     for (;;) {
+        /* the spare writer goes when the program has ended; what it wrote is then read to its end */
+        struct pollfd ready = {.fd = in, .events = POLLIN};
+        if (spare >= 0 && poll(&ready, 1, 100) == 0) {
+            if (waitpid(tool, &status, WNOHANG) == tool) {
+                running = 0;
+                close(spare);
+                spare = -1;
+            }
+            continue;
+        }
         ssize_t count = read(in, block, sizeof block);
         if (count < 0 && errno == EINTR)
             continue;
@@ -648,12 +647,11 @@ static int capture(const char *dir, int niceness, int hashed, char **command) {
         }
     }
     close(in); /* a program that still writes gets SIGPIPE */
-    if (consumer)
+    if (running && consumer)
         kill(-tool, SIGTERM);
-    while (waitpid(tool, &status, 0) < 0 && errno == EINTR)
+    while (running && waitpid(tool, &status, 0) < 0 && errno == EINTR)
         ;
     ended = status_code(status);
-    waitpid(closer, NULL, 0);
     if (hashed)
         sha_end(&sha, hex);
     sprintf(text, "%d\n", ended);

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from memir.acquire.facts import NodeFacts, NodeRun
 from memir.acquire.tools.base import ToolFile
-from memir.acquire.transports.base import Result
+from memir.acquire.transports.base import Result, Script
 from memir.errors import NodeError
 from memir.evidence.plan import Check, Format, Trace
 
@@ -35,10 +35,12 @@ class Avml:
             out.append(Check("/proc/kcore", "fail", "cannot be read", "CONFIG_PROC_KCORE and CAP_SYS_RAWIO are needed"))
         return out or (Check("/proc/kcore", "ok", "readable"),)
 
-    def probe(self, run: NodeRun) -> str:
+    def probe(self, run: NodeRun) -> Script:
         """Ask for the version and both command lines: before 0.19 there was no `acquire`."""
-        program = shlex.quote(run.path(self.files[0].name))
-        return f"{program} --version 2>&1; echo; {program} --help 2>&1; {program} acquire --help 2>&1; true"
+        path = run.path(self.files[0].name)
+        program = shlex.quote(path)
+        text = f"{program} --version 2>&1; echo; {program} --help 2>&1; {program} acquire --help 2>&1; true"
+        return Script(text, "probe", path)
 
     def learn(self, result: Result) -> None:
         """The version and the command line. Raises NodeError if it is not AVML, or not the version pinned."""

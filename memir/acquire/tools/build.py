@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from importlib.resources import as_file, files
 from pathlib import Path
 
 from memir.acquire.tools.store import Pinned, Store
@@ -16,6 +17,8 @@ from memir.errors import UsageError
 AVML_VERSION = "0.21.0"
 FEATURES = "stream,upload,convert"
 LIME_SOURCES = "/usr/src"
+HELPER_LIMIT = 1 << 20
+"""What a Kubernetes Secret holds (MaxSecretSize in pkg/apis/core/types.go)."""
 
 
 def build_avml(store: Store, machine: str, version: str = AVML_VERSION) -> Pinned:
@@ -62,6 +65,41 @@ def _targets(machine: str) -> list[tuple[str, dict[str, str]]]:
         (musl, {} if native else {variable: "rust-lld"}),
         *([(gnu, {"RUSTFLAGS": "-C target-feature=+crt-static"})] if native else []),
     ]
+
+
+def build_helper(store: Store, machine: str) -> Pinned:
+    """Build node/helper.c as a static program and pin it. Raises UsageError when no compiler does, with what each said.
+
+    musl first, as it gives 90 kB where glibc gives 900: the program has to fit into a Secret.
+    """
+    if machine not in {"x86_64", "aarch64"}:
+        raise UsageError(f"the helper is built for x86_64 and aarch64, not {machine!r}")
+    native = os.uname().machine == machine
+    compilers = [
+        *(["musl-gcc", "cc", "gcc"] if native else []),
+        f"{machine}-linux-musl-gcc",
+        f"{machine}-linux-gnu-gcc",
+    ]
+    said = []
+    for compiler in compilers:
+        if not shutil.which(compiler):
+            said.append(f"{compiler} is not on PATH")
+            continue
+        with tempfile.TemporaryDirectory(prefix="memir-helper-") as folder:
+            program = Path(folder) / "helper"
+            with as_file(files("memir.acquire") / "node" / "helper.c") as source:
+                command = [compiler, "-static", "-O2", "-s", "-o", str(program), str(source)]
+                done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                said.append(f"{compiler}: {_error_of(done.stderr)}")
+            elif program.stat().st_size >= HELPER_LIMIT:
+                said.append(f"{compiler}: {program.stat().st_size:,} bytes do not fit into a Secret")
+            else:
+                return store.add(program, origin=f"helper.c built with {compiler}")
+    raise UsageError(
+        f"the helper for {machine} could not be built: {'; '.join(said)}. Install musl-tools, or for another processor "
+        f"gcc-{machine.replace('_', '-')}-linux-gnu"
+    )
 
 
 def build_lime(store: Store, headers: Path, source: Path | None = None) -> Pinned:

@@ -26,6 +26,8 @@ from memir.evidence.custody import now
 from memir.evidence.plan import Format
 
 INDEX = "tools.json"
+HELPER_MARK = b"memir-helper: wrong call"
+"""In every build of node/helper.c, and in nothing else."""
 Choice = Literal["auto", "avml", "lime"]
 
 
@@ -106,6 +108,16 @@ class Store:
             else:
                 yield one, ""
 
+    def helper(self, machine: str) -> Path:
+        """The newest helper for a processor, hash checked. Raises UsageError when there is none."""
+        for pinned in reversed(self.list()):
+            if pinned.tool == "helper" and pinned.machine == machine:
+                return self.load(pinned)
+        raise UsageError(
+            f"no helper for {machine} in {self.folder}: run `memir tools build helper --machine {machine}`, or give "
+            "--helper none and an --image that has sh, setsid, mkfifo, base64, sha256sum and stat"
+        )
+
     def load(self, one: Pinned) -> Path:
         """The path of a pinned tool, hash checked. Raises UsageError when it is not the pinned file."""
         for entry, wrong in self.verify():
@@ -128,6 +140,9 @@ def describe(data: bytes, source: Path, *, version: str = "", origin: str = "") 
             "lime", f"lime-{_safe(kernel)}-{facts.machine}-{digest[:12]}.ko", digest, len(data),
             facts.machine, said, kernel, magic, facts.signed, origin, now(),
         )  # fmt: skip
+    if HELPER_MARK in data and facts.static:
+        name = f"helper-{facts.machine}-{digest[:12]}"
+        return Pinned("helper", name, digest, len(data), facts.machine, version, origin=origin, added=now())
     if not facts.static:
         raise UsageError(f"{source} is not static: it may not start on the node. `memir tools build avml` makes one")
     name = f"avml-{facts.machine}-{digest[:12]}"

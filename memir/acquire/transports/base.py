@@ -52,6 +52,21 @@ class Result:
         return self.err.decode("utf-8", "backslashreplace")
 
 
+class Script(str):
+    """A shell script for the node, and the words by which node/helper.c does the same without a shell.
+
+    helper: () where only a shell can do it.
+    """
+
+    helper: tuple[str, ...]
+
+    def __new__(cls, text: str, *helper: str | int) -> Script:
+        """`text` with the helper's verb and arguments beside it."""
+        made = super().__new__(cls, text)
+        made.helper = tuple(map(str, helper))
+        return made
+
+
 class Stream(Protocol):
     """Bytes of a running script's standard output."""
 
@@ -90,7 +105,7 @@ class Transport(Protocol):
         ...
 
     def check(self) -> Sequence[Check]:
-        """NodeState checks of this transport alone (ping status, IAM actions by name, RBAC).
+        """Checks of this transport alone (ping status, IAM actions by name, RBAC).
 
         Changes nothing.
         """

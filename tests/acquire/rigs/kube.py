@@ -58,6 +58,10 @@ class KubeServer:
     cut_exec: Any = None
     """Asked for each exec with its command: the bytes of output after which its connection is reset, or
     None."""
+    image: Path | None = None
+    """Root file system of the containers; None: this machine's."""
+    secrets: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Data of the Secrets that were made, by name."""
     requests: list[str] = field(default_factory=list)
     execs: list[Exec] = field(default_factory=list)
     port: int = 0
@@ -161,6 +165,13 @@ class KubeServer:
             resource = "/".join(filter(None, (ask["resource"], ask.get("subresource"))))
             allowed = f"{ask['verb']} {resource}" not in self.deny
             self.reply(request, 201, {"kind": "SelfSubjectAccessReview", "status": {"allowed": allowed}})
+        elif request.command == "POST" and re.fullmatch(r"/api/v1/namespaces/[^/]+/secrets", path):
+            made = json.loads(body)
+            self.secrets[made["metadata"]["name"]] = made["data"]
+            owners = [one["uid"] for one in made["metadata"]["ownerReferences"]]
+            assert owners == [one["metadata"]["uid"] for one in self.pods.values()], "a Secret that nobody would remove"
+            self.start_ready()
+            self.reply(request, 201, made)
         elif pod and request.command == "POST":
             self.create(request, pod[1], query, json.loads(body))
         elif pod and pod[2]:
@@ -228,9 +239,15 @@ class KubeServer:
         }  # fmt: skip
         if query.get("dryRun") != "All":
             self.pods[name] = pod
-            if not self.waiting:
-                self.containers[name] = Container(pod)
+            self.start_ready()
         self.reply(request, 201, pod)
+
+    def start_ready(self) -> None:
+        """Start the pods whose Secrets are all there, as the kubelet does."""
+        for name, pod in self.pods.items():
+            wanted = {v["secret"]["secretName"] for v in pod["spec"].get("volumes", []) if "secret" in v}
+            if name not in self.containers and not self.waiting and wanted <= self.secrets.keys():
+                self.containers[name] = Container(pod, self.image, self.secrets)
 
     def state(self, pod: dict[str, Any]) -> dict[str, Any]:
         container = self.containers.get(pod["metadata"]["name"])
@@ -257,6 +274,8 @@ class KubeServer:
             container = self.containers.pop(name, None)
             if container is not None:
                 container.kill()
+            # the garbage collector takes what the pod owned
+            self.secrets.clear()
             del self.pods[name]
         self.reply(request, 200, self.state(pod))
 

@@ -20,6 +20,7 @@ import struct
 import subprocess
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -28,13 +29,32 @@ GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 class Container:
     """The pod's only container."""
 
-    def __init__(self, pod: dict[str, Any]) -> None:
+    def __init__(
+        self, pod: dict[str, Any], image: Path | None = None, secrets: dict[str, dict[str, str]] | None = None
+    ):
+        """image: a root file system that the container gets instead of this machine's, with a mount point `.real` for
+        proc. secrets: their data, base64.
+        """
         spec = pod["spec"]
+        self.image = image
         one = spec["containers"][0]
         memory = {v["name"] for v in spec.get("volumes", []) if v.get("emptyDir", {}).get("medium") == "Memory"}
         mounts = [m["mountPath"] for m in one.get("volumeMounts", []) if m["name"] in memory]
         script = "".join(f"mount -t tmpfs -o size=64m pod {shlex.quote(path)} && " for path in mounts)
         command = shlex.join(one["command"] + one.get("args", []))
+        if image is not None:
+            for volume in spec.get("volumes", []):
+                if named := volume.get("secret"):
+                    (place,) = [m["mountPath"] for m in one["volumeMounts"] if m["name"] == volume["name"]]
+                    for name, packed in (secrets or {})[named["secretName"]].items():
+                        file = image / place.lstrip("/") / name
+                        file.parent.mkdir(parents=True, exist_ok=True)
+                        file.write_bytes(base64.b64decode(packed))
+                        file.chmod(named["defaultMode"])
+            script = f"mount -t proc proc {image}/.real && " + "".join(
+                f"mkdir -p {image}{path} && mount -t tmpfs -o size=64m pod {image}{path} && " for path in mounts
+            )
+            command = f"chroot {image} {command}"
         self.process = subprocess.Popen(
             ["unshare", "-m", "--propagation", "private", "sh", "-c", f"{script}echo up && exec {command}"],
             start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -84,7 +104,15 @@ class Exec:
                 f"Sec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Protocol: {self.protocol}\r\n\r\n"
             ).encode()
         )
-        enter = ["nsenter", "-m", "-t", str(self.container.pid), "--", *self.command]
+        enter = [
+            "nsenter",
+            "-m",
+            "-t",
+            str(self.container.pid),
+            *(["-r"] if self.container.image else []),
+            "--",
+            *self.command,
+        ]
         self.process = subprocess.Popen(
             enter,
             stdin=subprocess.PIPE,

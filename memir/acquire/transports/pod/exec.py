@@ -172,6 +172,13 @@ def start(api: Api, namespace: str, pod: str, script: str, data: bytes) -> PodSt
     return running
 
 
+def start_program(api: Api, namespace: str, pod: str, command: list[str], data: bytes) -> PodStream:
+    """Run a program of the pod's; it reads as many bytes of standard input as its words say."""
+    running = PodStream(open_exec(api, namespace, pod, command), f"pod {namespace}/{pod}")
+    threading.Thread(target=running.send, args=(data,), daemon=True).start()
+    return running
+
+
 def run(stream: PodStream, timeout: float, limit: int) -> Result:
     """To the end of a script, with at most `limit` bytes of output kept."""
     done = threading.Event()

@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 APP = "memir-acquire"
 CONTAINER = "memir"
 SHM = "/dev/shm"
+HELPER_FOLDER = "/memir"
+HELPER = f"{HELPER_FOLDER}/helper"
 KEEPER = r"""
 trap 'exit 0' TERM
 k=/dev/shm/.memir-keep; : > $k; i=0; last=
@@ -26,10 +30,11 @@ done
 class PodOptions:
     """How the pod looks.
 
-    image: must have sh, head, tail, base64, mkfifo and setsid; python3, or bash and curl, for uploads from
-    the node. host_pid: only to list the node's processes; RAM needs it not. host_network: where the node's
-    network may reach the bucket and a pod's may not. deadline: seconds after which the kubelet stops it
-    whatever happens.
+    image: any, where helper is given; else it must have sh, head, tail, base64, mkfifo and setsid, and python3, or bash
+    and curl, for uploads from the node. helper: the static program that does the steps (node/helper.c), which the pod
+    gets from a Secret; None: a shell of the image does. host_pid: only to list the node's processes; RAM needs it not.
+    host_network: where the node's network may reach the bucket and a pod's may not. deadline: seconds after which the
+    kubelet stops it whatever happens.
     """
 
     namespace: str = "default"
@@ -41,6 +46,14 @@ class PodOptions:
     start_seconds: float = 180.0
     pull_secret: str = ""
     service_account: str = ""
+    helper: Path | None = None
+
+    @property
+    def command(self) -> list[str]:
+        """The container's only process."""
+        if self.helper is not None:
+            return [HELPER, "keep", str(self.grace)]
+        return ["/bin/sh", "-c", KEEPER.replace("GRACE", str(self.grace))]
 
 
 def manifest(node: str, run: str, options: PodOptions) -> dict[str, Any]:
@@ -60,7 +73,7 @@ def manifest(node: str, run: str, options: PodOptions) -> dict[str, Any]:
                 "name": CONTAINER,
                 "image": options.image,
                 "imagePullPolicy": "IfNotPresent",
-                "command": ["/bin/sh", "-c", KEEPER.replace("GRACE", str(options.grace))],
+                "command": options.command,
                 "securityContext": {"privileged": True, "runAsUser": 0, "readOnlyRootFilesystem": True},
                 # small requests: a pod that is pinned past the scheduler is refused by a full node's kubelet
                 "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}},
@@ -69,6 +82,9 @@ def manifest(node: str, run: str, options: PodOptions) -> dict[str, Any]:
         ],
         "volumes": [{"name": "memory", "emptyDir": {"medium": "Memory"}}],
     }
+    if options.helper is not None:
+        spec["containers"][0]["volumeMounts"].append({"name": "helper", "mountPath": HELPER_FOLDER, "readOnly": True})
+        spec["volumes"].append({"name": "helper", "secret": {"secretName": secret_name(run), "defaultMode": 0o555}})
     if options.service_account:
         spec["serviceAccountName"] = options.service_account
     if options.pull_secret:
@@ -82,6 +98,31 @@ def manifest(node: str, run: str, options: PodOptions) -> dict[str, Any]:
             "annotations": {"memir/purpose": "memory acquisition by a responder; removes itself"},
         },
         "spec": spec,
+    }
+
+
+def secret_name(run: str) -> str:
+    """Name of the Secret that carries the helper."""
+    return f"memir-helper-{run}"
+
+
+def secret(run: str, pod: Mapping[str, Any], program: bytes) -> dict[str, Any]:
+    """The Secret with the helper, owned by the pod: it goes with it, even when the controller is gone.
+
+    The kubelet keeps Secrets on a tmpfs, so that nothing of it reaches the node's disk.
+    """
+    meta = pod["metadata"]
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "immutable": True,
+        "metadata": {
+            "name": secret_name(run),
+            "labels": {"app.kubernetes.io/name": APP, "memir/run": run},
+            "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": meta["name"], "uid": meta.get("uid", "")}],
+        },
+        "data": {"helper": base64.b64encode(program).decode()},
     }
 
 

@@ -8,26 +8,20 @@ import secrets
 import shlex
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from memir.acquire.transports.base import Result, Stream
+from memir.acquire.transports.base import Result, Script, Stream
 from memir.acquire.transports.pod import exec as pod_exec
-from memir.acquire.transports.pod.spec import PodOptions, ended, manifest, phase, selector, trouble
-from memir.errors import ConnectError, NodeError, RemoteError
-from memir.evidence.plan import Check, Level, Step, Trace
-from memir.kubeapi.client import Api, KubeOptions, call_json, calling, make_api, reason_of, status_of
+from memir.acquire.transports.pod.check import checks
+from memir.acquire.transports.pod.spec import HELPER, PodOptions, ended, manifest, phase, secret, selector, trouble
+from memir.errors import ConnectError, NodeError, RemoteError, UsageError
+from memir.evidence.plan import Check, Step, Trace
+from memir.kubeapi.client import Api, KubeOptions, call_json, calling, make_api, status_of
 
 GUARDDUTY = "PrivilegeEscalation:Kubernetes/AnomalousBehavior.WorkloadDeployed!PrivilegedContainer"
-RIGHTS = (
-    ("get", "nodes", ""),
-    ("list", "pods", ""),
-    ("create", "pods", ""),
-    ("get", "pods", ""),
-    ("delete", "pods", ""),
-    ("create", "pods", "exec"),
-)
 TOUCH = "touch /dev/shm/.memir-keep 2>/dev/null\n"
 
 
@@ -38,9 +32,19 @@ class PodTransport:
     streams = True
 
     def __init__(
-        self, node: str, options: PodOptions | None = None, kube: KubeOptions | None = None, *, take_over: bool = False
+        self,
+        node: str,
+        options: PodOptions | None = None,
+        kube: KubeOptions | None = None,
+        *,
+        take_over: bool = False,
+        find_helper: Callable[[str], Path] | None = None,
     ) -> None:
-        """take_over: use the pod of a run whose controller is gone, if there is one."""
+        """take_over: use the pod of a run whose controller is gone, if there is one.
+
+        find_helper: gives the helper for a processor (x86_64, aarch64), where options name none.
+        """
+        self._find_helper = find_helper
         self.node, self.options, self._kube = node, options or PodOptions(), kube or KubeOptions()
         self._run = secrets.token_hex(4)
         self._api: Api = None
@@ -66,10 +70,15 @@ class PodTransport:
         self._node = self._call("get nodes", f"node {self.node}", "GET", f"/api/v1/nodes/{self.node}")
         ready = [
             one.get("status") for one in (self._node.get("status") or {}).get("conditions") or []
-            if one.get("type") == "Preflight"
+            if one.get("type") == "Ready"
         ]  # fmt: skip
         if ready and ready[0] != "True":
             raise NodeError(f"node {self.node} is not ready ({ready[0]}): its kubelet starts no pod; use ssh or ssm")
+        if self._find_helper is not None:
+            info = (self._node.get("status") or {}).get("nodeInfo") or {}
+            architecture = str(info.get("architecture", ""))
+            machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(architecture, architecture)
+            self.options = replace(self.options, helper=self._find_helper(machine))
         running = [pod["metadata"]["name"] for pod in self._mine() if not ended(pod)]
         if self._take_over and running and not self._pod:
             self._pod = running[0]
@@ -95,8 +104,7 @@ class PodTransport:
 
     def check(self) -> Sequence[Check]:
         """Each right by verb and resource, admission by a dry run, and whether the image would be pulled."""
-        checks = [self._right(*right) for right in RIGHTS]
-        return [*checks, self._admission(), self._image()]
+        return checks(self._call, self.node, self.options, manifest(self.node, self._run, self.options))
 
     def run(self, script: str, *, data: bytes = b"", timeout: float = 60.0, limit: int = 1 << 20) -> Result:
         """Run a script to its end."""
@@ -110,7 +118,8 @@ class PodTransport:
         """Write a file."""
         data = source if isinstance(source, bytes) else source.read_bytes()
         quoted = shlex.quote(path)
-        result = self.run(f"umask 077; cat > {quoted} && chmod {mode:o} {quoted}", data=data, timeout=600)
+        text = f"umask 077; cat > {quoted} && chmod {mode:o} {quoted}"
+        result = self.run(Script(text, "put", path, f"{mode:o}", len(data)), data=data, timeout=600)
         if result.code != 0:
             raise ConnectError(f"cannot write {path} in the pod: {result.error.strip() or result.code}")
 
@@ -122,9 +131,17 @@ class PodTransport:
                 f"create a privileged pod on {self.node} from {self.options.image} (for a dry run too: nothing "
                 "else can look at the kernel)", "kubernetes", "create pods", changes=True,
             ),
+            *self._secret_step(),
             Step("run scripts in it", "kubernetes", "create pods/exec", changes=True),
             Step("delete the pod", "kubernetes", "delete pods", changes=True),
         )  # fmt: skip
+
+    def _secret_step(self) -> Sequence[Step]:
+        if self.options.helper is None:
+            return ()
+        return (
+            Step("create a Secret with the helper, owned by the pod", "kubernetes", "create secrets", changes=True),
+        )
 
     def traces(self) -> Sequence[Trace]:
         """What a pod leaves."""
@@ -175,7 +192,16 @@ class PodTransport:
             if not self._pod:
                 self._start()
         # the client swaps a method of its ApiClient while it opens a stream: one client for each
-        return pod_exec.start(make_api(self._kube), self.options.namespace, self._pod, TOUCH + script, data)
+        api, namespace = make_api(self._kube), self.options.namespace
+        if self.options.helper is None:
+            return pod_exec.start(api, namespace, self._pod, TOUCH + script, data)
+        words = script.helper if isinstance(script, Script) else ()
+        if not words:
+            raise NodeError(
+                "this step needs a shell in the pod, and the helper has none: send through the controller "
+                "(--via controller), or give --helper none and an --image that has a shell"
+            )
+        return pod_exec.start_program(api, namespace, self._pod, [HELPER, *words], data)
 
     def _start(self) -> None:
         made = self._call(
@@ -184,11 +210,23 @@ class PodTransport:
         )  # fmt: skip
         self._pod = str(made["metadata"]["name"])
         try:
+            self._send_helper(made)
             self._alone()
             self._wait()
         except BaseException:
             self.close()
             raise
+
+    def _send_helper(self, pod: Mapping[str, Any]) -> None:
+        if self.options.helper is None:
+            return
+        try:
+            program = self.options.helper.read_bytes()
+        except OSError as error:
+            raise UsageError(f"cannot read the helper {self.options.helper}: {error.strerror or error}") from error
+        path = f"/api/v1/namespaces/{self.options.namespace}/secrets"
+        where = f"namespace {self.options.namespace}"
+        self._call("create secrets", where, "POST", path, body=secret(self._run, pod, program))
 
     def _alone(self) -> None:
         """Two runs that started at the same moment see each other here; the one that was made first goes
@@ -230,53 +268,3 @@ class PodTransport:
                 return
             time.sleep(0.5 * 2**attempt)
         # its deadline and its own watch end it; the next run on this node deletes what is left of it
-
-    # checks
-
-    def _right(self, verb: str, resource: str, sub: str) -> Check:
-        name = f"{verb} {resource}{'/' + sub if sub else ''}"
-        attributes = {"verb": verb, "resource": resource, "subresource": sub}
-        if resource != "nodes":
-            attributes["namespace"] = self.options.namespace
-        body = {
-            "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": attributes},
-        }  # fmt: skip
-        action, path = "create selfsubjectaccessreviews", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-        try:
-            answer = self._call(action, "the API server", "POST", path, body=body)
-        except RemoteError as error:
-            level: Level = "fail" if status_of(error) == 401 else "warn"
-            return Check(name, level, str(error), "it will show when it is used")
-        if (answer.get("status") or {}).get("allowed") is True:
-            return Check(name, "ok", "allowed")
-        return Check(
-            name,
-            "fail",
-            f"{name} is not allowed in {self.options.namespace}",
-            f"bind a role that allows {name}",
-        )
-
-    def _admission(self) -> Check:
-        body = manifest(self.node, self._run, self.options)
-        where = f"namespace {self.options.namespace}"
-        try:
-            self._call("create pods", where, "POST", self.pods, query={"dryRun": "All"}, body=body)
-        except ConnectError as error:
-            return Check("admission of a privileged pod", "warn", str(error), "try again")
-        except RemoteError as error:
-            advice = "use a namespace whose Pod Security level is privileged, or except this pod from the policy"
-            return Check("admission of a privileged pod", "fail", reason_of(error), advice)
-        return Check("admission of a privileged pod", "ok", "a dry run was accepted")
-
-    def _image(self) -> Check:
-        try:
-            node = self._node or self._call("get nodes", f"node {self.node}", "GET", f"/api/v1/nodes/{self.node}")
-        except RemoteError as error:
-            return Check("image", "warn", str(error), "")
-        images = (node.get("status") or {}).get("images") or []
-        there = {name for one in images for name in one.get("names") or []}
-        if self.options.image in there:
-            return Check("image", "ok", f"{self.options.image} is on the node")
-        advice = "an image from the node's own list leaves no layers on its disk (kubectl get node -o yaml)"
-        return Check("image", "warn", f"{self.options.image} is not on the node and is written to its disk", advice)

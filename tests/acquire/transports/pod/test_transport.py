@@ -29,7 +29,7 @@ NODE = {
     "metadata": {"name": "node-1", "uid": "n-1"},
     "spec": {"providerID": "aws:///eu-west-1a/i-0123456789abcdef0"},
     "status": {
-        "conditions": [{"type": "Preflight", "status": "True"}],
+        "conditions": [{"type": "Ready", "status": "True"}],
         "nodeInfo": {"kernelVersion": "6.1.176", "osImage": "Debian 12", "kubeletVersion": "v1.34.1"},
         "images": [{"names": ["registry.example/tools:1"]}],
     },
@@ -252,7 +252,7 @@ def test_node_not_ready_or_unknown(server: KubeServer, tmp_path: Path) -> None:
     unknown = PodTransport("node-9", PodOptions(), KubeOptions(str(server.kubeconfig(tmp_path / "kubeconfig"))))
     with pytest.raises(NodeError, match=r'nodes "node-9" not found'):
         unknown.connect()
-    gone: dict[str, Any] = NODE | {"status": {"conditions": [{"type": "Preflight", "status": "Unknown"}]}}
+    gone: dict[str, Any] = NODE | {"status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}}
     server.objects["/api/v1/nodes"] = [gone]
     with pytest.raises(NodeError, match=r"not ready \(Unknown\)"):
         make(server, tmp_path).connect()
