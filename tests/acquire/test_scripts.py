@@ -16,10 +16,13 @@ from memir.acquire.scripts import (
     RELAY,
     RELAY_HASHED,
     capture_script,
+    facts_script,
+    hash_script,
     node_script,
     parse_pairs,
     parse_receipt,
     relay_python,
+    touch_script,
 )  # fmt: skip
 from memir.acquire.transports.base import Result
 
@@ -29,6 +32,21 @@ CASES = 10_000 if os.environ.get("CI") else 300
 
 def line(**fields: object) -> bytes:
     return b"noise\nmemir-receipt " + json.dumps(fields).encode() + b"\n"
+
+
+def test_a_script_says_what_the_helper_is_called_with(tmp_path: Path) -> None:
+    path = tmp_path / "it's"
+    path.write_bytes(b"abc")
+    assert facts_script().helper == ("facts",)
+    assert hash_script(str(path)).helper == ("sha256", str(path))
+    assert touch_script(str(path)).helper == ("touch", str(path))
+    capture = capture_script(
+        NodeRun("r", "/dev/shm/.memir-r"), "avml --source /proc/kcore 'a b'", "cat", nice=3, hashed=True
+    )
+    words = ("capture", "/dev/shm/.memir-r", "3", "1", "avml", "--source", "/proc/kcore", "a b")
+    assert capture.helper == words
+    done = subprocess.run(["sh", "-c", hash_script(str(path))], capture_output=True, text=True, check=True)
+    assert done.stdout[:64] == hashlib.sha256(b"abc").hexdigest()
 
 
 def test_the_last_receipt_counts() -> None:
