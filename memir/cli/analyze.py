@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import replace
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,30 +13,22 @@ from memir.cli.common import (
     BaseOption,
     BtfOption,
     CacheOption,
+    ClusterOption,
     ImageArgument,
     IsfOption,
     JsonOption,
     KallsymsOption,
     SignKeyOption,
     TruncatedOption,
-    find_kernel,
-    open_memory,
-    partial,
     print_json,
     progress,
     signing_key,
 )
-from memir.gaps import Gaps
+from memir.errors import EXIT_DONE, EXIT_EVIDENCE, Interrupted
 from memir.text import say
 
 if TYPE_CHECKING:
-    from memir.case.record import CaseRecord
-    from memir.hunt.rules import RuleSet
-    from memir.image.memory import PhysicalMemory
-    from memir.kube.ram import RamSource
-    from memir.kube.snapshot import ClusterSnapshot
-    from memir.symbols.anchors import Anchors
-    from memir.volatility.run import PluginResult
+    from memir.node import Node
 
 
 def register(app: typer.Typer) -> None:
@@ -49,10 +39,7 @@ def register(app: typer.Typer) -> None:
 def analyze(
     image: ImageArgument,
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="CASE", help="Folder for the case.")] = None,
-    cluster: Annotated[
-        Path | None,
-        typer.Option("--cluster", help="The API's view: pods.json, or a folder with it (kubectl get pods -A -o json)."),
-    ] = None,
+    cluster: ClusterOption = None,
     rules: Annotated[
         list[Path] | None, typer.Option("--rules", "-r", metavar="PATH", help="Hunt with these YARA rules too.")
     ] = None,
@@ -71,149 +58,41 @@ def analyze(
     kallsyms: KallsymsOption = None,
     isf: IsfOption = None,
 ) -> None:
-    """Find every process, container and pod in an image, say how they belong together, and keep it as a case."""
-    from memir.case.case import Case
-    from memir.case.facts import (
-        analysis_run,
-        facts_of,
-        gaps_since,
-        hunt_facts,
-        hunt_id,
-        hunt_run,
-        secrets_of_hits,
-        with_share,
-    )
-    from memir.case.record import OddityRecord, updated
-    from memir.case.seal import Input
-    from memir.kube.ram import RamSource
-    from memir.report.oddities import oddities
-    from memir.tables.frame import plain
-    from memir.tables.table import read_tables
+    """Find every process, container and pod in an image, say how they belong together, and keep it as a case.
 
-    begun = time.time()
-    key = signing_key(sign_key)
-    case = Case.create(output, force=force) if output is not None else None
-    ruleset = _ruleset(rules)
-    snapshot = _cluster(cluster, image)
-    memory = open_memory(image, cache=cache, allow_truncated=True, base=base)
-    gaps = Gaps()
-    if memory.missing:
-        gaps.add("image", str(memory.path), "bytes that the headers promise are missing", memory.missing)
-    anchors, kernel = find_kernel(memory, cache=cache, btf=btf, kallsyms=kallsyms, isf=isf, gaps=gaps)
-    memory = kernel.memory
-    facts = facts_of(kernel, sha256=memory.sha256(progress()) if sha256 else None)
-    if case is not None:
-        case.check(facts)
-    node = RamSource(kernel, snapshot)
-    node.secret_key = case.secret_key() if case is not None else None
-    frames = read_tables(node)
-    _ = node.swapped  # a gap for each pod that has memory there
-    tables = {name: frame.rows() for name, frame in frames.items()}
-    odd = oddities(tables, gaps, node.smear.text())
-    extra = _run_plugins(plugins, memory, anchors, isf, node)
-    noted = tuple(OddityRecord(one.kind, one.text, one.pid, one.container_id, one.pod_uid) for one in odd)
-    facts = replace(
-        facts,
-        node=node.name,
-        evidence=with_share(facts.evidence, node.coverage),
-        cluster=str(cluster) if cluster else None,
-        oddities=noted,
-    )
-    frames |= {name: plain(result.dicts()) for name, result in extra.items()}
-    writes = [(frames, analysis_run(time.time() - begun, gaps))]
-    inputs = [Input("image", str(memory.path), facts.identity.sha256 if facts.identity else None)]
-    if ruleset is not None:
-        from memir.hunt.hits import TABLE
-        from memir.hunt.hunt import Options, hunt
+    Exit 0: done. 3: done, but the image lacks a part of the node's RAM. 130: interrupted, what was read is kept.
+    """
+    import memir
 
-        before, started, options = list(gaps), time.time(), Options()
-        run, rule_inputs = hunt_id(ruleset, options)
-        found = hunt(kernel, ruleset, options, node=node, progress=progress())
-        tables["hits"] = [{**row, "run": run} for row in found.masked]
-        hunted = hunt_facts(
-            ruleset, options, hits=found.hits, rows=len(found.rows), scanned=found.scanned, units=found.units,
-            laps=found.seconds,
+    with progress() as line:
+        analysis = memir.analyze(
+            image, output, rules=rules or None, extra=_plugins(plugins, isf), force=force, sha256=sha256,
+            sign_key=signing_key(sign_key), cluster=cluster, cache=cache, base=base,
+            btf=btf, kallsyms=kallsyms, isf=isf, progress=line,
         )  # fmt: skip
-        more = gaps_since(before, gaps)
-        hidden = secrets_of_hits(found, facts)
-        tables["secrets"] += [{**row, "run": run} for row in hidden.rows()]
-        writes.append(
-            (
-                {"hits": TABLE.rows(tables["hits"]), "secrets": hidden},
-                hunt_run(run, hunted, time.time() - started, more),
-            )
-        )
-        inputs += rule_inputs
-    memory.check_unchanged()
-    document: CaseRecord | None = None
-    for written, what in writes:
-        if case is not None:
-            secrets = node.secrets.values
-            document = case.add_tables(written, what, facts, inputs=inputs, secrets=secrets, key=key)
-        else:
-            counts = {name: len(table) for name, table in written.items()}
-            document = updated(document, replace(what, tables=counts), facts, counts)
-    assert document is not None  # an analysis is always written
-    record = document.to_json()
+    record = analysis.document()
     if json:
-        rows = {**tables, **{name: result.dicts() for name, result in extra.items()}}
+        rows = {name: table.to_pylist() for name, table in analysis.tables.items()}
         print_json({**record, "case": str(output) if output else None, "rows": rows})
-        raise typer.Exit(partial(node, allow_truncated=allow_truncated))
-    from memir.report.summary import print_summary
+    else:
+        from memir.report.summary import print_summary
 
-    clock = facts.identity.clock if facts.identity is not None else None
-    taken = None if clock is None else datetime.fromtimestamp(clock / 10**9, UTC).isoformat(timespec="milliseconds")
-    print_summary({**record, "clock": taken}, tables, odd)
-    if output is not None:
-        say()
-        say(
-            f"Case written to {output}. Ask it:  "
-            f"memir query {output} 'select pid, comm, pod_name from processes where in_container'"
-        )
-    raise typer.Exit(partial(node, allow_truncated=allow_truncated))
+        print_summary(record, {name: table.to_pylist() for name, table in analysis.tables.items()})
+        if output is not None:
+            question = "'select pid, comm, pod_name from processes where in_container'"
+            say("", f"Case written to {output}. Ask it:  memir query {output} {question}")
+    if analysis.stopped:
+        kept = f"; what was read is in {output}" if output is not None else ""
+        raise Interrupted(f"interrupted: not everything was read (see the gaps){kept}")
+    if not analysis.whole:
+        raise typer.Exit(EXIT_DONE if allow_truncated else EXIT_EVIDENCE)
 
 
-def _ruleset(rules: list[Path] | None) -> RuleSet | None:
-    """Rules compile before anything long is done."""
-    if not rules:
+def _plugins(names: str | None, isf: Path | None) -> Callable[[Node], Mapping[str, Any]] | None:
+    """What runs volatility3's plugins on the node: nothing else of memir knows volatility3."""
+    chosen = [name.strip() for name in (names or "").split(",") if name.strip()]
+    if not chosen:
         return None
-    from memir.hunt.rules import load_rules
+    from memir.volatility.beside import plugin_tables
 
-    return load_rules(rules)
-
-
-def _run_plugins(
-    names: str | None,
-    memory: PhysicalMemory,
-    anchors: Anchors,
-    isf: Path | None,
-    node: RamSource,
-) -> dict[str, PluginResult]:
-    """Results of volatility3 plugins by table name; a plugin that stopped before its end is a counted gap."""
-    if not names:
-        return {}
-    from memir.symbols.isf import read as read_isf
-    from memir.volatility.engine import plugins_path
-    from memir.volatility.run import Host
-
-    host = Host(memory, anchors, node.kernel.space, read_isf(isf) if isf is not None else None)
-    found = {}
-    for name in (one.strip() for one in names.split(",") if one.strip()):
-        result = host.run(name, plugin_dirs=[plugins_path()], owners=node.owners)
-        if result.failure is not None:
-            node.gaps.add(f"plugin {name}", result.plugin, result.failure)
-        found["plugin_" + name.removeprefix("linux.").replace(".", "_").lower()] = result
-    return found
-
-
-def _cluster(cluster: Path | None, image: str) -> ClusterSnapshot | None:
-    """The API snapshot given, or the one that was taken with an evidence folder."""
-    if cluster is None and not image.startswith("s3://") and Path(image).is_dir():
-        from memir.evidence.folder import cluster_of, is_evidence
-
-        cluster = cluster_of(Path(image)) if is_evidence(Path(image)) else None
-    if cluster is None:
-        return None
-    from memir.kube.snapshot import load_cluster
-
-    return load_cluster(cluster)
+    return lambda node: plugin_tables(node.source, node.anchors, chosen, isf)

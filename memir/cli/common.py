@@ -1,33 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the verbs share: options, opening an image, printing."""
+"""What the verbs share: options and printing. No verb imports another one, and nothing is computed here."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from memir.gaps import Gaps
-
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    from memir.image.memory import PhysicalMemory
-    from memir.kernel.engine import Kernel
-    from memir.kube.ram import RamSource
+    from memir.gaps import Gap
     from memir.report.progress import ProgressLine
-    from memir.symbols.anchors import Anchors
 
 ImageArgument = Annotated[
     str, typer.Argument(metavar="IMAGE", help="RAM image (any format), evidence folder or s3:// address.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
+JsonlOption = Annotated[bool, typer.Option("--jsonl", help="Print one JSON object a row.")]
+CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
+LimitOption = Annotated[
+    int | None, typer.Option("--limit", min=0, help="Print so many rows at most, and how many more.")
+]
 CacheOption = Annotated[Path | None, typer.Option("--cache", help="Folder for unpacked images and decoded symbols.")]
 TruncatedOption = Annotated[
-    bool, typer.Option("--allow-truncated", help="An image that lacks RAM is no failure: exit code 0, not 3.")
+    bool, typer.Option("--allow-truncated", help="Take an image that lacks a part of the node's RAM: exit code 0.")
 ]
 BaseOption = Annotated[
     str | None,
@@ -40,7 +39,10 @@ KallsymsOption = Annotated[Path | None, typer.Option("--kallsyms", help="A copy 
 IsfOption = Annotated[
     Path | None, typer.Option("--isf", help="A volatility3 symbol file for the kernel, of any origin.")
 ]
-
+ClusterOption = Annotated[
+    Path | None,
+    typer.Option("--cluster", help="The API's view: pods.json, or a folder with it (kubectl get pods -A -o json)."),
+]
 SignKeyOption = Annotated[
     Path | None, typer.Option("--sign-key", help="Ed25519 private key to sign the case's seal with.")
 ]
@@ -55,15 +57,6 @@ def signing_key(path: Path | None) -> Ed25519PrivateKey | None:
     return load_private(path)
 
 
-def cache_folder(chosen: Path | None) -> Path:
-    """--cache, else $MEMIR_CACHE, else memir below the XDG cache folder."""
-    if chosen is not None:
-        return chosen
-    if os.environ.get("MEMIR_CACHE"):
-        return Path(os.environ["MEMIR_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "memir"
-
-
 def progress() -> ProgressLine:
     """A progress line on stderr, only if that is a terminal."""
     from memir.report.progress import ProgressLine
@@ -71,53 +64,9 @@ def progress() -> ProgressLine:
     return ProgressLine()
 
 
-def open_memory(
-    image: str, *, cache: Path | None, allow_truncated: bool = False, base: str | None = None
-) -> PhysicalMemory:
-    """Open an image file, an evidence folder's image or an s3:// object."""
-    from memir.aws.image import open_image
-    from memir.errors import UsageError
-
-    path: str | Path = image
-    if not image.startswith("s3://") and Path(image).is_dir():
-        from memir.evidence.folder import is_evidence
-        from memir.evidence.location import address_of
-
-        if is_evidence(Path(image)):
-            path = address_of(Path(image))
-    try:
-        number = int(base, 0) if base else None
-    except ValueError as error:
-        raise UsageError(f"--base {base}: not a number; write it as 0x40000000") from error
-    return open_image(
-        path, allow_truncated=allow_truncated, cache=cache_folder(cache), progress=progress(), base=number
-    )
-
-
-def find_kernel(
-    memory: PhysicalMemory,
-    *,
-    cache: Path | None,
-    btf: Path | None = None,
-    kallsyms: Path | None = None,
-    isf: Path | None = None,
-    gaps: Gaps | None = None,
-) -> tuple[Anchors, Kernel]:
-    """Locate the kernel and open its address space. Its `memory` may be another view of the file than the one given."""
-    from memir.kernel.find import find_kernel as find
-    from memir.symbols.locate import Given
-    from memir.symbols.store import Store
-
-    gaps = gaps if gaps is not None else Gaps()
-    kernel = find(memory, Given(btf, kallsyms, isf), Store(cache_folder(cache)), gaps)
-    return kernel.anchors, kernel
-
-
-def partial(node: RamSource, *, allow_truncated: bool) -> int:
-    """The exit code that the share of RAM in the image asks for: 3 where some is missing and that is not allowed."""
-    from memir.errors import EXIT_DONE, EXIT_EVIDENCE
-
-    return EXIT_DONE if node.coverage.whole or allow_truncated else EXIT_EVIDENCE
+def gap_rows(gaps: Iterable[Gap]) -> list[dict[str, Any]]:
+    """Gaps as a document holds them."""
+    return [{"kind": gap.kind, "where": gap.where, "why": gap.why, "count": gap.count} for gap in gaps]
 
 
 def print_json(document: Any) -> None:
@@ -127,8 +76,26 @@ def print_json(document: Any) -> None:
     say_json(document)
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], limit: int | None = None) -> None:
-    """A table on stdout, every cell made safe for a terminal; unwrapped columns if stdout is not a terminal."""
+def print_rows(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    *,
+    csv: bool = False,
+    jsonl: bool = False,
+    limit: int | None = None,
+) -> None:
+    """Rows as CSV, as JSON lines, or as a table for people. limit: so many rows at most."""
+    if csv or jsonl:
+        from memir.case.export import csv_lines, json_rows
+        from memir.text import say_all
+
+        shown = rows if limit is None else rows[:limit]
+        if csv:
+            say_all(csv_lines(columns, shown))
+        else:
+            for row in json_rows(columns, shown):
+                print_json(row)
+        return
     from memir.report.grid import print_grid
 
     print_grid(columns, rows, limit=limit)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -16,12 +16,10 @@ from memir.cli.common import (
     JsonOption,
     KallsymsOption,
     TruncatedOption,
-    find_kernel,
-    open_memory,
     print_json,
     progress,
 )
-from memir.text import say
+from memir.errors import EXIT_EVIDENCE
 
 
 def register(app: typer.Typer) -> None:
@@ -40,88 +38,25 @@ def info(
     kallsyms: KallsymsOption = None,
     isf: IsfOption = None,
 ) -> None:
-    """Format, size, kernel, paging and KASLR of an image, and where its symbols come from."""
-    from memir.errors import SymbolsError
+    """Format, size, kernel, paging and KASLR of an image, when it was taken, and where its symbols come from.
 
-    memory = open_memory(image, cache=cache, allow_truncated=allow_truncated, base=base)
-    facts = image_facts(memory)
-    if sha256:
-        facts["sha256"] = memory.sha256(progress())
-    failure: SymbolsError | None = None
-    try:
-        anchors, kernel = find_kernel(memory, cache=cache, btf=btf, kallsyms=kallsyms, isf=isf)
-        facts["kernel"] = kernel_facts(anchors, kernel)
-        facts["gaps"] = [
-            {"kind": gap.kind, "where": gap.where, "why": gap.why, "count": gap.count} for gap in kernel.gaps
-        ]
-    except SymbolsError as error:
-        facts["kernel"], failure = None, error
+    Exit 3 if no kernel is found, or the image lacks a part of the node's RAM.
+    """
+    import memir
+
+    with progress() as line:
+        described = memir.describe(
+            image, sha256=sha256, btf=btf, kallsyms=kallsyms, isf=isf, base=base, cache=cache,
+            progress=line,
+        )  # fmt: skip
     if json:
-        print_json(facts | ({"error": str(failure)} if failure else {}))
+        error = {"error": str(described.failure)} if described.failure else {}
+        print_json(described.facts | error)
     else:
-        _print(facts)
-    if failure is not None:
-        raise failure
+        from memir.report.image import print_image
 
-
-def image_facts(memory: Any) -> dict[str, Any]:
-    """What is known of the image file itself; sizes in bytes."""
-    return {
-        "image": str(memory.path),
-        "format": memory.format,
-        "container": memory.container,
-        "file_size": memory.file_size,
-        "ram_size": memory.size,
-        "missing": memory.missing,
-        "ranges": [{"start": part.start, "size": part.size} for part in memory.ranges],
-        "sha256": None,
-    }
-
-
-def kernel_facts(anchors: Any, kernel: Any) -> dict[str, Any]:
-    """What is known of the kernel; addresses as integers."""
-    return {
-        "arch": anchors.arch,
-        "release": anchors.release,
-        "banner": anchors.banner,
-        "build_id": anchors.build_id,
-        "kaslr_shift": anchors.shift,
-        "paging_levels": kernel.space.fmt.levels,
-        "page_table": kernel.space.root,
-        "direct_map": kernel.space.direct_delta if anchors.arch == "x86_64" else kernel.space.direct[0],
-        "symbols": len(anchors.symbols.addresses),
-        "sources": dict(anchors.sources),
-    }
-
-
-def _print(facts: dict[str, Any]) -> None:
-    def line(name: str, value: object) -> None:
-        say(f"{name:<14}{value}")
-
-    line("image", facts["image"])
-    line("format", facts["format"] + (f" inside {facts['container']}" if facts["container"] else ""))
-    line("file", f"{facts['file_size']:,} bytes")
-    ranges = facts["ranges"]
-    line("RAM", f"{facts['ram_size']:,} bytes in {len(ranges)} range{'s' if len(ranges) != 1 else ''}")
-    for part in ranges[:16]:
-        line("", f"{part['start']:#014x} - {part['start'] + part['size'] - 1:#014x}")
-    if len(ranges) > 16:
-        line("", f"... and {len(ranges) - 16} more")
-    if facts["missing"]:
-        line("MISSING", f"{facts['missing']:,} bytes that the headers promise are not in the file")
-    if facts["sha256"]:
-        line("sha256", facts["sha256"])
-    kernel = facts["kernel"]
-    if kernel is None:
-        return
-    line("kernel", kernel["banner"])
-    line(
-        "architecture",
-        f"{kernel['arch']}, {kernel['paging_levels']}-level page tables at {kernel['page_table']:#x}",
-    )
-    line("KASLR shift", "not known" if kernel["kaslr_shift"] is None else f"{kernel['kaslr_shift']:#x}")
-    line("build id", kernel["build_id"] or "not known")
-    line("types", kernel["sources"]["types"])
-    line("symbols", f"{kernel['symbols']:,} from {kernel['sources']['symbols']}")
-    for gap in facts["gaps"]:
-        line("gap", f"{gap['kind']}: {gap['why']} ({gap['count']})")
+        print_image(described.facts)
+    if described.failure is not None:
+        raise described.failure
+    if not (described.whole or allow_truncated):
+        raise typer.Exit(EXIT_EVIDENCE)

@@ -13,17 +13,19 @@ from memir.cli.common import (
     BaseOption,
     BtfOption,
     CacheOption,
-    ImageArgument,
+    ClusterOption,
+    CsvOption,
     IsfOption,
+    JsonlOption,
     JsonOption,
     KallsymsOption,
+    LimitOption,
     TruncatedOption,
-    find_kernel,
-    open_memory,
     print_json,
-    print_table,
+    print_rows,
+    progress,
 )
-from memir.errors import EvidenceError, UsageError
+from memir.errors import EXIT_DONE, EXIT_EVIDENCE, EvidenceError, UsageError
 from memir.text import say
 
 if TYPE_CHECKING:
@@ -32,7 +34,8 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
-    app.command("run", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(run)
+    settings = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+    app.command("run", context_settings=settings)(run)
     app.command("plugins-path")(plugins_path)
 
 
@@ -56,15 +59,27 @@ def plugins_path() -> None:
 
 def run(
     context: typer.Context,
-    plugin: Annotated[str, typer.Argument(metavar="PLUGIN", help="linux.pslist, linux.pods, ... or a full name.")],
-    image: ImageArgument,
+    plugin: Annotated[
+        str | None, typer.Argument(metavar="PLUGIN", help="linux.pslist, linux.pods, ... or a full name.")
+    ] = None,
+    image: Annotated[
+        str | None, typer.Argument(metavar="IMAGE", help="RAM image (any format), evidence folder or s3:// address.")
+    ] = None,
+    listing: Annotated[bool, typer.Option("--list", help="List the plugins for Linux, a line each.")] = False,
+    help_: Annotated[
+        bool, typer.Option("--help", help="Show this message; behind a plugin's name, that plugin's options.")
+    ] = False,
     plugin_dirs: Annotated[
         list[Path] | None, typer.Option("-p", "--plugin-dirs", help="Folder with more plugins.")
     ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output-dir", help="Folder for files that the plugin writes.")
     ] = None,
+    csv: CsvOption = False,
+    jsonl: JsonlOption = False,
+    limit: LimitOption = None,
     json: JsonOption = False,
+    cluster: ClusterOption = None,
     cache: CacheOption = None,
     allow_truncated: TruncatedOption = False,
     base: BaseOption = None,
@@ -73,38 +88,66 @@ def run(
     isf: IsfOption = None,
 ) -> None:
     """Run any volatility3 plugin, with pod columns added to rows about a process. Its own options go behind `--`."""
-    from memir.kube.ram import RamSource
-    from memir.symbols.isf import read as read_isf
+    if plugin is not None and image is not None and Path(plugin).exists() and not Path(image).exists():
+        plugin, image = image, plugin  # `memir run IMAGE PLUGIN` says what is meant
+    if plugin is not None or listing:
+        _need_volatility()
+    if help_:
+        _help(context, plugin, plugin_dirs or [])
+        return
+    if listing:
+        _list(plugin_dirs or [], json=json)
+        return
+    if plugin is None or image is None:
+        raise UsageError("memir run PLUGIN IMAGE: `memir run --list` lists the plugins")
+    import memir
+    from memir.volatility.beside import run_on
 
-    _need_volatility()
-    from memir.volatility.engine import plugins_path as folder
-    from memir.volatility.run import Host
-
-    memory = open_memory(image, cache=cache, allow_truncated=allow_truncated, base=base)
-    anchors, kernel = find_kernel(memory, cache=cache, btf=btf, kallsyms=kallsyms, isf=isf)
-    memory = kernel.memory
-    host = Host(memory, anchors, kernel.space, read_isf(isf) if isf is not None else None)
-    if output is not None:
-        output.mkdir(parents=True, exist_ok=True)
-    result = host.run(
-        plugin,
-        context.args,
-        plugin_dirs=[*(plugin_dirs or []), folder()],
-        output=output,
-        owners=RamSource(kernel).owners,
-    )
+    with progress() as line:
+        node = memir.open(
+            image, cluster=cluster, btf=btf, kallsyms=kallsyms, isf=isf, base=base, cache=cache,
+            progress=line,
+        )  # fmt: skip
+        result = run_on(
+            node.source, node.anchors, plugin, context.args, isf=isf, plugin_dirs=plugin_dirs or [], output=output,
+            progress=line,
+        )  # fmt: skip
     if json:
         print_json(_document(result))
     else:
-        print_table([column.name for column in result.columns], [_shown(result, row) for row in result.rows])
-        for path in result.files:
-            say(f"written: {path}")
+        rows = [_shown(result, row) for row in result.rows]
+        print_rows([column.name for column in result.columns], rows, csv=csv, jsonl=jsonl, limit=limit)
+        say(*(f"written: {path}" for path in result.files), err=csv or jsonl) if result.files else None
     for warning, count in result.warnings.items():
         say(f"volatility3: {warning}" + (f" ({count} times)" if count > 1 else ""), err=True)
     if result.failure is not None:
         raise PluginFailedError(
             f"{result.plugin} stopped before its end, after {len(result.rows)} rows: {result.failure}"
         )
+    if not node.coverage.whole:
+        say(node.coverage.text(), err=True)
+        raise typer.Exit(EXIT_DONE if allow_truncated else EXIT_EVIDENCE)
+
+
+def _help(context: typer.Context, plugin: str | None, plugin_dirs: list[Path]) -> None:
+    if plugin is None:
+        say(*context.get_help().split("\n"))
+        return
+    from memir.volatility.beside import options_of
+
+    say(*options_of(plugin, plugin_dirs).rstrip("\n").split("\n"))
+    say("", f"memir run {plugin} IMAGE [options of memir, see memir run --help] -- [options of the plugin]")
+
+
+def _list(plugin_dirs: list[Path], *, json: bool) -> None:
+    from memir.volatility.beside import plugin_list
+
+    plugins = plugin_list(plugin_dirs)
+    if json:
+        print_json([{"plugin": name, "doc": doc} for name, doc in plugins])
+        return
+    wide = max(len(name) for name, _ in plugins)
+    say(*(f"{name:<{wide}}  {doc}".rstrip() for name, doc in plugins))
 
 
 def _document(result: PluginResult) -> dict[str, Any]:

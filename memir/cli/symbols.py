@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -15,16 +15,11 @@ from memir.cli.common import (
     JsonOption,
     KallsymsOption,
     TruncatedOption,
-    find_kernel,
-    open_memory,
     print_json,
+    progress,
 )
 from memir.errors import UsageError
 from memir.text import say
-
-if TYPE_CHECKING:
-    from memir.symbols.anchors import Anchors
-    from memir.symbols.isf_make import IsfSource
 
 
 def register(app: typer.Typer) -> None:
@@ -52,55 +47,24 @@ def symbols(
     kallsyms: KallsymsOption = None,
 ) -> None:
     """Write an ISF that volatility3 accepts, from the image alone or from files taken on the live node."""
-    if image is None:
-        source, release = _from_files(btf, kallsyms, banner)
+    from memir.symbols.isf_source import of_files, of_kernel
+
+    if image is not None:
+        import memir
+
+        with progress() as line:
+            node = memir.open(
+                image, btf=btf, kallsyms=kallsyms, base=base, cache=cache, allow_truncated=allow_truncated,
+                progress=line,
+            )  # fmt: skip
+        source, release = of_kernel(node.anchors), node.anchors.release
+    elif btf is None or kallsyms is None or banner is None:
+        raise UsageError("give an IMAGE, or --btf, --kallsyms and --banner from the live node")
     else:
-        memory = open_memory(image, cache=cache, allow_truncated=allow_truncated, base=base)
-        anchors, _ = find_kernel(memory, cache=cache, btf=btf, kallsyms=kallsyms)
-        source, release = isf_of(anchors), anchors.release
+        source, release = of_files(btf, kallsyms, banner)
     source.write(output)
     if json:
-        print_json(
-            {
-                "release": release,
-                "symbols": len(source.symbols),
-                "file": str(output),
-                "size": output.stat().st_size,
-            }
-        )
+        count, size = len(source.symbols), output.stat().st_size
+        print_json({"release": release, "symbols": count, "file": str(output), "size": size})
     else:
         say(f"{output}: {len(source.symbols)} symbols of {release}")
-
-
-def isf_of(anchors: Anchors) -> IsfSource:
-    """The ISF of a located kernel; addresses as linked, so that it serves every boot of the same kernel."""
-    from memir.errors import BtfError, KallsymsError
-    from memir.symbols.isf_make import IsfSource
-
-    if anchors.btf is None:
-        raise BtfError(f"kernel {anchors.release}: no BTF to make an ISF from")
-    if anchors.shift is None:
-        raise KallsymsError(f"kernel {anchors.release}: the KASLR shift is not known: supply --kallsyms FILE")
-    linked = dict(anchors.symbols.shifted(-anchors.shift))
-    linked.setdefault("init_task", (anchors.init_task - anchors.shift) & ((1 << 64) - 1))
-    return IsfSource(anchors.btf, linked, anchors.banner.encode())
-
-
-def _from_files(btf: Path | None, kallsyms: Path | None, banner: str | None) -> tuple[IsfSource, str]:
-    from memir.symbols.btf import parse
-    from memir.symbols.isf_make import IsfSource
-    from memir.symbols.locate import X86_LINKED_TEXT
-    from memir.symbols.table import read_kallsyms_text
-
-    if btf is None or kallsyms is None or banner is None:
-        raise UsageError("give an IMAGE, or --btf, --kallsyms and --banner from the live node")
-    try:
-        types, text = parse(btf.read_bytes()), Path(banner).read_text() if Path(banner).is_file() else banner
-    except OSError as error:
-        raise UsageError(f"{error.filename}: cannot be read: {error.strerror}") from error
-    addresses = read_kallsyms_text(kallsyms)
-    x86 = types.struct("pt_regs") is not None and "pstate" not in (types.struct("pt_regs") or (0, {}))[1]
-    # on arm64 any base serves: volatility3 finds the shift of each boot itself
-    shift = addresses.get("_text", X86_LINKED_TEXT) - X86_LINKED_TEXT if x86 else 0
-    words = text.split(" ")
-    return IsfSource(types, dict(addresses.shifted(-shift)), text.strip().encode()), words[2] if len(words) > 2 else "?"

@@ -57,7 +57,8 @@ class Options:
 class Hunt:
     """What was found. rows: of the table `hits`. units and scanned (bytes): by kind.
 
-    masked: the rows as a case keeps them, whatever Options.show_secrets asks for. secrets: by hit_id.
+    masked: the rows as a case keeps them, whatever Options.show_secrets asks for. secrets: by hit_id. stopped: by the
+    user, early.
     """
 
     rows: list[dict[str, Any]]
@@ -67,6 +68,7 @@ class Hunt:
     rules: int
     masked: list[dict[str, Any]] = field(default_factory=list)
     secrets: dict[str, Secret] = field(default_factory=dict)
+    stopped: bool = False
 
     @property
     def hits(self) -> int:
@@ -122,7 +124,12 @@ def hunt(
         if progress is not None:
             progress("hunting", done, total)
 
-    scan.run(units, options.workers, advance)
+    stopped = False
+    try:
+        scan.run(units, options.workers, advance)
+    except KeyboardInterrupt:  # what was found so far is worth as much as it would be at the end
+        stopped = True
+        kernel.gaps.add("hunt", "bytes of RAM", "interrupted by the user: not scanned", total - done)
     clock.lap("scan")
     rows: list[dict[str, Any]] = []
     hidden: list[dict[str, Any]] = []
@@ -138,7 +145,7 @@ def hunt(
     clock.lap("owners")
     counts: dict[str, int] = {kind: sum(unit.kind == kind for unit in units) for kind in KINDS}
     sizes: dict[str, int] = {kind: sum(unit.size for unit in units if unit.kind == kind) for kind in KINDS}
-    return Hunt(rows, counts, sizes, clock.seconds, rules.count, hidden, secrets)
+    return Hunt(rows, counts, sizes, clock.seconds, rules.count, hidden, secrets, stopped)
 
 
 class _Clock:

@@ -26,10 +26,13 @@ class Wanted:
         return " ".join(f"--{name} {value}" for name, chosen in asked.items() for value in sorted(map(str, chosen)))
 
     def has(self, owner: Owner, pid: int | None) -> bool:
-        """Whether an owner is asked for: pods by name or UID, containers by name or the beginning of their id."""
+        """Whether an owner is asked for.
+
+        Pods by name, `namespace/name` or UID, containers by name or the beginning of their id.
+        """
         if self.pids and pid not in self.pids:
             return False
-        if self.pods and not self.pods & {owner.pod_name, owner.pod_uid}:
+        if self.pods and not self.pods & {owner.pod_name, owner.pod_uid, f"{owner.namespace}/{owner.pod_name}"}:
             return False
         if self.namespaces and owner.namespace not in self.namespaces:
             return False

@@ -30,7 +30,7 @@ class Oddity:
 
 
 def where(row: Row) -> str:
-    """`namespace/pod/container` of a row, `node` for what is in none."""
+    """`namespace/pod/container` of a row, `node` for what is in none, `place not known` where nobody could say."""
     if row.get("pod_name"):
         parts = [row.get("namespace"), row["pod_name"], row.get("container_name")]
         return "/".join(str(part) for part in parts if part)
@@ -38,7 +38,9 @@ def where(row: Row) -> str:
         return f"container {row['container_name']}"
     if row.get("container_id"):
         return f"container {row['container_id'][:12]}"
-    return f"pod {row['pod_uid']}" if row.get("pod_uid") else "node"
+    if row.get("pod_uid"):
+        return f"pod {row['pod_uid']}"
+    return "place not known" if row.get("in_container", False) is None else "node"
 
 
 def oddities(tables: Mapping[str, Sequence[Row]], gaps: Iterable[Gap] = (), smear: str = "") -> list[Oddity]:

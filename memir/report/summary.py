@@ -9,17 +9,17 @@ from datetime import datetime
 from typing import Any
 
 from memir.report.cells import moment
-from memir.report.oddities import Oddity, Row, where
+from memir.report.oddities import Row, where
 from memir.report.tree import pod_tree
 from memir.text import say, say_all
 
 
-def print_summary(record: Mapping[str, Any], tables: Mapping[str, Sequence[Row]], odd: Sequence[Oddity]) -> None:
+def print_summary(record: Mapping[str, Any], tables: Mapping[str, Sequence[Row]]) -> None:
     """Node, counts, tree of namespaces, pods, containers and processes, oddities, gaps. Everything is made safe."""
     kernel = record["kernel"]
-    share = record["evidence"].get("ram_share")
-    if share is not None and share < 1:
-        say(f"RAM         {share_words(share)}: what lies in the rest is not seen, and absence proves nothing")
+    if record["evidence"]["ram_share"] < 1:
+        say(f"RAM         {record['coverage']}")
+        say("            what lay in the rest is not seen: that something is absent proves nothing")
     say(f"Node        {record['node'] or 'name not known'}")
     say(f"Kernel      {kernel['release']} {kernel['arch']}, {kernel['paging_levels']}-level paging")
     say(f"Evidence    {record['evidence']['image']} ({record['evidence']['format']})")
@@ -29,9 +29,10 @@ def print_summary(record: Mapping[str, Any], tables: Mapping[str, Sequence[Row]]
     say()
     say_all(pod_tree(tables, datetime.fromisoformat(taken) if taken else None))
     say()
+    odd = record["oddities"]
     say(f"Oddities ({len(odd)})" if odd else "Oddities: none of those memir looks for")
     for oddity in odd:
-        say(f"  {oddity.kind}: {oddity.text}")
+        say(f"  {oddity['kind']}: {oddity['text']}")
     say()
     if "hits" in tables:
         _hits(tables["hits"])
@@ -42,15 +43,6 @@ def print_summary(record: Mapping[str, Any], tables: Mapping[str, Sequence[Row]]
     say(f"Gaps ({sum(gap['count'] for gap in gaps)}): what could not be read is not in the tables")
     for gap in gaps:
         say(f"  {gap['count']:>6}  {gap['kind']}: {gap['why']}, e.g. {gap['where']}")
-
-
-def share_words(share: float) -> str:
-    """The share of System RAM that is in the image, rounded down: never 100 % where a byte is missing."""
-    return (
-        f"{int(share * 10000) / 100:.2f} % of the node's System RAM is in the image"
-        if share < 1
-        else ("all of the node's System RAM is in the image")
-    )
 
 
 def clock_words(clock: str | None) -> str:
@@ -71,13 +63,13 @@ def _hits(rows: Sequence[Row]) -> None:
 
 
 def _counts(tables: Mapping[str, Sequence[Row]]) -> str:
-    processes = tables["processes"]
-    states = Counter(row["state"] for row in tables["containers"])
+    processes = tables.get("processes", ())
+    states = Counter(row["state"] for row in tables.get("containers", ()))
     inside = sum(bool(row["in_container"]) for row in processes)
     kernel = sum(row["kernel_thread"] for row in processes)
     containers = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
     return (
         f"{len(processes)} processes ({inside} in containers, {kernel} kernel threads), "
-        f"{len(tables['containers'])} containers ({containers or 'none'}), {len(tables['pods'])} pods, "
-        f"{len(tables['namespaces'])} namespaces"
+        f"{states.total()} containers ({containers or 'none'}), {len(tables.get('pods', ()))} pods, "
+        f"{len(tables.get('namespaces', ()))} namespaces"
     )

@@ -48,12 +48,15 @@ class Branch:
 
 
 def pod_tree(tables: Mapping[str, Sequence[Row]], clock: datetime | None = None) -> Iterator[str]:
-    """Lines of the tree. clock: when the RAM was taken; processes then show how long they had run."""
+    """Lines of the tree. A table that is not there has no rows.
+
+    clock: when the RAM was taken; processes then show how long they had run.
+    """
     by_container: dict[str, list[Row]] = defaultdict(list)
     by_pod: dict[str, list[Row]] = defaultdict(list)
     node: list[Row] = []
     unknown: list[Row] = []
-    for row in tables["processes"]:
+    for row in tables.get("processes", ()):
         if row["container_id"]:
             by_container[row["container_id"]].append(row)
         elif row["pod_uid"]:
@@ -63,9 +66,9 @@ def pod_tree(tables: Mapping[str, Sequence[Row]], clock: datetime | None = None)
     root = Branch("Pods")
     namespaces: dict[str, Branch] = {}
     containers: dict[str | None, list[Row]] = defaultdict(list)
-    for row in tables["containers"]:
+    for row in tables.get("containers", ()):
         containers[row["pod_uid"]].append(row)
-    for pod in tables["pods"]:
+    for pod in tables.get("pods", ()):
         name = pod["namespace"] or "namespace not known"
         if name not in namespaces:
             namespaces[name] = root.add(name)

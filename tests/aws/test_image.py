@@ -223,7 +223,9 @@ def test_busy_services_are_asked_again(store: Store, shim: Shim, tmp_path: Path)
     assert time.monotonic() - begin < 30
 
 
-@pytest.mark.parametrize("address", ["s3://", "s3://bucket", "s3://bucket/", "s3:///key", "s3://bucket/folder/", "s3://b/c"])
+@pytest.mark.parametrize(
+    "address", ["s3://", "s3://bucket", "s3://bucket/", "s3:///key", "s3://bucket/folder/", "s3://b/c"]
+)
 def test_addresses_of_no_object(address: str) -> None:
     with pytest.raises(UsageError, match="s3://BUCKET/KEY"):
         open_image(address)

@@ -8,9 +8,11 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
+import typer
 
 from memir.cli.main import main
 from tests.images import case
@@ -58,3 +60,10 @@ def raw_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
             file.write(view.data)
         file.truncate(memory.end)
     return path
+
+
+def registered(module: ModuleType) -> list[str]:
+    """The verbs that a module's register() adds."""
+    app = typer.Typer()
+    module.register(app)
+    return [str(command.name) for command in app.registered_commands]

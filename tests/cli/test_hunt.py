@@ -14,11 +14,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from memir.cli import hunt
 from memir.hunt.hits import TABLE
 from memir.kernel.engine import Kernel
 from memir.kernel.space import u64
 from memir.kernel.timekeeping import wall_clock
 from memir.symbols.locate import locate
+from tests.cli.conftest import registered
 from tests.images import ROOT, case, cases
 
 SMALL = next(name for name in sorted(cases()) if "small" in name)
@@ -83,7 +85,6 @@ def test_mistakes_are_told_before_anything_is_scanned(rules: Path, tmp_path: Pat
     image = case(SMALL).image
     (tmp_path / "bad.yar").write_text("rule X {\n condition: nosuch }")
     mistakes: list[tuple[list[str | Path], int, str]] = [
-        (["hunt", image], 2, "no rules"),
         (["hunt", "--rules", rules], 2, "IMAGE"),
         (["hunt", image, "--rules", tmp_path / "bad.yar"], 3, "bad.yar:2: undefined identifier"),
         (["hunt", image, "--rules", tmp_path / "none"], 3, "no such file"),
@@ -174,3 +175,7 @@ def test_a_folder_of_images(rules: Path, tmp_path: Path) -> None:
     errors = {Path(one["image"]).name: one["error"] for one in document["images"]}
     assert errors.pop("broken.raw") and list(errors.values()) == [None]
     assert pq.read_table(tmp_path / "case" / "tables" / "hits.parquet").num_rows == 2
+
+
+def test_register() -> None:
+    assert registered(hunt) == ["hunt"]

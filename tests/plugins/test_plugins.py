@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from memir.cli.symbols import isf_of
 from memir.kube.ram import RamSource
+from memir.symbols.isf_source import of_kernel
 from memir.tables.table import tables
 from memir.text import safe
 from memir.volatility.run import run_plugin
@@ -90,7 +90,7 @@ def test_stock_volatility(name: str, node_of: NodeOf, tmp_path: Path) -> None:
     node = node_of(name)
     symbols = tmp_path / "symbols" / "linux" / "kernel.json"
     symbols.parent.mkdir(parents=True)
-    isf_of(node.kernel.anchors).write(symbols)
+    of_kernel(node.kernel.anchors).write(symbols)
     image = tmp_path / "image.raw"
     with case(name).open() as memory, image.open("wb") as file:
         for start, view in memory.views(1 << 20, skip_zeros=True):

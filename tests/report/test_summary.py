@@ -7,21 +7,21 @@ from typing import Any
 
 import pytest
 
-from memir.report.oddities import Oddity
-from memir.report.summary import clock_words, print_summary, share_words
+from memir.report.summary import clock_words, print_summary
 from tests.report.test_tree import process, tables
 
 
 def record(**values: Any) -> dict[str, Any]:
     return {
         "node": "ip-10-0-1-23", "kernel": {"release": "6.1.0", "arch": "x86_64", "paging_levels": 4},
-        "evidence": {"image": "node.raw", "format": "raw"}, "clock": "2026-01-02T03:04:05.500000+00:00", "gaps": [],
-        **values,
+        "evidence": {"image": "node.raw", "format": "raw", "ram_share": 1.0}, "coverage": "",
+        "clock": "2026-01-02T03:04:05.500000+00:00", "gaps": [], "oddities": [], **values,
     }  # fmt: skip
 
 
 def test_a_whole_image(capsys: pytest.CaptureFixture[str]) -> None:
-    print_summary(record(), {**tables([process(1)]), "namespaces": []}, [Oddity("memfd executable", "pid 7 \x1bx")])
+    odd = {"kind": "memfd executable", "text": "pid 7 \x1bx"}
+    print_summary(record(oddities=[odd]), {**tables([process(1)]), "namespaces": []})
     lines = capsys.readouterr().out.splitlines()
     assert lines[:5] == [
         "Node        ip-10-0-1-23",
@@ -31,6 +31,7 @@ def test_a_whole_image(capsys: pytest.CaptureFixture[str]) -> None:
         "Counts      1 processes (0 in containers, 0 kernel threads), 2 containers (1 exited, 1 running), 2 pods, "
         "0 namespaces",
     ]
+    assert "Oddities (1)" in lines
     assert "  memfd executable: pid 7 \\ex" in lines
     assert lines[-1] == "Gaps: none: everything that was looked for could be read"
 
@@ -38,18 +39,18 @@ def test_a_whole_image(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_part_of_the_ram(capsys: pytest.CaptureFixture[str]) -> None:
     """The share comes first."""
     gaps = [{"kind": "args", "where": "pid 1", "why": "page not in image", "count": 3}]
-    part = record(evidence={"image": "x", "format": "raw", "ram_share": 0.74999}, gaps=gaps, clock=None)
+    evidence = {"image": "x", "format": "raw", "ram_share": 0.74999}
+    part = record(evidence=evidence, coverage="75.0 % of the node's RAM is in the image", gaps=gaps, clock=None)
     hit = {"rule": "r", "owner": "file", "hit_id": "1", "pod_name": None, "container_id": None}
-    print_summary(part, {**tables([]), "namespaces": [], "hits": [hit, hit]}, [])
+    print_summary(part, {**tables([]), "namespaces": [], "hits": [hit, hit]})
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("RAM         74.99 % of the node's System RAM is in the image: ")
+    assert lines[0] == "RAM         75.0 % of the node's RAM is in the image"
     assert "Taken       not known" in lines
     assert "Hits (1)" in lines
     assert "       2  r in node (file)" in lines
     assert lines[-1] == "       3  args: page not in image, e.g. pid 1"
 
 
-def test_words() -> None:
-    assert share_words(1.0) == "all of the node's System RAM is in the image"
-    assert share_words(0.99999999) == "99.99 % of the node's System RAM is in the image"
+def test_clock_words() -> None:
     assert clock_words(None) == "not known"
+    assert clock_words("2026-01-02T03:04:05+02:00") == "2026-01-02 01:04:05 UTC by the image's own clock"

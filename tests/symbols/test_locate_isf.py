@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from memir.cli.symbols import isf_of
 from memir.errors import IsfError, SymbolsError
 from memir.gaps import Gaps
 from memir.kernel.engine import Kernel
 from memir.kube.ram import RamSource
 from memir.symbols import vmcoreinfo
+from memir.symbols.isf_source import of_kernel
 from memir.symbols.locate import Given, locate
 from tests.damage import PAGE, damaged, zeroed
 from tests.images import case, cases
@@ -34,7 +34,7 @@ def symbol_file(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     found = {}
     for name in BOOTS:
         found[name] = folder / f"{name}.json"
-        isf_of(located(name)[1]).write(found[name])
+        of_kernel(located(name)[1]).write(found[name])
     return found
 
 

@@ -88,8 +88,6 @@ def boom(self, data, offset):
 '''
 
 
-
-
 def small() -> ImageCase:
     found = [case for name, case in sorted(cases().items()) if "small" in name]
     return next((case for case in found if case.name == "s-6.1-small"), found[0])

@@ -8,9 +8,11 @@ import subprocess
 import sys
 
 import pytest
+import typer
 from typer.main import get_command
 
-from memir.cli.main import VERBS, app
+from memir.cli.main import VERBS, app, invoke
+from memir.errors import UsageError
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -49,3 +51,11 @@ def test_help_takes_less_than_150_ms_of_processor_time() -> None:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         best = min(best, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert best < 0.150
+
+
+def test_invoke_raises_what_a_verb_raises() -> None:
+    with pytest.raises(UsageError, match="one question: SQL"):
+        invoke(["query", "case"])
+    with pytest.raises(typer.Exit) as ended:
+        invoke(["--version"])
+    assert ended.value.exit_code == 0

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole analysis of an image: tables, oddities, a hunt and tables of others, kept as a case even if it is stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from memir.case.case import Case
+    from memir.case.record import CaseRecord
+    from memir.hunt.rules import RuleSet
+    from memir.node import Node, Progress
+
+Extra = Callable[["Node"], Mapping[str, "pa.Table"]]
+"""Gives more tables of a node: those of volatility3's plugins, which nothing here may import."""
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """node: still open. record: the case's document, made also where no case was written. tables: as Arrow, by name.
+
+    stopped: the user interrupted it (Ctrl-C); what was read before is there, and what was not is a gap.
+    """
+
+    node: Node
+    record: CaseRecord
+    tables: dict[str, pa.Table] = field(default_factory=dict)
+    stopped: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of the node's System RAM is in the image."""
+        return self.node.coverage.whole
+
+    def document(self) -> dict[str, Any]:
+        """The record as JSON holds it, with when the RAM was taken and how much of it is in the image."""
+        from memir.info import iso_time
+
+        document = self.record.to_json()
+        clock = self.record.identity.clock if self.record.identity is not None else None
+        return {"coverage": self.node.coverage.text(), "clock": iso_time(clock), **document}
+
+
+def analyze(
+    image: str | Path,
+    case: str | Path | Case | None = None,
+    *,
+    rules: str | Path | Sequence[str | Path] | RuleSet | None = None,
+    extra: Extra | None = None,
+    force: bool = False,
+    sha256: bool = False,
+    sign_key: Any = None,
+    progress: Progress | None = None,
+    **given: Any,
+) -> Analysis:
+    """Read every table of an image, hunt with rules if some are given, and keep it all as a case.
+
+    given: as of memir.open (cluster, btf, cache ...). What can fail for reasons outside the image fails first: the
+    case's folder and the rules. Errors as of memir.open, Node.hunt and Node.save; an interruption before the first
+    table is read is one.
+    """
+    from memir.case.case import Case
+    from memir.hunt.rules import RuleSet
+    from memir.hunt_options import compile_rules
+    from memir.node import open as open_node
+
+    target = Case.create(Path(case), force=force) if isinstance(case, str | Path) else case
+    compiled = rules if rules is None or isinstance(rules, RuleSet) else compile_rules(rules)
+    node = open_node(image, progress=progress, **given)
+    if target is not None:
+        node.check(target)
+    tables: dict[str, pa.Table] = {}
+    more: Mapping[str, pa.Table] = {}
+    stopped = False
+    try:
+        for number, name in enumerate(node.tables):
+            if progress is not None:
+                progress(f"reading {name}", number, len(node.tables))
+            tables[name] = node[name].to_arrow()
+        if progress is not None:
+            progress("reading tables", len(tables), len(tables))
+        if compiled is not None:
+            hits = node.hunt(compiled)
+            tables["hits"], stopped = hits.to_arrow(), hits.stopped
+        if extra is not None and not stopped:
+            more = extra(node)
+    except KeyboardInterrupt:
+        if not tables:
+            raise
+        stopped = True
+        for name in node.tables:
+            if name not in tables:
+                node.gaps.add("table", name, "interrupted by the user before it was read")
+    names = [name for name in tables if name != "hits"]
+    record = node.write(target, tables=names, extra=more, sha256=sha256 and not stopped, sign_key=sign_key)
+    return Analysis(node, record, tables | dict(more), stopped)

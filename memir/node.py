@@ -1,0 +1,399 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A node as the RAM in an image has it; what the commands do with an image, in a line each.
+
+node = memir.open("node.avml", cluster="pods.json")
+node["pods"]                                    # a table, read when first asked for
+node.sql("select pid, comm from processes")     # over the tables that the SQL names
+node.hunt("rules/")                             # YARA; every hit with its owner
+node.save("CASE")                               # what `memir analyze` writes
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from memir.errors import UsageError
+from memir.gaps import Gap, Gaps
+from memir.view import View
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from memir.case.case import Case
+    from memir.case.identity import Identity
+    from memir.case.record import CaseRecord, HuntFacts
+    from memir.hunt.hunt import Hunt, Options
+    from memir.hunt.rules import RuleSet
+    from memir.image.memory import PhysicalMemory
+    from memir.kernel.ram import Coverage
+    from memir.kube.ram import RamSource
+    from memir.report.oddities import Oddity
+    from memir.symbols.anchors import Anchors
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is done, how much of it, of how much (0: not known): bytes, or tables."""
+
+
+@dataclass(frozen=True)
+class _Hunted:
+    """A hunt that save() writes: what it found, secrets masked, and the record of it."""
+
+    run: str
+    result: Hunt
+    facts: HuntFacts
+    seconds: float
+    gaps: tuple[Gap, ...]
+    inputs: tuple[Any, ...]
+
+
+class Hits(View):
+    """Rows of the table `hits`. facts: rules, units and bytes that were scanned, hits; run: id of this hunt.
+
+    stopped: the user interrupted it; what was not scanned is a gap.
+    """
+
+    def __init__(self, table: pa.Table, run: str, facts: HuntFacts, seconds: float, stopped: bool) -> None:
+        super().__init__("hits", table)
+        self.run, self.facts, self.seconds, self.stopped = run, facts, seconds, stopped
+
+
+def cache_folder(chosen: str | Path | None = None) -> Path:
+    """The folder given, else $MEMIR_CACHE, else memir below the XDG cache folder."""
+    import os
+
+    if chosen is not None:
+        return Path(chosen)
+    if os.environ.get("MEMIR_CACHE"):
+        return Path(os.environ["MEMIR_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "memir"
+
+
+def open_memory(
+    image: str | Path,
+    *,
+    cache: str | Path | None = None,
+    allow_truncated: bool = False,
+    base: int | str | None = None,
+    progress: Progress | None = None,
+) -> PhysicalMemory:
+    """The RAM of an image file, an evidence folder or an s3:// address.
+
+    base: physical address of a raw image's first byte, a number or text as 0x40000000. ImageError if the image cannot
+    be read, UsageError for an address that is none.
+    """
+    from memir.aws.image import open_image
+
+    path: str | Path = str(image)
+    if not str(image).startswith("s3://") and Path(image).is_dir():
+        from memir.evidence.folder import is_evidence
+        from memir.evidence.location import address_of
+
+        if is_evidence(Path(image)):
+            path = address_of(Path(image))
+    try:
+        number = int(base, 0) if isinstance(base, str) and base else base or None
+    except ValueError as error:
+        raise UsageError(f"base {base}: not a number; write it as 0x40000000") from error
+    return open_image(
+        path, allow_truncated=allow_truncated, cache=cache_folder(cache), progress=progress,
+        base=number if isinstance(number, int) else None,
+    )  # fmt: skip
+
+
+def cluster_beside(image: str | Path) -> Path | None:
+    """The Kubernetes snapshot that was taken with an evidence folder; None if there is none."""
+    if str(image).startswith("s3://") or not Path(image).is_dir():
+        return None
+    from memir.evidence.folder import cluster_of, is_evidence
+
+    return cluster_of(Path(image)) if is_evidence(Path(image)) else None
+
+
+def open(
+    image: str | Path,
+    *,
+    cluster: str | Path | None = None,
+    btf: str | Path | None = None,
+    kallsyms: str | Path | None = None,
+    isf: str | Path | None = None,
+    base: int | str | None = None,
+    cache: str | Path | None = None,
+    allow_truncated: bool = True,
+    progress: Progress | None = None,
+) -> Node:
+    """Open an image file, an evidence folder or an s3:// address and find the kernel in it.
+
+    cluster: what the Kubernetes API said (pods.json, or a folder with it); that of an evidence folder is taken by
+    itself. btf, kallsyms, isf: the kernel's types and addresses, where the image lacks them. cache: folder for unpacked
+    images and decoded symbols. allow_truncated: open a file that lacks bytes its headers promise too; `node.coverage`
+    says how much of the node's RAM is there. Raises ImageError, SymbolsError, ClusterError (each an EvidenceError) or
+    UsageError.
+    """
+    from memir.kernel.find import find_kernel
+    from memir.kube.ram import RamSource
+    from memir.kube.snapshot import load_cluster
+    from memir.symbols.locate import Given
+    from memir.symbols.store import Store
+
+    view = cluster if cluster is not None else cluster_beside(image)
+    snapshot = load_cluster(Path(view)) if view is not None else None
+    given = Given(*(Path(path) if path is not None else None for path in (btf, kallsyms, isf)))
+    memory = open_memory(image, cache=cache, allow_truncated=allow_truncated, base=base, progress=progress)
+    try:
+        gaps = Gaps()
+        if memory.missing:
+            gaps.add("image", str(memory.path), "bytes that the headers promise are missing", memory.missing)
+        source = RamSource(find_kernel(memory, given, Store(cache_folder(cache)), gaps), snapshot)
+    except BaseException:
+        memory.close()
+        raise
+    return Node(source, cluster=str(view) if view is not None else None, progress=progress)
+
+
+class Node:
+    """A node: tables that are read when first asked for, SQL over them, hunts, and the case that keeps it all."""
+
+    def __init__(self, source: RamSource, *, cluster: str | None = None, progress: Progress | None = None) -> None:
+        """source: what tables are read from; cluster: where the API's view came from."""
+        self.source = source
+        self.anchors: Anchors = source.kernel.anchors
+        self.cluster = cluster
+        self._progress = progress
+        self._read: dict[str, View] = {}
+        self._hunts: list[_Hunted] = []
+        self._begun = time.monotonic()
+
+    @property
+    def memory(self) -> PhysicalMemory:
+        """The image's physical memory."""
+        memory: Any = self.source.kernel.memory
+        return memory  # type: ignore[no-any-return]  # a kernel may also be that of a running volatility3
+
+    @property
+    def name(self) -> str | None:
+        """The node's name; None if it is not known."""
+        return self.source.name
+
+    @property
+    def gaps(self) -> Gaps:
+        """What could not be read so far, counted; tables that were not asked for add none."""
+        return self.source.gaps
+
+    @property
+    def coverage(self) -> Coverage:
+        """How much of the node's System RAM the image holds, by the kernel's own account."""
+        return self.source.coverage
+
+    @functools.cached_property
+    def identity(self) -> Identity:
+        """Which image this is: build id, boot id, ranges, the image's own clock."""
+        from memir.case.identity import read_identity
+
+        return read_identity(self.source.kernel, None, self._progress)
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Names of the tables that RAM gives."""
+        from memir.tables.table import tables
+
+        return tuple(name for name, table in tables().items() if self.source.kind in table.readers)
+
+    def __getitem__(self, name: str) -> View:
+        """A table, read when it is first asked for. UsageError for one that there is not."""
+        from memir.tables.table import tables
+
+        if name not in self._read:
+            if name not in self.tables:
+                raise UsageError(f"there is no table {name}; a node has {', '.join(self.tables)}")
+            self._read[name] = View(name, tables()[name].read(self.source).to_arrow())
+        return self._read[name]
+
+    def sql(self, sql: str) -> View:
+        """Ask the tables in SQL (DuckDB). Only those that the SQL names are read; nothing else can be reached.
+
+        UsageError if the SQL is wrong.
+        """
+        from memir.tables.sql import ask, named
+
+        return View("query", ask({name: self[name].to_arrow() for name in named(sql, self.tables)}, sql, self.tables))
+
+    @functools.cached_property
+    def oddities(self) -> tuple[Oddity, ...]:
+        """What stands out in processes and containers: facts, not verdicts."""
+        from memir.report.oddities import oddities
+
+        rows = {name: list(self[name]) for name in ("processes", "containers")}
+        return tuple(oddities(rows, self.gaps, self.source.smear.text()))
+
+    def hunt(
+        self,
+        rules: str | Path | Sequence[str | Path] | RuleSet | None = None,
+        *,
+        pod: Iterable[str] | str = (),
+        namespace: Iterable[str] | str = (),
+        container: Iterable[str] | str = (),
+        pid: Iterable[int] | int = (),
+        kinds: str | None = None,
+        scope: Literal["region", "process"] = "region",
+        timeout: int = 60,
+        externals: Mapping[str, bool | float | str] | None = None,
+        workers: int | None = None,
+        show_secrets: bool = False,
+    ) -> Hits:
+        """Scan RAM with YARA rules; a row for each hit and owner. save() keeps the hits of every hunt.
+
+        rules: files or folders, or rules that are compiled already; None: those that come with memir. pod (a name,
+        `namespace/name` or UID), namespace, container, pid: only their memory. kinds: of
+        process,files,kernel,free,unknown. timeout: seconds for one unit. RulesError if rules do not compile, UsageError
+        if nothing in the image is what was asked for.
+        """
+        from memir.hunt.rules import RuleSet
+        from memir.hunt_options import compile_rules, hunt_options
+
+        compiled = rules if isinstance(rules, RuleSet) else compile_rules(rules, externals)
+        options = hunt_options(
+            kinds=kinds, scope=scope, timeout=timeout, workers=workers, show_secrets=show_secrets,
+            pod=pod, namespace=namespace, container=container, pid=pid,
+        )  # fmt: skip
+        return self._hunt(compiled, options)
+
+    def _hunt(self, rules: RuleSet, options: Options) -> Hits:
+        from memir.case.facts import gaps_since, hunt_facts, hunt_id
+        from memir.hunt.hits import TABLE
+        from memir.hunt.hunt import hunt
+        from memir.hunt_options import nothing_wanted
+
+        before, begun = list(self.gaps), time.monotonic()
+        run, inputs = hunt_id(rules, options)
+        result = hunt(self.source.kernel, rules, options, node=self.source, progress=self._progress)
+        self.memory.check_unchanged()
+        if options.wanted and not sum(result.units.values()):
+            raise UsageError(nothing_wanted(str(self.memory.path), options))
+        seconds = time.monotonic() - begun
+        facts = hunt_facts(
+            rules, options, hits=result.hits, rows=len(result.rows), scanned=result.scanned, units=result.units,
+            laps=result.seconds,
+        )  # fmt: skip
+        table = TABLE.rows({**row, "run": run} for row in result.rows).to_arrow()
+        more = gaps_since(before, self.gaps)
+        self._hunts.append(_Hunted(run, result, facts, seconds, more, tuple(inputs)))
+        return Hits(table, run, facts, seconds, result.stopped)
+
+    def save(
+        self,
+        case: str | Path | Case | None,
+        *,
+        force: bool = False,
+        tables: Iterable[str] | None = None,
+        extra: Mapping[str, pa.Table] | None = None,
+        sha256: bool = False,
+        sign_key: Any = None,
+    ) -> Any:
+        """Write tables and hunts into a case folder, and seal it. Gives the case.
+
+        case: a folder, or a Case that was created before (so that a folder that cannot be used fails before long work).
+        force: replace what an earlier analysis wrote. tables: names, all if None. extra: more tables, of plugins.
+        sha256: record the hash of the image file. sign_key: an Ed25519 private key that signs the seal. CaseError if
+        the folder is another image's case, something else's, or cannot be written.
+        """
+        from memir.case.case import Case
+
+        target = case if isinstance(case, Case) else Case.create(Path(case or ""), force=force)
+        self.write(target, tables=tables, extra=extra, sha256=sha256, sign_key=sign_key)
+        return target
+
+    def write(
+        self,
+        case: Case | None,
+        *,
+        tables: Iterable[str] | None = None,
+        extra: Mapping[str, pa.Table] | None = None,
+        sha256: bool = False,
+        sign_key: Any = None,
+        hunts_only: bool = False,
+    ) -> CaseRecord:
+        """What save() does, given the record; without a case the record is made, and nothing is written."""
+        from memir.case.facts import analysis_run, facts_of, hunt_run, secrets_of_hits, with_share
+        from memir.case.record import OddityRecord, updated
+        from memir.case.seal import Input
+        from memir.hunt.hits import TABLE as HITS
+        from memir.tables.frame import Frame
+
+        facts = facts_of(self.source.kernel, sha256=self.memory.sha256(self._progress) if sha256 else None)
+        if case is not None:
+            case.check(facts)
+            self._secrets_of(case)
+        writes: list[tuple[dict[str, Any], Any]] = []
+        if not hunts_only:
+            names = self.tables if tables is None else tuple(tables)
+            _ = self.source.swapped  # a gap for each pod that has memory there
+            read = {name: Frame(table) for name, table in (self._frames(names) | dict(extra or {})).items()}
+            known = self.oddities if {"processes", "containers"} <= set(names) else ()
+            odd = tuple(OddityRecord(one.kind, one.text, one.pid, one.container_id, one.pod_uid) for one in known)
+            evidence = with_share(facts.evidence, self.coverage)
+            facts = replace(facts, node=self.name, cluster=self.cluster, oddities=odd, evidence=evidence)
+            writes.append((read, analysis_run(time.monotonic() - self._begun, self.gaps)))
+        inputs = [Input("image", str(self.memory.path), facts.identity.sha256 if facts.identity else None)]
+        for hunted in self._hunts:
+            done = hunt_run(hunted.run, hunted.facts, hunted.seconds, hunted.gaps)
+            hits = HITS.rows({**row, "run": hunted.run} for row in hunted.result.masked)
+            writes.append(({"hits": hits, "secrets": secrets_of_hits(hunted.result, facts)}, done))
+            inputs += hunted.inputs
+        self.memory.check_unchanged()
+        record: CaseRecord | None = None
+        for written, run in writes:
+            if case is not None:
+                secrets = self.source.secrets.values
+                record = case.add_tables(written, run, facts, inputs=inputs, secrets=secrets, key=sign_key)
+            else:
+                counts = {name: len(frame) for name, frame in written.items()}
+                record = updated(record, replace(run, tables=counts), facts, counts)
+        assert record is not None  # an analysis or a hunt is always written
+        return record
+
+    def check(self, case: Case) -> None:
+        """Refuse a case of another image, before long work. CaseError says both identities."""
+        from memir.case.facts import facts_of
+
+        case.check(facts_of(self.source.kernel))
+        self._secrets_of(case)
+
+    def _secrets_of(self, case: Case) -> None:
+        """Fingerprint passwords with the case's own key; what was read with another one is read again."""
+        key = case.secret_key()
+        if self.source.secret_key != key:
+            self.source.secret_key = key
+            vars(self.source).pop("secrets", None)
+            self._read.clear()
+
+    def _frames(self, chosen: Sequence[str]) -> dict[str, Any]:
+        frames = {}
+        for number, name in enumerate(chosen):
+            if self._progress is not None:
+                self._progress(f"reading {name}", number, len(chosen))
+            frames[name] = self[name].to_arrow()
+        if self._progress is not None:
+            self._progress("reading tables", len(chosen), len(chosen))
+        return frames
+
+    def close(self) -> None:
+        """Close the image."""
+        self.memory.close()
+
+    def __enter__(self) -> Node:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        from memir.text import safe
+
+        name = safe(self.name or "name not known")
+        release, path = safe(self.anchors.release), safe(str(self.memory.path))
+        return f"<memir.Node {name}, Linux {release} {self.anchors.arch}, {path}>"

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hits of a hunt, as a person reads them in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+from memir.gaps import Gaps
+from memir.report.grid import print_grid
+from memir.text import say
+
+_DATA = 48
+"""Characters of what matched that are shown: the table `hits` has up to 256 bytes of it, and what is around."""
+_COLUMNS = ("rule", "string", "owner", "pid", "pod", "container", "address", "path", "data")
+
+
+class Hunted(Protocol):
+    """What is printed of a hunt: a HuntResult of the library, which stands above this folder."""
+
+    @property
+    def hits(self) -> Iterable[Mapping[str, Any]]:
+        """Rows of the table `hits`."""
+
+    @property
+    def facts(self) -> Any:
+        """As the case records them."""
+
+    @property
+    def gaps(self) -> Gaps:
+        """What was not covered."""
+
+    @property
+    def seconds(self) -> float:
+        """Wall time."""
+
+    @property
+    def coverage(self) -> Any:
+        """How much of the RAM the one image holds; None for many images."""
+
+    @property
+    def many(self) -> bool:
+        """Whether there were many images."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether all RAM was there."""
+
+    @property
+    def failed(self) -> int:
+        """How many images failed."""
+
+    @property
+    def images(self) -> tuple[Any, ...]:
+        """What each of many gave."""
+
+
+def print_hits(result: Hunted, limit: int | None = None) -> None:
+    """The share of RAM first where it is not all, hits, counts; what was not covered on standard error."""
+    if result.coverage is not None and not result.whole:
+        say(f"{result.coverage.text()}: that nothing was found proves nothing about the rest", "")
+    rows = list(result.hits)
+    columns = ("node", *_COLUMNS) if result.many else _COLUMNS
+    print_grid(columns, [((row["node"] or row["image"],) if result.many else ()) + cells(row) for row in rows],
+               limit=limit)  # fmt: skip
+    failed = f" ({result.failed} of them failed)" if result.failed else ""
+    where = f" in {len(result.images)} images{failed}" if result.many else ""
+    size = sum(result.facts.scanned.values()) >> 20
+    say(f"{result.facts.hits} hits{where}, {len(rows)} owners; {size} MiB in {round(result.seconds, 3)} s")
+    for note in result.facts.rules.notes:
+        say(f"note: {note}", err=True)
+    for gap in result.gaps:
+        say(f"not covered: {gap.kind}: {gap.why} ({gap.count} times, {gap.where})", err=True)
+
+
+def cells(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """One row of `hits` in the columns that are shown; pods as --pod takes them."""
+    pod = "/".join(part for part in (row["namespace"], row["pod_name"] or row["pod_uid"]) if part)
+    address, path, data = row.get("vaddr"), row.get("path"), row["data"]
+    return (
+        row["rule"], row["string"], row["owner"], row.get("pid"), pod or None,
+        row["container_name"] or row["container_id"],
+        f"{address:#x}" if address is not None else f"phys {row['paddr']:#x}",
+        f"{path} (deleted)" if path and row.get("deleted") else path,
+        data if len(data) <= _DATA else data[:_DATA] + "...",
+    )  # fmt: skip

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SQL over Arrow tables by DuckDB, which can reach nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from memir.errors import UsageError
+
+
+def named(sql: str, known: Iterable[str]) -> list[str]:
+    """Which of the known tables the SQL names: those that have to be read. UsageError if the SQL cannot be parsed."""
+    import duckdb
+
+    if not sql.strip().strip(";").strip():
+        raise UsageError(f"SQL: nothing is asked. {_list(known)}")
+    try:
+        with duckdb.connect(":memory:") as connection:
+            words = {name.lower() for name in connection.get_table_names(sql)}
+    except duckdb.ParserException as error:
+        raise UsageError(f"SQL: {error}") from error
+    except duckdb.Error:  # a statement that reads no table; a name in it is still one
+        words = set(re.findall(r"\w+", sql.lower()))
+    return [name for name in known if name.lower() in words]
+
+
+def ask(tables: Mapping[str, Any], sql: str, known: Sequence[str] | None = None) -> Any:
+    """The answer as an Arrow table; a second column `pid` is named `pid_1`. known: all tables there are, for messages.
+
+    DuckDB is shut off from files and network before the SQL runs. UsageError if the SQL is wrong.
+    """
+    import duckdb
+    import pyarrow as pa
+
+    connection = duckdb.connect(":memory:")
+    try:
+        for name, table in tables.items():
+            connection.register(name, table)
+        connection.execute("SET TimeZone = 'UTC'; SET enable_external_access = false; SET lock_configuration = true")
+        relation = connection.sql(sql)
+        if relation is None:  # a statement without a result
+            return pa.table({})
+        answer = relation.to_arrow_table()
+    except duckdb.CatalogException as error:
+        raise UsageError(f"SQL: {error}\n{_list(known if known is not None else tables)}") from error
+    except duckdb.Error as error:
+        raise UsageError(f"SQL: {error}") from error
+    finally:
+        connection.close()
+    return answer.rename_columns(_unique(answer.column_names))
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    out: list[str] = []
+    for name in names:
+        chosen, number = name, 0
+        while chosen in out or (number and chosen in names):
+            number += 1
+            chosen = f"{name}_{number}"
+        out.append(chosen)
+    return out
+
+
+def _list(names: Iterable[str]) -> str:
+    return f"The tables are {', '.join(names)}."

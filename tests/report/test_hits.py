@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `hunt` prints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from memir.case.record import HuntFacts, ImageAnswer, RulesUsed
+from memir.gaps import Gaps
+from memir.hunts import HuntResult
+from memir.kernel.ram import Coverage
+from memir.report.hits import cells, print_hits
+from memir.view import View
+
+ROW = {
+    "hit_id": "1", "rule": "R", "string": "$a", "owner": "process", "pid": 7, "pod_name": "web", "namespace": "shop",
+    "pod_uid": "u", "container_name": None, "container_id": "c" * 64, "vaddr": 0x1000, "paddr": 0x2000,
+    "path": "/tmp/x", "deleted": True, "data": "d" * 60, "node": None, "image": "b.raw",
+}  # fmt: skip
+
+
+def result(**values: Any) -> HuntResult:
+    facts = HuntFacts(RulesUsed(("r",), 1, ("twice\x1b",)), "region", ("files",), 1, 1, {"files": 3 << 20}, **values)
+    gaps = Gaps()
+    gaps.add("hunt", "here", "why", 2)
+    part = Coverage(100, 75, (), "e820_table", {})
+    image = None if facts.images else "a.raw"
+    return HuntResult("run", View("hits", pa.Table.from_pylist([ROW])), facts, gaps, 1.5, image,
+                      None if facts.images else part)  # fmt: skip
+
+
+def test_one_image(capsys: pytest.CaptureFixture[str]) -> None:
+    print_hits(result())
+    captured = capsys.readouterr()
+    lines = captured.out.splitlines()
+    assert lines[0].startswith(
+        "75.0 % of the node's RAM is in the image (75 of 100 bytes, by e820_table): that nothing"
+    )
+    assert lines[2].split() == ["rule", "string", "owner", "pid", "pod", "container", "address", "path", "data"]
+    assert lines[4].split() == ["R", "$a", "process", "7", "shop/web", "c" * 64, "0x1000", "/tmp/x", "(deleted)",
+                                "d" * 48 + "..."]  # fmt: skip
+    assert lines[-1] == "1 hits, 1 owners; 3 MiB in 1.5 s"
+    assert captured.err.splitlines() == ["note: twice\\e", "not covered: hunt: why (2 times, here)"]
+
+
+def test_many_images(capsys: pytest.CaptureFixture[str]) -> None:
+    answers = (ImageAnswer("b.raw", None, 1, 1, 5, 0.1), ImageAnswer("c.raw", None, 0, 0, 0, 0.1, "broken"))
+    print_hits(result(images=answers))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[0] == "node"
+    assert lines[2].split()[0] == "b.raw"
+    assert lines[-1] == "1 hits in 2 images (1 of them failed), 1 owners; 3 MiB in 1.5 s"
+
+
+def test_cells_of_what_has_no_owner() -> None:
+    bare = ROW | {"vaddr": None, "pod_name": None, "namespace": None, "pod_uid": None, "container_id": None,
+                  "path": None, "data": "x"}  # fmt: skip
+    assert cells(bare) == ("R", "$a", "process", 7, None, None, "phys 0x2000", None, "x")

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SQL over Arrow tables that can reach nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from memir.errors import UsageError
+from memir.tables.sql import ask, named
+
+KNOWN = ("pods", "processes", "namespaces")
+TABLES = {"pods": pa.table({"pod_uid": ["u"], "pods": [7]}), "processes": pa.table({"pid": [1, 2], "uid": [0, None]})}
+
+
+@pytest.mark.parametrize(
+    ("sql", "names"),
+    [
+        ("select pods from namespaces", ["namespaces"]),
+        ("with x as (select * from Pods) select * from x join processes on true", ["pods", "processes"]),
+        ('select * from main."pods" where pid in (select pid from processes)', ["pods", "processes"]),
+        ("describe pods", ["pods"]),
+        ("select 'pods'", []),
+        ("select 1; select * from pods", ["pods"]),
+    ],
+)
+def test_named(sql: str, names: list[str]) -> None:
+    assert sorted(named(sql, KNOWN)) == sorted(names)
+
+
+@pytest.mark.parametrize("sql", ["", " ; ", "selec 1"])
+def test_nothing_that_can_be_asked(sql: str) -> None:
+    with pytest.raises(UsageError, match=r"^SQL: "):
+        named(sql, KNOWN)
+
+
+def test_ask() -> None:
+    answer = ask(TABLES, "select a.pid, b.pid, a.uid from processes a join processes b using (pid) order by all")
+    assert answer.column_names == ["pid", "pid_1", "uid"]
+    assert answer.to_pylist() == [{"pid": 1, "pid_1": 1, "uid": 0}, {"pid": 2, "pid_1": 2, "uid": None}]
+
+
+def test_what_is_wrong_is_said_with_the_tables_there_are() -> None:
+    with pytest.raises(UsageError, match=r"The tables are pods, processes, namespaces\.$"):
+        ask(TABLES, "select * from nothing", KNOWN)
+    with pytest.raises(UsageError, match="SQL: Binder Error"):
+        ask(TABLES, "select no_column from pods", KNOWN)
+
+
+def test_nothing_else_can_be_reached(tmp_path: Path) -> None:
+    (tmp_path / "secret.csv").write_text("a\n1\n")
+    for sql in (
+        f"select * from '{tmp_path}/secret.csv'",
+        f"select * from read_text('{tmp_path}/secret.csv')",
+        f"copy (select 1) to '{tmp_path}/out.csv'",
+        f"attach '{tmp_path}/other.db'",
+        "set enable_external_access = true",
+    ):
+        with pytest.raises(UsageError):
+            ask(TABLES, sql)
+    assert [path.name for path in tmp_path.iterdir()] == ["secret.csv"]

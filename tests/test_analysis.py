@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole analysis through the library, and one that is stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+import memir
+from memir.errors import CaseError, RulesError
+from memir.report.tree import pod_tree
+from tests.images import cache, case
+
+IMAGE = case("s-6.1-small").image
+
+
+def test_analyze(tmp_path: Path) -> None:
+    (tmp_path / "r.yar").write_text('rule r { strings: $a = "/app/server" condition: $a }')
+    analysis = memir.analyze(
+        IMAGE, tmp_path / "case", rules=tmp_path / "r.yar", cache=cache(),
+        extra=lambda node: {"plugin_x": pa.table({"name": [node.name]})},
+    )  # fmt: skip
+    assert (analysis.stopped, analysis.whole) == (False, True)
+    assert set(analysis.tables) == {*analysis.node.tables, "hits", "plugin_x"}
+    saved = memir.Case(tmp_path / "case")
+    assert set(saved.tables) == set(analysis.tables)
+    document = analysis.document()
+    assert document["tables"] == {name: table.num_rows for name, table in analysis.tables.items()}
+    assert document["clock"] == "2026-11-23T22:12:42.272000+00:00"
+    assert document["evidence"]["ram_share"] == 1.0
+    assert document["coverage"].startswith("100.0 % of the node's RAM is in the image")
+    assert {oddity["kind"] for oddity in document["oddities"]} >= {"memfd executable"}
+
+
+def test_without_a_case() -> None:
+    analysis = memir.analyze(IMAGE, cache=cache())
+    assert analysis.tables["pods"].num_rows == 3
+    assert analysis.document()["tables"]["pods"] == 3
+
+
+def test_what_fails_fails_first(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("")
+    with pytest.raises(CaseError, match="not a case of memir's"):
+        memir.analyze(tmp_path / "absent.raw", tmp_path / "mine")
+    with pytest.raises(RulesError):
+        memir.analyze(tmp_path / "absent.raw", rules=tmp_path / "no.yar")
+
+
+def test_an_interruption_keeps_what_was_read(tmp_path: Path) -> None:
+    def interrupted(node: memir.Node) -> dict[str, pa.Table]:
+        raise KeyboardInterrupt
+
+    analysis = memir.analyze(IMAGE, tmp_path / "case", cache=cache(), extra=interrupted)
+    assert analysis.stopped
+    assert set(memir.Case(tmp_path / "case").tables) == set(analysis.node.tables)
+
+
+def test_an_interruption_between_tables_is_a_gap(tmp_path: Path) -> None:
+    def progress(what: str, done: int, total: int) -> None:
+        if what == "reading containers" and not seen:
+            seen.append(what)
+            raise KeyboardInterrupt
+
+    seen: list[str] = []
+    analysis = memir.analyze(IMAGE, tmp_path / "case", cache=cache(), progress=progress)
+    assert analysis.stopped
+    assert set(analysis.tables) == set(memir.Case(tmp_path / "case").tables) == {"api_pods", "claims"}
+    gaps = {gap.why: gap.count for gap in analysis.node.gaps if gap.kind == "table"}
+    assert gaps == {"interrupted by the user before it was read": len(analysis.node.tables) - 2}
+    assert analysis.document()["oddities"] == []
+    assert list(pod_tree({})) == ["Pods", "└── the node itself: 0 processes"]
+
+
+def test_an_interruption_before_anything_was_read(tmp_path: Path) -> None:
+    def progress(what: str, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        memir.analyze(IMAGE, tmp_path / "case", cache=cache(), progress=progress)
+    assert not (tmp_path / "case" / "case.json").exists()
