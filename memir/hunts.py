@@ -142,13 +142,13 @@ def hunt_images(
     analysed is an answer with its error; interrupted, the answers that came are kept. UsageError without Dask (pip
     install 'memir[fleet]').
     """
+    from memir.aws.image import expand
     from memir.case.case import Case
     from memir.case.facts import hunt_facts, hunt_id, hunt_run
     from memir.case.record import Facts, ImageAnswer
     from memir.hunt.fleet import hunt_fleet
     from memir.hunt.hits import TABLE
     from memir.hunt.rules import RuleSet
-    from memir.aws.image import expand
     from memir.kube.snapshot import load_cluster
     from memir.node import cache_folder
 
