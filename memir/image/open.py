@@ -160,8 +160,9 @@ def _inner(source: Source, allow_truncated: bool, cache: Path | None, base: int 
 
             return elf.read_layout(source, allow_truncated)
         from memir.image import lime
+        from memir.image.lemon import without_failed
 
-        return lime.read_layout(source, allow_truncated, cache)
+        return without_failed(lime.read_layout(source, allow_truncated, cache))
     if start.startswith(b"KDUMP   "):
         from memir.image import kdump
 
@@ -183,4 +184,6 @@ def _inner(source: Source, allow_truncated: bool, cache: Path | None, base: int 
     first = base or 0
     if not 0 <= first <= MAX_PHYSICAL - source.size:
         raise UsageError(f"{source.name}: {source.size} bytes of RAM cannot begin at {first:#x}")
-    return Layout("raw", [Segment(first, source.size, 0)], source, source)
+    from memir.image.lemon import without_failed
+
+    return without_failed(Layout("raw", [Segment(first, source.size, 0)], source, source))
