@@ -152,7 +152,7 @@ def living_threads(every: sched.Tasks, processes: sched.Tasks) -> tuple[U64, NDA
     """(task, number): where a process's main thread has ended and another lives, that one; else the main thread, and 0.
 
     A main thread that calls pthread_exit stays as a zombie until the last thread of its group ends, but has given back
-    memory, files and namespaces (do_exit in kernel/exit.c).. uint64[n], int32[n].
+    memory, files and namespaces (do_exit in kernel/exit.c). uint64[n], int32[n].
     """
     alive = every.select(np.array([state not in ENDED for state in every.state], bool) & ~every.leader)
     group, first = np.unique(alive.tgid, return_index=True)  # every is sorted by pid

@@ -18,7 +18,7 @@ from memir.kernel.engine import Kernel
 from memir.kube.apiobjects import ApiContainer, ApiNode, ApiPod
 from memir.kube.claims import NODE, Claims
 from memir.kube.containers import Container
-from memir.kube.node_identity import NodeFacts, NodeMatch, compare_times, match_node, pods_in_memory
+from memir.kube.node_identity import NodeFacts, NodeMatch, compare_times, match_node, node_facts, pods_in_memory
 from memir.kube.ram import RamSource
 from memir.kube.snapshot import ClusterSnapshot, load_cluster
 from memir.symbols.locate import locate
@@ -93,7 +93,8 @@ def test_without_a_snapshot() -> None:
 
 def test_what_a_node_knows_of_itself(image: str, node_of: Callable[[str], RamSource]) -> None:
     node = node_of(image)
-    facts = node.facts
+    facts = node_facts(node.kernel, node.processes, node.mounts)
+    assert facts == node.facts
     assert facts.clock is not None
     assert all(row.start < facts.clock for row in node.processes.rows if row.start is not None)
     claims = {(claim.witness, claim.value) for claim in node.claims if claim.subject == NODE}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memir.kube.tornjson import LIMIT, find_members, read_object
+from memir.kube.tornjson import LIMIT, find_members, read_object, without_lone_surrogates
 
 CASES = 10_000 if os.environ.get("CI") == "true" else 300
 
@@ -165,3 +165,10 @@ def test_find_members_in_the_middle() -> None:
     assert found["cgroupsPath"] == "a:b:c"
     assert found["namespaces"] == [{"type": "pid"}]
     assert set(found) == {"annotations", "cgroupsPath", "namespaces"}
+
+
+def test_lone_surrogates() -> None:
+    """UTF-8 and every table refuse them; a pair is a character."""
+    value = {"a\ud800": ["\udfff", "\ud83d\ude00"], "n": 1}
+    assert without_lone_surrogates(value, r'{"a\ud800"}') == {"a\ufffd": ["\ufffd", "\U0001f600"], "n": 1}
+    assert without_lone_surrogates(value, "no escape in the text") is value

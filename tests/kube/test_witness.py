@@ -18,6 +18,7 @@ from memir.kube.witness import (
     env_witness,
     guest_witness,
     mount_witness,
+    options_of,
     shim_witness,
 )
 
@@ -250,3 +251,9 @@ def test_any_text_is_read(lines: list[str]) -> None:
     mount_witness(lines)
     shim_witness(lines)
     guest_witness(lines[0] if lines else "", lines)
+
+
+def test_options_of_a_command_line() -> None:
+    line = ["/usr/bin/kubelet", "--node-ip=10.0.1.23", "--v", "2", "-id", "x", "--v=9", "--last"]
+    assert options_of(line) == {"node-ip": "10.0.1.23", "v": "2", "id": "x", "last": ""}
+    assert options_of([]) == {}
