@@ -57,7 +57,7 @@ def symbols(
                 image, btf=btf, kallsyms=kallsyms, base=base, cache=cache, allow_truncated=allow_truncated,
                 progress=line,
             )  # fmt: skip
-        source, release = of_kernel(node.anchors), node.anchors.release
+        source, release = of_kernel(node.anchors, node.memory), node.anchors.release
     elif btf is None or kallsyms is None or banner is None:
         raise UsageError("give an IMAGE, or --btf, --kallsyms and --banner from the live node")
     else:

@@ -31,8 +31,11 @@ from memir.symbols.table import Symbols
 class IsfSource:
     """One kernel as an ISF. Nothing changes but caches; safe to share between threads."""
 
-    def __init__(self, types: BtfTypes, symbols: Mapping[str, int], banner: bytes) -> None:
+    def __init__(
+        self, types: BtfTypes, symbols: Mapping[str, int], banner: bytes, lengths: Mapping[str, int] | None = None
+    ) -> None:
         """symbols: name to virtual address as linked, without KASLR. banner: the text of linux_banner.
+        lengths: elements of arrays by symbol, where the image told them (array_lengths).
 
         IsfError if the banner is not one: volatility3 knows a kernel by it. It gets the newline and NUL that
         it has in the kernel, if they are missing.
@@ -43,6 +46,7 @@ class IsfSource:
         self.types = Describer(types)
         self._blob = types.blob
         self._symbols = symbols
+        self._lengths = lengths or {}
         self._extra = {new: symbols[old] for new, old in SYMBOL_ALIASES.items() if old in symbols}
         # volatility3 needs the text of this one only, and a kernel without KALLSYMS_ALL does not list it.
         self._extra["linux_banner"] = 0
@@ -117,7 +121,7 @@ class IsfSource:
         """The descriptor of a type as `SYMBOL_TYPES` writes it."""
         if text.endswith("]"):
             inner, _, digits = text[:-1].rpartition(" [")
-            count = int(digits) if digits else self._room(name, inner)
+            count = self._lengths.get(name) or (int(digits) if digits else self._room(name, inner))
             return {"kind": "array", "count": count, "subtype": self._declared(name, inner)}
         if text.endswith(" *"):
             return {"kind": "pointer", "subtype": self._declared(name, text[:-2])}

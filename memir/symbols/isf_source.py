@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING
 
 from memir.errors import BtfError, KallsymsError, UsageError
 from memir.symbols.btf import parse
+from memir.symbols.isf_lengths import array_lengths
 from memir.symbols.isf_make import IsfSource
 from memir.symbols.locate import X86_LINKED_TEXT
 from memir.symbols.table import read_kallsyms_text
 
 if TYPE_CHECKING:
+    from memir.image.memory import PhysicalMemory
     from memir.symbols.anchors import Anchors
 
 
-def of_kernel(anchors: Anchors) -> IsfSource:
+def of_kernel(anchors: Anchors, memory: PhysicalMemory | None = None) -> IsfSource:
     """The ISF of a located kernel; addresses as linked, so that it serves every boot of the same kernel.
 
+    memory: the image that it was located in, for the lengths of arrays that only they themselves tell.
     BtfError or KallsymsError for a kernel whose types or KASLR shift are not known.
     """
     if anchors.btf is None:
@@ -27,7 +30,8 @@ def of_kernel(anchors: Anchors) -> IsfSource:
         raise KallsymsError(f"kernel {anchors.release}: the KASLR shift is not known: supply --kallsyms FILE")
     linked = dict(anchors.symbols.shifted(-anchors.shift))
     linked.setdefault("init_task", (anchors.init_task - anchors.shift) & ((1 << 64) - 1))
-    return IsfSource(anchors.btf, linked, anchors.banner.encode())
+    lengths = array_lengths(memory, anchors) if memory is not None else None
+    return IsfSource(anchors.btf, linked, anchors.banner.encode(), lengths)
 
 
 def of_files(btf: Path, kallsyms: Path, banner: str) -> tuple[IsfSource, str]:

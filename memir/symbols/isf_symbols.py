@@ -2,7 +2,8 @@
 """The types of the kernel's global variables that volatility3's plugins read: BTF does not carry them.
 
 A type is written as in C: `struct list_head`, `struct printk_ringbuffer *`, `int`, `char [16]`. An array
-written `[]` is as long as the gap to the next symbol allows. Where a kernel lacks the struct, the symbol has
+written `[]` is as long as the gap to the next symbol allows, one written with a number at least that long: the image
+tells how long (memir.symbols.isf_lengths). Where a kernel lacks the struct, the symbol has
 no type.
 """
 
@@ -44,7 +45,7 @@ SYMBOL_TYPES = {
     "mod_tree": "struct mod_tree_root",
     "module_addr_min": "long unsigned int",
     "module_addr_max": "long unsigned int",
-    "taint_flags": "struct taint_flag []",
+    "taint_flags": "struct taint_flag [18]",
     "tainted_mask": "long unsigned int",
     "log_buf": "char *",
     "log_buf_len": "unsigned int",

@@ -16,6 +16,7 @@ from memir.image.memory import PhysicalMemory
 from memir.kernel.space import AddressSpace, open_space
 from memir.symbols.anchors import ADDRESS_MASK, Anchors
 from memir.symbols.isf import IsfTypes
+from memir.symbols.isf_lengths import array_lengths
 from memir.symbols.isf_make import IsfSource
 from memir.volatility.derive import missing_symbols
 from memir.volatility.layers import AArch64, Intel4, Intel5, KernelPages, MemirLayer
@@ -69,4 +70,4 @@ def _source(memory: PhysicalMemory, anchors: Anchors, shift: int, isf: IsfTypes 
     linked = anchors.symbols.shifted(-shift)
     for name, address in missing_symbols(memory, anchors).items():
         linked.extra[name] = (address - shift) & ADDRESS_MASK
-    return IsfSource(anchors.btf, linked, anchors.banner.encode())
+    return IsfSource(anchors.btf, linked, anchors.banner.encode(), array_lengths(memory, anchors))

@@ -101,7 +101,7 @@ def test_symbols_and_their_types() -> None:
     assert "timekeeper" in document["user_types"][types["tk_core"]["name"]]["fields"]
     assert types["taint_flags"] == {
         "kind": "array",
-        "count": 21,
+        "count": 18,
         "subtype": {"kind": "struct", "name": "taint_flag"},
     }
     assert types["after"] == {"kind": "base", "name": "void"}
