@@ -2,33 +2,16 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 from pathlib import Path
 
 import pytest
 
-from memir.acquire.facts import NodeFacts, NodeRun
-from memir.acquire.tools.build import build_avml, build_lime
-from memir.acquire.tools.fetch import expand
-from memir.acquire.tools.store import Store, choose, describe
-from memir.acquire.transports.base import Result
+from memir.acquire.facts import NodeFacts
+from memir.acquire.tools.lime import Lime
+from memir.acquire.tools.store import Store, choose, default_store, describe, make
 from memir.errors import NodeError, UsageError
+from tests.acquire.tools.node import MAGIC, NODE
 from tests.acquire.tools.test_elf import module
-
-MAGIC = "6.1.0-13-amd64 SMP preempt mod_unload modversions "
-NODE = NodeFacts(kernel="6.1.0-13-amd64", machine="x86_64", kcore=True, commands=frozenset({"insmod", "rmmod"}))
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "tools")
-
-
-@pytest.fixture
-def lime(tmp_path: Path) -> Path:
-    path = tmp_path / "lime.ko"
-    path.write_bytes(module({"name": "lime", "vermagic": MAGIC, "version": "1.9"}))
-    return path
 
 
 def test_a_tool_is_pinned_by_its_hash(store: Store, avml: Path) -> None:
@@ -98,103 +81,42 @@ def test_a_broken_index_is_said(store: Store) -> None:
         store.list()
 
 
-def test_lime_checks(lime: Path, store: Store) -> None:
-    tool = choose(NODE, "lime", "lime", lime, store)
-    assert [check.level for check in tool.check(NODE)] == ["ok"]
-    other = NodeFacts(kernel="6.12.0", machine="x86_64", lockdown="integrity", commands=NODE.commands)
-    details = {check.name: check.detail for check in tool.check(other) if check.level == "fail"}
-    assert details == {
-        "vermagic": "built for 6.1.0-13-amd64 x86_64, the node runs 6.12.0 x86_64",
-        "lime": "unsigned, and lockdown is integrity",
-    }
-    forced = NodeFacts(kernel=NODE.kernel, machine="x86_64", module_signatures_forced=True, commands=frozenset())
-    assert [check.detail for check in tool.check(forced)] == [
-        "unsigned, and the kernel wants signed modules", "the node lacks insmod, rmmod",
-    ]  # fmt: skip
-    run = NodeRun("r", "/dev/shm/.memir-r")
-    assert tool.command(run) == ("insmod /dev/shm/.memir-r/lime.ko path=/dev/shm/.memir-r/stream format=lime timeout=0")
-    refused = tool.explain(1, "insmod: ERROR: could not insert module lime.ko: Required key not available")
-    assert refused.startswith("the kernel refuses the unsigned module: use --tool avml")
-    assert "not for this kernel" in tool.explain(1, "insmod: ERROR: Invalid module format")
-    assert "loaded already" in tool.explain(1, "insmod: ERROR: File exists")
-    assert any("taint" in trace.where for trace in tool.traces())
+def test_where_the_store_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMIR_TOOLS", "/t")
+    assert default_store() == Path("/t")
+    monkeypatch.delenv("MEMIR_TOOLS")
+    monkeypatch.setenv("XDG_DATA_HOME", "/data")
+    assert default_store() == Path("/data/memir/tools")
+    monkeypatch.delenv("XDG_DATA_HOME")
+    monkeypatch.setenv("HOME", "/home/kim")
+    assert default_store() == Path("/home/kim/.local/share/memir/tools")
 
 
-def test_a_signed_module_passes_lockdown(tmp_path: Path, store: Store) -> None:
-    path = tmp_path / "signed.ko"
-    path.write_bytes(module({"name": "lime", "vermagic": MAGIC}, signed=True))
-    locked = NodeFacts(kernel=NODE.kernel, machine="x86_64", lockdown="integrity", commands=NODE.commands)
-    assert [check.level for check in choose(locked, "lime", "lime", path, store).check(locked)] == ["ok"]
+def test_the_tool_of_a_pinned_file(store: Store, lime: Path, avml: Path) -> None:
+    pinned = store.add(lime, version="1.9.1")
+    tool = make(pinned, store.load(pinned), "lime")
+    assert isinstance(tool, Lime)
+    # what the module says of itself counts
+    assert (tool.version, tool.kernel, tool.signed) == ("1.9", NODE.kernel, False)
+    assert [(file.name, file.sha256, file.mode) for file in tool.files] == [("lime.ko", pinned.sha256, 0o600)]
+    program = store.add(avml)
+    assert [file.mode for file in make(program, store.load(program), "avml").files] == [0o700]
 
 
-NEW_HELP = "avml 0.21.0\n\nCommands:\n  acquire  Acquire a memory snapshot\n  --source <SOURCE>\n"
-OLD_HELP = "avml 0.14.0\n\nUsage: avml [OPTIONS] <FILENAME>\n\nOptions:\n  --compress\n  --source <SOURCE>\n"
+def test_the_newest_helper_of_a_processor(store: Store) -> None:
+    with pytest.raises(UsageError, match="no helper for x86_64"):
+        store.helper("x86_64")
 
 
-@pytest.mark.parametrize(
-    ("said", "command"),
-    [
-        (NEW_HELP, "/t/avml acquire --compress --source /proc/kcore /t/stream"),
-        (OLD_HELP, "/t/avml --compress --source /proc/kcore /t/stream"),
-    ],
-)
-def test_avml_command_line_is_the_one_it_knows(avml: Path, store: Store, said: str, command: str) -> None:
-    tool = choose(NODE, "avml", "avml", avml, store)
-    tool.learn(Result(0, said.encode()))
-    assert tool.command(NodeRun("r", "/t")) == command
-
-
-def test_avml_that_is_not_what_was_pinned(avml: Path, store: Store) -> None:
-    store.add(avml, version="0.20.0")
-    tool = choose(NODE, "avml", "avml", None, store)
-    with pytest.raises(NodeError, match=r"pinned as AVML 0\.20\.0 but says 0\.21\.0"):
-        tool.learn(Result(0, NEW_HELP.encode()))
-    with pytest.raises(NodeError, match="does not answer as AVML does"):
-        tool.learn(Result(126, b"", b"cannot execute"))
-    plain = choose(NODE, "avml", "avml", avml, store)
-    with pytest.raises(NodeError, match="no --source"):
-        plain.learn(Result(0, b"avml 0.1.0\n"))
-
-
-def test_avml_exit_codes_in_words(avml: Path, store: Store) -> None:
-    tool = choose(NODE, "avml", "avml", avml, store)
-    assert tool.explain(0, "") == "done"
-    assert tool.explain(2, "") == "AVML did not understand its command line"
-    assert tool.explain(134, "x") == "AVML panicked: x"
-    assert tool.explain(None, "") == "AVML was killed before it ended"
-    assert tool.explain(1, "locked down /proc/kcore").startswith("AVML was refused /proc/kcore")
-
-
-def test_avml_is_checked_against_the_node(avml: Path, store: Store) -> None:
-    tool = choose(NODE, "avml", "avml", avml, store)
-    arm = NodeFacts(kernel="6.1", machine="aarch64", kcore=True)
-    assert [check.detail for check in tool.check(arm) if check.level == "fail"] == [
-        "is for x86_64, the node is aarch64"
-    ]
-    locked = NodeFacts(kernel="6.1", machine="x86_64", kcore=False, lockdown="confidentiality")
-    assert [check.detail for check in tool.check(locked)] == ["blocked by lockdown=confidentiality"]
-
-
-def test_folders_of_modules(tmp_path: Path, lime: Path) -> None:
-    folder = tmp_path / "modules" / "deep"
-    folder.mkdir(parents=True)
-    (folder / "a.ko").write_bytes(lime.read_bytes())
-    (folder / "readme").write_text("x")
-    with expand([str(tmp_path / "modules"), str(lime)]) as found:
-        assert [path.name for path, _ in found] == ["a.ko", "lime.ko"]
-    (folder / "a.ko").unlink()
-    with pytest.raises(UsageError, match=r"holds no \.ko"), expand([str(folder)]):
-        pass
-    with pytest.raises(UsageError, match="is not there"), expand([str(tmp_path / "none")]):
-        pass
-
-
-def test_building_says_what_is_missing(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match="not 'mips'"):
-        build_avml(store, "mips")
-    with pytest.raises(UsageError, match="holds no kernel headers"):
-        (tmp_path / "Makefile").write_text("")
-        build_lime(store, tmp_path / "none", tmp_path)
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(UsageError, match="cargo is not on PATH"):
-        build_avml(store, platform.machine())
+def test_avml_on_path_is_taken_last(store: Store, avml: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(avml.parent))
+    assert choose(NODE, "auto", "lime", None, store).files[0].source == avml
+    other = NodeFacts(kernel="6.1", machine="aarch64", kcore=True)
+    with pytest.raises(NodeError, match=r"no avml or lime for aarch64 6\.1"):
+        choose(other, "auto", "lime", None, store)
+    script = tmp_path / "avml"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NodeError, match="no avml or lime"):
+        choose(NODE, "auto", "lime", None, store)
