@@ -138,3 +138,18 @@ def test_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("MEMIR_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert nodes.cache_folder() == tmp_path / "memir"
+
+
+def test_a_hunt_that_is_interrupted_keeps_what_it_found(node: memir.Node, rule: Path, tmp_path: Path) -> None:
+    def progress(what: str, done: int, total: int) -> None:
+        if what == "hunting" and done > total // 2:
+            raise KeyboardInterrupt
+
+    node._progress = progress
+    try:
+        hits = node.hunt(rule, workers=1)
+    finally:
+        node._progress = None
+    assert hits.stopped
+    (gap,) = [gap for gap in node.gaps if gap.why == "interrupted by the user: not scanned"]
+    assert 0 < gap.count < sum(hits.facts.scanned.values())

@@ -39,3 +39,9 @@ def test_words() -> None:
     wanted = Wanted(frozenset({"b", "a"}), frozenset(), frozenset({"c"}), frozenset({7}))
     assert wanted.words() == "--pod a --pod b --container c --pid 7"
     assert (bool(wanted), bool(Wanted())) == (True, False)
+
+
+def test_a_pod_as_memir_prints_it() -> None:
+    owner = Owner(pod_name="web", namespace="shop", pod_uid="u")
+    assert Wanted(pods=frozenset({"shop/web"})).has(owner, None)
+    assert not Wanted(pods=frozenset({"dev/web"})).has(owner, None)
