@@ -17,12 +17,18 @@ from memir.acquire.scripts import RELAY, RELAY_HASHED, abort_script, capture_scr
 from memir.acquire.sinks.base import DirectSink, Sink, SinkMeta, StreamSink
 from memir.acquire.transports.base import Transport
 from memir.errors import ConnectError, ImageFormatError, Interrupted, MemirError, NodeError, RemoteError
+from memir.evidence.coverage import most_records
 from memir.evidence.progress import Progress, Report
+from memir.evidence.ranges import Range
 from memir.evidence.records import NodeReceipt, Part, Stored
 from memir.evidence.walker import RecordWalker
 
 CHUNK = 1 << 20
 DAY = 86_400.0
+SLACK = 1.02
+"""Record headers, and what packs badly, make a stream a little larger than the RAM."""
+SPARE = 4 << 20
+"""Bytes for the headers of a node with next to no RAM, as tests have."""
 
 
 class Limits(Protocol):
@@ -32,6 +38,8 @@ class Limits(Protocol):
     def nice(self) -> int: ...  # noqa: D102
     @property
     def limit_rate(self) -> int: ...  # noqa: D102
+    @property
+    def max_size(self) -> int: ...  # noqa: D102
     @property
     def node_hash(self) -> bool: ...  # noqa: D102
 
@@ -70,6 +78,7 @@ class Capture:
     """One capture: `command` (the tool's) on the node, its stream into `sink`; fills `got`.
 
     python: whether the node has python3, which passes the stream on at less cost than cat, or tee and sha256sum.
+    ram: the node's System RAM, which bounds records. instance_memory: of the instance type, 0 if not known.
     going: the capture was begun by another controller and goes on: attach to it.
     """
 
@@ -83,6 +92,8 @@ class Capture:
     got: Captured
     python: bool = False
     going: bool = False
+    ram: Sequence[Range] = ()
+    instance_memory: int = 0
 
     def go(self) -> None:
         """Raises RemoteError when the stream did not end as it should; `got` then has what is known."""
@@ -101,6 +112,16 @@ class Capture:
             self.got.seconds = self.got.seconds or spent
             self.got.store_seconds = spent - self.got.seconds
 
+    def bound(self) -> tuple[int, str]:
+        """(bytes that the stream may have at most, why): what the node announces is not to be believed alone."""
+        room = getattr(self.sink, "room", None)
+        bounds = [
+            (int(self.meta.ram_bytes * SLACK) + SPARE, "its RAM and 2 %"),
+            (int(self.instance_memory * SLACK), "the instance type's memory and 2 %"),
+            (self.limits.max_size, "--max-size"), (room() if callable(room) else 0, "the space that is free here"),
+        ]  # fmt: skip
+        return min((bytes_, why) for bytes_, why in bounds if bytes_ > 0)
+
     def relay(self, sink: StreamSink) -> None:
         """Through the controller."""
         begin = time.monotonic()
@@ -110,11 +131,14 @@ class Capture:
         script = capture_script(
             self.run, self.command, consumer, nice=self.limits.nice, node_hash=by_sum, hashed=hashed
         )
-        got.walker = RecordWalker()
+        got.walker = RecordWalker(most=most_records(self.ram))
+        most, why = self.bound()
         expected = self.meta.ram_bytes if self.meta.format == "lime" else 0
         pace = Pace(self.limits.limit_rate, expected, self.report)
 
         def store(block: bytes) -> None:
+            if got.size + len(block) > most:
+                raise NodeError(f"the node sent more than {most:,} bytes ({why}): stopped, what arrived is kept")
             sink.write(block)
             got.size += len(block)
             _walk(got, block)

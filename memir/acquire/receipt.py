@@ -19,6 +19,7 @@ from memir.acquire.sinks.base import Sink
 from memir.acquire.timestamp import stamp
 from memir.acquire.tools.base import Tool
 from memir.acquire.transports.base import Transport
+from memir.aws.errors import cause_code
 from memir.documents import encode
 from memir.errors import ConnectError, Interrupted, RemoteError, StorageError
 from memir.evidence.coverage import Coverage
@@ -137,6 +138,9 @@ class CustodyLog:
         try:
             stored = self.sink.record(name, (self.folder / name).read_bytes())
         except RemoteError as error:
+            if cause_code(error) == "PreconditionFailed":
+                # another run's evidence is there: stop before the capture
+                raise
             self.problems.append(f"{name} could not be copied to {self.sink.where}: {error}")
         self.manifest.add("file", name=name, size=size, sha256=sha256, stored=dict(stored))
 

@@ -167,6 +167,10 @@ class Acquisition:
         manifest.add(
             "node", directory=session.run.directory, mounted=session.mounted, stale=session.stale, grace=session.grace
         )
+        if session.planted:
+            why = f"user {session.planted} had put a lock of memir's name there; it was removed"
+            log.problems.append(f"the node: {why}")
+            manifest.add("problem", where="lock", why=why)
         with session.heartbeat():
             session.put_tool(tool)
             command = tool.command(session.run)
@@ -198,6 +202,7 @@ class Acquisition:
         Capture(
             self.transport, session.run, command, self.sink, meta, self.options, self.report, got,
             python="python3" in preflight.state.facts.commands, going=self.previous is not None,
+            ram=preflight.state.ram, instance_memory=self._instance_memory(),
         ).go()  # fmt: skip
         log.manifest.add("captured", **receipt_fields(got.receipt))
         if self.options.context:
@@ -223,11 +228,14 @@ class Acquisition:
         reasons = [_words(stopped)] if stopped is not None else []
         state = preflight.state
         self.report(Progress(got.size, got.size, 0.0, "check"))
-        memory = self.transport.identity().get("instance_memory", "")
         return judge_image(
             reasons, preflight.tool, got, state, getattr(self.sink, "reader", None),
-            instance_memory=int(memory) if memory.isdigit() else 0,
+            instance_memory=self._instance_memory(),
         )  # fmt: skip
+
+    def _instance_memory(self) -> int:
+        memory = self.transport.identity().get("instance_memory", "")
+        return int(memory) if memory.isdigit() else 0
 
     def _raise(self, final: Mapping[str, object], verdict: Verdict, stopped: BaseException | None) -> None:
         if not verdict.missing:

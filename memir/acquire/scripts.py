@@ -15,9 +15,11 @@ from importlib.resources import files
 
 from memir.acquire.facts import NodeRun
 from memir.acquire.transports.base import Result, Script
-from memir.evidence.records import NodeReceipt
+from memir.evidence.records import NodeReceipt, Scalar
 
 RECEIPT = b"memir-receipt "
+MAX_EXTRA = 50
+"""Facts that the sender on the node may add to its receipt."""
 _RELAY = """
 import fcntl, hashlib, os, stat, sys
 for fd in (0, 1):
@@ -150,7 +152,7 @@ def parse_receipt(error: bytes) -> NodeReceipt | None:
         sha256=_hash(value.get("sha256")) or _hash(extra.get("sha256")),
         size=_integer(extra.get("size")),
         log=_text(value.get("log")),
-        extra=extra,
+        extra=_scalars(extra),
     )
 
 
@@ -167,6 +169,17 @@ def _integer(value: object) -> int | None:
 def _hash(value: object) -> str:
     ok = isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
     return str(value) if ok else ""
+
+
+def _scalars(values: Mapping[str, object]) -> dict[str, Scalar]:
+    """At most MAX_EXTRA short facts; lists and objects are none."""
+    kept: dict[str, Scalar] = {}
+    for name, value in list(values.items())[:MAX_EXTRA]:
+        if isinstance(value, str):
+            kept[str(name)[:100]] = value[:2000]
+        elif isinstance(value, bool | int | float) and abs(value) < 1 << 63:
+            kept[str(name)[:100]] = value
+    return kept
 
 
 def _text(value: object) -> str:

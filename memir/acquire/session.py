@@ -29,6 +29,8 @@ class NodeSession:
         self.transport, self.run_id, self.grace = transport, run_id, grace
         self.run = NodeRun(run_id, "", grace)
         self.mounted, self.stale = False, ""
+        self.planted = ""
+        """The user id that had put a lock of our name on the node, "" if nobody had."""
         self.begun = False
 
     def start(self, need: int) -> None:
@@ -51,6 +53,7 @@ class NodeSession:
         self.run = NodeRun(self.run_id, said["dir"], self.grace)
         self.mounted = said.get("mounted") == "1"
         self.stale = said.get("stale", "")
+        self.planted = said.get("planted", "")
 
     def adopt(self, directory: str, grace: int) -> None:
         """Take over a run that another controller began."""

@@ -1,26 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`memir acquire`: take a live node's RAM."""
+"""`memir acquire`: take a live node's RAM. One verb a transport, its options made from the transport's dataclass."""
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
+import sys
+import typing
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
-from memir.cli import acquire_cloud
-from memir.cli import acquire_options as o
-from memir.cli.acquire_run import go
-
-if TYPE_CHECKING:
-    from memir.acquire.transports.base import Transport
+from memir.acquire.settings import Shared
+from memir.acquire.transports.registry import TRANSPORTS
 
 app = typer.Typer(
-    help="Take a live node's RAM: nothing on its disk, custody proved.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
+    help="Take a live node's RAM: nothing on its disk, custody proved.", no_args_is_help=True, rich_markup_mode=None
 )
-GRACE = 300
 
 
 def register(parent: typer.Typer) -> None:
@@ -28,137 +26,65 @@ def register(parent: typer.Typer) -> None:
     parent.add_typer(app, name="acquire")
 
 
-acquire_cloud.register(app)
+def verb(own: type) -> Callable[..., None]:
+    """The function that typer makes a verb of: a parameter for every field of both options."""
+
+    def run(**values: Any) -> None:
+        from memir.acquire.launch import prepare
+        from memir.cli.acquire_print import go
+
+        mine = {field.name: values[field.name] for field in dataclasses.fields(own)}
+        rest = {field.name: values[field.name] for field in dataclasses.fields(Shared)}
+        shared = Shared(**rest)
+        names, make = prepare(own(**mine), shared, sys.argv[1:])
+        go(shared, names, make)
+
+    parameters = [*_parameters(own), *_parameters(Shared)]
+    run.__doc__ = own.__doc__
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters} | {"return": None}
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what typer reads
+    return run
+
+
+def _parameters(options: type) -> list[inspect.Parameter]:
+    kinds = typing.get_type_hints(options)
+    return [_parameter(field, kinds[field.name]) for field in dataclasses.fields(options)]
+
+
+def _parameter(field: dataclasses.Field[Any], kind: Any) -> inspect.Parameter:
+    about, default = field.metadata, field.default
+    if about.get("argument"):
+        info: Any = typer.Argument(metavar=about["metavar"], help=about["help"])
+        default = inspect.Parameter.empty
+    else:
+        flags = about["flags"] or (f"--{field.name.replace('_', '-')}",)
+        info = typer.Option(*flags, help=about["help"], min=about["min"], max=about["max"])
+        if field.default_factory is not dataclasses.MISSING:
+            default = []
+    return inspect.Parameter(
+        field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info]
+    )
+
+
+for name, options in TRANSPORTS.items():
+    app.command(name)(verb(options))
 
 
 @app.command()
-def ssh(
-    hosts: Annotated[list[str], typer.Argument(metavar="HOST...", help="user@host, host, or a name of ~/.ssh/config.")],
+def close(
+    evidence: Annotated[Path, typer.Argument(help="Evidence folder of a run whose controller was killed.")],
     *,
-    port: Annotated[int | None, typer.Option("--port", "-p", min=1, max=65535)] = None,
-    user: Annotated[str | None, typer.Option("--user", "-l", help="root, or one with sudo without a password.")] = None,
-    identity: Annotated[Path | None, typer.Option("--identity", "-i", help="Private key file.")] = None,
-    known_hosts: Annotated[Path | None, typer.Option("--known-hosts", help="Instead of ~/.ssh/known_hosts.")] = None,
-    ssh_config: Annotated[Path | None, typer.Option("--ssh-config", "-F", help="Instead of ~/.ssh/config.")] = None,
-    jump: Annotated[str | None, typer.Option("--jump", "-J", help="[user@]host[:port],... to go through.")] = None,
-    parallel: o.Parallel = 4,
-    output: o.Output = None,
-    to: o.To = None,
-    tool: o.ToolName = "auto",
-    tool_path: o.ToolPath = None,
-    form: o.ImageFormat = "avml",
-    dry_run: o.DryRun = False,
-    sign_key: o.SignKey = None,
-    case: o.CaseName = "",
-    nice: o.Nice = 10,
-    limit_rate: o.Rate = "",
-    grace: o.Grace = None,
-    no_node_hash: o.NoHash = False,
-    no_context: o.NoContext = False,
-    cluster: o.Cluster = False,
-    isolating: o.Isolating = False,
-    via: o.Via = "node",
-    object_lock: o.Lock = "",
-    resume: o.Resume = None,
-    s3_endpoint: o.Endpoint = None,
-    region: o.Region = None,
-    profile: o.Profile = None,
-    as_json: o.Json = False,
+    sign_key: Annotated[Path | None, typer.Option("--sign-key", help="The key that the run began with.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> None:
-    """Over SSH: configuration, jump hosts and agent as ssh uses them; unknown host keys are refused."""
-    options = o.options_of(
-        tool, tool_path, form, nice=nice, rate=limit_rate, grace=grace or GRACE, node_hash=not no_node_hash,
-        context=not no_context, sign_key=sign_key, case=case, isolating=isolating,
-    )  # fmt: skip
-    common = o.Common(
-        output,
-        to,
-        options,
-        dry_run,
-        as_json,
-        via,
-        cluster,
-        parallel,
-        s3_endpoint,
-        region,
-        profile,
-        object_lock,
-        resume,
-    )
+    """Close a run that was killed: judge and sign what arrived, so that it can be analysed."""
+    from memir.acquire.close import close_run
+    from memir.text import say, say_json
 
-    def connect(name: str) -> Transport:
-        from memir.acquire.transports.ssh.target import SshTarget
-        from memir.acquire.transports.ssh.transport import SshTransport
-
-        account, _, host = name.rpartition("@")
-        target = SshTarget(
-            host, port=port, user=user or account or None, identity=identity, known_hosts=known_hosts,
-            config=ssh_config, jump=jump,
-        )  # fmt: skip
-        return SshTransport(target)
-
-    go(common, hosts, connect)
-
-
-@app.command()
-def local(
-    *,
-    root: Annotated[
-        Path | None, typer.Option("--root", help="The node's root, where it is mounted (as /host).")
-    ] = None,
-    sudo: Annotated[bool, typer.Option("--sudo", help="Run the steps with sudo.")] = False,
-    output: o.Output = None,
-    to: o.To = None,
-    tool: o.ToolName = "auto",
-    tool_path: o.ToolPath = None,
-    form: o.ImageFormat = "avml",
-    dry_run: o.DryRun = False,
-    sign_key: o.SignKey = None,
-    case: o.CaseName = "",
-    nice: o.Nice = 10,
-    limit_rate: o.Rate = "",
-    grace: o.Grace = None,
-    node_hash: o.LocalHash = False,
-    no_context: o.NoContext = False,
-    cluster: o.Cluster = False,
-    isolating: o.Isolating = False,
-    via: o.Via = "node",
-    object_lock: o.Lock = "",
-    resume: o.Resume = None,
-    s3_endpoint: o.Endpoint = None,
-    region: o.Region = None,
-    profile: o.Profile = None,
-    as_json: o.Json = False,
-) -> None:
-    """This machine, or the node whose root file system is mounted here (kubectl debug node/NAME.
-
-    --root /host).
-    """
-    options = o.options_of(
-        tool, tool_path, form, nice=nice, rate=limit_rate, grace=grace or GRACE, node_hash=node_hash,
-        context=not no_context, sign_key=sign_key, case=case, isolating=isolating,
-    )  # fmt: skip
-    common = o.Common(
-        output,
-        to,
-        options,
-        dry_run,
-        as_json,
-        via,
-        cluster,
-        1,
-        s3_endpoint,
-        region,
-        profile,
-        object_lock,
-        resume,
-    )
-
-    def connect(_: str) -> Transport:
-        from memir.acquire.transports.local import LocalTransport
-
-        return LocalTransport(root, sudo)
-
-    import platform
-
-    go(common, [platform.node() or "local"], connect)
+    receipt = close_run(evidence, sign_key)
+    if as_json:
+        say_json(receipt.document(), indent=2)
+    else:
+        say(f"{evidence}: closed as {receipt.status}, {receipt.image.size:,} bytes of the image are there")
+        for missing in receipt.missing:
+            say(f"missing: {missing}")

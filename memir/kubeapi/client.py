@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,12 +32,15 @@ def make_api(options: KubeOptions) -> Api:
 
     configuration = client.Configuration()
     try:
-        config.load_kube_config(
-            options.kubeconfig,
-            context=options.context,
-            client_configuration=configuration,
-            persist_config=False,
-        )
+        with _exec_plugin_errors() as said:
+            config.load_kube_config(
+                options.kubeconfig,
+                context=options.context,
+                client_configuration=configuration,
+                persist_config=False,
+            )
+        if said:
+            raise AccessError(f"the kubeconfig's exec plugin failed, so nobody is signed in: {said[0]}")
     except ConfigException as error:
         if options.kubeconfig or options.context:
             raise UsageError(f"the kubeconfig cannot be used: {error}") from error
@@ -46,6 +50,25 @@ def make_api(options: KubeOptions) -> Api:
             raise AccessError(f"no kubeconfig and not in a pod ({inner}): pass --kubeconfig") from inner
     configuration.retries = 2
     return client.ApiClient(configuration)
+
+
+@contextmanager
+def _exec_plugin_errors() -> Iterator[list[str]]:
+    """What the client only logs, and then goes on without credentials: why an exec plugin failed."""
+    said: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            message = record.getMessage()
+            if record.levelno >= logging.ERROR and record.module == "kube_config":
+                said.append(message.strip()[:500])
+
+    root, listener = logging.getLogger(), Listener()
+    root.addHandler(listener)
+    try:
+        yield said
+    finally:
+        root.removeHandler(listener)
 
 
 @contextmanager

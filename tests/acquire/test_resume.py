@@ -39,8 +39,8 @@ from tests.acquire.rigs.nodes import target
 from tests.acquire.rigs.s3shim import Request, Shim
 from tests.acquire.rigs.sshd import Sshd
 from tests.acquire.rigs.ssm import SsmServer
-from tests.acquire.test_cli_acquire import memir
 from tests.acquire.test_run import clean, clean_but_sshd, stream_of
+from tests.cli.test_acquire import memir
 
 FIVE = 5 * MIB
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,6 +15,7 @@ import pytest
 import typer
 
 from memir.cli.main import main
+from tests.acquire.rigs.nodes import avml, make_node, node, sshd  # noqa: F401  (fixtures)
 from tests.images import case
 
 

@@ -17,7 +17,7 @@ from memir.kubeapi.client import KubeOptions
 from memir.kubeapi.nodes import instances, node_names
 from tests.acquire.rigs.kube import KubeServer
 from tests.acquire.rigs.ssm import SsmServer
-from tests.acquire.test_cli_acquire import memir
+from tests.cli.test_acquire import memir
 
 
 def node(name: str, role: str, provider: str) -> dict[str, Any]:

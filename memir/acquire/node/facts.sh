@@ -20,6 +20,8 @@ for command in awk base64 bash chroot curl insmod mkfifo mount nice python3 rmmo
   command -v "$command" >/dev/null 2>&1 && echo "$command"
 done | emit commands
 for base in /dev/shm /run; do
+  # only root's: anyone can make a directory of this name in /dev/shm
+  [ "$(stat -c %u "$base/.memir-lock" 2>/dev/null)" = "$(id -u)" ] || continue
   pid=$(cat "$base/.memir-lock/pid" 2>/dev/null)
   [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null && cat "$base/.memir-lock/run" "$base/.memir-lock/since"
 done 2>/dev/null | emit running

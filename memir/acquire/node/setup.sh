@@ -24,7 +24,17 @@ take() {
   echo "$RUN" > "$LOCK/run"
   date -u +%Y-%m-%dT%H:%M:%SZ > "$LOCK/since"
 }
+PLANTED=
 if ! take; then
+  # /dev/shm is open to all: a lock that is not root's was put there to keep us out
+  owner=$(stat -c %u "$LOCK" 2>/dev/null)
+  if [ -n "$owner" ] && [ "$owner" != "$(id -u)" ]; then
+    PLANTED=$owner
+    rm -rf "$LOCK"
+    take || { echo "cannot take the lock: user $owner keeps putting $LOCK there" >&2; exit 74; }
+  fi
+fi
+if [ -z "$PLANTED" ] && [ "$(cat "$LOCK/run" 2>/dev/null)" != "$RUN" ]; then
   [ -d "$LOCK" ] || { echo "cannot write to $BASE" >&2; exit 74; }
   # a holder writes its watchdog's pid within moments of taking the lock
   i=0
@@ -56,4 +66,4 @@ printf '%s' "$WATCHDOG" > "$DIR/watchdog.sh" || undo
 DIR=$DIR LOCK=$LOCK MOUNTED=$MOUNTED GRACE=$GRACE POLL=$POLL \
   setsid /bin/sh "$DIR/watchdog.sh" </dev/null >/dev/null 2>&1 &
 echo $! > "$LOCK/pid" || undo
-echo "dir=$DIR mounted=$MOUNTED lock=$LOCK stale=$STALE"
+echo "dir=$DIR mounted=$MOUNTED lock=$LOCK planted=$PLANTED stale=$STALE"

@@ -16,12 +16,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from memir.acquire.sinks.base import SinkMeta
-from memir.errors import StorageError
+from memir.errors import CustodyError, StorageError
+from memir.evidence.folder import require_private
 from memir.evidence.plan import Check, Step, Trace
 from memir.evidence.records import Part, Stored
 
 PART = 64 << 20
 CHUNK = 4 << 20
+KEPT_FREE = 16 << 20
+"""Bytes that stay free for manifest and receipt."""
 
 
 class FileSink:
@@ -54,8 +57,17 @@ class FileSink:
             return (Check("evidence folder", "fail", f"{parent} cannot be written", "choose another with -o"),)
         if self.folder.is_dir() and any(self.folder.iterdir()):
             return (Check("evidence folder", "fail", f"{self.folder} is not empty", "choose a new one with -o"),)
+        if self.folder.is_dir():
+            try:
+                require_private(self.folder)
+            except CustodyError as error:
+                return (Check("evidence folder", "fail", str(error), f"chmod 700 {self.folder}"),)
         free = shutil.disk_usage(parent).free
         return (Check("evidence folder", "ok", f"{self.folder}, {free:,} bytes free"),)
+
+    def room(self) -> int:
+        """Bytes that fit here, what is written of this image included; a little is kept for the record of the end."""
+        return max(1, shutil.disk_usage(self.folder).free + self.size - KEPT_FREE)
 
     def steps(self) -> Sequence[Step]:
         """Writing here."""

@@ -138,12 +138,16 @@ class S3Sink:
         return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.options.kms_key}
 
     def record(self, name: str, data: bytes) -> Mapping[str, object]:
-        """Store a small file; the store checks its SHA-256 and answers with version and checksum."""
+        """Store a small file; the store checks its SHA-256 and answers with version and checksum.
+
+        A name that exists is refused by the store itself, but for a run that is gone on with.
+        """
         checksum = b64(hashlib.sha256(data).hexdigest())
         where = self.address.url(name)
         with calling("s3:PutObject", where):
             answer = self.client.put_object(
                 Bucket=self.address.bucket, Key=self.address.key(name), Body=data, ChecksumSHA256=checksum,
+                **({} if self.options.resume else {"IfNoneMatch": "*"}),
                 **self.lock_arguments(), **self.key_arguments(),
             )  # fmt: skip
         return {"where": where, "size": len(data)} | tidy(answer)

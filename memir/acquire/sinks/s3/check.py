@@ -8,18 +8,15 @@ about the permission first, so `NoSuchUpload` or `NoSuchKey` says that the actio
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from memir.acquire.sinks.s3.options import S3Options
 from memir.aws.address import S3Address
 from memir.aws.client import Client
 from memir.aws.errors import calling, cause_code, cause_status, region_of
-from memir.errors import AccessError, ConnectError, RemoteError
+from memir.errors import AccessError, RemoteError
 from memir.evidence.plan import Check
-
-Probe = tuple[str, Callable[[], object]]
 
 
 def bucket_checks(client: Client, address: S3Address, options: S3Options) -> Sequence[Check]:
@@ -27,7 +24,7 @@ def bucket_checks(client: Client, address: S3Address, options: S3Options) -> Seq
     first = reach(client, address)
     if any(check.level == "fail" for check in first):
         return first
-    return [*first, lock_check(client, address, options), *action_checks(client, address, options)]
+    return [*first, lock_check(client, address, options)]
 
 
 def reach(client: Client, address: S3Address) -> list[Check]:
@@ -44,8 +41,11 @@ def reach(client: Client, address: S3Address) -> list[Check]:
             return [Check("bucket region", "fail", detail, f"pass --region {region or 'REGION'}")]
         if status == 404:
             return [Check("bucket", "fail", f"{where} does not exist", "create it with Object Lock before the run")]
-        name = "s3:ListBucket" if isinstance(error, AccessError) else "bucket"
-        return [Check(name, "fail", str(error), "allow the action, or give another bucket")]
+        if isinstance(error, AccessError) and status == 403:
+            # the run itself needs no right to list the bucket
+            detail = f"{where} may not be looked at (s3:ListBucket): its region and clock show when it is written to"
+            return [Check("bucket", "warn", detail, "allow s3:ListBucket to know beforehand")]
+        return [Check("bucket", "fail", str(error), "sign in, or give another bucket")]
     headers = answer["ResponseMetadata"]["HTTPHeaders"]
     region = headers.get("x-amz-bucket-region", "")
     out = []
@@ -93,38 +93,3 @@ def lock_check(client: Client, address: S3Address, options: S3Options) -> Check:
         return Check("Object Lock", "ok", f"on; {options.lock_mode} for {options.lock_days} days was asked for")
     advice = "pass --object-lock, or set a default retention"
     return Check("Object Lock", "warn", "on, but nothing retains the objects by default", advice)
-
-
-def action_checks(client: Client, address: S3Address, options: S3Options) -> list[Check]:
-    """One check for each action that a run needs."""
-    bucket, key = address.bucket, address.key(f".memir-probe-{uuid.uuid4().hex}")
-    ghost = {"Bucket": bucket, "Key": key, "UploadId": "memir-preflight-no-such-upload"}
-    probes: list[Probe] = [
-        ("s3:PutObject", lambda: client.upload_part(**ghost, PartNumber=1, Body=b"")),
-        ("s3:ListMultipartUploadParts", lambda: client.list_parts(**ghost)),
-        ("s3:GetObject", lambda: client.get_object(Bucket=bucket, Key=key)),
-        ("s3:ListBucketMultipartUploads", lambda: client.list_multipart_uploads(Bucket=bucket, MaxUploads=1)),
-    ]
-    if options.lock_mode:
-        probes.append(("s3:PutObjectRetention", lambda: retain(client, bucket, key)))
-    return [one_action(name, probe, address) for name, probe in probes]
-
-
-def retain(client: Client, bucket: str, key: str) -> object:
-    """Ask for a retention on what is not there."""
-    wanted = {"Mode": "GOVERNANCE", "RetainUntilDate": datetime(2100, 1, 1, tzinfo=UTC)}
-    return client.put_object_retention(Bucket=bucket, Key=key, Retention=wanted)
-
-
-def one_action(name: str, probe: Callable[[], object], address: S3Address) -> Check:
-    """Allowed unless the service says that it is denied."""
-    try:
-        with calling(name, address.url()):
-            probe()
-    except ConnectError as error:
-        return Check(name, "warn", str(error), "try again")
-    except RemoteError as error:
-        if cause_status(error) == 403:
-            level = "warn" if name == "s3:ListBucketMultipartUploads" else "fail"
-            return Check(name, level, str(error), f"allow {name} on arn:aws:s3:::{address.bucket}/*")  # type: ignore[arg-type]  # a Level
-    return Check(name, "ok", "allowed")

@@ -21,6 +21,7 @@ from importlib.resources import files
 
 from memir.acquire.facts import NodeRun
 from memir.acquire.sinks.base import SinkMeta
+from memir.acquire.sinks.s3.base import MAX_PARTS
 from memir.acquire.sinks.s3.upload import S3Upload
 from memir.acquire.transports.base import Result, Transport
 from memir.aws.checksum import b64
@@ -183,7 +184,7 @@ class S3DirectSink(S3Upload):
         found: dict[int, Part] = {}
         for line in said.text.splitlines():
             match = DONE.fullmatch(line)
-            if match:
+            if match and int(match[1]) <= MAX_PARTS:
                 found[int(match[1])] = Part(int(match[1]), int(match[2]), int(match[3]), match[4], match[5])
         return tuple(found[number] for number in sorted(found))
 

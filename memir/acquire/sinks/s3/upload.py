@@ -20,6 +20,8 @@ from memir.errors import RemoteError, StorageError
 from memir.evidence.records import Part, Scalar, Stored
 
 WANT = re.compile(r"(?:W )?([0-9]{1,5}) ([0-9]{1,12}) ([0-9a-f]{64}) ([0-9]{1,4})")
+SLACK = 1.02
+"""A stream may be this much larger than the RAM that the node announced: more parts are not signed."""
 MAX_RENEWALS = 50
 
 
@@ -55,7 +57,6 @@ class S3Upload(S3Sink):
             self.upload_id = self.options.resume
             self.held()
             return
-        self._refuse_existing(bucket, key)
         with calling("s3:PutObject", self.where):
             answer = self.client.create_multipart_upload(
                 Bucket=bucket, Key=key, ChecksumAlgorithm="SHA256",
@@ -80,33 +81,10 @@ class S3Upload(S3Sink):
         if there and ours and there != ours:
             raise StorageError(f"{self.where} is in region {there}, not {ours}: pass --region {there}")
 
-    def _refuse_existing(self, bucket: str, key: str) -> None:
-        try:
-            with calling("s3:GetObject", self.where):
-                self.client.head_object(Bucket=bucket, Key=key)
-        except RemoteError as error:
-            # 404, or 403 where the caller may not list: then IfNoneMatch at the end decides
-            if cause_status(error) not in (403, 404):
-                raise
-        else:
-            raise StorageError(f"{self.where} exists already and evidence is never overwritten: choose another name")
-        try:
-            with calling("s3:ListBucketMultipartUploads", self.where):
-                running = self.client.list_multipart_uploads(Bucket=bucket, Prefix=key).get("Uploads", [])
-        except RemoteError:
-            # the right to list uploads is not needed for a run
-            return
-        for upload in running:
-            if upload.get("Key") == key:
-                raise StorageError(
-                    f"{self.where}: another upload of this name is under way or was left "
-                    f"({upload.get('UploadId')}, since {upload.get('Initiated')}): wait, resume it, "
-                    "or choose another name"
-                )
-
     def sign(self, number: int, size: int, sha256: str) -> str:
         """A URL that stores exactly this part. Raises StorageError for what no upload can hold."""
-        if not 1 <= number <= MAX_PARTS or not 0 < size <= self.part_size:
+        most = int(self.expected * SLACK) // self.part_size + 2 if self.expected else MAX_PARTS
+        if not 1 <= number <= min(most, MAX_PARTS) or not 0 < size <= self.part_size:
             raise StorageError(f"{self.where}: part {number} of {size} bytes was asked for; refused")
         url: str = self.client.generate_presigned_url(
             "upload_part",

@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import re
-import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from memir.acquire.transports.ssm.command import Commander
 from memir.aws.client import Client
 from memir.aws.errors import calling
-from memir.errors import AccessError, ConnectError, RemoteError
+from memir.errors import AccessError, RemoteError
 from memir.evidence.plan import Check
 
 SSM_ACTIONS = ("ssm:SendCommand", "ssm:CancelCommand")
@@ -39,24 +38,6 @@ def ssm_checks(commander: Commander, sts: Client | None) -> tuple[Sequence[Check
         check, known = caller(sts)
         out.append(check)
     out.append(ping_check(commander))
-    out.append(
-        probe(
-            "ssm:GetCommandInvocation", commander.where,
-            lambda: commander.client.get_command_invocation(
-                CommandId=str(uuid.uuid4()), InstanceId=commander.instance_id
-            ),
-        )
-    )  # fmt: skip
-    # sending to no instance: refused as denied where the action is, and as invalid where it is not
-    out.append(
-        probe(
-            "ssm:SendCommand", commander.where,
-            lambda: commander.client.send_command(
-                InstanceIds=["i-00000000000000000"], DocumentName="AWS-RunShellScript",
-                Parameters={"commands": ["true"]},
-            ),
-        )
-    )  # fmt: skip
     return out, known
 
 
@@ -75,21 +56,6 @@ def ping_check(commander: Commander) -> Check:
         "a way to the service there is no SSM, so acquire before isolating"
     )
     return Check("SSM ping", "fail", f"{commander.where} is {ping}", advice)
-
-
-def probe(name: str, where: str, call: Callable[[], object]) -> Check:
-    """Allowed unless the service says that it is denied."""
-    try:
-        with calling(name, where):
-            call()
-    except AccessError as error:
-        return Check(name, "fail", str(error), f"allow {name} in the caller's policy")
-    except ConnectError as error:
-        return Check(name, "warn", str(error), "try again")
-    except RemoteError:
-        # refused for another reason: the action is allowed
-        pass
-    return Check(name, "ok", "allowed")
 
 
 def missing_actions(checks: Sequence[Check]) -> list[str]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -13,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from memir.cli.acquire_options import size_of
-from memir.errors import UsageError
+from memir.acquire.settings import Shared
+from memir.acquire.transports.registry import TRANSPORTS
 from tests.acquire.rigs.noderig import NodeRig
 from tests.acquire.rigs.sshd import Sshd
 from tests.acquire.test_run import clean, clean_but_sshd
@@ -53,7 +54,7 @@ def test_from_tool_to_verified_evidence(sshd: Sshd, node: NodeRig, tmp_path: Pat
     assert receipt["status"] == "complete"
     assert receipt["tool"]["version"] == "0.21.0"
     checked = memir("verify", "ev", "--json", tools=tools, cwd=tmp_path)
-    assert (checked.returncode, json.loads(checked.stdout)["complete"]) == (0, True)
+    assert (checked.returncode, json.loads(checked.stdout)["complete"]) == (5, True)
     image = tmp_path / "ev" / "image.avml"
     image.write_bytes(image.read_bytes()[:-1])
     broken = memir("verify", "ev", tools=tools, cwd=tmp_path)
@@ -121,15 +122,16 @@ def test_wrong_words_are_exit_2(tmp_path: Path, arguments: list[str], words: str
     assert list(tmp_path.iterdir()) == []
 
 
-def test_sizes() -> None:
-    assert [size_of(text) for text in ("", "7", "500K", "50M", "1GiB", "2gb")] == [
-        0,
-        7,
-        512_000,
-        50 << 20,
-        1 << 30,
-        2 << 30,
-    ]
-    for text in ("0", "-1", "1T", "x", "1.5M"):
-        with pytest.raises(UsageError):
-            size_of(text)
+def test_every_verb_takes_the_shared_options_and_its_own(tmp_path: Path) -> None:
+    """verb() makes them from the dataclasses; register() adds them; close() is beside them."""
+    for name, options in TRANSPORTS.items():
+        text = memir("acquire", name, "--help", tools=tmp_path, cwd=tmp_path).stdout
+        fields = [*dataclasses.fields(options), *dataclasses.fields(Shared)]
+        for field in fields:
+            flags = field.metadata.get("flags") or (f"--{field.name.replace('_', '-')}",)
+            assert field.metadata.get("argument") or flags[0] in text, (name, field.name)
+
+
+def test_close_says_what_there_is_to_close(tmp_path: Path) -> None:
+    done = memir("acquire", "close", str(tmp_path), tools=tmp_path, cwd=tmp_path)
+    assert (done.returncode, "is no evidence folder" in done.stderr) == (2, True)

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From options to runs: evidence folders, sinks, one Acquisition a node."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import cast
+
+from memir.acquire.options import Options
+from memir.acquire.resume import PreviousRun, read_previous
+from memir.acquire.run import Acquisition
+from memir.acquire.settings import Shared, TransportOptions, size_of
+from memir.acquire.sinks.base import Sink
+from memir.acquire.sinks.file import FileSink
+from memir.acquire.sinks.s3.direct import S3DirectSink
+from memir.acquire.sinks.s3.options import S3Options
+from memir.acquire.sinks.s3.stream import S3StreamSink
+from memir.acquire.tools.store import Choice
+from memir.acquire.transports.base import Transport
+from memir.aws.address import S3Address
+from memir.aws.client import Connection
+from memir.errors import UsageError
+from memir.evidence.plan import Format
+from memir.evidence.progress import Report
+from memir.kubeapi.client import KubeOptions
+
+
+def prepare(
+    own: TransportOptions, shared: Shared, command: Sequence[str] = ()
+) -> tuple[list[str], Callable[[str, Report], Acquisition]]:
+    """(the nodes, what makes the acquisition of one). command: for the manifest. Raises UsageError."""
+    own.check(shared)
+    options = run_options(own, shared, command)
+    if shared.output is not None and shared.to is not None and not shared.to.startswith("s3://"):
+        raise UsageError("give the evidence folder once: with -o, or with --to FOLDER")
+    names = own.names(shared)
+    previous = previous_run(shared, names)
+
+    def make(name: str, report: Report) -> Acquisition:
+        transport = own.transport(name, shared)
+        folder = evidence_folder(shared, name, many=len(names) > 1)
+        if previous is not None and previous.transport != transport.kind:
+            raise UsageError(f"--resume {folder}: that run went over {previous.transport}, not {transport.kind}")
+        sink = make_sink(shared, folder, transport) if previous is None else resumed_sink(shared, previous)
+        snapshot = cluster_snapshot(shared) if shared.cluster else None
+        return Acquisition(transport, sink, folder, options, report=report, snapshot=snapshot, previous=previous)
+
+    return names, make
+
+
+def run_options(own: TransportOptions, shared: Shared, command: Sequence[str]) -> Options:
+    """The run's options. Raises UsageError on a wrong word."""
+    if shared.tool not in {"auto", "avml", "lime"}:
+        raise UsageError(f"--tool {shared.tool!r}: write avml, lime or auto")
+    if shared.format not in {"avml", "lime"}:
+        raise UsageError(f"--format {shared.format!r}: write avml or lime (raw has no addresses and is not offered)")
+    return Options(
+        tool=cast("Choice", shared.tool), tool_path=shared.tool_path,
+        format=cast("Format", "lime" if shared.tool == "lime" else shared.format), grace=shared.grace,
+        nice=shared.nice, limit_rate=size_of(shared.limit_rate), node_hash=own.node_hash(),
+        context=not shared.no_context, sign_key=shared.sign_key, isolating=shared.isolating, command=command,
+        case=shared.case, timestamp_url=shared.timestamp_url, max_size=size_of(shared.max_size, "--max-size"),
+    )  # fmt: skip
+
+
+def evidence_folder(shared: Shared, name: str, *, many: bool) -> Path:
+    """Where a node's evidence goes on the controller."""
+    if shared.resume is not None:
+        return shared.resume
+    safe = re.sub(r"[^A-Za-z0-9._-]", "_", name.rpartition("@")[2])[:80] or "node"
+    given = shared.output
+    if given is None and shared.to is not None and not shared.to.startswith("s3://"):
+        given = Path(shared.to)
+    if given is None:
+        return Path(f"memir-{safe}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}")
+    return given / safe if many else given
+
+
+def previous_run(shared: Shared, names: Sequence[str]) -> PreviousRun | None:
+    """The run that --resume names."""
+    if shared.resume is None:
+        return None
+    if len(names) > 1:
+        raise UsageError("--resume goes on with one node: name that one")
+    if shared.output is not None and shared.output != shared.resume:
+        raise UsageError("--resume goes on in its own evidence folder: leave -o away")
+    return read_previous(shared.resume)
+
+
+def resumed_sink(shared: Shared, previous: PreviousRun) -> Sink:
+    """The sink of a run that is gone on with: the same upload."""
+    options = S3Options(
+        connection_of(shared), kms_key=shared.kms_key, resume=previous.upload_id, part_size=previous.part_size
+    )
+    return S3DirectSink(S3Address.parse(previous.place), options)
+
+
+def make_sink(shared: Shared, folder: Path, transport: Transport) -> Sink:
+    """The sink for a run: the evidence folder, or S3 from the node or through here."""
+    if shared.to is None or not shared.to.startswith("s3://"):
+        return FileSink(folder)
+    if shared.via not in {"", "node", "controller"}:
+        raise UsageError(f"--via {shared.via!r}: write node or controller")
+    mode, _, days = shared.object_lock.partition(":")
+    if shared.object_lock and (mode not in {"GOVERNANCE", "COMPLIANCE"} or not days.isdigit() or not int(days)):
+        raise UsageError(f"--object-lock {shared.object_lock!r}: write GOVERNANCE:DAYS or COMPLIANCE:DAYS")
+    base = S3Address.parse(shared.to)
+    address = S3Address(base.bucket, base.key(folder.name))
+    options = S3Options(
+        connection_of(shared), lock_mode=mode, lock_days=int(days or 0), kms_key=shared.kms_key,
+        rate=float(size_of(shared.limit_rate)),
+    )  # fmt: skip
+    if shared.via == "controller" and transport.streams:
+        return S3StreamSink(address, options)
+    return S3DirectSink(address, options)
+
+
+def connection_of(shared: Shared) -> Connection:
+    """How S3 is reached."""
+    return Connection(shared.region, shared.s3_endpoint, shared.profile)
+
+
+def cluster_snapshot(shared: Shared) -> Callable[[Path], Sequence[Path]]:
+    """Takes the snapshot of the cluster that --kubeconfig and --context name, not of the default one."""
+    options = KubeOptions(shared.kubeconfig, shared.context)
+
+    def take(folder: Path) -> Sequence[Path]:
+        from memir.kubeapi.snapshot import snapshot
+
+        return snapshot(folder, options)
+
+    return take
