@@ -212,7 +212,7 @@ def test_what_is_no_longer_on_the_node(
     previous = read_previous(folder)
     chosen = S3Options(connection=Connection(shim.region, shim.endpoint), resume=previous.upload_id, part_size=FIVE)
     sink = S3DirectSink(S3Address.parse(previous.place), chosen, s3)
-    run = Acquisition(LocalTransport(node.root), sink, folder, Options(tool_path=avml), previous=previous)
+    run = Acquisition(LocalTransport(node.root), sink, folder, Options(tool_path=avml, sign_key=key), previous=previous)
     with pytest.raises(NodeError, match=rf"nothing was changed, lock: run {previous.run_id} is no longer on the node"):
         run.execute()
     assert (folder / "manifest.jsonl").read_bytes() == before

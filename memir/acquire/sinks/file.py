@@ -23,8 +23,6 @@ from memir.evidence.records import Part, Stored
 
 PART = 64 << 20
 CHUNK = 4 << 20
-KEPT_FREE = 16 << 20
-"""Bytes that stay free for manifest and receipt."""
 
 
 class FileSink:
@@ -66,8 +64,8 @@ class FileSink:
         return (Check("evidence folder", "ok", f"{self.folder}, {free:,} bytes free"),)
 
     def room(self) -> int:
-        """Bytes that fit here, what is written of this image included; a little is kept for the record of the end."""
-        return max(1, shutil.disk_usage(self.folder).free + self.size - KEPT_FREE)
+        """Bytes that fit here, what is written of this image included; run.py keeps room for the record of the end."""
+        return max(1, shutil.disk_usage(self.folder).free + self.size)
 
     def steps(self) -> Sequence[Step]:
         """Writing here."""
