@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import sys
-
 from memir.tables.table import OWNER_COLUMNS, Table, tables
+from memir.text import say_raw
 
 _HEAD = """# Tables of a case
 
@@ -45,4 +44,4 @@ def _section(table: Table) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(reference())
+    say_raw(reference())
