@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Layers of containers' root file systems, as their mounts were made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from memir.kernel import fs, overlayfs
+from memir.kernel.overlayfs import Layers
+from memir.kube.ram import RamSource
+from tests.images import case
+
+NodeOf = Callable[[str], RamSource]
+
+
+def superblocks(node: RamSource) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+    assert node.containers  # mounts are loaded with them
+    known = np.unique(np.array([one.superblock for one in node.mounts.known.values() if one.superblock], np.uint64))
+    kinds = fs.types_of(node.kernel, known)
+    return known[[kind == b"overlay" for kind in kinds]]
+
+
+def test_layers_are_those_that_were_mounted(node_of: NodeOf, image: str) -> None:
+    node = node_of(image)
+    overlays = superblocks(node)
+    found = overlayfs.layers(node.kernel, overlays)
+    assert len(found) == len(overlays) >= 7
+    if case(image).truth.suffix == ".txt":
+        raw = case(image).raw_truth()
+        mounted = [*raw["pod"], *raw["container"]]
+        assert {(one.upper, tuple(one.lower or ())) for one in found} == {
+            (one["upper"], tuple(one["lower"].split(":"))) for one in mounted
+        }
+    types = overlayfs.overlay_types(node.kernel, overlays)
+    assert types is not None and types.has("ovl_fs", "config")
+
+
+def test_no_superblock_no_layers(node_of: NodeOf, image: str) -> None:
+    assert overlayfs.layers(node_of(image).kernel, np.zeros(0, np.uint64)) == []
+
+
+def test_what_is_no_overlay(node_of: NodeOf) -> None:
+    """A superblock of tmpfs has something else in s_fs_info: no layer is made up, and a gap counts it."""
+    node = node_of("s-6.1-small")
+    overlay = superblocks(node)[:1]
+    known = np.array(sorted({one.superblock for one in node.mounts.known.values() if one.superblock}), np.uint64)
+    proc = known[[kind == b"proc" for kind in fs.types_of(node.kernel, known)]][:1]
+    right, wrong = overlayfs.layers(node.kernel, np.concatenate((overlay, proc)))
+    assert right.upper is not None
+    assert wrong == Layers(None, None)
+    assert [gap.why for gap in node.kernel.gaps if gap.kind == "overlay"] == ["lower directories not readable"]

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Objects of a slab cache, found by their pages: every task of the recording is among them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from memir.kernel import slab
+from memir.kernel.space import u64
+from memir.kube.ram import RamSource
+from memir.symbols.types import Member
+from tests.kernel.fake import DIRECT, INT, STRUCTS, fake_kernel
+
+NodeOf = Callable[[str], RamSource]
+
+
+def test_the_cache_of_tasks_has_every_task(node_of: NodeOf, image: str) -> None:
+    node = node_of(image)
+    kernel, task = node.kernel, node.processes.threads.task
+    cache = slab.cache_of(kernel, task)
+    name = kernel.strings(kernel.pointers(kernel.at(u64(cache), "kmem_cache", "name")))
+    assert name == [b"task_struct"]
+    slots = slab.objects(kernel, cache)
+    assert len(np.unique(slots)) == len(slots)
+    assert np.isin(task, slots).all()
+    size = int(kernel.read(u64(cache), "kmem_cache", "size")[0])
+    # the end of task_struct, room for registers, is as long as the processor needs (arch_task_struct_size)
+    assert kernel.types.offset("task_struct", "thread") < size < 1 << 15
+    # slots of one slab lie side by side
+    assert np.isin(np.diff(np.sort(slots)), [size]).mean() > 0.6
+
+
+def test_heads(node_of: NodeOf, image: str) -> None:
+    """A slab of several pages has one head; the head is its own."""
+    node = node_of(image)
+    kernel = node.kernel
+    pa, _ = kernel.space.physical(node.processes.threads.task)
+    page = kernel.space.struct_page(pa)
+    head = slab.heads(kernel, page)
+    assert np.array_equal(slab.heads(kernel, head), head)
+    assert (head <= page).all()
+    assert int((page - head).max()) < kernel.space.page_struct * 64
+
+
+def test_what_is_in_no_cache(node_of: NodeOf, image: str) -> None:
+    kernel = node_of(image).kernel
+    assert slab.cache_of(kernel, np.zeros(0, np.uint64)) == 0
+    assert slab.cache_of(kernel, u64(0x1234)) == 0
+
+
+def test_a_cache_of_absurd_objects_is_a_gap() -> None:
+    """Zeros where the size should be."""
+    STRUCTS.setdefault("kmem_cache", (64, {"size": Member(24, INT)}))
+    kernel = fake_kernel({})
+    assert len(slab.objects(kernel, DIRECT + 0x2000)) == 0
+    assert [(gap.kind, gap.why) for gap in kernel.gaps if gap.kind == "slab cache"] == [
+        ("slab cache", "objects of 0 bytes")
+    ]
