@@ -65,6 +65,7 @@ def test_where_things_are_without_kaslr() -> None:
 def test_real_kernels(node_of: NodeOf, name: str) -> None:
     space = node_of(name).kernel.space
     assert space.fmt.levels == (5 if "la57" in name else 4)
+    assert isinstance(space.fmt, X86Format)
     # the zero page of the direct map is where the kernel says that it begins
     stated = x86_64.stated_delta(space.fmt, {}, space.direct_delta)
     assert stated == space.direct[0]
