@@ -25,6 +25,7 @@ from memir.hunt.units import (
     whole_processes,
     window_units,
 )
+from memir.hunt.variables import mapping_of, set_variables
 from memir.hunt.wanted import Wanted
 from memir.kernel import sched
 from memir.kernel.engine import Kernel
@@ -114,6 +115,8 @@ def hunt(
         _ = node.swapped  # counts as gaps what cannot be scanned
     clock.lap("memory")
     units = _units(memory, rules, options, node)
+    if rules.unit_externals:
+        set_variables(memory, units)
     clock.lap("units")
     scan = Scan(kernel.memory, rules, kernel.gaps, options.timeout)
     total, done = sum(unit.size for unit in units), 0
@@ -173,7 +176,11 @@ def _units(memory: Memory, rules: RuleSet, options: Options, node: RamSource | N
         else:
             # a file that is scanned whole need not be scanned again where it is mapped, if rules cannot tell
             # the difference
-            units += process_units(memory, chosen, rules.monotone and "files" in kinds)
+            programs = None
+            if rules.unit_externals:
+                exe = memory.kernel.try_read(memory.mm, "mm_struct", "exe_file")[0].astype(np.uint64)
+                programs = mapping_of(memory.kernel, exe).tolist()
+            units += process_units(memory, chosen, rules.monotone and "files" in kinds, programs)
     if "files" in kinds:
         units += file_units(memory, wanted_files)
     return units + window_units(memory, [kind for kind in KINDS if kind in kinds])

@@ -194,7 +194,7 @@ class Scan:
         """YARA's matches and the bytes it saw; `seen` also takes the strings met of rules that did not match
         as a whole."""
         flat, lost = self._gather(slots)
-        options = self._options() | {"warnings_callback": self._warn(unit)}
+        options = self._options(unit) | {"warnings_callback": self._warn(unit)}
         if seen is not None:
 
             def take(told: dict[str, Any]) -> int:
@@ -240,11 +240,14 @@ class Scan:
         data, ok = self.memory.gather(slots << np.uint64(12), PAGE, self._buffer(len(slots)))
         return data.reshape(-1), int((~ok & (slots != ABSENT)).sum())
 
-    def _options(self) -> dict[str, Any]:
+    def _options(self, unit: Unit | None = None) -> dict[str, Any]:
         # else YARA prints what rules log on standard output, into --json too
         options: dict[str, Any] = {"timeout": self.timeout, "console_callback": _log}
-        if self.rules.externals:
-            options["externals"] = dict(self.rules.externals)
+        externals: dict[str, Any] = dict(self.rules.externals)
+        if unit is not None and unit.variables is not None:
+            externals |= {name: unit.variables[name] for name in self.rules.unit_externals}
+        if externals:
+            options["externals"] = externals
         return options
 
     def _buffer(self, pages: int) -> NDArray[np.uint8]:

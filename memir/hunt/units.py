@@ -9,7 +9,7 @@ unit.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,7 +33,8 @@ class Unit:
     place: int64[n], which page of the unit each is, rising. pfn: uint64[n], its frame. span: pages of the
     whole, absent and empty ones included. joined: neighbours in the unit are neighbours to their owner; if
     not, a match over a border counts only where the frames are neighbours too. mms: which address spaces
-    have this unit (indexes), None for units that are no process's.
+    have this unit (indexes), None for units that are no process's. mapping: address_space of the file that it is or
+    maps, 0 for none or if nobody asked. variables: what rules may ask of it (see variables.py).
     """
 
     kind: Kind
@@ -43,6 +44,8 @@ class Unit:
     span: int
     joined: bool = True
     mms: list[int] | None = None
+    mapping: int = 0
+    variables: dict[str, str] | None = None
 
     @property
     def size(self) -> int:
@@ -50,14 +53,21 @@ class Unit:
         return PAGE * len(self.pfn)
 
 
-def process_units(memory: Memory, chosen: Bools, files_apart: bool) -> list[Unit]:
+def process_units(
+    memory: Memory, chosen: Bools, files_apart: bool, programs: Sequence[int] | None = None
+) -> list[Unit]:
     """The regions of the chosen address spaces (bool[m]), alike ones once.
 
     files_apart: leave out regions of which every page is a file's: the file's own unit holds them all.
+    programs: what runs in each address space, where rules tell regions apart by it and by the file they map.
     """
+    mapping = None
+    if programs is not None:
+        kernel = memory.kernel
+        mapping = kernel.try_read(memory.vmas.file, "file", "f_mapping")[0].astype(np.uint64).tolist()
     units: dict[bytes, Unit] = {}
     absent = 0
-    for mm, start, end, low, high in _regions(memory, chosen):
+    for mm, start, end, low, high, region in _regions(memory, chosen):
         page, frame = expand(memory, low, high)
         inside = (page >= start) & (page < end)
         page, frame = page[inside], frame[inside]
@@ -68,8 +78,11 @@ def process_units(memory: Memory, chosen: Bools, files_apart: bool) -> list[Unit
         if not len(frame) or (files_apart and (memory.pages.use[at] == FILE).all()):
             continue
         place = (page - np.uint64(start)).astype(np.int64)
+        file = mapping[region] if mapping is not None and region >= 0 else 0
+        told = (file or programs[mm]) if programs is not None else 0
         key = hashlib.blake2b(
-            place.tobytes() + frame.tobytes() + (end - start).to_bytes(8, "little"), digest_size=16
+            told.to_bytes(8, "little") + place.tobytes() + frame.tobytes() + (end - start).to_bytes(8, "little"),
+            digest_size=16,
         ).digest()
         known = units.get(key)
         if known is not None and known.mms is not None:
@@ -78,23 +91,23 @@ def process_units(memory: Memory, chosen: Bools, files_apart: bool) -> list[Unit
             continue
         pid = memory.pids[mm][0] if memory.pids[mm] else 0
         name = f"process {pid} region {start << 12:#x}-{end << 12:#x}"
-        units[key] = Unit("process", name, place, frame, end - start, mms=[mm])
+        units[key] = Unit("process", name, place, frame, end - start, mms=[mm], mapping=file)
     memory.kernel.gaps.add("hunt", "process memory", "mapped page not in the image", absent)
     return list(units.values())
 
 
-def _regions(memory: Memory, chosen: Bools) -> Iterator[tuple[int, int, int, int, int]]:
-    """(address space, first page, end page, low and high leaf) of regions, and of pages mapped outside
-    any."""
+def _regions(memory: Memory, chosen: Bools) -> Iterator[tuple[int, int, int, int, int, int]]:
+    """(address space, first page, end page, low and high leaf, row in memory.vmas) of regions, and with row -1 of
+    pages mapped outside any."""
     low, high = memory.leaf
     regions = memory.vmas
     covered = np.zeros(len(memory.mappings.va) + 1, np.int64)
     np.add.at(covered, low, 1)
     np.add.at(covered, high, -1)
     columns = (regions.owner, regions.start >> SHIFT, regions.end >> SHIFT, low, high)
-    for row in zip(*(column.tolist() for column in columns), strict=True):
+    for number, row in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
         if row[4] > row[3] and chosen[row[0]]:
-            yield row
+            yield (*row, number)
     loose = np.flatnonzero(np.cumsum(covered[:-1]) == 0)
     if not len(loose):
         return
@@ -115,13 +128,14 @@ def _regions(memory: Memory, chosen: Bools) -> Iterator[tuple[int, int, int, int
                 int(ends[end - 1]) >> 12,
                 int(loose[begin]),
                 int(loose[end - 1]) + 1,
+                -1,
             )
 
 
 def whole_processes(memory: Memory, chosen: Bools) -> list[Unit]:
     """One unit a process's address space: all its regions in order, an empty page between two."""
     parts: dict[int, list[tuple[int, U64, U64]]] = {}
-    for mm, start, end, low, high in _regions(memory, chosen):
+    for mm, start, end, low, high, _ in _regions(memory, chosen):
         page, frame = expand(memory, low, high)
         keep = (page >= start) & (page < end) & used(memory, frame)
         if keep.any():
@@ -165,9 +179,9 @@ def file_units(memory: Memory, wanted: U64 | None = None) -> list[Unit]:
             odd = stale[begin:end]
             count = int(odd.sum())
             apart = np.arange(0, 2 * count, 2, dtype=np.int64)
-            units.append(Unit("files", name, apart, pfn[odd], 2 * count))
+            units.append(Unit("files", name, apart, pfn[odd], 2 * count, mapping=address))
             place, pfn = place[~odd], pfn[~odd]
-        units.append(Unit("files", name, place, pfn, final + 1))
+        units.append(Unit("files", name, place, pfn, final + 1, mapping=address))
     return units
 
 
