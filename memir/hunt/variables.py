@@ -2,8 +2,8 @@
 """The variables filename, filepath, extension and owner that rules may ask for, of each unit.
 
 Of a file in the page cache and of a region that maps one: that file's. Of other memory of a process: its program's,
-and the process's user. Of kernel memory and free pages: empty. A path is the one within the file's own file system; owner is
-`root` or the number of a user.
+and the process's user. Of kernel memory and free pages: empty. A path is the one within the file's own file system;
+owner is `root` or the number of a user.
 """
 
 from __future__ import annotations
