@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from memir.hunt.hunt import Options, hunt
-from memir.hunt.variables import file_variables, mapping_of
+from memir.hunt.memory import read_memory
+from memir.hunt.units import process_units
+from memir.hunt.variables import file_variables, mapping_of, set_variables
 from memir.kube.ram import RamSource
 from tests.hunt.hunting import rules
 
@@ -41,3 +43,11 @@ def test_rules_see_each_units_own(node_of: Callable[[str], RamSource], tmp_path:
     assert {row["rule"] for row in found.rows} == {"Elf"}
     paths = {row["path"] for row in found.rows if row["owner"] == "file cache"}
     assert paths and all(path is None or path.endswith("busybox") for path in paths)
+
+
+def test_memory_of_no_file_is_its_programs(node_of: Callable[[str], RamSource]) -> None:
+    node = node_of(NAME)
+    memory = read_memory(node.kernel, node.processes.threads.task, node.processes.threads.tgid)
+    units = process_units(memory, np.ones(len(memory.mm), bool), False, [0] * len(memory.mm))
+    set_variables(memory, units)
+    assert {unit.variables["owner"] for unit in units if unit.variables is not None} == {"root"}
