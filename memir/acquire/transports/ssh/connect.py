@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from memir.acquire.transports.ssh.known_hosts import MAX_FILE, KnownHosts, read_known_hosts
 from memir.errors import AccessError, ConnectError, UsageError
 
 if TYPE_CHECKING:
@@ -68,13 +69,13 @@ def _open(target: SshTarget, opened: list[paramiko.SSHClient], depth: int) -> pa
     else:
         through = _socket(name, port, target.timeout)
     client = paramiko.SSHClient()
-    _known_hosts(client, target, said)
+    alias = said.get("hostkeyalias", name)
+    known = _known_hosts(client, target, said, alias if port == 22 or alias != name else f"[{alias}]:{port}")
     client.set_missing_host_key_policy(paramiko.RejectPolicy())
     keys = [str(target.identity)] if target.identity else list(said.get("identityfile", []))
     keys = [path for path in keys if target.identity or Path(path).is_file()]
     agent = target.agent and not (target.identity or said.get("identitiesonly", "no") == "yes")
     where = f"{name} port {port}"
-    alias = said.get("hostkeyalias", name)
     user = target.user or said.get("user") or _me()
     # paramiko takes a list of key files; its stubs say one name
     key_files = cast("str", keys or None)
@@ -98,8 +99,11 @@ def _open(target: SshTarget, opened: list[paramiko.SSHClient], depth: int) -> pa
         if "No authentication methods" in str(error):
             raise AccessError(f"no key to log in to {user}@{where} with: give --identity or load the agent") from error
         if "not found in known_hosts" in str(error):
+            more = f"; {known.authorities} @cert-authority lines for it are not used" if known.authorities else ""
+            more += f"; {len(known.revoked)} of its keys are @revoked" if known.revoked else ""
+            more += f"; {known.malformed} lines of the files cannot be read" if known.malformed else ""
             raise ConnectError(
-                f"the host key of {where} is unknown: refused. Get it by a way that you trust and add it to "
+                f"the host key of {where} is unknown: refused{more}. Get it by a way that you trust and add it to "
                 "known_hosts, or give --known-hosts FILE"
             ) from error
         raise ConnectError(f"SSH with {where} failed: {error}") from error
@@ -119,7 +123,11 @@ def _through(
 
     first, _, rest = jump.rpartition(",")
     user, _, place = rest.rpartition("@")
-    host, _, number = place.rpartition(":") if place.count(":") == 1 else (place, "", "")
+    if place.startswith("["):
+        host, _, number = place[1:].partition("]")
+        number = number.removeprefix(":")
+    else:
+        host, _, number = place.rpartition(":") if place.count(":") == 1 else (place, "", "")
     hop = replace(
         target,
         host=host.strip("[]"),
@@ -155,9 +163,11 @@ def _socket(name: str, port: int, timeout: float) -> socket.socket:
     return link
 
 
-def _known_hosts(client: paramiko.SSHClient, target: SshTarget, said: Any) -> None:
+def _known_hosts(client: paramiko.SSHClient, target: SshTarget, said: Any, name: str) -> KnownHosts:
+    """Give the client the keys that the files have for a name; what they say else."""
     import paramiko
 
+    known = KnownHosts()
     if target.known_hosts is not None:
         files = [target.known_hosts]
     else:
@@ -167,9 +177,20 @@ def _known_hosts(client: paramiko.SSHClient, target: SshTarget, said: Any) -> No
         if target.known_hosts is None and not path.is_file():
             continue
         try:
-            client.load_system_host_keys(str(path))
-        except (OSError, paramiko.SSHException, UnicodeDecodeError) as error:
+            with path.open("rb") as file:
+                read_known_hosts(file.read(MAX_FILE).decode("utf-8", "replace"), name, known)
+        except OSError as error:
             raise UsageError(f"cannot read the known hosts file {path}: {error}") from error
+    for kind, key in known.accepted():
+        try:
+            entry = paramiko.hostkeys.HostKeyEntry.from_line(f"{name} {kind} {key}")
+        except (paramiko.SSHException, paramiko.hostkeys.InvalidHostKey):
+            entry = None
+        if entry is None or entry.key is None:
+            known.malformed += 1
+        else:
+            client.get_host_keys().add(name, kind, entry.key)
+    return known
 
 
 def _fast_transport() -> Any:
