@@ -22,6 +22,11 @@ from memir.evidence.plan import Check, Step, Trace
 from memir.kubeapi.client import Api, KubeOptions, call_json, calling, make_api, status_of
 
 GUARDDUTY = "PrivilegeEscalation:Kubernetes/AnomalousBehavior.WorkloadDeployed!PrivilegedContainer"
+GUARDDUTY_MORE = (
+    "Execution:Kubernetes/ExecInKubeSystemPod", "Execution:Kubernetes/AnomalousBehavior.ExecInPod",
+    "Execution:Runtime/NewBinaryExecuted", "DefenseEvasion:Runtime/FilelessExecution",
+)  # fmt: skip
+"""What else a run may set off: exec into the pod, a program that is new to the node, one that runs from memory."""
 TOUCH = "touch /dev/shm/.memir-keep 2>/dev/null\n"
 
 
@@ -153,6 +158,7 @@ class PodTransport:
             ),
             Trace("/var/log/pods, kubelet and containerd journals", "start and end of the pod, empty logs"),
             Trace("GuardDuty EKS Protection", f"probably the finding {GUARDDUTY}, caused by this run"),
+            Trace("GuardDuty", f"possibly {', '.join(GUARDDUTY_MORE)}, caused by this run"),
         )  # fmt: skip
 
     def reconnect(self) -> None:

@@ -61,7 +61,9 @@ class SsmOptions:
         s3 = s3_client(Connection(shared.region, shared.s3_endpoint, shared.profile))
         commander = Commander(service_client("ssm", way), name)
         spool = S3Address.parse(str(place_of(shared)))
-        return SsmTransport(commander, s3=s3, spool=spool, sts=service_client("sts", way))
+        # an endpoint of one's own for SSM has no EC2 behind it
+        ec2 = service_client("ec2", way) if self.ssm_endpoint is None else None
+        return SsmTransport(commander, s3=s3, spool=spool, sts=service_client("sts", way), ec2=ec2)
 
     def _way(self, shared: Shared) -> Connection:
         from memir.aws.client import Connection

@@ -29,7 +29,8 @@ from memir.acquire.transports.ssm.spool import SEND_CURL, SEND_PYTHON, Spool
 from memir.aws.address import S3Address
 from memir.aws.checksum import b64
 from memir.aws.client import Client
-from memir.errors import AccessError, ConnectError, NodeError, StorageError
+from memir.aws.instances import instance_memory
+from memir.errors import AccessError, ConnectError, NodeError, RemoteError, StorageError
 from memir.evidence.plan import Check, Step, Trace
 
 RECEIPT = "memir-ssm "
@@ -59,10 +60,10 @@ class SsmTransport:
 
     def __init__(
         self, commander: Commander, *, s3: Client | None = None, spool: S3Address | None = None,
-        sts: Client | None = None, grace: int = 900,
+        sts: Client | None = None, ec2: Client | None = None, grace: int = 900,
     ) -> None:  # fmt: skip
         self.commander, self.grace = commander, grace
-        self._sts = sts
+        self._sts, self._ec2 = sts, ec2
         self._name = secrets.token_hex(6)
         self._spool = Spool(s3, spool, self._name) if s3 is not None and spool is not None else None
         self._session: Session | None = None
@@ -104,7 +105,18 @@ class SsmTransport:
 
         checks, caller = ssm_checks(self.commander, self._sts)
         self._identity |= caller
-        return checks
+        return [*checks, *self._memory()]
+
+    def _memory(self) -> Sequence[Check]:
+        """The memory of the instance's type bounds what the node says of itself; not being told it is a note."""
+        if self._ec2 is None:
+            return ()
+        try:
+            kind, size = instance_memory(self._ec2, self.instance_id)
+        except RemoteError as error:
+            return (Check("instance type", "warn", str(error), "allow it to hold the node's RAM against its type"),)
+        self._identity |= {"instance_type": kind, "instance_memory": str(size)}
+        return (Check("instance type", "ok", f"{kind}, {size:,} bytes of memory"),)
 
     def run(self, script: str, *, data: bytes = b"", timeout: float = 60.0, limit: int = 1 << 20) -> Result:
         """Run a script. Without data and before the session is open no file is made on the node.
