@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from memir.acquire.transports.base import Result, Stream, bootstrap
 from memir.acquire.transports.local import KEEP, put_bytes
+from memir.acquire.transports.ssh.first_step import why_not_root
 from memir.acquire.transports.ssh.target import SshTarget
 from memir.errors import AccessError, ConnectError
 from memir.evidence.plan import Check, Step, Trace
@@ -121,18 +122,15 @@ class SshTransport:
         except _broken() as error:
             raise ConnectError(f"the connection to {self.target.host} was lost at once: {error}") from error
         self.sudo = False
-        uid = self.run("id -u", timeout=self.target.timeout + 20)
-        if uid.text.strip() == "0":
+        plain = self.run("id -u", timeout=self.target.timeout + 20)
+        if plain.text.strip() == "0":
             return
         self.sudo = True
-        uid = self.run("id -u", timeout=self.target.timeout + 20)
-        if uid.text.strip() != "0":
-            said = uid.error.strip().splitlines()[-1:] or ["no answer"]
+        with_sudo = self.run("id -u", timeout=self.target.timeout + 20)
+        if with_sudo.text.strip() != "0":
+            account = f"{self.known['user']}@{self.target.host}"
             self.close()
-            raise AccessError(
-                f"{self.known['user']}@{self.target.host} is not root and `sudo -n` does not work there "
-                f"({said[0]}): use --user root or give the user sudo without a password"
-            )
+            raise AccessError(why_not_root(plain, with_sudo, account))
 
     def _identify(self) -> dict[str, str]:
         transport = self._transport()
