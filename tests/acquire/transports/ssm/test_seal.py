@@ -46,9 +46,9 @@ def test_hostile_answers_are_refused_by_name() -> None:
         unpack("no base64!", "answer")
     rng = random.Random(6)
     for _ in range(300):
-        data = bytearray(whole)
-        data[rng.randrange(len(data))] = rng.randrange(256)
+        bent = bytearray(whole)
+        bent[rng.randrange(len(bent))] = rng.randrange(256)
         try:
-            assert len(unpack(base64.b64encode(bytes(data)).decode(), "answer")) <= 8 << 20
+            assert len(unpack(base64.b64encode(bytes(bent)).decode(), "answer")) <= 8 << 20
         except NodeError as error:
             assert str(error).startswith("the node's answer is ")
