@@ -4,12 +4,13 @@ from __future__ import annotations
 import base64
 import os
 import random
+import subprocess
 from collections.abc import Iterator
 
 import pytest
 
 from memir.acquire import collect as module
-from memir.acquire.collect import read_lines
+from memir.acquire.collect import read_lines, script
 from memir.errors import NodeError
 
 CASES = 10_000 if os.environ.get("CI") else 300
@@ -62,3 +63,13 @@ def test_hostile_bytes_never_raise() -> None:
         for name, _content in read_lines(pieces(bytes(data), rng.randrange(1, 30))):
             assert ".." not in name
             assert not name.startswith("/")
+
+
+def test_the_state_of_this_machine_before_a_run() -> None:
+    before = script("before")
+    assert before.helper == ("context", "before")
+    done = subprocess.run(["/bin/sh", "-c", before], capture_output=True, check=False)
+    files = dict(read_lines(iter([done.stdout])))
+    assert {"before/date", "before/uptime", "before/mountinfo"} <= set(files)
+    assert all(name.startswith("before/") for name in files)
+    assert script("after").helper == ("context", "after")

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from memir.acquire.options import Options
-from memir.acquire.resume import PreviousRun, read_previous, same_signer
+from memir.acquire.resume import PreviousRun, lock_check, read_previous, same_signer
 from memir.acquire.run import Acquisition
 from memir.acquire.sinks.base import SinkMeta
 from memir.acquire.sinks.s3.direct import S3DirectSink
@@ -337,3 +337,14 @@ def test_a_node_that_does_not_come_back(
     assert clean_but_sshd(node)
     found = verify(folder, reader=S3PartReader(connection=Connection(shim.region, shim.endpoint)))
     assert (found.holds, found.complete) == (True, False)
+
+
+def test_whose_lock_it_is() -> None:
+    previous = previous_run("")
+    goes_on = lock_check(previous, "r since 2026-01-01T00:00:00Z")
+    assert (goes_on.level, goes_on.detail) == ("ok", "run r goes on")
+    assert lock_check(previous, "").detail == "run r is no longer on the node"
+    other = lock_check(previous, "r2 since 2026-01-01T00:00:00Z")
+    assert (other.level, other.detail) == (
+        "fail", "run r is no longer on the node, but r2 since 2026-01-01T00:00:00Z",
+    )  # fmt: skip

@@ -15,13 +15,18 @@ from memir.acquire.facts import NodeRun
 from memir.acquire.scripts import (
     RELAY,
     RELAY_HASHED,
+    abort_script,
+    attach_script,
     capture_script,
+    cleanup_script,
     facts_script,
     hash_script,
+    node_file,
     node_script,
     parse_pairs,
     parse_receipt,
     relay_python,
+    setup_script,
     touch_script,
 )  # fmt: skip
 from memir.acquire.transports.base import Result
@@ -162,3 +167,33 @@ def test_relays_fail_when_nobody_reads(tmp_path: Path, consumer: str) -> None:
     assert process.returncode != 0
     assert receipt.tool != 0
     assert receipt.consumer != 0
+
+
+def test_setup_and_cleanup_are_said_to_the_helper_in_numbers() -> None:
+    setup = setup_script("r1", grace=30, poll=5, need=4096)
+    assert setup.helper == ("setup", "r1", "30", "5")
+    assert setup.startswith("RUN=r1\nGRACE=30\nPOLL=5\nNEED=4096\nWATCHDOG=")
+    assert node_file("setup") in setup
+    cleanup = cleanup_script("r1")
+    assert cleanup.helper == ("cleanup", "r1")
+    assert cleanup.startswith("RUN=r1\n")
+    assert node_file("remove") in cleanup
+
+
+def test_attach_waits_no_longer_than_it_is_told(tmp_path: Path) -> None:
+    run = NodeRun("r", str(tmp_path))
+    for name in ("consumer", "tool"):
+        # this test's own process group is alive all the time
+        (tmp_path / f"{name}.pid").write_text(str(os.getpgrp()))
+    script = attach_script(run, 0)
+    assert subprocess.run(["/bin/sh", "-c", script], check=False).returncode == 75
+    assert (tmp_path / "alive").exists()
+
+
+def test_abort_stops_the_groups_and_nothing_else(tmp_path: Path) -> None:
+    sleeper = subprocess.Popen(["sleep", "30"], start_new_session=True)
+    (tmp_path / "groups").write_text(f"{sleeper.pid}\n")
+    script = abort_script(NodeRun("r", str(tmp_path)))
+    assert script.helper == ("abort", str(tmp_path))
+    assert subprocess.run(["/bin/sh", "-c", script], check=False).returncode == 0
+    assert sleeper.wait(10) == -15

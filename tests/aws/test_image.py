@@ -10,7 +10,7 @@ import boto3
 import pytest
 
 from memir.aws import image as s3
-from memir.aws.image import open_image
+from memir.aws.image import expand, images_below, open_image
 from memir.errors import AccessError, ChangedImageError, ImageFormatError, RemoteError, StorageError, UsageError
 from memir.image import remote
 from tests.acquire.rigs.s3shim import Request
@@ -229,3 +229,22 @@ def test_busy_services_are_asked_again(store: Store, shim: Shim, tmp_path: Path)
 def test_addresses_of_no_object(address: str) -> None:
     with pytest.raises(UsageError, match="s3://BUCKET/KEY"):
         open_image(address)
+
+
+def test_images_below_a_prefix(store: Store) -> None:
+    address = store(RAW)
+    bucket, key = address.removeprefix("s3://").split("/", 1)
+    folder = key.rpartition("/")[0]
+    client = boto3.client("s3")
+    for name, size in {"b/node.lime": 1 << 16, "a.avml.zst": 1 << 16, "notes.txt": 1 << 16, "small.lime": 10}.items():
+        client.put_object(Bucket=bucket, Key=f"{folder}/{name}", Body=bytes(size))
+    prefix = f"s3://{bucket}/{folder}"
+    assert images_below(prefix) == [f"{prefix}/a.avml.zst", f"{prefix}/b/node.lime"]
+    assert images_below(f"{prefix}/b/node.lime") == [f"{prefix}/b/node.lime"]
+    assert expand([prefix, f"{prefix}/b/node.lime", "local.raw"]) == [
+        f"{prefix}/a.avml.zst", f"{prefix}/b/node.lime", "local.raw",
+    ]  # fmt: skip
+    with pytest.raises(UsageError, match="no images there"):
+        expand([f"{prefix}/notes"])
+    with pytest.raises(UsageError, match="too short"):
+        images_below("s3://b/x")

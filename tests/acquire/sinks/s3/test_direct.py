@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import io
 import re
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +16,7 @@ import pytest
 from memir.acquire.facts import NodeRun
 from memir.acquire.node.http import Connection as NodeConnection
 from memir.acquire.node.http import Refused
-from memir.acquire.sinks.s3.direct import S3DirectSink
+from memir.acquire.sinks.s3.direct import S3DirectSink, archive
 from memir.acquire.sinks.s3.options import S3Options
 from memir.acquire.transports.local import LocalTransport
 from memir.acquire.transports.ssm.command import Commander
@@ -252,3 +256,14 @@ def test_python_36_runs_the_uploader(s3: Any, bucket: str, shim: Shim, tmp_path:
     assert got.stored.complete
     assert got.receipt is not None
     assert str(got.receipt.extra["uploader"]).startswith("python 3.")
+
+
+def test_the_uploader_is_one_file_that_python_runs(tmp_path: Path) -> None:
+    (tmp_path / "upload.pyz").write_bytes(archive())
+    assert archive() == (tmp_path / "upload.pyz").read_bytes()
+    assert "memir/acquire/node/parts.py" in zipfile.ZipFile(io.BytesIO(archive())).namelist()
+    done = subprocess.run(
+        [sys.executable, "-I", "-B", str(tmp_path / "upload.pyz"), "--help"], capture_output=True, text=True, check=True
+    )
+    assert "directory" in done.stdout
+    assert "part_size" in done.stdout

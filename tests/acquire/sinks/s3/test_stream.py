@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from memir.acquire.node.parts import Part as SentPart
 from memir.acquire.sinks.s3.base import MAX_PARTS, MIB, part_size
 from memir.acquire.sinks.s3.check import clock_check
 from memir.acquire.sinks.s3.options import S3Options
-from memir.acquire.sinks.s3.stream import S3StreamSink
+from memir.acquire.sinks.s3.stream import S3StreamSink, convert
 from memir.aws.address import S3Address
 from memir.aws.checksum import composite
 from memir.aws.client import Connection, s3_client
@@ -245,3 +246,8 @@ def test_what_the_shim_refuses_as_s3_does(s3: Any, bucket: str, shim: Shim) -> N
     assert b"<HeadersNotSigned>x-amz-checksum-sha256</HeadersNotSigned>" in text
     assert put({"Content-Length": "3", "Content-MD5": "AAAA"})[0] == 403
     assert put({"Content-Length": "3"})[0] == 200
+
+
+def test_parts_as_custody_records_them() -> None:
+    (part,) = convert([SentPart(1, 0, 5, "ab" * 32, '"etag"')])
+    assert (part.number, part.offset, part.size, part.sha256, part.etag) == (1, 0, 5, "ab" * 32, '"etag"')
