@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from memir.acquire.node.parts import Part as SentPart
 from memir.acquire.sinks.s3.base import MAX_PARTS, MIB, part_size
-from memir.acquire.sinks.s3.check import clock_check
 from memir.acquire.sinks.s3.options import S3Options
 from memir.acquire.sinks.s3.stream import S3StreamSink, convert
 from memir.aws.address import S3Address
@@ -160,15 +158,6 @@ def test_no_such_bucket(s3: Any, shim: Shim) -> None:
         sink.begin(meta())
 
 
-def test_checks_leave_nothing(s3: Any, bucket: str, shim: Shim) -> None:
-    checks = {check.name: check.level for check in make(s3, bucket, shim, lock_mode="GOVERNANCE").check()}
-    assert checks == {
-        "bucket region": "ok", "clock": "ok", "Object Lock": "ok",
-    }  # fmt: skip
-    assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)
-    assert "Versions" not in s3.list_object_versions(Bucket=bucket)
-
-
 def test_nothing_is_tried_on_what_does_not_exist(s3: Any, bucket: str, shim: Shim) -> None:
     """A role that may only write is enough, and CloudTrail sees no request that a run would not make."""
     shim.deny = {"s3:ListBucket", "s3:GetObject", "s3:ListBucketMultipartUploads", "s3:ListMultipartUploadParts"}
@@ -188,19 +177,6 @@ def test_denied_create_names_the_action(s3: Any, bucket: str, shim: Shim) -> Non
         make(s3, bucket, shim).begin(meta())
 
 
-def test_object_lock_missing_or_by_default(s3: Any, bucket: str, shim: Shim) -> None:
-    plain = bucket + "-plain"
-    s3.create_bucket(Bucket=plain, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    checks = {check.name: check for check in make(s3, plain, shim, lock_mode="GOVERNANCE").check()}
-    assert checks["Object Lock"].level == "fail"
-    rule = {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 3}}
-    s3.put_object_lock_configuration(
-        Bucket=bucket, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
-    )
-    checks = {check.name: check for check in make(s3, bucket, shim).check()}
-    assert checks["Object Lock"].detail == "on, by default COMPLIANCE for 3 days"
-
-
 def test_wrong_secret_key(bucket: str, shim: Shim, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     client = s3_client(Connection(shim.region, shim.endpoint))
@@ -212,15 +188,6 @@ def test_no_store_at_all(s3: Any, bucket: str, shim: Shim) -> None:
     shim.stop()
     with pytest.raises(ConnectError, match="did not get through"):
         make(s3, bucket, shim).begin(meta())
-
-
-def test_clock() -> None:
-    now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-    assert clock_check("Fri, 02 Jan 2026 03:04:04 GMT", now).level == "ok"
-    assert clock_check("Fri, 02 Jan 2026 03:03:05 GMT", now).detail == "this machine is +60 s from the service"
-    assert clock_check("Fri, 02 Jan 2026 03:03:05 GMT", now).level == "warn"
-    assert clock_check("Fri, 02 Jan 2026 04:04:05 GMT", now).level == "fail"
-    assert clock_check("nonsense", now).level == "warn"
 
 
 def test_what_the_shim_refuses_as_s3_does(s3: Any, bucket: str, shim: Shim) -> None:
