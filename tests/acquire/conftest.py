@@ -66,7 +66,7 @@ def bucket(s3: Any) -> str:
 
 @pytest.fixture
 def ssm_server(tmp_path_factory: pytest.TempPathFactory, aws: None) -> Iterator[SsmServer]:
-    """The SSM stand-in, without instances; times run ten times faster."""
+    """The SSM stand-in, without instances; deliveries time out ten times faster."""
     server = SsmServer(tmp_path_factory.mktemp("ssm"), scale=10.0)
     server.start()
     yield server

@@ -39,8 +39,8 @@ def test_cut_at_random_bytes(small_sshd: Sshd, small_node: NodeRig, tmp_path: Pa
         folder = tmp_path / f"ev{number}"
         with Cutter(small_sshd.port, budget=budget, dead=dead, mode=mode) as cutter:
             known = small_sshd.trust(tmp_path / "known", port=cutter.port)
-            reached = target(small_sshd, port=cutter.port, known_hosts=known, timeout=5.0, stall=10.0)
-            options = Options(tool_path=avml, format="lime", context=False, grace=2)
+            reached = target(small_sshd, port=cutter.port, known_hosts=known, stall=120.0)
+            options = Options(tool_path=avml, format="lime", context=False, grace=6)
             run = Acquisition(SshTransport(reached), FileSink(folder), folder, options)
             story = f"group {group}, run {number}: budget {budget}, dead {dead}, mode {mode}"
             try:

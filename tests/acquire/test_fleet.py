@@ -18,6 +18,7 @@ from memir.evidence.progress import Progress, Report
 from memir.evidence.verify import verify
 from tests.acquire.rigs.noderig import MIB
 from tests.acquire.rigs.nodes import LOW, SMALL, MakeNode
+from tests.acquire.rigs.wait import BOUND
 from tests.acquire.test_run import clean
 
 
@@ -40,7 +41,7 @@ def test_each_node_has_its_own_folder_and_its_own_failure(make_node: MakeNode, t
 
     def make(name: str, report: Report) -> Acquisition:
         folder = tmp_path / name
-        options = Options(tool_path=avml, format="lime", context=False, grace=4, limit_rate=4 * MIB)
+        options = Options(tool_path=avml, format="lime", context=False, grace=10, limit_rate=4 * MIB)
         return Counted(LocalTransport(nodes[name].root), FileSink(folder), folder, options, report=report)
 
     outcomes = acquire_many(list(nodes), make, parallel=2)
@@ -61,15 +62,21 @@ def test_an_interruption_stops_all_and_keeps_each(
 ) -> None:
     nodes = {name: make_node() for name in ("one", "two")}
     moved = threading.Event()
+    both = threading.Barrier(2, moved.set)
 
     def make(name: str, report: Report) -> Acquisition:
+        first = True
+
         def watch(progress: Progress) -> None:
-            if progress.done > MIB:
-                moved.set()
+            nonlocal first
+            if progress.done > MIB and first:
+                first = False
+                # each waits until the other one's RAM comes too
+                both.wait(BOUND)
             report(progress)
 
         folder = tmp_path / name
-        options = Options(tool_path=avml, format="lime", context=False, grace=4, limit_rate=4 * MIB)
+        options = Options(tool_path=avml, format="lime", context=False, grace=10, limit_rate=4 * MIB)
         return Acquisition(LocalTransport(nodes[name].root), FileSink(folder), folder, options, report=watch)
 
     import concurrent.futures

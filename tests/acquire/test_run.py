@@ -11,7 +11,6 @@ import re
 import shutil
 import subprocess
 import threading
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -38,11 +37,12 @@ from memir.evidence.progress import Progress
 from memir.evidence.verify import verify
 from tests.acquire.rigs.noderig import MIB, NodeRig, Segment, banner, contents, kcore
 from tests.acquire.rigs.nodes import HIGH, LOW, MakeNode
+from tests.acquire.rigs.wait import until
 
 
 def job(rig: NodeRig, folder: Path, tool: Path, **changes: Any) -> Acquisition:
     report = changes.pop("report", lambda _: None)
-    chosen: dict[str, Any] = {"tool_path": tool, "format": "lime", "context": False, "grace": 4} | changes
+    chosen: dict[str, Any] = {"tool_path": tool, "format": "lime", "context": False, "grace": 10} | changes
     options = Options(**chosen)
     return Acquisition(LocalTransport(rig.root), FileSink(folder), folder, options, report=report)
 
@@ -53,22 +53,18 @@ def records(folder: Path) -> list[Mapping[str, Any]]:
 
 def clean(rig: NodeRig) -> bool:
     """Nothing left; waits for the watchdog if it has to be its work."""
-    for _ in range(120):
-        if not rig.left() and not rig.processes():
-            return True
-        time.sleep(0.1)
-    raise AssertionError(f"left {rig.left()}, running {rig.processes()}")
+    until(lambda: not rig.left() and not rig.processes(), lambda: f"left {rig.left()}, running {rig.processes()}")
+    return True
 
 
 def clean_but_sshd(rig: NodeRig) -> bool:
     """The same, where the rig's own sshd goes on."""
-    others: list[str] = []
-    for _ in range(150):
-        others = [line for line in rig.processes() if not line.startswith("sshd")]
-        if not rig.left() and not others:
-            return True
-        time.sleep(0.1)
-    raise AssertionError(f"left {rig.left()}, running {others}")
+
+    def others() -> list[str]:
+        return [line for line in rig.processes() if not line.startswith("sshd")]
+
+    until(lambda: not rig.left() and not others(), lambda: f"left {rig.left()}, running {others()}")
+    return True
 
 
 def memory_of(image: Path) -> dict[int, bytes]:
@@ -336,20 +332,27 @@ def test_a_tool_that_changes_on_the_way_is_not_run(node: NodeRig, tmp_path: Path
 
 
 def test_two_runs_at_once(node: NodeRig, tmp_path: Path, avml: Path) -> None:
-    first = job(node, tmp_path / "one", avml, limit_rate=8 * MIB, grace=20)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold(progress: Progress) -> None:
+        if progress.phase == "capture":
+            begun.set()
+            go_on.wait()
+
+    first = job(node, tmp_path / "one", avml, limit_rate=8 * MIB, grace=60, report=hold)
     thread = threading.Thread(target=first.execute)
     thread.start()
-    for _ in range(100):
-        if (node.root / "dev/shm/.memir-lock/pid").exists():
-            break
-        time.sleep(0.05)
-    with pytest.raises(NodeError, match=rf"lock: a run is going on: {first.run_id} since 20"):
-        job(node, tmp_path / "two", avml).execute()
-    late = job(node, tmp_path / "three", avml)
-    preflight = first.preflight()
-    with pytest.raises(PartialError, match=rf"another run is going on on this node .run {first.run_id}"):
-        late.execute(replace(preflight, state=replace(preflight.state, running=""), checks=()))
-    thread.join()
+    try:
+        until(begun.is_set)
+        with pytest.raises(NodeError, match=rf"lock: a run is going on: {first.run_id} since 20"):
+            job(node, tmp_path / "two", avml).execute()
+        late = job(node, tmp_path / "three", avml)
+        preflight = first.preflight()
+        with pytest.raises(PartialError, match=rf"another run is going on on this node .run {first.run_id}"):
+            late.execute(replace(preflight, state=replace(preflight.state, running=""), checks=()))
+    finally:
+        go_on.set()
+        thread.join()
     assert json.loads((tmp_path / "one/receipt.json").read_bytes())["status"] == "complete"
     assert clean(node)
 
@@ -419,15 +422,12 @@ def test_the_watchdog_cleans_up_when_the_controller_is_gone(node: NodeRig, tmp_p
         "from memir.acquire.run import Acquisition, Options\n"
         "ev = Path(sys.argv[2])\n"
         "Acquisition(LocalTransport(Path(sys.argv[1])), FileSink(ev), ev, Options(tool_path=Path(sys.argv[3]),"
-        " format='lime', context=False, grace=2, limit_rate=1 << 20)).execute()\n"
+        " format='lime', context=False, grace=6, limit_rate=1 << 20)).execute()\n"
     )
     import sys
 
     process = subprocess.Popen([sys.executable, "-c", code, str(node.root), str(tmp_path / "ev"), str(avml)])
-    for _ in range(200):
-        if list((node.root / "dev/shm").glob(".memir-2*/stream")):
-            break
-        time.sleep(0.05)
+    until(lambda: list((node.root / "dev/shm").glob(".memir-2*/stream")), process.poll)
     process.kill()
     process.wait()
     assert node.left()

@@ -23,6 +23,7 @@ from tests.acquire.rigs.drive import MIB, digest
 from tests.acquire.rigs.noderig import NodeRig, banner
 from tests.acquire.rigs.s3shim import Request, Shim
 from tests.acquire.rigs.ssm import SsmServer
+from tests.acquire.rigs.wait import until
 
 
 @pytest.fixture
@@ -52,19 +53,17 @@ class Cloud:
     def __init__(self, s3: Any, bucket: str, shim: Shim, server: SsmServer, rig: NodeRig, folder: Path) -> None:
         self.s3, self.bucket, self.shim, self.server, self.rig, self.folder = s3, bucket, shim, server, rig, folder
         self.agent = server.add(root=rig.root)
-        # deliveries time out ten times faster, scripts have their whole time
-        self.agent.scale = 1.0
 
     def job(self, tool: Path, **options: Any) -> Acquisition:
         client = service_client("ssm", Connection(self.server.region, self.server.endpoint))
         place = S3Address(self.bucket, "case")
         commander = Commander(client, self.agent.instance_id, poll=0.05, delivery=30, silence=1.0)
-        transport = SsmTransport(commander, s3=self.s3, spool=place, grace=8)
+        transport = SsmTransport(commander, s3=self.s3, spool=place, grace=20)
         chosen = S3Options(
             connection=Connection(self.shim.region, self.shim.endpoint), part_size=5 * MIB, backoff=0.05, attempts=5,
-            lock_mode="GOVERNANCE", lock_days=1, patience=20,
+            lock_mode="GOVERNANCE", lock_days=1, patience=120,
         )  # fmt: skip
-        wanted: dict[str, Any] = {"tool_path": tool, "format": "lime", "context": False, "grace": 8} | options
+        wanted: dict[str, Any] = {"tool_path": tool, "format": "lime", "context": False, "grace": 20} | options
         return Acquisition(transport, S3DirectSink(place, chosen, self.s3), self.folder, Options(**wanted))
 
 
@@ -113,12 +112,7 @@ def test_agent_dies_in_the_capture(cloud: Cloud, avml: Path) -> None:
     with pytest.raises(PartialError, match="the agent was lost while a command ran"):
         job.execute(preflight)
     cloud.shim.delay = None
-    import time
-
-    end = time.monotonic() + 40
-    while cloud.rig.left():
-        assert time.monotonic() < end, cloud.rig.left()
-        time.sleep(0.3)
+    until(lambda: not cloud.rig.left(), cloud.rig.left)
 
 
 @pytest.mark.slow
@@ -126,7 +120,7 @@ def test_agent_that_comes_back_in_time(cloud: Cloud, avml: Path) -> None:
     """The agent and its script are killed in the middle of the upload; the node sends on, and is found again."""
     import threading
 
-    job = cloud.job(avml, grace=20)
+    job = cloud.job(avml, grace=120)
     died = threading.Event()
 
     def die(request: Request) -> float:
@@ -154,7 +148,7 @@ def test_two_runs_at_once_on_one_instance(cloud: Cloud, avml: Path) -> None:
 
     first = cloud.job(avml)
     first.transport.connect()
-    session = NodeSession(first.transport, "first", 20)
+    session = NodeSession(first.transport, "first", 120)
     session.start(1 << 20)
     second = cloud.job(avml)
     with pytest.raises((NodeError, PartialError), match=r"a(nother)? run is going on: first"):

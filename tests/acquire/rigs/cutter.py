@@ -84,6 +84,7 @@ class Cutter:
             with contextlib.suppress(OSError):
                 if self.mode == "reset":
                     link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-                    link.shutdown(socket.SHUT_RDWR)
+                # close alone sends nothing while the other direction's thread waits in recv
+                link.shutdown(socket.SHUT_RDWR)
                 link.close()
         self._links.clear()

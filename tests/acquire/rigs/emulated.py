@@ -164,23 +164,23 @@ class EmulatedNode:
         """The stock client, for the tests' own looks at the node."""
         return [
             "ssh", "-i", str(self.key), "-p", str(self.port), "-o", f"UserKnownHostsFile={self.known_hosts}",
-            "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "LogLevel=ERROR", *options, "root@127.0.0.1",
+            "-o", "BatchMode=yes", "-o", "ConnectTimeout=60", "-o", "LogLevel=ERROR", *options, "root@127.0.0.1",
         ]  # fmt: skip
 
-    def run(self, script: str, *, check: bool = True, timeout: float = 120) -> str:
+    def run(self, script: str, *, check: bool = True, timeout: float = 900) -> str:
         """A shell script on the node; its output."""
         command = [*self.ssh_command(), "/bin/sh -s"]
         done = subprocess.run(command, input=script, capture_output=True, text=True, timeout=timeout, check=False)
         assert done.returncode == 0 or not check, (script[:300], done.returncode, done.stderr[-1000:])
         return done.stdout
 
-    def wait(self, seconds: float = 240) -> None:
+    def wait(self, seconds: float = 1800) -> None:
         """Until sshd and containerd answer."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             assert self.process is None or self.process.poll() is None, (self.work / "qemu").read_text()
             with suppress(subprocess.TimeoutExpired, AssertionError):
-                if "up" in self.run("ctr version >/dev/null 2>&1 && echo up", check=False, timeout=20):
+                if "up" in self.run("ctr version >/dev/null 2>&1 && echo up", check=False, timeout=120):
                     return
             time.sleep(1)
         raise AssertionError("the node did not come up: " + (self.work / "serial").read_text()[-2000:])

@@ -12,7 +12,6 @@ import json
 import re
 import socket
 import threading
-import time
 import urllib.parse
 import uuid
 from collections.abc import Iterable
@@ -329,12 +328,3 @@ class KubeServer:
             return
         request.wfile.write(data)
 
-
-def wait_for(condition: Any, seconds: float = 10.0) -> bool:
-    """Whether it came true in time."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False

@@ -70,6 +70,12 @@ def iomem(segments: list[Segment]) -> bytes:
     return ("\n".join(lines) + "\nfec00000-fec003ff : IOAPIC 0\n").encode()
 
 
+def meminfo(segments: list[Segment]) -> bytes:
+    """A kernel manages a little less than System RAM; what is free is this machine's to give."""
+    managed = sum(len(one.data) for one in segments) * 95 // 100 >> 10
+    return b"MemTotal: %8d kB\nMemFree: 8000000 kB\nMemAvailable: 8000000 kB\n" % managed
+
+
 @dataclass
 class NodeRig:
     """The chroot at `root`; use as a context manager."""
@@ -100,7 +106,7 @@ class NodeRig:
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit() and entry.name not in {"iomem", "kcore", "meminfo"}:
                 (proc / entry.name).symlink_to(f"../real/{entry.name}")
-        (proc / "meminfo").write_bytes(self.meminfo())
+        (proc / "meminfo").write_bytes(meminfo(self.segments))
         (proc / "iomem").write_bytes(iomem(self.segments))
         (proc / "kcore").write_bytes(kcore(self.segments))
         return self
@@ -119,11 +125,6 @@ class NodeRig:
         if "--rbind" in arguments:
             subprocess.run(["mount", "--make-rslave", str(target)], check=True, capture_output=True)
         self.mounted.append(target)
-
-    def meminfo(self) -> bytes:
-        """A kernel manages a little less than System RAM; what is free is this machine's to give."""
-        managed = sum(len(one.data) for one in self.segments) * 95 // 100 >> 10
-        return b"MemTotal: %8d kB\nMemFree: 8000000 kB\nMemAvailable: 8000000 kB\n" % managed
 
     def left(self) -> list[str]:
         """What a run left on the node's memory file systems; ssh's own files are not counted."""

@@ -115,7 +115,7 @@ def target(server: Sshd, **changes: object) -> SshTarget:
     """How to reach a server with its own key and known_hosts, or with what is changed."""
     chosen: dict[str, object] = {
         "host": "127.0.0.1", "port": server.port, "user": "root", "identity": server.client_key,
-        "known_hosts": server.known_hosts, "agent": False, "timeout": 10.0,
+        "known_hosts": server.known_hosts, "agent": False, "timeout": 120.0,
     }  # fmt: skip
     return SshTarget(**(chosen | changes))  # type: ignore[arg-type]  # the fields are the target's
 

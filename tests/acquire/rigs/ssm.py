@@ -34,12 +34,12 @@ class Fault(Exception):  # noqa: N818
 
 @dataclass
 class SsmServer:
-    """The service. lag: how long after sending an invocation does not exist yet. deny: IAM actions
+    """The service. lag: how many first questions say that an invocation does not exist. deny: IAM actions
     refused."""
 
     folder: Path
     region: str = "eu-west-1"
-    lag: float = 0.15
+    lag: int = 1
     scale: float = 1.0
     deny: set[str] = field(default_factory=set)
     agents: dict[str, Agent] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class SsmServer:
         """One managed instance."""
         folder = self.folder / instance_id
         folder.mkdir(parents=True)
-        agent = Agent(instance_id, folder, scale=self.scale, **options)
+        agent = Agent(instance_id, folder, **options)
         self.agents[instance_id] = agent
         return agent
 
@@ -203,7 +203,10 @@ class SsmServer:
 
     def _invocation(self, ask: dict[str, Any]) -> Invocation:
         found = self.commands.get(ask["CommandId"], {}).get(ask["InstanceId"])
-        if found is None or time.monotonic() - found.sent < self.lag:
+        if found is None:
+            raise Fault("InvocationDoesNotExist", "")
+        found.asked += 1
+        if found.asked <= self.lag:
             raise Fault("InvocationDoesNotExist", "")
         return found
 

@@ -38,10 +38,11 @@ class Invocation:
     text: str
     execution_timeout: float
     delivery_end: float
-    sent: float = field(default_factory=time.monotonic)
     status: str = "Pending"
     details: str = "Pending"
     code: int = -1
+    asked: int = 0
+    """How often the service was asked about it."""
     out: str = ""
     err: str = ""
     process: subprocess.Popen[bytes] | None = None
@@ -66,13 +67,11 @@ class Invocation:
 
 @dataclass
 class Agent:
-    """One instance. ping: Online, ConnectionLost or Inactive. scale: how much faster than real time limits
-    run."""
+    """One instance. ping: Online, ConnectionLost or Inactive."""
 
     instance_id: str
     folder: Path
     ping: str = "Online"
-    scale: float = 1.0
     environment: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     root: Path | None = None
@@ -136,7 +135,7 @@ class Agent:
         ]
         for reader in readers:
             reader.start()
-        end = time.monotonic() + one.execution_timeout / self.scale
+        end = time.monotonic() + one.execution_timeout
         die = time.monotonic() + self.kill_after if self.kill_after is not None else None
         boot = time.monotonic() + self.reboot_after if self.reboot_after is not None else None
         while any(reader.is_alive() for reader in readers) or one.process.poll() is None:

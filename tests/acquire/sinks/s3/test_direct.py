@@ -209,12 +209,13 @@ def test_lost_part_is_never_success(s3: Any, bucket: str, shim: Shim, tmp_path: 
 
 
 def test_rate_limit(s3: Any, bucket: str, shim: Shim, tmp_path: Path) -> None:
+    """A busy machine is slower than the limit; nothing may be faster. A quarter of a second's bytes may go at once."""
     import time
 
     start = time.monotonic()
     got = drive(make(s3, bucket, shim, rate=4.0 * FIVE), LocalTransport(), tmp_path, data_of(8 * FIVE))
     assert got.stored.complete
-    assert 1.6 < time.monotonic() - start < 12
+    assert time.monotonic() - start > 8 / 4.0 - 0.25
 
 
 def test_node_memory_is_bounded(s3: Any, bucket: str, shim: Shim, tmp_path: Path) -> None:
