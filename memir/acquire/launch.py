@@ -119,8 +119,10 @@ def make_sink(shared: Shared, folder: Path, transport: Transport) -> Sink:
 
 
 def connection_of(shared: Shared) -> Connection:
-    """How S3 is reached."""
-    return Connection(shared.region, shared.s3_endpoint, shared.profile)
+    """How S3 is reached. Raises UsageError for an owner that is no account."""
+    if shared.bucket_owner is not None and not re.fullmatch("[0-9]{12}", shared.bucket_owner):
+        raise UsageError(f"--bucket-owner {shared.bucket_owner!r}: write the account's 12 digits")
+    return Connection(shared.region, shared.s3_endpoint, shared.profile, shared.bucket_owner)
 
 
 def cluster_snapshot(shared: Shared) -> Callable[[Path], Sequence[Path]]:

@@ -54,6 +54,7 @@ class Shared:
     via: str = option("", "To S3 from the node or through the controller; a pod's helper sends through it.")
     object_lock: str = option("", "GOVERNANCE:DAYS or COMPLIANCE:DAYS.")
     kms_key: str = option("", "KMS key that encrypts everything that is stored in S3.")
+    bucket_owner: str | None = option(None, "Account (12 digits) that must own the bucket; another's is refused.")
     resume: Path | None = option(None, "Evidence folder of a run to S3 to go on with: its controller is gone.")
     parallel: int = option(4, "Nodes at once.", minimum=1, maximum=64)
     s3_endpoint: str | None = option(None, "Another S3 endpoint.")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from memir.aws.errors import credentials_error
@@ -14,11 +15,15 @@ Client = Any
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """How to reach AWS. None: as the environment and ~/.aws say; endpoint: None for Amazon's own."""
+    """How to reach AWS. None: as the environment and ~/.aws say; endpoint: None for Amazon's own.
+
+    owner: the account that must own every bucket; S3 refuses requests to another's (ExpectedBucketOwner).
+    """
 
     region: str | None = None
     endpoint: str | None = None
     profile: str | None = None
+    owner: str | None = None
 
 
 def s3_client(to: Connection, *, retries: int = 5, connections: int = 10, **credentials: str) -> Client:
@@ -26,7 +31,7 @@ def s3_client(to: Connection, *, retries: int = 5, connections: int = 10, **cred
 
     retries: attempts of each request. connections: kept open at a time.
     """
-    return _client(
+    client = _client(
         "s3", to,
         {
             "signature_version": "s3v4",
@@ -38,6 +43,19 @@ def s3_client(to: Connection, *, retries: int = 5, connections: int = 10, **cred
         },
         **credentials,
     )  # fmt: skip
+    if to.owner:
+        client.meta.events.register("provide-client-params.s3", partial(_expect_owner, to.owner))
+    return client
+
+
+def _expect_owner(owner: str, params: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
+    """Name the owner in every request that can.
+
+    Not in URLs for the node: they are signed for an upload whose bucket was asked already, and the node's uploader
+    sends no header but the checksum.
+    """
+    if not context.get("is_presign_request") and "ExpectedBucketOwner" in model.input_shape.members:
+        params.setdefault("ExpectedBucketOwner", owner)
 
 
 def service_client(service: str, to: Connection) -> Client:

@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from memir.errors import NodeError
 from memir.kubeapi.client import KubeOptions, calling, get_json, make_api
 
 INSTANCE = re.compile(r"aws:///[^/]+/(i-[0-9a-f]{8,32})")
+QUANTITY = re.compile(r"([0-9]{1,18})(Ki|Mi|Gi|Ti|k|M|G|T|)")
+UNITS = {
+    "": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40,
+}  # fmt: skip
 
 
 def node_names(selector: str, kube: KubeOptions) -> Sequence[str]:
@@ -29,6 +33,17 @@ def instances(selector: str, kube: KubeOptions) -> Sequence[str]:
             raise NodeError(f"node {name} is no EC2 instance ({provider or 'no provider id'}): Fargate has no node")
         found.append(match[1])
     return found
+
+
+def memory_of(node: Mapping[str, Any]) -> int:
+    """Bytes of the node's RAM as its kubelet tells it (status.capacity.memory, mostly in Ki), 0 where it does not.
+
+    Quantities: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+    """
+    status = node.get("status")
+    capacity = status.get("capacity") if isinstance(status, Mapping) else None
+    match = QUANTITY.fullmatch(str(capacity.get("memory", ""))) if isinstance(capacity, Mapping) else None
+    return int(match[1]) * UNITS[match[2]] if match else 0
 
 
 def _nodes(selector: str, kube: KubeOptions) -> list[dict[str, Any]]:

@@ -55,6 +55,12 @@ def test_wrong_words(change: dict[str, object], words: str) -> None:
         prepare(LocalOptions(), Shared(**change))  # type: ignore[arg-type]  # one field of several
 
 
+def test_the_bucket_s_owner() -> None:
+    assert connection_of(Shared(bucket_owner="123456789012")).owner == "123456789012"
+    with pytest.raises(UsageError, match=r"--bucket-owner 'me': write the account's 12 digits"):
+        connection_of(Shared(bucket_owner="me"))
+
+
 def test_lime_writes_lime_only() -> None:
     assert run_options(LocalOptions(), Shared(tool="lime"), ()).format == "lime"
 

@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from memir.acquire.settings import Shared
 from memir.acquire.transports.registry import TRANSPORTS
 from tests.acquire.rigs.noderig import NodeRig
 from tests.acquire.rigs.sshd import Sshd
+from tests.acquire.rigs.wait import until
 from tests.acquire.test_run import clean, clean_but_sshd
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,7 +27,7 @@ CODE = "from memir.cli.main import main; main()"
 def memir(*arguments: str, tools: Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "MEMIR_TOOLS": str(tools)}
     return subprocess.run([sys.executable, "-c", CODE, *arguments], capture_output=True, text=True, check=False,
-                          cwd=cwd, env=environment, timeout=120)  # fmt: skip
+                          cwd=cwd, env=environment, timeout=900)  # fmt: skip
 
 
 def test_from_tool_to_verified_evidence(sshd: Sshd, node: NodeRig, tmp_path: Path, avml: Path) -> None:
@@ -88,12 +88,9 @@ def test_ctrl_c_is_exit_130_with_the_rest_kept(
         cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     image = tmp_path / "ev/image.lime.partial"
-    for _ in range(300):
-        if image.exists() and image.stat().st_size > 1 << 20:
-            break
-        time.sleep(0.05)
+    until(lambda: image.exists() and image.stat().st_size > 1 << 20, process.poll)
     process.send_signal(number)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=600)
     assert process.returncode == 130, error
     assert "interrupted" in error
     assert json.loads((tmp_path / "ev/receipt.json").read_bytes())["status"] == "interrupted"

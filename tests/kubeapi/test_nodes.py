@@ -14,7 +14,7 @@ from memir.aws.client import Connection, service_client
 from memir.aws.instances import instances_by_tag
 from memir.errors import AccessError, NodeError, UsageError
 from memir.kubeapi.client import KubeOptions
-from memir.kubeapi.nodes import instances, node_names
+from memir.kubeapi.nodes import instances, memory_of, node_names
 from tests.acquire.rigs.kube import KubeServer
 from tests.acquire.rigs.ssm import SsmServer
 from tests.cli.test_acquire import memir
@@ -45,6 +45,15 @@ def test_nodes_and_their_instances(kube: KubeOptions) -> None:
         instances("role=batch", kube)
     with pytest.raises(NodeError, match="no node carries the labels 'role=none'"):
         node_names("role=none", kube)
+
+
+@pytest.mark.parametrize(
+    ("memory", "size"),
+    [("16374108Ki", 16_374_108 << 10), ("64Gi", 64 << 30), ("8G", 8 * 10**9), ("1024", 1024), ("a lot", 0), (None, 0)],
+)
+def test_memory_of_a_node(memory: str | None, size: int) -> None:
+    assert memory_of({"status": {"capacity": {"memory": memory}}}) == size
+    assert memory_of({"status": {"capacity": [memory]}}) == memory_of({"status": None}) == memory_of({}) == 0
 
 
 def test_instances_by_tag(ssm_server: SsmServer) -> None:

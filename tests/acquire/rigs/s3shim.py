@@ -89,6 +89,7 @@ class Shim:
 
     upstream_port: int
     region: str = "eu-west-1"
+    owner: str = "123456789012"
     deny: set[str] = field(default_factory=set)
     deny_if: Callable[[Request], bool] | None = None
     """Asked for each request: True denies its action."""
@@ -147,6 +148,8 @@ def refuse(shim: Shim, request: Request) -> tuple[int, str, str, str] | None:
             f"User: arn:aws:iam::123456789012:user/responder is not authorized to perform: {act} on resource: "
             f'"arn:aws:s3:::{request.bucket}/{request.key}" because no identity-based policy allows the {act} action'
         ), ""  # fmt: skip
+    if h.get("x-amz-expected-bucket-owner", shim.owner) != shim.owner:
+        return 403, "AccessDenied", "Access Denied", ""
     if request.region and request.region != shim.region and request.bucket != "ready":
         return (
             400,

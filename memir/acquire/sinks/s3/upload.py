@@ -57,7 +57,8 @@ class S3Upload(S3Sink):
             self.upload_id = self.options.resume
             self.held()
             return
-        with calling("s3:PutObject", self.where):
+        owner = self.options.connection.owner
+        with calling("s3:PutObject", f"{self.where} (--bucket-owner {owner})" if owner else self.where):
             answer = self.client.create_multipart_upload(
                 Bucket=bucket, Key=key, ChecksumAlgorithm="SHA256",
                 Metadata={"memir-run": meta.run_id, "memir-node": meta.node[:200]},

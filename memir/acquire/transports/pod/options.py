@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memir.acquire.settings import Shared, option
+from memir.acquire.settings import Shared, option, size_of
 from memir.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ class PodAcquireOptions:
         from memir.kubeapi.client import KubeOptions
 
         pod = PodOptions(
-            namespace=self.namespace, image=self.image, host_pid=self.host_pid, host_network=self.host_network
+            namespace=self.namespace, image=self.image, host_pid=self.host_pid, host_network=self.host_network,
+            rate=size_of(shared.limit_rate),
         )
         kube = KubeOptions(shared.kubeconfig, shared.context)
         helper = None if self.helper == "none" else Store().helper if self.helper == "auto" else self._helper_file

@@ -26,6 +26,11 @@ done
 """The container's only process: it ends by itself when no script has touched its file for GRACE seconds."""
 
 
+LEAST_DEADLINE = 6 * 3600
+SLOW = 10 << 20
+"""Bytes a second that an exec through an API server far away still gives."""
+
+
 @dataclass(frozen=True, slots=True)
 class PodOptions:
     """How the pod looks.
@@ -34,14 +39,16 @@ class PodOptions:
     and curl, for uploads from the node. helper: the static program that does the steps (node/helper.c), which the pod
     gets from a Secret; None: a shell of the image does. host_pid: only to list the node's processes; RAM needs it not.
     host_network: where the node's network may reach the bucket and a pod's may not. deadline: seconds after which the
-    kubelet stops it whatever happens.
+    kubelet stops it whatever happens; 0: what the node's RAM takes (deadline_of). rate: bytes a second at most, 0 is no
+    limit.
     """
 
     namespace: str = "default"
     image: str = "public.ecr.aws/amazonlinux/amazonlinux:2023"
     host_pid: bool = False
     host_network: bool = False
-    deadline: int = 6 * 3600
+    deadline: int = 0
+    rate: int = 0
     grace: int = 900
     start_seconds: float = 180.0
     pull_secret: str = ""
@@ -56,12 +63,20 @@ class PodOptions:
         return ["/bin/sh", "-c", KEEPER.replace("GRACE", str(self.grace))]
 
 
+def deadline_of(memory: int, rate: int) -> int:
+    """Seconds that a pod may live: twice what `memory` bytes take at `rate` bytes a second, 6 hours at least.
+
+    Without a limit a slow way out is reckoned with: a capture that the kubelet stops in its middle is lost.
+    """
+    return max(LEAST_DEADLINE, 2 * memory // (rate or SLOW))
+
+
 def manifest(node: str, run: str, options: PodOptions) -> dict[str, Any]:
     """The pod, pinned to the node by name; no disk of the node, no token, a directory in memory."""
     spec: dict[str, Any] = {
         "nodeName": node,
         "restartPolicy": "Never",
-        "activeDeadlineSeconds": options.deadline,
+        "activeDeadlineSeconds": options.deadline or deadline_of(0, options.rate),
         "terminationGracePeriodSeconds": 2,
         "tolerations": [{"operator": "Exists"}],
         "automountServiceAccountToken": False,

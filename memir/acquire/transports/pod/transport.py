@@ -16,10 +16,21 @@ from typing import Any
 from memir.acquire.transports.base import Result, Script, Stream
 from memir.acquire.transports.pod import exec as pod_exec
 from memir.acquire.transports.pod.check import checks
-from memir.acquire.transports.pod.spec import HELPER, PodOptions, ended, manifest, phase, secret, selector, trouble
+from memir.acquire.transports.pod.spec import (
+    HELPER,
+    PodOptions,
+    deadline_of,
+    ended,
+    manifest,
+    phase,
+    secret,
+    selector,
+    trouble,
+)
 from memir.errors import ConnectError, NodeError, RemoteError, UsageError
 from memir.evidence.plan import Check, Step, Trace
 from memir.kubeapi.client import Api, KubeOptions, call_json, calling, make_api, status_of
+from memir.kubeapi.nodes import memory_of
 
 GUARDDUTY = "PrivilegeEscalation:Kubernetes/AnomalousBehavior.WorkloadDeployed!PrivilegedContainer"
 GUARDDUTY_MORE = (
@@ -84,6 +95,8 @@ class PodTransport:
             architecture = str(info.get("architecture", ""))
             machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(architecture, architecture)
             self.options = replace(self.options, helper=self._find_helper(machine))
+        if not self.options.deadline:
+            self.options = replace(self.options, deadline=deadline_of(memory_of(self._node), self.options.rate))
         running = [pod["metadata"]["name"] for pod in self._mine() if not ended(pod)]
         if self._take_over and running and not self._pod:
             self._pod = running[0]

@@ -23,8 +23,8 @@ from memir.acquire.transports.ssm.command import Commander
 from memir.acquire.transports.ssm.transport import SsmTransport
 from memir.aws.address import S3Address
 from memir.aws.checksum import b64, composite
-from memir.aws.client import Connection, service_client
-from memir.errors import NodeError
+from memir.aws.client import Connection, s3_client, service_client
+from memir.errors import AccessError, NodeError
 from tests.acquire.rigs.drive import MIB, data_of, digest, drive, meta
 from tests.acquire.rigs.s3shim import Request, Shim
 from tests.acquire.rigs.ssm import SsmServer
@@ -206,6 +206,25 @@ def test_lost_part_is_never_success(s3: Any, bucket: str, shim: Shim, tmp_path: 
     claimed = again.commit_parts(got.parts, got.receipt)
     assert not claimed.complete
     assert "the store does not hold part 1 as the node sent it" in claimed.missing
+
+
+def test_the_bucket_is_the_owner_s(bucket: str, shim: Shim, tmp_path: Path, aws: None) -> None:
+    """Each request names the account that must own the bucket, and the node's URLs work without that header."""
+    asked: set[str] = set()
+
+    def note(request: Request) -> float:
+        owner = request.headers.get("x-amz-expected-bucket-owner", "none")
+        asked.add(f"part {owner}" if request.presigned else f"own {owner}")
+        return 0.0
+
+    shim.delay = note
+    ours = Connection(shim.region, shim.endpoint, owner=shim.owner)
+    got = drive(make(s3_client(ours), bucket, shim, connection=ours), LocalTransport(), tmp_path, data_of(FIVE + 1))
+    assert got.stored.complete
+    assert asked == {f"own {shim.owner}", "part none"}
+    other = Connection(shim.region, shim.endpoint, owner="999999999999")
+    with pytest.raises(AccessError, match=r"s3:PutObject is denied on s3://.*\(--bucket-owner 999999999999\)"):
+        make(s3_client(other), bucket, shim, connection=other).begin(meta("other"))
 
 
 def test_rate_limit(s3: Any, bucket: str, shim: Shim, tmp_path: Path) -> None:

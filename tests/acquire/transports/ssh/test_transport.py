@@ -212,7 +212,7 @@ def test_the_node_reboots_midway(sshd: Sshd, node: NodeRig, tmp_path: Path, avml
 def test_a_stall_is_found_out(sshd: Sshd, node: NodeRig, tmp_path: Path, avml: Path) -> None:
     with Cutter(sshd.port, budget=9 * MIB, dead=True, mode="stall") as cutter:
         known = sshd.trust(tmp_path / "known", port=cutter.port)
-        run = acquisition(sshd, tmp_path / "ev", avml, port=cutter.port, known_hosts=known, stall=2.0)
+        run = acquisition(sshd, tmp_path / "ev", avml, port=cutter.port, known_hosts=known, stall=2.0, timeout=15.0)
         with pytest.raises(PartialError, match=r"no byte from .* for 2 s, though the connection stands"):
             run.execute()
     assert clean_but_sshd(node)
