@@ -18,6 +18,7 @@ from memir.acquire.sinks.s3.direct import S3DirectSink
 from memir.acquire.transports.base import Result, Transport
 from memir.evidence.progress import Progress
 from memir.evidence.records import NodeReceipt, Part, Stored
+from tests.acquire.rigs.wait import BOUND
 
 MIB = 1 << 20
 
@@ -45,10 +46,13 @@ class Outcome:
 
 def drive(
     sink: S3DirectSink, transport: Transport, folder: Path, source: bytes, *, tool: str = "",
-    name: str = "ram.lime", timeout: float = 120.0,
+    name: str = "ram.lime", ram: int = 0,
 ) -> Outcome:  # fmt: skip
-    """Send `source` (or what the shell command `tool` writes to its FIFO) through a direct sink."""
-    told = meta(name, max(len(source), MIB))
+    """Send `source` (or what the shell command `tool` writes to its FIFO) through a direct sink.
+
+    ram: bytes of RAM that the node announces, if not those of `source`.
+    """
+    told = meta(name, ram or max(len(source), MIB))
     run = NodeRun(told.run_id, str(folder))
     (folder / "alive").touch()
     (folder / "groups").touch()
@@ -63,10 +67,10 @@ def drive(
     signer.start()
     result = None
     try:
-        result = transport.run(capture_script(run, tool, sink.consumer(run)), timeout=timeout)
+        result = transport.run(capture_script(run, tool, sink.consumer(run)), timeout=BOUND)
     finally:
         stop.set()
-    signer.join(60)
+    signer.join(BOUND)
     assert not signer.is_alive(), "tend does not end"
     receipt = parse_receipt(result.err) if result else None
     parts = sink.collect(transport, run, receipt) if receipt else ()

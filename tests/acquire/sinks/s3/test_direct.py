@@ -241,12 +241,20 @@ def test_node_memory_is_bounded(s3: Any, bucket: str, shim: Shim, tmp_path: Path
     size = 300 * MIB
     tool = f"head -c {size} /dev/zero > {tmp_path}/stream"
     sink = make(s3, bucket, shim, part_size=64 * MIB)
-    got = drive(sink, LocalTransport(), tmp_path, b"", tool=tool)
+    got = drive(sink, LocalTransport(), tmp_path, b"", tool=tool, ram=size)
     assert got.stored.complete
     assert got.stored.size == size
     assert got.receipt is not None
     assert int(str(got.receipt.extra["peak_rss"])) < 200_000_000
     assert any(one.done > 0 for one in got.progress) or got.progress == []
+
+
+def test_a_node_that_sends_more_than_its_ram_is_stopped(s3: Any, bucket: str, shim: Shim, tmp_path: Path) -> None:
+    got = drive(make(s3, bucket, shim), LocalTransport(), tmp_path, data_of(4 * FIVE), ram=MIB)
+    assert not got.stored.complete
+    assert [part.number for part in got.parts] == [1, 2]
+    assert got.result is not None
+    assert b"told to stop: the controller refuses this part" in got.result.err
 
 
 def test_send_one_file_through_the_store(s3: Any, bucket: str, shim: Shim, tmp_path: Path) -> None:
