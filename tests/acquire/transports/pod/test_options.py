@@ -9,7 +9,6 @@ import pytest
 
 from memir.acquire.settings import Shared
 from memir.acquire.transports.pod.options import PodAcquireOptions
-from memir.acquire.transports.pod.spec import LEAST_DEADLINE, deadline_of
 from memir.acquire.transports.pod.transport import PodTransport
 from memir.errors import UsageError
 
@@ -24,11 +23,3 @@ def test_nodes() -> None:
     assert isinstance(transport, PodTransport)
     assert (transport.node, transport.options.namespace) == ("a", "kube-system")
     assert own.transport("a", Shared(limit_rate="5M")).options.rate == 5 << 20  # type: ignore[attr-defined]  # a pod's
-
-
-def test_the_deadline_follows_from_ram_and_rate() -> None:
-    assert deadline_of(0, 0) == deadline_of(64 << 30, 0) == LEAST_DEADLINE
-    # 1.5 TiB at 10 MiB/s take 43.7 h
-    assert deadline_of(3 << 39, 0) == 2 * (3 << 39) // (10 << 20) == 314_572
-    assert deadline_of(64 << 30, 1 << 20) == 2 * 65_536
-    assert deadline_of(64 << 30, 1 << 30) == LEAST_DEADLINE

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from memir.acquire.transports.pod.spec import (
+    LEAST_DEADLINE,
     PodOptions,
+    deadline_of,
     ended,
     label,
     manifest,
@@ -89,3 +91,12 @@ def test_phases() -> None:
     states = {name: ended({"status": {"phase": name}}) for name in ("Pending", "Running", "Succeeded", "Failed")}
     assert states == {"Pending": False, "Running": False, "Succeeded": True, "Failed": True}
     assert (phase({}), phase({"status": {"phase": "Running"}})) == ("", "Running")
+
+
+def test_the_deadline_follows_from_ram_and_rate() -> None:
+    assert deadline_of(0, 0) == deadline_of(64 << 30, 0) == LEAST_DEADLINE
+    # 1.5 TiB at 10 MiB/s take 43.7 h
+    assert deadline_of(3 << 39, 0) == 2 * (3 << 39) // (10 << 20) == 314_572
+    assert deadline_of(64 << 30, 1 << 20) == 2 * 65_536
+    assert deadline_of(64 << 30, 1 << 30) == LEAST_DEADLINE
+    assert manifest("node-1", "r1", PodOptions())["spec"]["activeDeadlineSeconds"] == LEAST_DEADLINE
