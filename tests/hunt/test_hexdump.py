@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from memir.hunt.hexdump import hexdump, masked, printable
+import pytest
+
+from memir.hunt.hexdump import hexdump, masked, printable, secret_span
 
 
 def test_only_printable_ascii_leaves() -> None:
@@ -25,3 +27,19 @@ def test_secrets_are_masked_everywhere() -> None:
     shown = masked(secret) + hexdump(b"key=", secret, b"\n", masked=True)
     assert "IOSF" not in shown and secret.hex(" ") not in shown and "AKIA... (20 bytes, sha256 " in shown
     assert masked(b"abc") != masked(b"abd")
+
+
+@pytest.mark.parametrize(
+    ("expression", "span"),
+    [
+        (None, (0, 14)),
+        ("s3cr3t", (9, 15)),
+        ("(?<=password=)[a-z0-9]+", (9, 15)),
+        ("nothing like it", None),
+        ("x*", None),  # an expression that is content with no character finds no secret
+        ("(", (0, 14)),  # no expression: the rule means something else by `secret`
+    ],
+)
+def test_where_in_a_match_the_secret_is(expression: str | None, span: tuple[int, int] | None) -> None:
+    data = b"password=s3cr3t" if span == (9, 15) else b"password=s3cr3"
+    assert secret_span(data, expression) == span

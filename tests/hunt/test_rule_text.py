@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import pytest
 import yara
+from hypothesis import given
+from hypothesis import strategies as st
 
-from memir.hunt.rule_text import monotone, read_source
+from memir.hunt.rule_text import monotone, read_source, tokens
 
 STRINGS = 'strings: $a = "x" $b = { 41 [2-4] (42|43) ?? } $c = /a\\/b{2}[^\\/"{}]+/i'
 
@@ -79,3 +81,23 @@ def test_places_imports_and_includes() -> None:
 )
 def test_broken_text_is_read_as_far_as_it_goes(text: str) -> None:
     assert read_source(text).rules == ()
+
+
+def test_tokens() -> None:
+    text = 'rule R { strings: $a = /x\\/}/i $b = { 41 } condition: #a >= 2 and 4 / 2 == 2KB // "no"\n}'
+    assert [(token.kind, token.text) for token in tokens(text)] == [
+        ("word", "rule"), ("word", "R"), ("sign", "{"), ("word", "strings"), ("sign", ":"),
+        ("name", "$a"), ("sign", "="), ("regex", "/x\\/}/i"), ("name", "$b"), ("sign", "="), ("hex", "{ 41 }"),
+        ("word", "condition"), ("sign", ":"), ("count", "#a"), ("sign", ">="), ("number", "2"), ("word", "and"),
+        ("number", "4"), ("sign", "/"), ("number", "2"), ("sign", "=="), ("number", "2KB"), ("sign", "}"),
+    ]  # fmt: skip
+
+
+@given(st.text(alphabet='rule {}"/\\*$#=:[](ax1\n', max_size=60))
+def test_tokens_are_pieces_of_the_text_in_order(text: str) -> None:
+    end = 0
+    for token in tokens(text):
+        assert token.at >= end
+        assert text.startswith(token.text, token.at)
+        end = token.at + len(token.text)
+    assert len(read_source(text).rules) <= text.count("rule")

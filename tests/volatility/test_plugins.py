@@ -136,3 +136,11 @@ def test_help_names_the_options(folder: Path) -> None:
     assert "--up-to" in text
     assert "Counts." in text
     assert "--kernel" not in text
+
+
+def test_import_all_gives_every_plugin_by_its_name(folder: Path) -> None:
+    with plugins.process_settings([folder]):
+        found = plugins.import_all()
+        assert plugins.plugin_names() == sorted(found)
+    assert found["linux.pslist.PsList"].__module__ == "volatility3.plugins.linux.pslist"
+    assert found["linux.counts.Counts"].__name__ == "Counts"
