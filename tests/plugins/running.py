@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from memir.kube.ram import RamSource
-from memir.volatility.output import Cell
 from memir.volatility.run import run_plugin
 from tests.images import ROOT
 
@@ -12,8 +13,8 @@ SMALL = "s-6.1-small"
 PODS = {"web-7d4b9c6f5-abcde", "miner-0", "agent-x9z2k"}
 
 
-def rows_by_plugin(node: RamSource, plugin: str) -> list[dict[str, Cell]]:
+def rows_by_plugin(node: RamSource, plugin: str) -> list[dict[str, Any]]:
     """The plugin's rows, run by memir's own volatility3 host."""
     result = run_plugin(node.kernel.memory, node.kernel.anchors, plugin, plugin_dirs=[ROOT / "plugins"])
     assert result.failure is None
-    return result.dicts()
+    return [dict(row) for row in result.dicts()]
