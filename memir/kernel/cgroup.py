@@ -59,7 +59,7 @@ def kernfs_paths(kernel: Kernel, node: U64) -> list[str | None]:
         if not len(frontier):
             break
         parents, ok = kernel.try_read(frontier, "kernfs_node", parent_name)
-        names = kernel.strings(kernel.read(frontier, "kernfs_node", "name").astype(np.uint64), 4096)
+        names = kernel.strings(kernel.pointer(frontier, "kernfs_node", "name"), 4096)
         for at, parent, name, fine in zip(frontier.tolist(), parents.tolist(), names, ok.tolist(), strict=True):
             known[at] = (int(parent), name if fine and (name or not parent) else None)  # only a root has no name
         upward = np.unique(parents[parents != 0].astype(np.uint64))
@@ -82,17 +82,17 @@ def _path(known: dict[int, tuple[int, bytes | None]], at: int) -> str | None:
 
 def hierarchies(kernel: Kernel, task: U64) -> list[Hierarchies | None]:
     """The cgroups of each task, None where its css_set cannot be read. Tasks that share a css_set share the object."""
-    css_set = kernel.read(task, "task_struct", "cgroups").astype(np.uint64)
+    css_set = kernel.pointer(task, "task_struct", "cgroups")
     unique, back = np.unique(css_set, return_inverse=True)
-    dfl = kernel.read(unique, "css_set", "dfl_cgrp").astype(np.uint64)
+    dfl = kernel.pointer(unique, "css_set", "dfl_cgrp")
     owner, cgroup = _cgroups(kernel, unique, dfl)
-    root = kernel.read(cgroup, "cgroup", "root").astype(np.uint64)
+    root = kernel.pointer(cgroup, "cgroup", "root")
     sound = _is_root(kernel, root)
     unified = int(sound[: int((dfl != 0).sum())].sum())
     kernel.count_unread("cgroup root", cgroup, sound)
     owner, cgroup, root = owner[sound], cgroup[sound], root[sound]
     number = kernel.read(root, "cgroup_root", "hierarchy_id").astype(np.int64)
-    kn = kernel.read(cgroup, "cgroup", "kn").astype(np.uint64)
+    kn = kernel.pointer(cgroup, "cgroup", "kn")
     unique_kn, kn_back = np.unique(kn, return_inverse=True)
     paths = kernfs_paths(kernel, unique_kn)
     bad = [at for at, path in zip(unique_kn.tolist(), paths, strict=True) if path is None and at]
@@ -122,12 +122,10 @@ def hierarchies(kernel: Kernel, task: U64) -> list[Hierarchies | None]:
 def _cgroups(kernel: Kernel, css_set: U64, unified: U64) -> tuple[NDArray[np.int64], U64]:
     """Every cgroup of every css_set: the unified ones first, each controller's, and named ones over cgrp_links."""
     owner, link = list_nodes(kernel, kernel.at(css_set, "css_set", "cgrp_links"), "cgrp_links")
-    linked = kernel.read(kernel.container(link, "cgrp_cset_link", "cgrp_link"), "cgrp_cset_link", "cgrp").astype(
-        np.uint64
-    )
-    states = kernel.read(css_set, "css_set", "subsys").astype(np.uint64).reshape(len(css_set), -1)
+    linked = kernel.pointer(kernel.container(link, "cgrp_cset_link", "cgrp_link"), "cgrp_cset_link", "cgrp")
+    states = kernel.pointer(css_set, "css_set", "subsys").reshape(len(css_set), -1)
     row, column = np.nonzero(states)
-    by_controller = kernel.read(states[row, column], "cgroup_subsys_state", "cgroup").astype(np.uint64)
+    by_controller = kernel.pointer(states[row, column], "cgroup_subsys_state", "cgroup")
     every = np.concatenate((np.arange(len(css_set)), owner, row)).astype(np.int64)
     cgroup = np.concatenate((unified, linked, by_controller))
     return every[cgroup != 0], cgroup[cgroup != 0]
@@ -146,16 +144,14 @@ def _controllers(kernel: Kernel, css_set: U64, root: U64, number: NDArray[np.int
 
     A root is left out (and counted) if not all of its controllers, or not its only name, could be read.
     """
-    states = kernel.read(css_set, "css_set", "subsys").astype(np.uint64).reshape(len(css_set), -1)
+    states = kernel.pointer(css_set, "css_set", "subsys").reshape(len(css_set), -1)
     _, column = np.nonzero(states)
     state = states[states != 0]
-    cgroup = kernel.read(state, "cgroup_subsys_state", "cgroup").astype(np.uint64)
-    of_root = kernel.read(cgroup, "cgroup", "root").astype(np.uint64)
-    subsys = kernel.read(state, "cgroup_subsys_state", "ss").astype(np.uint64)
+    cgroup = kernel.pointer(state, "cgroup_subsys_state", "cgroup")
+    of_root = kernel.pointer(cgroup, "cgroup", "root")
+    subsys = kernel.pointer(state, "cgroup_subsys_state", "ss")
     pairs = sorted(set(zip(column.tolist(), of_root.tolist(), subsys.tolist(), strict=True)))
-    legacy = kernel.read(np.array([pair[2] for pair in pairs], np.uint64), "cgroup_subsys", "legacy_name").astype(
-        np.uint64
-    )
+    legacy = kernel.pointer(np.array([pair[2] for pair in pairs], np.uint64), "cgroup_subsys", "legacy_name")
     texts = kernel.strings(legacy, 32)
     found: dict[int, list[str]] = {}
     for (_, of, _), text in zip(pairs, texts, strict=True):

@@ -33,7 +33,7 @@ class Credentials:
 
 def credentials(kernel: Kernel, task: U64) -> Credentials:
     """The objective credentials (real_cred, which /proc/PID/status shows) of tasks."""
-    cred = kernel.read(task, "task_struct", "real_cred").astype(np.uint64)
+    cred = kernel.pointer(task, "task_struct", "real_cred")
     uid, known = kernel.try_read(cred, "cred", "uid.val")
     user_ns = kernel.try_read(cred, "cred", "user_ns")[0].astype(np.uint64)
     # a page of zeros reads as root without capabilities: believe only what also names a user namespace and is in use

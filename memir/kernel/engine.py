@@ -75,6 +75,13 @@ class Kernel:
         self.count_unread(f"{struct}.{path}", addresses, ok)
         return values
 
+    def pointer(self, addresses: U64, struct: str, path: str) -> U64:
+        """Values of one pointer member of many objects, as read() gives them: what cannot be read is 0 and a gap.
+
+        An array of pointers gives shape (n, count).
+        """
+        return np.asarray(self.read(addresses, struct, path), np.uint64)
+
     def at(self, addresses: U64, struct: str, path: str) -> U64:
         """Addresses of an embedded member of many objects; 0 stays 0."""
         addresses = np.asarray(addresses, np.uint64)

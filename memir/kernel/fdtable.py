@@ -19,8 +19,8 @@ MAX_FDS = 1 << 20
 
 def open_files(kernel: Kernel, task: U64) -> tuple[NDArray[np.int64], NDArray[np.int64], U64]:
     """Open files of tasks: (index of the task, file descriptor, address of struct file)."""
-    files = kernel.read(task, "task_struct", "files").astype(np.uint64)
-    table = kernel.read(files, "files_struct", "fdt").astype(np.uint64)
+    files = kernel.pointer(task, "task_struct", "files")
+    table = kernel.pointer(files, "files_struct", "fdt")
     count = kernel.read(table, "fdtable", "max_fds").astype(np.int64)
     absurd = count > MAX_FDS
     if absurd.any():
@@ -28,7 +28,7 @@ def open_files(kernel: Kernel, task: U64) -> tuple[NDArray[np.int64], NDArray[np
             "open files", f"{int(table[absurd][0]):#x}", f"more than {MAX_FDS} descriptors", int(absurd.sum())
         )
     count = np.where(absurd | (table == 0), 0, count)
-    array = kernel.read(table, "fdtable", "fd").astype(np.uint64)
+    array = kernel.pointer(table, "fdtable", "fd")
     owner = np.repeat(np.arange(len(task)), count)
     fd = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
     slot = array[owner] + np.uint64(8) * fd.astype(np.uint64)

@@ -35,7 +35,7 @@ def object_sizes(kernel: Kernel) -> dict[str, int]:
     _, nodes = list_nodes(quiet, u64(head), "slab caches", _MAX_CACHES)
     caches = quiet.container(nodes, "kmem_cache", "list")
     sizes = quiet.read(caches, "kmem_cache", "object_size").astype(np.int64).tolist()
-    names = quiet.strings(quiet.read(caches, "kmem_cache", "name").astype(np.uint64), 64)
+    names = quiet.strings(quiet.pointer(caches, "kmem_cache", "name"), 64)
     return {name.decode("ascii", "replace"): size for name, size in zip(names, sizes, strict=True) if name}
 
 

@@ -19,13 +19,13 @@ _MAX_TREE = 1 << 20
 
 def types_of(kernel: Kernel, superblock: U64) -> list[bytes | None]:
     """Name of each superblock's file system type ("tmpfs", "overlay")."""
-    kind = kernel.read(superblock, "super_block", "s_type").astype(np.uint64)
-    return kernel.strings(kernel.read(kind, "file_system_type", "name").astype(np.uint64), 32)
+    kind = kernel.pointer(superblock, "super_block", "s_type")
+    return kernel.strings(kernel.pointer(kind, "file_system_type", "name"), 32)
 
 
 def tree(kernel: Kernel, superblock: U64, depth: int = 16) -> tuple[NDArray[np.int64], U64]:
     """All dentries in memory below the roots of superblocks, to `depth` levels: (index of the superblock, dentry)."""
-    root = kernel.read(superblock, "super_block", "s_root").astype(np.uint64)
+    root = kernel.pointer(superblock, "super_block", "s_root")
     owner = np.flatnonzero(root != 0).astype(np.int64)
     dentry = root[owner]
     owners, found, total = [owner], [dentry], 0

@@ -23,7 +23,7 @@ _BATCH = 8192  # pages gathered at once: 32 MiB
 
 def page_roots(kernel: Kernel, mm: U64) -> U64:
     """Physical address of each mm's top page table, 0 where the mm is none or unreadable."""
-    pgd = kernel.read(mm, "mm_struct", "pgd").astype(np.uint64)
+    pgd = kernel.pointer(mm, "mm_struct", "pgd")
     pa, ok = kernel.space.physical(pgd)
     return np.where(ok & (pgd != 0), pa, np.uint64(0))
 
@@ -149,14 +149,14 @@ class Executables:
 
 def executables(kernel: Kernel, mm: U64, mounts: Mounts) -> Executables:
     """What /proc/PID/exe names. A memfd's path is /memfd:NAME and counts as deleted, as the kernel shows it."""
-    file = kernel.read(mm, "mm_struct", "exe_file").astype(np.uint64)
-    dentry = kernel.read(file, "file", "f_path.dentry").astype(np.uint64)
+    file = kernel.pointer(mm, "mm_struct", "exe_file")
+    dentry = kernel.pointer(file, "file", "f_path.dentry")
     # an open file has an inode, its dentry's: another one says that one of the two was used anew while memory was taken
-    inode = kernel.read(file, "file", "f_inode").astype(np.uint64)
-    whole = (dentry != 0) & (inode != 0) & (kernel.read(dentry, "dentry", "d_inode").astype(np.uint64) == inode)
+    inode = kernel.pointer(file, "file", "f_inode")
+    whole = (dentry != 0) & (inode != 0) & (kernel.pointer(dentry, "dentry", "d_inode") == inode)
     kernel.count_unread("exe", mm, whole)
     dentry = np.where(whole, dentry, np.uint64(0))
-    mount = mount_of(kernel, kernel.read(file, "file", "f_path.mnt").astype(np.uint64))
+    mount = mount_of(kernel, kernel.pointer(file, "file", "f_path.mnt"))
     paths = mounts.paths(mount, dentry)
     unreadable = [at for at, path in zip(dentry.tolist(), paths, strict=True) if at and path is None]
     if unreadable:

@@ -39,7 +39,7 @@ def types_with_module(kernel: Kernel, module: U64) -> KernelTypes | None:
     size = int(kernel.read(module, "module", "btf_data_size")[0])
     if not 0 < size <= _MAX_BTF:
         return None
-    at = int(kernel.read(module, "module", "btf_data").astype(np.uint64)[0]) or _registered(kernel, int(module[0]))
+    at = int(kernel.pointer(module, "module", "btf_data")[0]) or _registered(kernel, int(module[0]))
     places = [at] if at else _search(kernel, name or b"", size)
     why = "not found"
     for place in places:
@@ -65,9 +65,9 @@ def _registered(kernel: Kernel, module: int) -> int:
         return 0
     _, node = list_nodes(kernel, u64(head), "btf_modules", limit=4096)
     entry = kernel.container(node, "btf_module", "list")
-    found = entry[kernel.read(entry, "btf_module", "module").astype(np.uint64) == module]
-    types = kernel.read(found[:1], "btf_module", "btf").astype(np.uint64)
-    data = kernel.read(types, "btf", "data").astype(np.uint64)
+    found = entry[kernel.pointer(entry, "btf_module", "module") == module]
+    types = kernel.pointer(found[:1], "btf_module", "btf")
+    data = kernel.pointer(types, "btf", "data")
     return int(data[0]) if len(data) else 0
 
 
@@ -95,5 +95,5 @@ def _search(kernel: Kernel, name: bytes, size: int) -> list[int]:
 
 def module_of_filesystem(kernel: Kernel, superblock: U64) -> U64:
     """The module that a superblock's file system comes from; 0 if it is built in."""
-    kind = kernel.read(superblock, "super_block", "s_type").astype(np.uint64)
-    return kernel.read(kind, "file_system_type", "owner").astype(np.uint64) if len(kind) else u64()
+    kind = kernel.pointer(superblock, "super_block", "s_type")
+    return kernel.pointer(kind, "file_system_type", "owner") if len(kind) else u64()

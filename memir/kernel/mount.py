@@ -105,13 +105,13 @@ def namespace_mounts(kernel: Kernel, namespace: U64) -> tuple[NDArray[np.int64],
     """All mounts of mount namespaces: (index of the namespace, address of struct mount)."""
     if kernel.types.has("mnt_namespace", "mounts") and kernel.types.has("mount", "mnt_node"):
         # 6.8 (2eea9ce4310d): an rbtree ordered by mount id
-        root = kernel.read(namespace, "mnt_namespace", "mounts.rb_node").astype(np.uint64)
+        root = kernel.pointer(namespace, "mnt_namespace", "mounts.rb_node")
         owner, node = rbtree.nodes(kernel, root, "mount tree")
         return owner, kernel.container(node, "mount", "mnt_node")
     owner, node = list_nodes(kernel, kernel.at(namespace, "mnt_namespace", "list"), "mount list")
     mount = kernel.container(node, "mount", "mnt_list")
     # the cursor of someone reading /proc/PID/mountinfo sits in the list too, and is not a mount
-    of = kernel.read(mount, "mount", "mnt_ns").astype(np.uint64)
+    of = kernel.pointer(mount, "mount", "mnt_ns")
     keep = of == namespace[owner]
     return owner[keep], mount[keep]
 

@@ -44,17 +44,17 @@ class Namespaces:
 
 def namespaces(kernel: Kernel, task: U64, user_ns: U64) -> Namespaces:
     """The namespaces of tasks; user_ns comes from their credentials, pid from the struct pid itself."""
-    nsproxy = kernel.read(task, "task_struct", "nsproxy").astype(np.uint64)
+    nsproxy = kernel.pointer(task, "task_struct", "nsproxy")
     ended = kernel.try_read(task, "task_struct", "exit_state")[0] != 0
     kernel.count_unread("nsproxy", task, (nsproxy != 0) | ended)
     address: dict[str, U64] = {}
     for kind, (member, _) in _IN_NSPROXY.items():
         if kernel.types.has("nsproxy", member):
-            address[kind] = kernel.read(nsproxy, "nsproxy", member).astype(np.uint64)
+            address[kind] = kernel.pointer(nsproxy, "nsproxy", member)
             kernel.count_unread(f"{kind} namespace", nsproxy, address[kind] != 0)
         else:
             address[kind] = np.zeros(len(task), np.uint64)  # time namespaces came with 5.6
-    address["pid"] = pids.namespace_of(kernel, kernel.read(task, "task_struct", "thread_pid").astype(np.uint64))
+    address["pid"] = pids.namespace_of(kernel, kernel.pointer(task, "task_struct", "thread_pid"))
     address["user"] = user_ns
     inum = {kind: numbers(kernel, kind, address[kind]) for kind in KINDS}
     return Namespaces({kind: address[kind] for kind in KINDS}, inum)

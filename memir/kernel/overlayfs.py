@@ -70,7 +70,7 @@ def layers(kernel: Kernel, superblock: U64) -> list[Layers]:
     if types is None:
         kernel.gaps.add("overlay", f"{int(superblock[0]):#x}", "layout of overlayfs not known", len(superblock))
         return [Layers(None, None) for _ in superblock]
-    info = kernel.read(superblock, "super_block", "s_fs_info").astype(np.uint64)
+    info = kernel.pointer(superblock, "super_block", "s_fs_info")
     config = info + np.uint64(types.offset("ovl_fs", "config"))
     upper = _texts(kernel, kernel.pointers(config + np.uint64(types.offset("ovl_config", "upperdir"))))
     if types.has("ovl_config", "lowerdir"):

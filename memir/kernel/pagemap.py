@@ -32,7 +32,7 @@ class CachedPages:
 
 def cached_pages(kernel: Kernel, mapping: U64) -> CachedPages:
     """Pages of struct address_space objects; a large folio gives each of its pages."""
-    heads = kernel.read(mapping, "address_space", "i_pages.xa_head").astype(np.uint64)
+    heads = kernel.pointer(mapping, "address_space", "i_pages.xa_head")
     found = xarray.entries(kernel, heads, "page cache")
     pa = kernel.space.page_physical(found.entry)
     # all slots of a large folio hold its head page; its own index says which part a slot is
@@ -57,7 +57,7 @@ def file_pages(kernel: Kernel, inode: U64, limit: int) -> list[list[bytes | None
             int(absurd.sum()),
         )
     size = np.where(size < 0, 0, np.minimum(size, limit))
-    pages = cached_pages(kernel, kernel.read(inode, "inode", "i_mapping").astype(np.uint64))
+    pages = cached_pages(kernel, kernel.pointer(inode, "inode", "i_mapping"))
     count = (size + 4095) // 4096
     keep = pages.index < count[pages.owner].astype(np.uint64)
     owner, index = pages.owner[keep], pages.index[keep].astype(np.int64)

@@ -45,7 +45,7 @@ def namespace_of(kernel: Kernel, pid: U64) -> U64:
     level, ok = _levels(kernel, pid)
     upid = np.uint64(kernel.types.size("upid"))
     at = np.where(ok, kernel.at(pid, "pid", "numbers") + level.astype(np.uint64) * upid, np.uint64(0))
-    return kernel.read(at, "upid", "ns").astype(np.uint64)
+    return kernel.pointer(at, "upid", "ns")
 
 
 def numbers(kernel: Kernel, pid: U64) -> list[list[int]]:

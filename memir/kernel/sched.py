@@ -95,7 +95,7 @@ def _accept(kernel: Kernel, task: U64, kind: str) -> U64:
 
 
 def _from_idr(kernel: Kernel, init: U64) -> U64:
-    struct_pid = kernel.read(init, "task_struct", "thread_pid").astype(np.uint64)
+    struct_pid = kernel.pointer(init, "task_struct", "thread_pid")
     namespace = pids.namespace_of(kernel, struct_pid)
     named = kernel.symbols.get("init_pid_ns")
     if named is not None and not namespace[0]:  # the first task is torn
@@ -152,7 +152,7 @@ def _from_list(kernel: Kernel, init: int, known: U64) -> U64:
 
 
 def _from_threads(kernel: Kernel, known: U64) -> U64:
-    signals = np.unique(kernel.read(known, "task_struct", "signal").astype(np.uint64))
+    signals = np.unique(kernel.pointer(known, "task_struct", "signal"))
     _, nodes = list_nodes(kernel, kernel.at(signals, "signal_struct", "thread_head"), "thread list")
     return _accept(kernel, kernel.container(nodes, "task_struct", "thread_node"), "task in a thread list")
 
@@ -163,7 +163,7 @@ def _from_children(kernel: Kernel, known: U64) -> U64:
 
 
 def _from_css_sets(kernel: Kernel, known: U64) -> U64:
-    css_sets = np.unique(kernel.read(known, "task_struct", "cgroups").astype(np.uint64))
+    css_sets = np.unique(kernel.pointer(known, "task_struct", "cgroups"))
     _, nodes = list_nodes(kernel, kernel.at(css_sets[css_sets != 0], "css_set", "tasks"), "css_set task list")
     return _accept(kernel, kernel.container(nodes, "task_struct", "cg_list"), "task in a css_set")
 
@@ -179,7 +179,7 @@ def _from_slab(kernel: Kernel, known: U64) -> U64:
         return np.zeros(0, np.uint64)
     task = slab.objects(kernel, cache)
     task = task[plausible(kernel, task)]
-    stack = kernel.read(task, "task_struct", "stack").astype(np.uint64)
+    stack = kernel.pointer(task, "task_struct", "stack")
     ended = kernel.read(task, "task_struct", "exit_state") != 0
     alive = kernel.space.is_kernel_pointer(stack) & ~ended
     living: U64 = task[alive | np.isin(task, known)]
@@ -223,7 +223,7 @@ def _columns(kernel: Kernel, task: U64, witness: dict[str, U64]) -> Tasks:
         return kernel.read(task, "task_struct", path)
 
     pid, tgid = read("pid").astype(np.int32), read("tgid").astype(np.int32)
-    parent = read("real_parent").astype(np.uint64)
+    parent = kernel.pointer(task, "task_struct", "real_parent")
     of_parent, parent_known = kernel.try_read(parent, "task_struct", "tgid")
     parent_known &= plausible(kernel, parent)
     kernel.count_unread("parent", task, parent_known)
@@ -231,10 +231,10 @@ def _columns(kernel: Kernel, task: U64, witness: dict[str, U64]) -> Tasks:
     raw = read("comm")
     raw = raw.view(np.uint8).reshape(len(task), -1)
     # comm stands behind the credentials' pointers: where those are none, its page is zeros or garbage
-    whole = kernel.space.is_kernel_pointer(read("real_cred").astype(np.uint64))
+    whole = kernel.space.is_kernel_pointer(kernel.pointer(task, "task_struct", "real_cred"))
     kernel.count_unread("comm", task, whole)
     comm = [row.tobytes().split(b"\0", 1)[0] if fine else None for row, fine in zip(raw, whole.tolist(), strict=True)]
-    leader = (read("group_leader").astype(np.uint64) == task) & (pid == tgid)
+    leader = (kernel.pointer(task, "task_struct", "group_leader") == task) & (pid == tgid)
     seen = {name: np.isin(task, witness[name]) for name in WITNESSES}
     order = np.lexsort((task, pid))
     found = Tasks(task, pid, tgid, ppid, comm, read("flags").astype(np.uint32), _states(kernel, task), leader, seen)

@@ -29,7 +29,7 @@ def anonymous_memory(kernel: Kernel, task: int) -> Iterator[tuple[int, bytes]]:
     Runs longer than PIECE come as pieces that overlap. Pages that were swapped out, or are not in the image, part two
     runs; more than MAX_PAGES are a gap.
     """
-    mm = kernel.read(u64(task), "task_struct", "mm").astype(np.uint64)
+    mm = kernel.pointer(u64(task), "task_struct", "mm")
     regions = vmas(kernel, mm)
     mine = regions.file == 0
     start, end = regions.start[mine], regions.end[mine]

@@ -42,10 +42,10 @@ class Vmas:
 def vmas(kernel: Kernel, mm: U64) -> Vmas:
     """The regions of mm_structs (0: none). One that is empty or not of this mm is a counted gap."""
     if kernel.types.has("mm_struct", "mm_mt"):  # 6.1 (524e00b36e8c)
-        root = kernel.read(mm, "mm_struct", "mm_mt.ma_root").astype(np.uint64)
+        root = kernel.pointer(mm, "mm_struct", "mm_mt.ma_root")
         owner, vma = maple_tree.entries(kernel, root, "vma")
     else:
-        first = kernel.read(mm, "mm_struct", "mmap").astype(np.uint64)
+        first = kernel.pointer(mm, "mm_struct", "mmap")
         owner, vma = chain(kernel, first, kernel.types.offset("vm_area_struct", "vm_next"), "vma")
     back, ok = kernel.try_read(vma, "vm_area_struct", "vm_mm")
     start = kernel.try_read(vma, "vm_area_struct", "vm_start")[0].astype(np.uint64)
@@ -56,6 +56,6 @@ def vmas(kernel: Kernel, mm: U64) -> Vmas:
     order = np.lexsort((start, owner))
     owner, vma, start, end = owner[order], vma[order], start[order], end[order]
     flags = kernel.read(vma, "vm_area_struct", "vm_flags").astype(np.uint64)
-    file = kernel.read(vma, "vm_area_struct", "vm_file").astype(np.uint64)
+    file = kernel.pointer(vma, "vm_area_struct", "vm_file")
     pgoff = kernel.read(vma, "vm_area_struct", "vm_pgoff").astype(np.uint64)
     return Vmas(owner, vma, start, end, flags, file, pgoff)

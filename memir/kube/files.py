@@ -245,7 +245,7 @@ class Files:
         found: dict[int, list[tuple[int, bool]]] = defaultdict(list)
         if types is None:
             return found
-        info = kernel.read(overlays, "super_block", "s_fs_info").astype(np.uint64)
+        info = kernel.pointer(overlays, "super_block", "s_fs_info")
         array = kernel.pointers(info + np.uint64(types.offset("ovl_fs", "layers")))
         count = (kernel.pointers(info + np.uint64(types.offset("ovl_fs", "numlayer"))) & np.uint64(0xFFFFFFFF)).astype(
             int
@@ -334,7 +334,7 @@ class Files:
         if self._users is None:
             self._users = defaultdict(set)
             kernel, living = self._kernel, self._node.processes.living
-            mm, user = np.unique(kernel.read(living, "task_struct", "mm").astype(np.uint64), return_inverse=True)
+            mm, user = np.unique(kernel.pointer(living, "task_struct", "mm"), return_inverse=True)
             regions = vmas(kernel, mm)
             mapped = kernel.try_read(regions.file, "file", "f_mapping")[0].tolist()
             files: list[set[int]] = [set() for _ in mm]

@@ -91,21 +91,21 @@ def node_facts(kernel: Kernel, listed: ProcessList, mounts: Mounts) -> NodeFacts
 
 
 def _addresses(kernel: Kernel, task: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> tuple[str, ...]:
-    proxies = kernel.read(task, "task_struct", "nsproxy").astype(np.uint64)
-    net = kernel.read(proxies[proxies != 0], "nsproxy", "net_ns").astype(np.uint64)
+    proxies = kernel.pointer(task, "task_struct", "nsproxy")
+    net = kernel.pointer(proxies[proxies != 0], "nsproxy", "net_ns")
     rows = inetdevice.ipv4_addresses(kernel, net[net != 0])
     return tuple(dict.fromkeys(address for _, _, address in rows if not address.startswith("127.")))
 
 
 def _machine_id(kernel: Kernel, task: np.ndarray[tuple[int], np.dtype[np.uint64]], mounts: Mounts) -> str | None:
     """32 hex digits of /etc/machine-id on the root file system of process 1; None where it is not in page cache."""
-    of = kernel.read(task, "task_struct", "fs").astype(np.uint64)
-    mount = kernel.read(of[of != 0], "fs_struct", "root.mnt").astype(np.uint64)
-    superblock = kernel.read(mount[mount != 0], "vfsmount", "mnt_sb").astype(np.uint64)
+    of = kernel.pointer(task, "task_struct", "fs")
+    mount = kernel.pointer(of[of != 0], "fs_struct", "root.mnt")
+    superblock = kernel.pointer(mount[mount != 0], "vfsmount", "mnt_sb")
     _, dentry = fs.tree(kernel, superblock, depth=2)
     mounts.dentries.load(dentry)
     dentry = dentry[[mounts.dentries.path(at) == _MACHINE_ID for at in dentry.tolist()]]
-    inode = kernel.read(dentry, "dentry", "d_inode").astype(np.uint64)
+    inode = kernel.pointer(dentry, "dentry", "d_inode")
     for pages in file_pages(kernel, inode[inode != 0], 4096):
         if pages and pages[0] is not None:
             return _hex(pages[0][:33].decode("ascii", "replace").strip("\0\n"))

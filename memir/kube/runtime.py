@@ -129,7 +129,7 @@ def _tmpfs_files(kernel: Kernel, mounts: Mounts, host_mounts: U64) -> list[tuple
     mounts.dentries.load(dentry)
     wanted = np.array([_wanted(mounts.dentries.name(at)) for at in dentry.tolist()], bool)
     owner, dentry = owner[wanted], dentry[wanted]
-    inode = kernel.read(dentry, "dentry", "d_inode").astype(np.uint64)
+    inode = kernel.pointer(dentry, "dentry", "d_inode")
     owner, dentry, inode = owner[inode != 0], dentry[inode != 0], inode[inode != 0]
     mount = np.array([of_superblock.get(int(at), 0) for at in tmpfs[owner]], np.uint64)
     paths = mounts.paths(mount, dentry)
@@ -146,11 +146,11 @@ def _metadata(kernel: Kernel, mounts: Mounts, task: U64) -> tuple[Registry | Non
     """containerd's containers by its metadata file (any meta.db that a process has open), and specs in freed pages."""
     _, _, file = open_files(kernel, task)
     file = np.unique(file)
-    dentry = kernel.read(file, "file", "f_path.dentry").astype(np.uint64)
+    dentry = kernel.pointer(file, "file", "f_path.dentry")
     mounts.dentries.load(dentry)
     named = np.array([mounts.dentries.name(at) == _METADATA for at in dentry.tolist()], bool)
     dentry = np.unique(dentry[named])
-    inode = kernel.read(dentry, "dentry", "d_inode").astype(np.uint64)
+    inode = kernel.pointer(dentry, "dentry", "d_inode")
     known: Registry | None = None
     carved: list[OciSpec] = []
     for at, pages in zip(dentry.tolist(), file_pages(kernel, inode, METADATA_LIMIT), strict=True):
