@@ -38,7 +38,7 @@ def test_mounts_are_those_of_proc(node_of: NodeOf, name: str) -> None:
         path = dict(zip(number, mounts.paths(mount, roots), strict=True))
         superblock = np.array([mounts.known[at].superblock for at in mount.tolist()], np.uint64)
         device = dict(zip(number, kernel.read(superblock, "super_block", "s_dev").tolist(), strict=True))
-        # the initial ram file system lies below the root, in 7.2 an empty one (nullfs) below that: mountinfo shows neither
+        # mountinfo does not show what lies below the root: the initial ram file system, in 7.2 also a nullfs
         assert set(shown) <= set(number) and len(number) - len(shown) <= 2
         assert {at: path[at] for at in shown} == {at: one.path.encode() for at, one in shown.items()}
         assert {at: device[at] for at in shown} == {at: one.device for at, one in shown.items()}
