@@ -1,12 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Paths of kernfs nodes, and how /proc/PID/cgroup is written."""
+"""Paths of kernfs nodes, and the lines of /proc/PID/cgroup, on made-up trees and against recorded ones."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
 import pytest
 
-from memir.kernel.cgroup import Hierarchies, kernfs_paths
+from memir.gaps import Gaps
+from memir.kernel.cgroup import Hierarchies, hierarchies, kernfs_paths
+from memir.kernel.engine import Kernel
+from memir.kube.ram import RamSource
+from tests.damage import damaged, patched
+from tests.images import case
 from tests.kernel.fake import DIRECT, fake_kernel, u64
+
+NodeOf = Callable[[str], RamSource]
 
 
 def at(number: int) -> int:
@@ -61,3 +71,37 @@ def test_lines_of_proc() -> None:
 )
 def test_path_that_identifies(rows: tuple[tuple[int, str, str | None], ...], path: str | None) -> None:
     assert Hierarchies(rows).path() == path
+
+
+def test_cgroups_are_those_of_proc(node_of: NodeOf, image: str) -> None:
+    """Lines of /proc/PID/cgroup: v2, v1 and hybrid nodes; tasks of one css_set share the object."""
+    node = node_of(image)
+    found = hierarchies(node.kernel, node.processes.task)
+    recorded = case(image).recorded()
+    compared = 0
+    for row, own in zip(node.processes.rows, found, strict=True):
+        truth = recorded.get(row.pid)
+        if truth is None or row.state in "ZX":
+            continue
+        assert own is not None
+        assert own.lines() == truth.cgroups, row.pid
+        compared += 1
+    assert compared > 30
+    known = [own for own in found if own is not None]
+    assert len({id(own) for own in known}) < len(known)
+
+
+def test_tasks_without_cgroups_and_torn_ones(node_of: NodeOf) -> None:
+    """A task of zeros has none; a css_set of zeros is counted, and no cgroup is made up for its tasks."""
+    node = node_of("s-6.1-small")
+    kernel, task = node.kernel, node.processes.task
+    rows = [next(at for at, row in enumerate(node.processes.rows) if row.pid == 1)]
+    rows.append(next(at for at, row in enumerate(node.processes.rows) if row.args == ["/pause"]))
+    css_set = kernel.pointer(task[rows], "task_struct", "cgroups")
+    pa, _ = kernel.space.physical(css_set)
+    torn = patched(kernel.memory, {int(pa[1]): bytes(kernel.types.size("css_set"))})
+    own = Kernel(damaged(kernel.memory, torn), kernel.anchors, Gaps())
+    first, second, none = hierarchies(own, np.append(task[rows], np.uint64(0)))
+    assert first is not None and first.path() is not None
+    assert (second, none) == (None, None)
+    assert [(gap.where, gap.count) for gap in own.gaps if gap.kind == "css_set"] == [(f"{int(css_set[1]):#x}", 1)]

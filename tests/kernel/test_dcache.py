@@ -80,8 +80,8 @@ def test_children_lead_back_to_their_parents(node_of: NodeOf, image: str) -> Non
 
 @pytest.fixture
 def dentry(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, layout in MADE_UP.items():
-        monkeypatch.setitem(fake.STRUCTS, name, layout)
+    for struct, layout in MADE_UP.items():
+        monkeypatch.setitem(fake.STRUCTS, struct, layout)
 
 
 def at(number: int) -> int:

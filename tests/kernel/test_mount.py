@@ -72,8 +72,8 @@ MADE_UP = {
 
 def test_mounts_in_a_circle_and_bare_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two mounts that are mounted on each other have no path; a memfd has its name behind a slash."""
-    for name, layout in MADE_UP.items():
-        monkeypatch.setitem(fake.STRUCTS, name, layout)
+    for struct, layout in MADE_UP.items():
+        monkeypatch.setitem(fake.STRUCTS, struct, layout)
     root, folder, memfd = (DIRECT + 0x2000 + 64 * number for number in range(3))
     first, second, good = (DIRECT + 0x3000 + 64 * number for number in range(3))
     words: dict[int, int | bytes] = {0x4000: b"/\0", 0x4010: b"data\0", 0x4020: b"memfd:x\0"}

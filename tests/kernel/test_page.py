@@ -12,6 +12,7 @@ from memir.kernel.engine import Kernel
 from memir.kernel.mm import page_roots
 from memir.kernel.page import ANON, FILE, FREE, KERNEL, Pages
 from memir.kernel.rmap import anonymous_regions
+from memir.kernel.slab import heads
 from memir.kube.ram import RamSource
 
 NodeOf = Callable[[str], RamSource]
@@ -84,3 +85,27 @@ def test_anonymous_pages_lead_back_to_their_process(node_of: NodeOf, image: str)
     expected = mm[maps.owner[rows]]
     named = [set(owner[which == at].tolist()) for at in range(len(rows))]
     assert all(int(expected[at]) in named[at] for at in range(len(rows)))
+
+
+def test_what_the_kernel_holds(node_of: NodeOf, image: str) -> None:
+    """Slabs and page tables are held, pages of processes are not; beyond RAM there are no struct pages to read."""
+    node = node_of(image)
+    kernel = node.kernel
+    pa, _ = kernel.space.physical(node.processes.task)
+    head = kernel.space.page_physical(heads(kernel, kernel.space.struct_page(pa)))
+    slabs = np.unique(head >> np.uint64(12)).tolist()
+    assert [page.held_by_kernel(kernel, at, 1) for at in slabs] == [(0, 1)] * len(slabs)
+    mm = np.unique(kernel.pointer(node.processes.task, "task_struct", "mm"))
+    roots = page_roots(kernel, mm[mm != 0])
+    # the top table itself has no type on some kernels: a page of a process never has
+    maps = kernel.space.user_mappings(roots)
+    mapped = maps.pa[maps.size == 4096] >> np.uint64(12)
+    use = page.pages(kernel).use_of(mapped)
+    own = np.unique(mapped[(use == ANON) | (use == FILE)])[:50].tolist()
+    assert [page.held_by_kernel(kernel, at, 1) for at in own] == [(0, 0)] * 50
+    first, end = kernel.memory.ranges[-1].start >> 12, kernel.memory.ranges[-1].end >> 12
+    unread, held = page.held_by_kernel(kernel, first, end - first)
+    assert unread == 0 and len(slabs) < held < end - first
+    beyond = 1 << 30  # a frame at 4 TiB
+    assert page.held_by_kernel(kernel, beyond, 10) == (10, 0)
+    assert page.held_by_kernel(kernel, first, 0) == (0, 0)
