@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -14,6 +15,7 @@ from memir.kernel.engine import Kernel
 from memir.kernel.module import module_of_filesystem, read_virtual, types_with_module
 from memir.kernel.space import u64
 from memir.kube.ram import RamSource
+from memir.symbols.table import Symbols
 from tests.damage import damaged, patched
 from tests.images import case
 from tests.kernel.fake import DIRECT, fake_kernel
@@ -68,8 +70,21 @@ def test_no_module_and_a_size_that_cannot_be(node_of: NodeOf) -> None:
     assert types_with_module(Kernel(damaged(kernel.memory, huge), kernel.anchors), module) is None
 
 
+def test_types_are_searched_for_without_the_list_of_them(node_of: NodeOf) -> None:
+    """A kernel whose data symbols are not in kallsyms: the struct btf is known by its name and size."""
+    node = node_of("s-6.1-small")
+    kernel = node.kernel
+    module = module_of_filesystem(kernel, by_type(node)[b"overlay"])
+    listed = types_with_module(kernel, module)
+    without = [(name, at) for name, at in kernel.symbols.items() if name != "btf_modules"]
+    anchors = dataclasses.replace(kernel.anchors, symbols=Symbols.from_pairs(without, "without btf_modules"))
+    searched = types_with_module(Kernel(kernel.memory, anchors), module)
+    assert listed is not None and searched is not None
+    assert searched.offset("ovl_fs", "config") == listed.offset("ovl_fs", "config") > 0
+
+
 def test_types_that_are_not_there_are_a_gap(node_of: NodeOf) -> None:
-    """A size that fits no registered BTF, once the list of them cannot help."""
+    """btf_data leads to something else: it is no BTF, and the reason is told."""
     node = node_of("s-6.1-small")
     kernel = node.kernel
     module = module_of_filesystem(kernel, by_type(node)[b"overlay"])

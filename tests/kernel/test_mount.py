@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from memir.kernel.mount import Mounts, mount_of, superblocks
+from memir.kernel.mount import Mounts, mount_of, namespace_mounts, superblocks
 from memir.kernel.space import u64
 from memir.kube.ram import RamSource
 from memir.symbols.types import Member, TypeRef
@@ -45,6 +45,19 @@ def test_mounts_are_those_of_proc(node_of: NodeOf, name: str) -> None:
         every = superblocks(kernel, mounts)
         assert set(superblock.tolist()) <= set(every.tolist())
         assert len(np.unique(every)) == len(every) >= len({one.device for one in shown.values()})
+
+
+def test_namespaces_together_and_one_by_one(node_of: NodeOf, image: str) -> None:
+    """Each mount has its namespace's index; no mount is in two namespaces, and each names its own."""
+    kernel = node_of(image).kernel
+    spaces = np.unique(node_of(image).processes.mnt_ns)
+    spaces = spaces[spaces != 0][:4]
+    owner, mount = namespace_mounts(kernel, spaces)
+    assert np.array_equal(kernel.pointer(mount, "mount", "mnt_ns"), spaces[owner])
+    assert len(np.unique(mount)) == len(mount)
+    for at in range(len(spaces)):
+        _, alone = namespace_mounts(kernel, spaces[at : at + 1])
+        assert len(alone) >= 1 and set(alone.tolist()) == set(mount[owner == at].tolist())
 
 
 def test_the_mount_of_a_vfsmount(node_of: NodeOf, image: str) -> None:
