@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -57,7 +59,9 @@ class HuntResult:
 
     @property
     def whole(self) -> bool:
-        """Whether all of the node's System RAM was there to be hunted through; of many images it is not judged."""
+        """Whether all of the System RAM was there to be hunted through, of every node whose image could be opened."""
+        if self.many:
+            return all(answer.ram_present == answer.ram_total for answer in self.images)
         return self.coverage is None or self.coverage.whole
 
     def document(self) -> dict[str, Any]:
@@ -139,60 +143,86 @@ def hunt_images(
 
     images: files, evidence folders, folders of either, s3:// objects or prefixes. case: keep the hits there. answered:
     called with each answer as it comes, how many came, and of how many. asked: as of Node.hunt. An image that cannot be
-    analysed is an answer with its error; interrupted, the answers that came are kept. UsageError without Dask (pip
-    install 'memir[fleet]').
+    analysed is an answer with its error; interrupted, the answers that came are kept. A case is bound to the identity
+    of every image: CaseError as soon as one is another than it was. UsageError without Dask (pip install
+    'memir[fleet]').
     """
     from memir.aws.image import expand
     from memir.case.case import Case
     from memir.case.facts import hunt_facts, hunt_id, hunt_run
-    from memir.case.record import Facts, ImageAnswer
+    from memir.case.identity import read_identity
+    from memir.case.record import Facts
     from memir.hunt.fleet import hunt_fleet
+    from memir.hunt.fleet import hunt_image as work
     from memir.hunt.hits import TABLE
     from memir.hunt.rules import RuleSet
+    from memir.kube.secrets import KEY_SIZE
     from memir.kube.snapshot import load_cluster
     from memir.node import cache_folder
+    from memir.tables.secrets import TABLE as SECRETS
 
     begun = time.monotonic()
     compiled = rules if isinstance(rules, RuleSet) else compile_rules(rules, asked.pop("externals", None))
     snapshot = load_cluster(Path(cluster)) if cluster is not None else None
-    options = hunt_options(**asked, cluster=snapshot)
-    # a case never holds a secret in clear outside secret_values, which a hunt through many images does not write
-    options = replace(options, workers=1, show_secrets=options.show_secrets and case is None)
+    options = replace(hunt_options(**asked, cluster=snapshot), workers=1)
     every = expand([str(images)] if isinstance(images, str | Path) else [str(image) for image in images])
     target = Case.create(Path(case), add=True) if isinstance(case, str | Path) else case
     facts = Facts(images=tuple(every))
     if target is not None:
         target.check(facts)
     run, inputs = hunt_id(compiled, options)
+    key = target.secret_key() if target is not None else os.urandom(KEY_SIZE)
     rows: list[dict[str, Any]] = []
-    told: list[ImageAnswer] = []
+    masked: list[dict[str, Any]] = []
+    secrets: list[dict[str, Any]] = []
+    values: dict[str, str] = {}
+    answers: list[ImageAnswer] = []
     gaps, stopped = Gaps(), False
     try:
         for answer in hunt_fleet(
-            every, compiled, options, scheduler=scheduler, workers=workers, cache=cache_folder(cache)
+            every, compiled, options, scheduler=scheduler, workers=workers, cache=cache_folder(cache),
+            work=functools.partial(work, identify=read_identity, secret_key=key),
         ):  # fmt: skip
-            told.append(ImageAnswer(
-                answer.image, answer.node, answer.hits, len(answer.rows), answer.scanned, answer.seconds, answer.error
-            ))  # fmt: skip
+            answers.append(_image_answer(answer))
+            if answer.identity is not None:
+                facts = replace(facts, identities={**facts.identities, answer.image: answer.identity})
+                if target is not None:
+                    target.check(facts)
             for gap in answer.gaps:
                 gaps.add(gap.kind, f"{answer.image}: {gap.where}", gap.why, gap.count)
             if answer.error:
                 gaps.add("image", answer.image, answer.error)
             rows += [{**row, "run": run} for row in answer.rows]
+            masked += [{**row, "run": run} for row in answer.masked]
+            secrets += answer.secrets
+            values |= answer.values
             if answered is not None:
-                answered(answer, len(told), len(every))
+                answered(answer, len(answers), len(every))
     except KeyboardInterrupt:
         stopped = True
-        lost = sorted(set(every) - {answer.image for answer in told})
+        lost = sorted(set(every) - {answer.image for answer in answers})
         gaps.add("image", lost[0] if lost else "", "interrupted by the user before it was hunted through", len(lost))
-    if options.wanted and not stopped and not any(answer.scanned or answer.error for answer in told):
-        raise UsageError(nothing_wanted(f"{len(told)} images", options))
-    frame = TABLE.rows(rows)
+    if options.wanted and not stopped and not any(answer.scanned or answer.error for answer in answers):
+        raise UsageError(nothing_wanted(f"{len(answers)} images", options))
     seconds = time.monotonic() - begun
     hunted = hunt_facts(
         compiled, options, hits=len({row["hit_id"] for row in rows}), rows=len(rows),
-        scanned={"all": sum(answer.scanned for answer in told)}, images=told,
+        scanned={"all": sum(answer.scanned for answer in answers)}, images=answers,
     )  # fmt: skip
     if target is not None:
-        target.add_tables({"hits": frame}, hunt_run(run, hunted, seconds, gaps), facts, inputs=inputs, key=sign_key)
-    return HuntResult(run, View("hits", frame.to_arrow()), hunted, gaps, seconds, stopped=stopped)
+        target.add_tables(
+            {"hits": TABLE.rows(masked), "secrets": SECRETS.rows(secrets)}, hunt_run(run, hunted, seconds, gaps), facts,
+            inputs=inputs, secrets=values, key=sign_key,
+        )  # fmt: skip
+    return HuntResult(run, View("hits", TABLE.rows(rows).to_arrow()), hunted, gaps, seconds, stopped=stopped)
+
+
+def _image_answer(answer: Answer) -> ImageAnswer:
+    from memir.case.record import ImageAnswer
+
+    share = answer.coverage.facts() if answer.coverage is not None else {}
+    share.pop("ram_missing", None)  # hundreds of images with a thousand parts each: the gap says how much it is
+    return ImageAnswer(
+        answer.image, answer.node, answer.hits, len(answer.rows), answer.scanned, answer.seconds, answer.error,
+        identity=answer.identity, **share,
+    )  # fmt: skip

@@ -69,7 +69,7 @@ def describe(
             present = coverage(kernel)
             facts |= {**present.facts(), "coverage": present.text(), **taken(kernel)}
         except (SymbolsError, KernelError) as error:
-            facts |= {"kernel": None, "coverage": None, "clock": None, "booted": None}
+            facts |= {"kernel": None, "coverage": None, "clock": None, "booted": None, "smear": None}
             return ImageInfo(facts, error, gaps)
         finally:
             facts["gaps"] = [{"kind": gap.kind, "where": gap.where, "why": gap.why, "count": gap.count} for gap in gaps]
@@ -108,10 +108,19 @@ def kernel_facts(anchors: Anchors, kernel: Kernel) -> dict[str, Any]:
 
 
 def taken(kernel: Kernel) -> dict[str, Any]:
-    """clock: when the RAM was taken; booted: when the node was started. By the image's own clock, ISO 8601, UTC."""
+    """clock: when the RAM was taken; booted: when the node was started. By the image's own clock, ISO 8601, UTC.
+
+    smear: over how long it was taken: seconds (at least; null is not known), and in words.
+    """
+    from memir.kernel.smear import smear
     from memir.kernel.timekeeping import clocks, wall_clock
 
-    return {"clock": iso_time(wall_clock(kernel)), "booted": iso_time(clocks(kernel)[0])}
+    measured = smear(kernel)
+    return {
+        "clock": iso_time(wall_clock(kernel)),
+        "booted": iso_time(clocks(kernel)[0]),
+        "smear": {"seconds": measured.facts()["seconds"], "text": measured.took()},
+    }
 
 
 def iso_time(nanoseconds: int | None) -> str | None:

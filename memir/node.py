@@ -328,6 +328,8 @@ class Node:
         if case is not None:
             case.check(facts)
             self._secrets_of(case)
+        smear = None if hunts_only else self.source.smear
+        facts = replace(facts, evidence=with_share(facts.evidence, self.coverage, smear))
         writes: list[tuple[dict[str, Any], Any]] = []
         if not hunts_only:
             names = self.tables if tables is None else tuple(tables)
@@ -335,8 +337,7 @@ class Node:
             read = {name: Frame(table) for name, table in (self._frames(names) | dict(extra or {})).items()}
             known = self.oddities if {"processes", "containers"} <= set(names) else ()
             odd = tuple(OddityRecord(one.kind, one.text, one.pid, one.container_id, one.pod_uid) for one in known)
-            evidence = with_share(facts.evidence, self.coverage)
-            facts = replace(facts, node=self.name, cluster=self.cluster, oddities=odd, evidence=evidence)
+            facts = replace(facts, node=self.name, cluster=self.cluster, oddities=odd)
             writes.append((read, analysis_run(time.monotonic() - self._begun, self.gaps)))
         inputs = [Input("image", str(self.memory.path), facts.identity.sha256 if facts.identity else None)]
         for hunted in self._hunts:

@@ -86,6 +86,14 @@ class Case:
                 f"{self.folder} is the case of other images.\nthe case:  {_whose(old.identity, old.images)}\n"
                 f"the image: {_whose(facts.identity, facts.images)}\n{step}"
             )
+        for image, theirs in facts.identities.items():
+            mine = old.identities.get(image)
+            if mine is not None and not mine.same(theirs):
+                raise CaseError(
+                    f"{self.folder} is the case of another image than {image} is now: {difference(mine, theirs)}.\n"
+                    f"the case:  {mine.words()}\nthe image: {theirs.words()}\n"
+                    f"give another folder with -o: the hits of two images in one place cannot be told apart"
+                )
 
     def add_tables(
         self,

@@ -18,6 +18,7 @@ from memir.case.record import (
     Range,
     RulesUsed,
     Run,
+    SmearRecord,
 )
 from memir.case.run import ANALYSIS, rule_files, run_id
 from memir.case.seal import Input
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from memir.hunt.rules import RuleSet
     from memir.kernel.engine import Kernel
     from memir.kernel.ram import Coverage
+    from memir.kernel.smear import Smear
     from memir.tables.frame import Frame
 
 
@@ -52,16 +54,17 @@ def facts_of(
         int(space.root), int(space.direct_delta if anchors.arch == "x86_64" else space.direct[0]),
         len(anchors.symbols.addresses), dict(anchors.sources),
     )  # fmt: skip
-    return Facts(identity, (), evidence, cluster, known, node, tuple(oddities))
+    return Facts(identity, (), {}, evidence, cluster, known, node, tuple(oddities))
 
 
-def with_share(evidence: Evidence | None, coverage: Coverage) -> Evidence | None:
-    """The evidence with the share of the node's RAM that it holds."""
+def with_share(evidence: Evidence | None, coverage: Coverage, smear: Smear | None = None) -> Evidence | None:
+    """The evidence with the share of the node's RAM that it holds, and its smear where that was measured."""
     if evidence is None:
         return None
     facts = coverage.facts()
     missing = tuple(Range(part["start"], part["size"]) for part in facts.pop("ram_missing"))
-    return replace(evidence, ram_missing=missing, **facts)
+    measured = SmearRecord(**smear.facts()) if smear is not None else None
+    return replace(evidence, ram_missing=missing, smear=measured, **facts)
 
 
 def analysis_run(seconds: float, gaps: Iterable[Gap]) -> Run:

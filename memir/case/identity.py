@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ class Identity:
 
     build_id: the kernel's, in hex. boot_id: UUID of the boot; a boot that nobody asked for it has none. ranges: (first
     physical address, bytes) of what the image holds. clock: the image's own clock, nanoseconds since 1970 UTC: captures
-    of one boot differ in it. sha256: of the image file, where it was hashed.
+    of one boot differ in it. sha256: of the image file, where it was hashed. clock_utc: the clock as ISO 8601.
     """
 
     build_id: str | None
@@ -34,10 +34,12 @@ class Identity:
     ranges: tuple[tuple[int, int], ...]
     clock: int | None
     sha256: str | None = None
+    clock_utc: str | None = field(default=None, compare=False)
 
     def differs(self, other: Identity) -> tuple[str, ...]:
         """Names of the fields that both know and that differ: not empty if these are two images."""
-        pairs = ((field.name, getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
+        names = [entry.name for entry in fields(self) if entry.compare]
+        pairs = ((name, getattr(self, name), getattr(other, name)) for name in names)
         return tuple(name for name, mine, theirs in pairs if mine is not None and theirs is not None and mine != theirs)
 
     def same(self, other: Identity) -> bool:
@@ -96,4 +98,5 @@ def read_identity(
     if clock is None and sha256 is None:
         sha256 = memory.sha256(progress)
     ranges = tuple((int(part.start), int(part.size)) for part in memory.ranges)
-    return Identity(build_id(kernel), boot_id(kernel), ranges, clock, sha256)
+    text = None if clock is None else clock_text(clock)
+    return Identity(build_id(kernel), boot_id(kernel), ranges, clock, sha256, text)

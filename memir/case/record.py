@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -28,10 +28,26 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
+class SmearRecord:
+    """RAM that is read while its machine runs is of many moments.
+
+    seconds: at least between the first and the last clock in the image that were read; null is not known. torn_lists:
+    lists of the kernel's whose walk could not be ended. contradictions: of how many processes witnesses say
+    differently. text: all of it in words.
+    """
+
+    seconds: float | None
+    torn_lists: int
+    contradictions: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """The image file. Sizes in bytes; missing: bytes that its headers promise and the file lacks.
 
-    ram_share, ram_total, ram_present, ram_missing: how much of the node's RAM the image holds, by ram_account.
+    ram_share, ram_total, ram_present, ram_missing: how much of the node's RAM the image holds, by ram_account. smear:
+    null until an analysis has walked the kernel's lists.
     """
 
     image: str
@@ -47,6 +63,7 @@ class Evidence:
     ram_present: int | None = None
     ram_account: str | None = None
     ram_missing: tuple[Range, ...] = ()
+    smear: SmearRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +112,11 @@ class RulesUsed:
 
 @dataclass(frozen=True, slots=True)
 class ImageAnswer:
-    """What one image of many gave to a hunt; error: why it failed."""
+    """What one image of many gave to a hunt; error: why it failed.
+
+    ram_share, ram_total, ram_present (bytes): how much of its node's RAM the image holds, by ram_account; null of an
+    image that failed. identity: which image it is.
+    """
 
     image: str
     node: str | None
@@ -104,6 +125,11 @@ class ImageAnswer:
     scanned: int
     seconds: float
     error: str | None = None
+    ram_share: float | None = None
+    ram_total: int | None = None
+    ram_present: int | None = None
+    ram_account: str | None = None
+    identity: Identity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +169,14 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a run knows of its image, for the record. images: of a hunt through many, which has no identity."""
+    """What a run knows of its image, for the record. images: of a hunt through many, which has no identity of its own.
+
+    identities: of those images that could be opened, by image.
+    """
 
     identity: Identity | None = None
     images: tuple[str, ...] = ()
+    identities: Mapping[str, Identity] = field(default_factory=dict)
     evidence: Evidence | None = None
     cluster: str | None = None
     kernel: KernelFacts | None = None
@@ -159,7 +189,8 @@ class CaseRecord:
     """case.json.
 
     schema: version of this form. written: UTC. identity: of the one image that the tables are about; null for a hunt
-    through many images, which are then named in `images`. tables: rows by table. gaps: of all runs, each once.
+    through many images, which are then named in `images`; identities: of those of them that could be opened. tables:
+    rows by table. gaps: of all runs, each once.
     """
 
     schema: Literal[2]
@@ -167,6 +198,7 @@ class CaseRecord:
     written: str
     identity: Identity | None = None
     images: tuple[str, ...] = ()
+    identities: Mapping[str, Identity] = field(default_factory=dict)
     evidence: Evidence | None = None
     cluster: str | None = None
     kernel: KernelFacts | None = None
@@ -196,9 +228,19 @@ def updated(record: CaseRecord | None, run: Run, facts: Facts, totals: Mapping[s
     now = datetime.now(UTC).isoformat(timespec="seconds")
     base = record or CaseRecord(SCHEMA, __version__, now)
     known = {name: getattr(facts, name) for name in Facts.__dataclass_fields__}
+    known["evidence"] = _evidence(base.evidence, facts.evidence)
+    known["identities"] = {**base.identities, **facts.identities}  # an image that failed now may have opened before
     base = replace(base, **{name: value for name, value in known.items() if value not in (None, ())})
     run = replace(run, when=run.when or now, memir=run.memir or __version__, gaps=merged_gaps([run.gaps]))
     return replace(base.with_run(run), memir=__version__, written=now, tables={**base.tables, **totals})
+
+
+def _evidence(old: Evidence | None, new: Evidence | None) -> Evidence | None:
+    """What a run knows of the image file; what it did not look for (hash, smear) stays as an earlier run found it."""
+    if old is None or new is None:
+        return new or old
+    unknown = [entry.name for entry in fields(new) if getattr(new, entry.name) is None]
+    return replace(new, **{name: getattr(old, name) for name in unknown})
 
 
 def merged_gaps(runs: Iterable[Iterable[Gap]]) -> tuple[Gap, ...]:
@@ -273,7 +315,7 @@ class _Version1:
             runs[0] = replace(runs[0], gaps=self.gaps)
         images = tuple(answer.image for answer in self.hunt.answers()) if self.hunt is not None else ()
         return CaseRecord(
-            SCHEMA, self.memir, self.written, identity, images if identity is None else (), self.evidence,
+            SCHEMA, self.memir, self.written, identity, images if identity is None else (), {}, self.evidence,
             self.cluster, self.kernel, self.node, self.oddities, self.tables, tuple(runs), merged_gaps([self.gaps]),
         )  # fmt: skip
 

@@ -166,8 +166,10 @@ def _print(result: HuntResult, *, json: bool, jsonl: bool, csv: bool, limit: int
         columns = result.hits.columns
         rows = [list(row.values()) for row in result.hits]
         print_rows(columns, rows, csv=csv, jsonl=jsonl, limit=limit)
+    from memir.report.hits import print_hits, shares
+
     if csv or jsonl:
+        say(*shares(result), err=True) if shares(result) else None
         return
-    from memir.report.hits import print_hits
 
     print_hits(result, limit)

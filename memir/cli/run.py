@@ -113,7 +113,7 @@ def run(
             progress=line,
         )  # fmt: skip
     if json:
-        print_json(_document(result))
+        print_json(_document(result) | node.coverage.facts())
     else:
         rows = [_shown(result, row) for row in result.rows]
         print_rows([column.name for column in result.columns], rows, csv=csv, jsonl=jsonl, limit=limit)

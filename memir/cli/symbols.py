@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,8 +18,11 @@ from memir.cli.common import (
     print_json,
     progress,
 )
-from memir.errors import UsageError
+from memir.errors import EXIT_DONE, EXIT_EVIDENCE, UsageError
 from memir.text import say
+
+if TYPE_CHECKING:
+    from memir.kernel.ram import Coverage
 
 
 def register(app: typer.Typer) -> None:
@@ -46,18 +49,22 @@ def symbols(
     btf: BtfOption = None,
     kallsyms: KallsymsOption = None,
 ) -> None:
-    """Write an ISF that volatility3 accepts, from the image alone or from files taken on the live node."""
+    """Write an ISF that volatility3 accepts, from the image alone or from files taken on the live node.
+
+    Exit 3: written, but the image lacks a part of the node's RAM.
+    """
     from memir.symbols.isf_source import of_files, of_kernel
 
+    coverage: Coverage | None = None
     if image is not None:
         import memir
 
         with progress() as line:
             node = memir.open(
-                image, btf=btf, kallsyms=kallsyms, base=base, cache=cache, allow_truncated=allow_truncated,
-                progress=line,
+                image, btf=btf, kallsyms=kallsyms, base=base, cache=cache, progress=line,
             )  # fmt: skip
         source, release = of_kernel(node.anchors, node.memory), node.anchors.release
+        coverage = node.coverage
     elif btf is None or kallsyms is None or banner is None:
         raise UsageError("give an IMAGE, or --btf, --kallsyms and --banner from the live node")
     else:
@@ -65,6 +72,10 @@ def symbols(
     source.write(output)
     if json:
         count, size = len(source.symbols), output.stat().st_size
-        print_json({"release": release, "symbols": count, "file": str(output), "size": size})
+        share = coverage.facts() if coverage is not None else {}
+        print_json({"release": release, "symbols": count, "file": str(output), "size": size, **share})
     else:
         say(f"{output}: {len(source.symbols)} symbols of {release}")
+    if coverage is not None and not coverage.whole:
+        say(coverage.text(), err=True)
+        raise typer.Exit(EXIT_DONE if allow_truncated else EXIT_EVIDENCE)

@@ -22,9 +22,12 @@ from memir.gaps import Gap, Gaps
 from memir.hunt.hunt import Options, hunt
 from memir.hunt.rules import Packed, RuleSet
 from memir.kernel.engine import Kernel
+from memir.kernel.find import find_kernel
+from memir.kernel.ram import Coverage
+from memir.kernel.timekeeping import wall_clock
 from memir.kube.ram import RamSource
-from memir.symbols.locate import locate
 from memir.symbols.store import Store
+from memir.tables.secrets import rows_of_hits
 
 RETRIES = 2
 """How often an image is tried again after its worker died (a scheduler of your own has its own setting)."""
@@ -33,11 +36,21 @@ KILLED = "KilledWorker: every worker that it was given to died, also with no oth
 
 @dataclass(frozen=True)
 class Answer:
-    """What one image gave. error: why it failed, else None; then there are no rows."""
+    """What one image gave. error: why it failed, else None; then there are no rows.
+
+    rows: of the table `hits`; masked: the same as a case keeps them. secrets: rows of that table for what rules tagged
+    `secret` matched; values: clear text by fingerprint. coverage: how much of the node's RAM the image holds. identity:
+    what `identify` of hunt_image gave.
+    """
 
     image: str
     node: str | None = None
     rows: list[dict[str, Any]] = field(default_factory=list)
+    masked: list[dict[str, Any]] = field(default_factory=list)
+    secrets: list[dict[str, Any]] = field(default_factory=list)
+    values: dict[str, str] = field(default_factory=dict)
+    coverage: Coverage | None = None
+    identity: Any = None
     hits: int = 0
     scanned: int = 0
     seconds: float = 0.0
@@ -45,18 +58,33 @@ class Answer:
     error: str | None = None
 
 
-def hunt_image(image: str, rules: Packed, options: Options, cache: Path | None) -> Answer:
-    """Hunt one image; runs on a worker. An image that cannot be analysed is an answer with its error."""
+def hunt_image(
+    image: str,
+    rules: Packed,
+    options: Options,
+    cache: Path | None,
+    *,
+    identify: Callable[[Kernel], Any] | None = None,
+    secret_key: bytes | None = None,
+) -> Answer:
+    """Hunt one image; runs on a worker. An image that cannot be analysed is an answer with its error.
+
+    identify: tells which image it is. secret_key: of fingerprints of passwords, the same for all images, so that they
+    compare. Both go to the workers, which read the secrets themselves.
+    """
     begun = time.monotonic()
     gaps = Gaps()
     try:
-        with open_image(image, cache=cache) as memory:
+        with open_image(image, allow_truncated=True, cache=cache) as memory:
             if memory.missing:
                 gaps.add("image", image, "bytes that the headers promise are missing", memory.missing)
-            kernel = Kernel(memory, locate(memory, None, Store(cache), gaps), gaps)
+            kernel = find_kernel(memory, None, Store(cache), gaps)
             node = RamSource(kernel, options.cluster)
-            found = hunt(kernel, rules.unpack(), options, node=node)
-            name = node.name
+            node.secret_key = secret_key
+            result = hunt(kernel, rules.unpack(), options, node=node)
+            name, coverage, clock = node.name, node.coverage, wall_clock(kernel)
+            identity = identify(kernel) if identify is not None else None
+            values = dict(node.secrets.values)
             memory.check_unchanged()
     except (MemirError, OSError) as error:
         return Answer(
@@ -65,9 +93,17 @@ def hunt_image(image: str, rules: Packed, options: Options, cache: Path | None) 
             seconds=round(time.monotonic() - begun, 3),
             gaps=tuple(gaps),
         )
-    rows = [{**row, "image": image, "hit_id": _fleet_id(image, row["hit_id"])} for row in found.rows]
+    secrets = [{**row, "image": image} for row in rows_of_hits(result.masked, result.secrets, clock)]
+    rows, masked = _of_image(image, result.rows), _of_image(image, result.masked)
     seconds = round(time.monotonic() - begun, 3)
-    return Answer(image, name, rows, found.hits, sum(found.scanned.values()), seconds, tuple(gaps))
+    return Answer(
+        image, name, rows, masked, secrets, values, coverage, identity, result.hits, sum(result.scanned.values()),
+        seconds, tuple(gaps),
+    )  # fmt: skip
+
+
+def _of_image(image: str, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**row, "image": image, "hit_id": _fleet_id(image, row["hit_id"])} for row in rows]
 
 
 def _fleet_id(image: str, hit_id: str) -> str:

@@ -51,13 +51,15 @@ class Smear:
 
     def text(self) -> str:
         """One line, to stand beside what is called hidden or absent."""
+        return f"{self.took()}; {self.torn} lists torn, {self.contradictions} contradicting claims"
+
+    def took(self) -> str:
+        """Over how long the image was read, in words: all that is known before a list of the kernel's was walked."""
         if self.span is None:
-            took = "how long the capture took is not known"
-        elif self.span < _UNSURE:
-            took = "all clocks in it show one moment"
-        else:
-            took = f"it was read over {self.span / _SECOND:.1f} s at least, while its machine ran"
-        return f"{took}; {self.torn} lists torn, {self.contradictions} contradicting claims"
+            return "how long the capture took is not known"
+        if self.span < _UNSURE:
+            return "all clocks in it show one moment"
+        return f"it was read over {self.span / _SECOND:.1f} s at least, while its machine ran"
 
 
 def smear(kernel: Kernel, contradictions: int = 0) -> Smear:

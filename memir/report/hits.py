@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from memir.gaps import Gaps
+from memir.kernel.ram import Coverage
 from memir.report.grid import print_grid
 from memir.text import say
 
@@ -57,12 +58,17 @@ class Hunted(Protocol):
 
 def print_hits(result: Hunted, limit: int | None = None) -> None:
     """The share of RAM first where it is not all, hits, counts; what was not covered on standard error."""
-    if result.coverage is not None and not result.whole:
-        say(f"{result.coverage.text()}: that nothing was found proves nothing about the rest", "")
+    lacking = shares(result)
+    if lacking:
+        say(*(f"{words}: that nothing was found proves nothing about the rest" for words in lacking), "")
     rows = list(result.hits)
     columns = ("node", *_COLUMNS) if result.many else _COLUMNS
     print_grid(columns, [((row["node"] or row["image"],) if result.many else ()) + cells(row) for row in rows],
                limit=limit)  # fmt: skip
+    if result.many:
+        print_grid(("image", "node", "hits", "RAM", "failed"), [
+            (image.image, image.node, image.hits, _percent(image), image.error) for image in result.images
+        ])  # fmt: skip
     failed = f" ({result.failed} of them failed)" if result.failed else ""
     where = f" in {len(result.images)} images{failed}" if result.many else ""
     size = sum(result.facts.scanned.values()) >> 20
@@ -71,6 +77,25 @@ def print_hits(result: Hunted, limit: int | None = None) -> None:
         say(f"note: {note}", err=True)
     for gap in result.gaps:
         say(f"not covered: {gap.kind}: {gap.why} ({gap.count} times, {gap.where})", err=True)
+
+
+def shares(result: Hunted) -> list[str]:
+    """A line for every image that lacks a part of its node's RAM."""
+    if not result.many:
+        return [] if result.whole else [result.coverage.text()]
+    return [
+        f"{image.image}: {_coverage(image).text()}"
+        for image in result.images
+        if image.ram_total is not None and image.ram_present < image.ram_total
+    ]
+
+
+def _coverage(image: Any) -> Coverage:
+    return Coverage(image.ram_total, image.ram_present, (), image.ram_account, {})
+
+
+def _percent(image: Any) -> str | None:
+    return None if image.ram_total is None else _coverage(image).text().split(" of the node")[0]
 
 
 def cells(row: Mapping[str, Any]) -> tuple[Any, ...]:

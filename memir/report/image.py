@@ -47,6 +47,7 @@ def _kernel(facts: Mapping[str, Any]) -> list[tuple[str, object]]:
         uptime = f", {duration(seconds)} after the node was started"
     return [
         ("taken", clock_words(clock) + uptime),
+        ("smear", facts["smear"]["text"]),
         ("kernel", kernel["banner"]),
         ("architecture", f"{kernel['arch']}, {kernel['paging_levels']}-level page tables at {kernel['page_table']:#x}"),
         ("KASLR shift", "not known" if kernel["kaslr_shift"] is None else f"{kernel['kaslr_shift']:#x}"),

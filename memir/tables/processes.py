@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from memir.kernel.nsproxy import KINDS
 from memir.kube.ram import RamSource
 from memir.tables.frame import Frame
@@ -64,7 +66,7 @@ def read(source: RamSource) -> Frame:
         **{f"{kind}_ns": [row.namespaces[kind] or None for row in rows] for kind in KINDS},
         "witnesses": [identity.witnesses for identity in identities],
         "disagreements": [identity.disagreements for identity in identities],
-        "task": source.processes.task,
+        "task": np.array([row.task for row in rows], np.uint64),
     })  # fmt: skip
 
 

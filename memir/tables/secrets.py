@@ -25,6 +25,7 @@ COLUMNS = columns("""
     expires          timestamp    end of a token, UTC
     valid            bool         whether the token was in its time by the image's clock; null if that is not known
     opens            string       what it gives access to, where that is known
+    image            string       image that holds it, of a hunt through many; null in a case of one image
     run              string       which run found it: analyze, or that of a hunt
     source           string       where the row comes from
 """)

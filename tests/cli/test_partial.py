@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.images import cache
-from tests.kernel.accounts import X86, X86_RAM, put, raw
+from tests.images import cache, case
+from tests.kernel.accounts import HOLE, X86, X86_RAM, put, raw, with_hole
 
 RULE = 'rule swapper { strings: $a = "swapper/0" condition: $a }'
 CUT = 0xB80_0000
@@ -43,3 +43,50 @@ def test_hunt(more: list[str], code: int, tmp_path: Path) -> None:
     assert run.returncode == code, run.stderr
     assert json.loads(run.stdout)["gaps"]
     assert (tmp_path / "case" / "case.json").is_file()
+
+
+@pytest.mark.parametrize(("more", "code"), [([], 3), (["--allow-truncated"], 0)])
+def test_hunt_through_several(more: list[str], code: int, tmp_path: Path) -> None:
+    path = put(tmp_path, raw(X86)[:CUT])
+    (tmp_path / "rule.yar").write_text(RULE)
+    words = ["hunt", str(path), str(case(X86).image), "-r", str(tmp_path / "rule.yar"), "--kinds", "kernel", *more]
+    run = memir(*words)
+    assert run.returncode == code, run.stderr
+    first = run.stdout.splitlines()[0]
+    assert first.startswith(f"{path}: {100 * SHARE:.1f} % of the node's RAM is in the image")
+    assert "100.0 %" in run.stdout
+    lines = memir(*words, "--jsonl")
+    assert lines.returncode == code
+    assert f"{path}: {100 * SHARE:.1f} % of the node's RAM" in lines.stderr
+    assert all(json.loads(line)["rule"] == "swapper" for line in lines.stdout.splitlines())
+
+
+@pytest.mark.parametrize(("more", "code"), [([], 3), (["--allow-truncated"], 0)])
+@pytest.mark.parametrize("verb", ["info", "symbols", "run"])
+def test_other_verbs(verb: str, more: list[str], code: int, tmp_path: Path) -> None:
+    """The file's base and layout are found, the share is told, and what there is comes out."""
+    path = put(tmp_path, raw(X86)[:CUT])
+    words = {
+        "info": ["info", str(path)],
+        "symbols": ["symbols", str(path), "-o", str(tmp_path / "symbols.json")],
+        "run": ["run", "linux.banners.Banners", str(path)],
+    }[verb]
+    people, document = memir(*words, *more), memir(*words, "--json", *more)
+    assert (people.returncode, document.returncode) == (code, code), people.stderr + document.stderr
+    assert f"{100 * SHARE:.1f} % of the node's RAM is in the image" in people.stdout + people.stderr
+    assert json.loads(document.stdout)["ram_share"] == pytest.approx(SHARE)
+
+
+@pytest.mark.parametrize("verb", ["info", "symbols", "run"])
+def test_other_verbs_with_a_hole_left_out(verb: str, tmp_path: Path) -> None:
+    """A file whose hole was squeezed out: memir reads it in the layout that explains it, whatever the verb."""
+    data = with_hole()
+    path = put(tmp_path, data[: HOLE[0]] + data[HOLE[1] :])
+    words = {
+        "info": ["info", str(path)],
+        "symbols": ["symbols", str(path), "-o", str(tmp_path / "symbols.json")],
+        "run": ["run", "linux.pods", str(path)],
+    }[verb]
+    run = memir(*words, "--json")
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout)["ram_share"] == 1.0

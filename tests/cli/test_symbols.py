@@ -15,6 +15,8 @@ def test_symbols(memir: Memir, raw_image: Path, tmp_path: Path) -> None:
     file = tmp_path / "linux.json"
     document = memir("symbols", raw_image, "-o", file, "--json").json()
     isf = json.loads(file.read_text())
+    share = {name: document.pop(name) for name in [name for name in document if name.startswith("ram_")]}
+    assert share["ram_share"] == 1.0
     assert document == {
         "release": "6.1.0-50-cloud-amd64",
         "symbols": len(isf["symbols"]),

@@ -12,7 +12,7 @@ from memir.case.record import HuntFacts, ImageAnswer, RulesUsed
 from memir.gaps import Gaps
 from memir.hunts import HuntResult
 from memir.kernel.ram import Coverage
-from memir.report.hits import cells, print_hits
+from memir.report.hits import cells, print_hits, shares
 from memir.view import View
 
 ROW = {
@@ -43,16 +43,26 @@ def test_one_image(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[4].split() == ["R", "$a", "process", "7", "shop/web", "c" * 64, "0x1000", "/tmp/x", "(deleted)",
                                 "d" * 48 + "..."]  # fmt: skip
     assert lines[-1] == "1 hits, 1 owners; 3 MiB in 1.5 s"
+    assert shares(result()) == ["75.0 % of the node's RAM is in the image (75 of 100 bytes, by e820_table)"]
     assert captured.err.splitlines() == ["note: twice\\e", "not covered: hunt: why (2 times, here)"]
 
 
 def test_many_images(capsys: pytest.CaptureFixture[str]) -> None:
-    answers = (ImageAnswer("b.raw", None, 1, 1, 5, 0.1), ImageAnswer("c.raw", None, 0, 0, 0, 0.1, "broken"))
+    answers = (
+        ImageAnswer("b.raw", "n", 1, 1, 5, 0.1, None, 0.75, 100, 75, "iomem_resource"),
+        ImageAnswer("c.raw", None, 0, 0, 0, 0.1, "broken"),
+        ImageAnswer("d.raw", "m", 0, 0, 0, 0.1, None, 1.0, 100, 100, "iomem_resource"),
+    )
     print_hits(result(images=answers))
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split()[0] == "node"
-    assert lines[2].split()[0] == "b.raw"
-    assert lines[-1] == "1 hits in 2 images (1 of them failed), 1 owners; 3 MiB in 1.5 s"
+    words = "b.raw: 75.0 % of the node's RAM is in the image (75 of 100 bytes, by iomem_resource)"
+    assert shares(result(images=answers)) == [words]
+    assert lines[0].startswith(f"{words}: that nothing was found proves nothing")
+    assert lines[2].split()[0] == "node"
+    assert lines[4].split()[0] == "b.raw"
+    table = [line.split() for line in lines]
+    assert ["b.raw", "n", "1", "75.0", "%"] in table and ["d.raw", "m", "0", "100.0", "%"] in table
+    assert lines[-1] == "1 hits in 3 images (1 of them failed), 1 owners; 3 MiB in 1.5 s"
 
 
 def test_cells_of_what_has_no_owner() -> None:

@@ -35,7 +35,8 @@ def test_an_image_without_a_kernel(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_kernel(capsys: pytest.CaptureFixture[str]) -> None:
     whole = facts(
         kernel=KERNEL, coverage="all of it", sha256="cd", clock="2026-01-02T03:04:05.5+00:00",
-        booted="2026-01-02T01:00:00+00:00", gaps=[{"kind": "a", "where": "b", "why": "c", "count": 2}],
+        booted="2026-01-02T01:00:00+00:00", smear={"seconds": 2.0, "text": "it was read over 2.0 s"},
+        gaps=[{"kind": "a", "where": "b", "why": "c", "count": 2}],
     )  # fmt: skip
     print_image(whole)
     assert capsys.readouterr().out.splitlines()[4:] == [
@@ -43,6 +44,7 @@ def test_a_kernel(capsys: pytest.CaptureFixture[str]) -> None:
         "coverage      all of it",
         "sha256        cd",
         "taken         2026-01-02 03:04:05.500000 UTC by the image's own clock, 2 h 4 min after the node was started",
+        "smear         it was read over 2.0 s",
         "kernel        Linux version 6.1.0\\e[2J",
         "architecture  x86_64, 4-level page tables at 0x1000",
         "KASLR shift   not known",
