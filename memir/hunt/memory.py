@@ -88,7 +88,7 @@ def _words(data: NDArray[np.uint8]) -> U64:
 def read_memory(kernel: Kernel, task: U64, tgid: NDArray[np.int32], workers: int = 2) -> Memory:
     """Everything that units are cut from: page uses, regions and page tables of the processes of these
     tasks."""
-    mm_of = kernel.read(task, "task_struct", "mm").astype(np.uint64)
+    mm_of = kernel.pointer(task, "task_struct", "mm")
     mm = np.unique(mm_of[mm_of != 0])
     pids: list[set[int]] = [set() for _ in mm]
     for at, pid in zip(np.searchsorted(mm, mm_of[mm_of != 0]).tolist(), tgid[mm_of != 0].tolist(), strict=True):

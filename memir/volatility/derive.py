@@ -40,10 +40,10 @@ def _socket_operations(kernel: Kernel) -> dict[str, int]:
     """The tables of functions that every socket's file and directory entry point to."""
     _, _, files = open_files(kernel, tasks(kernel).task)
     files = np.unique(files)
-    inode = kernel.read(files, "file", "f_inode").astype(np.uint64)
+    inode = kernel.pointer(files, "file", "f_inode")
     mode = kernel.read(inode, "inode", "i_mode")
     sockets = files[(mode & _S_IFMT) == _S_IFSOCK]
-    entries = kernel.read(sockets, "file", "f_path.dentry").astype(np.uint64)
+    entries = kernel.pointer(sockets, "file", "f_path.dentry")
     return {
         "socket_file_ops": _commonest(kernel.read(sockets, "file", "f_op")),
         "sockfs_dentry_operations": _commonest(kernel.read(entries, "dentry", "d_op")),
@@ -52,8 +52,8 @@ def _socket_operations(kernel: Kernel) -> dict[str, int]:
 
 def _network_namespaces(kernel: Kernel) -> dict[str, int]:
     """The head of the list of network namespaces: its one node but init_net's that is no heap memory."""
-    nsproxy = kernel.read(u64(kernel.anchors.init_task), "task_struct", "nsproxy").astype(np.uint64)
-    init_net = kernel.read(nsproxy, "nsproxy", "net_ns").astype(np.uint64)
+    nsproxy = kernel.pointer(u64(kernel.anchors.init_task), "task_struct", "nsproxy")
+    init_net = kernel.pointer(nsproxy, "nsproxy", "net_ns")
     start = kernel.at(init_net, "net", "list")
     _, nodes = list_nodes(kernel, start, "network namespaces")
     low, high = (np.uint64(bound) for bound in kernel.space.direct)
@@ -64,16 +64,16 @@ def _network_namespaces(kernel: Kernel) -> dict[str, int]:
 def _namespaces(kernel: Kernel) -> dict[str, int]:
     """What init_task points to and is static in every kernel."""
     task = u64(kernel.anchors.init_task)
-    nsproxy = kernel.read(task, "task_struct", "nsproxy").astype(np.uint64)
+    nsproxy = kernel.pointer(task, "task_struct", "nsproxy")
     found = {"init_nsproxy": nsproxy}
     for name, member in (
         ("init_uts_ns", "uts_ns"),
         ("init_ipc_ns", "ipc_ns"),
         ("init_cgroup_ns", "cgroup_ns"),
     ):
-        found[name] = kernel.read(nsproxy, "nsproxy", member).astype(np.uint64)
-    found["init_pid_ns"] = kernel.read(nsproxy, "nsproxy", "pid_ns_for_children").astype(np.uint64)
-    found["init_files"] = kernel.read(task, "task_struct", "files").astype(np.uint64)
+        found[name] = kernel.pointer(nsproxy, "nsproxy", member)
+    found["init_pid_ns"] = kernel.pointer(nsproxy, "nsproxy", "pid_ns_for_children")
+    found["init_files"] = kernel.pointer(task, "task_struct", "files")
     return {name: int(address[0]) for name, address in found.items()}
 
 
