@@ -44,3 +44,19 @@ def test_a_profile_gives_its_region_and_an_unknown_one_is_said() -> None:
         s3_client(Connection(profile="nobody"))
     with pytest.raises(AccessError, match="AWS ssm: no AWS region is set: pass --region REGION"):
         service_client("ssm", Connection())
+
+
+@pytest.mark.parametrize(
+    ("region", "domain"), [("cn-north-1", "amazonaws.com.cn"), ("us-gov-west-1", "amazonaws.com")]
+)
+def test_other_partitions_have_their_own_names(region: str, domain: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """China and GovCloud: the region alone leads there, in the node's URLs too."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
+    client = s3_client(Connection(region))
+    url = client.generate_presigned_url("get_object", Params={"Bucket": "evidence", "Key": "image.avml"})
+    assert url.startswith(f"https://evidence.s3.{region}.{domain}/image.avml?X-Amz-Algorithm=AWS4-HMAC-SHA256&")
+    assert f"%2F{region}%2Fs3%2Faws4_request" in url
+    for service in ("ssm", "sts", "ec2"):
+        endpoint = service_client(service, Connection(region)).meta.endpoint_url
+        assert endpoint == f"https://{service}.{region}.{domain}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -18,33 +17,11 @@ import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.acquire.rigs.sshd import free_port
+from tests.acquire.rigs.wait import BOUND
+
 ACCESS_KEY = "AKIAMEMIRTEST0000001"
 SECRET_KEY = "not-a-secret-only-for-loopback-tests-01"
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on at this moment; weed also wants port + 10000 free for gRPC."""
-    found: list[int] = []
-    held: list[socket.socket] = []
-    while len(found) < count:
-        one = socket.socket()
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
-        held.append(one)
-        if port > 50000:
-            # the gRPC twin would be beyond 65535
-            continue
-        twin = socket.socket()
-        try:
-            twin.bind(("127.0.0.1", port + 10000))
-        except OSError:
-            continue
-        finally:
-            twin.close()
-        found.append(port)
-    for one in held:
-        one.close()
-    return found
 
 
 def weed_path() -> Path | None:
@@ -82,7 +59,8 @@ class Seaweed:
             "actions": ["Admin", "Read", "Write", "List", "Tagging"],
         }
         (self.folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
-        master, volume, filer, self.port = free_ports(4)
+        # it wants the port 10,000 above each for gRPC
+        master, volume, filer, self.port = (free_port(twin=10_000) for _ in range(4))
         self.ports = (master, volume, filer, self.port)
         self.log = run / "weed.log"
         command = [
@@ -109,12 +87,12 @@ class Seaweed:
             aws_secret_access_key=SECRET_KEY,
             region_name="us-east-1",
         )
-        end = time.monotonic() + 90
+        end = time.monotonic() + BOUND
         while time.monotonic() < end:
             assert self.process is not None
             assert self.process.poll() is None, self.log.read_text()[-2000:]
             try:
-                urllib.request.urlopen(self.endpoint + "/", timeout=2)
+                urllib.request.urlopen(self.endpoint + "/", timeout=10)
             except urllib.error.HTTPError:
                 pass
             except OSError:

@@ -3,21 +3,34 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import signal
 import socket
 import subprocess
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.acquire.rigs.wait import until
 
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_port(twin: int = 0) -> int:
+    """A port that nobody listens on, and neither on the one that is `twin` above it.
+
+    Both are below those that the kernel gives to connections: a server that starts slowly would lose its port to one.
+    """
+    low = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = low // 3 + secrets.randbelow(low - twin - low // 3)
+        try:
+            for wanted in {port, port + twin}:
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            continue
+        return port
 
 
 def keygen(path: Path, comment: str = "memir-test") -> Path:
@@ -88,20 +101,22 @@ class Sshd:
             [*(["chroot", str(self.chroot)] if self.chroot else []), SSHD, "-D", "-e", "-f",
             str(self.config)], stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
-        for _ in range(200):
-            try:
-                with socket.create_connection(("127.0.0.1", self.port), 1) as link:
-                    link.recv(4)
-                    return
-            except OSError:
-                time.sleep(0.02)
-        raise RuntimeError((self.folder / "log").read_text())
+        until(self._answers, self.log)
+
+    def _answers(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log()
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 10) as link:
+                return bool(link.recv(4))
+        except OSError:
+            return False
 
     def stop(self) -> None:
         """Stop the listener; sessions go on, as after `systemctl stop ssh`."""
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(10)
+            self.process.wait(60)
             self.process = None
 
     def crash(self) -> None:
@@ -114,7 +129,7 @@ class Sshd:
             except OSError:
                 continue
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
         self.process = None
 
     def log(self) -> str:
