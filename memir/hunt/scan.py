@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from memir.gaps import Gaps
 from memir.hunt.hit import ABSENT, About, Found, frames_of
+from memir.hunt.layout import BORDER, batches, collapse
 from memir.hunt.memory import PAGE
 from memir.hunt.rules import RuleSet
 from memir.hunt.timeouts import Patience
@@ -25,7 +26,7 @@ from memir.hunt.units import Unit
 from memir.image.memory import PhysicalMemory
 from memir.kernel.pagetable import U64
 
-__all__ = ["Found", "Scan", "batches", "collapse"]
+__all__ = ["Found", "Scan"]
 
 Bytes = NDArray[np.uint8]
 LIMIT = 1 << 15
@@ -34,7 +35,6 @@ whole."""
 _BATCH = 1 << 10
 """Pages of small units that are looked at together: 4 MiB, some hundredths of which hold a match on a usual node."""
 _MOST_LOUD = 8  # rules that match nearly everywhere make the first look a waste
-_BORDER = np.array([ABSENT])
 _BUFFER = 1 << 13  # pages of a thread's buffer at least: 32 MiB, which most units fit in
 MAX_INSTANCES = 10_000
 """Matches of one string in one unit that become hits; the rest is counted."""
@@ -94,7 +94,7 @@ class Scan:
             for unit in units:
                 self.scan(unit)
             return
-        slots = np.concatenate([part for unit in units for part in (collapse(unit), _BORDER)])
+        slots = np.concatenate([part for unit in units for part in (collapse(unit), BORDER)])
         data, lost = self._gather(slots)
         with self._lock:
             self.scanned += sum(unit.size for unit in units)
@@ -296,33 +296,3 @@ class Scan:
                 old = self.found.setdefault(hit.key, hit)
                 if old is not hit:
                     old.mms = None if old.mms is None or hit.mms is None else old.mms | hit.mms
-
-
-def batches(units: Iterable[Unit], pages: int) -> list[list[Unit]]:
-    """Units in the order in which they are scanned: long ones first, so that no thread ends alone with one; those of
-    less than `pages` pages together, up to as many."""
-    ordered = sorted((unit for unit in units if len(unit.pfn)), key=lambda unit: -len(unit.pfn))
-    result: list[list[Unit]] = []
-    room = 0
-    for unit in ordered:
-        if len(unit.pfn) * 2 > pages or len(unit.pfn) > room:
-            result.append([])
-            room = pages if len(unit.pfn) * 2 <= pages else 0
-        result[-1].append(unit)
-        room -= len(unit.pfn)
-    return result
-
-
-def collapse(unit: Unit) -> U64:
-    """The unit's frames with one empty page (ABSENT) for every stretch of absent or empty ones."""
-    place, count = unit.place, len(unit.place)
-    if count == unit.span:
-        return unit.pfn
-    first, last = int(place[0]), int(place[-1])
-    if last - first + 1 == count:  # one piece, as most files are: there are tens of thousands
-        return np.concatenate([_BORDER] * (first > 0) + [unit.pfn] + [_BORDER] * (last < unit.span - 1))
-    gap = np.concatenate(([place[0] > 0], np.diff(place) != 1))
-    at = np.arange(len(place)) + np.cumsum(gap)
-    slots = np.full(int(at[-1]) + 1 + int(place[-1] < unit.span - 1), ABSENT, np.uint64)
-    slots[at] = unit.pfn
-    return slots

@@ -16,6 +16,8 @@ from memir.kernel.engine import Kernel
 from memir.kube.ram import RamSource
 
 PAGE = 4096
+SMALLEST = "s-5.10-small-v1"
+WHO = ("owner", "pid", "container_name", "pod_name", "namespace")
 
 
 def rules(folder: Path, text: str, **externals: Any) -> RuleSet:

@@ -13,7 +13,7 @@ from memir.gaps import Gaps
 from memir.hunt import hit as hits
 from memir.hunt import scan as scanning
 from memir.hunt.rules import RuleSet, load_rules
-from memir.hunt.scan import Found, Scan, batches, collapse
+from memir.hunt.scan import Found, Scan
 from memir.hunt.units import Unit
 from tests.hunt.hunting import PAGE, frames, ram, rules, strings
 
@@ -49,8 +49,6 @@ def test_neighbours_in_a_window_that_are_none_in_ram(tmp_path: Path) -> None:
 def test_empty_pages_keep_strings_apart(tmp_path: Path) -> None:
     memory = ram({10: b"x" * (PAGE - 4) + b"STRA", 11: b"DDLE"})
     apart = unit([0, 5], [10, 11])
-    assert collapse(apart).tolist() == [10, int(hits.ABSENT), 11]
-    assert collapse(unit([2, 3], [10, 11], 9)).tolist() == [int(hits.ABSENT), 10, 11, int(hits.ABSENT)]
     assert scan(memory, strings(tmp_path, "STRADDLE"), apart)[0] == []
 
 
@@ -164,13 +162,6 @@ def test_rules_that_match_everywhere_are_not_looked_for_twice(tmp_path: Path) ->
     scan = Scan(ram(content), strings(tmp_path, "common"), Gaps())
     scan.run([unit([0], [at], mms=[at]) for at in range(4096)], 1)
     assert len(scan.found) == 4096 and scan.scanned == 4096 * 4096
-
-
-def test_batches() -> None:
-    sizes = [600, 300, 300, 300, 100]
-    units = [unit(list(range(size)), list(range(size))) for size in sizes]
-    assert [[len(one.pfn) for one in batch] for batch in batches(units, 1000)] == [[600], [300, 300, 300, 100]]
-    assert [len(batch) for batch in batches(units, 0)] == [1] * 5
 
 
 def test_a_rule_that_matches_everywhere_is_bounded_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

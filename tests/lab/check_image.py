@@ -12,7 +12,7 @@ from tests.images import ROOT
 from tests.lab.build_image import MACHINES, build, images
 
 # what compares with what the guest told of itself
-TESTS = ("tests/test_truth.py", "tests/test_intruders.py", "tests/hunt/test_truth.py", "tests/kernel/test_vma.py")
+TESTS = ("tests/test_truth.py", "tests/test_intruders.py", "tests/hunt/test_owner.py", "tests/kernel/test_vma.py")
 BUILT_BY_RUN = ("s-6.1-intruded",)
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,18 +12,17 @@ import numpy as np
 import pytest
 
 from memir.hunt.hunt import Hunt
-from memir.hunt.memory import Memory, read_memory
-from memir.hunt.units import file_units, process_units
+from memir.hunt.memory import read_memory
+from memir.hunt.owner import mapped_at
 from memir.hunt.wanted import Wanted
-from memir.kernel.page import ANON, FREE, KERNEL
+from memir.kernel.page import FREE, KERNEL
 from memir.kube.ram import RamSource
-from tests.hunt.hunting import PAGE, owners, planted, rules, run, strings
+from tests.hunt.hunting import SMALLEST, WHO, owners, planted, rules, run, strings
 from tests.images import case, cases, intruded
 
 NodeOf = Callable[[str], RamSource]
-SMALL = [name for name in sorted(cases()) if "small" in name]
-WHO = ("owner", "pid", "container_name", "pod_name", "namespace")
 MARK = "MEMIR-PLANTED-BY-A-TEST-41b7"
+SMALL = [name for name in sorted(cases()) if "small" in name]
 
 
 def pids(name: str, comm: str) -> list[int]:
@@ -160,73 +160,29 @@ def test_text_of_a_shared_file(node_of: NodeOf, name: str, tmp_path: Path) -> No
     assert copies_of == list(zip(files_expected, mapped_expected, strict=True))
 
 
-@pytest.fixture(scope="module")
-def small(node_of: NodeOf) -> RamSource:
-    name = next((name for name in SMALL if "5.10" in name), SMALL[0])
-    return node_of(name)
+def test_mapped_at(node_of: NodeOf) -> None:
+    """Where frames are mapped, as the page tables have it read leaf by leaf."""
+    node = node_of("s-6.1-small")
+    threads = node.processes.threads
+    memory = read_memory(node.kernel, threads.task, threads.tgid)
+    maps = memory.mappings
+    leaves = np.linspace(0, len(maps.va) - 1, 40).astype(int).tolist()
+    frames = np.unique(maps.pa[leaves] >> np.uint64(12))
+    expected: dict[int, set[tuple[int, int]]] = {frame: set() for frame in frames.tolist()}
+    for owner, va, pa, size in zip(
+        *(column.tolist() for column in (maps.owner, maps.va, maps.pa, maps.size)), strict=True
+    ):
+        for frame in frames[(frames >= pa >> 12) & (frames < (pa + size) >> 12)].tolist():
+            expected[frame].add((owner, (va >> 12) + frame - (pa >> 12)))
+    found = mapped_at(memory, frames)
+    assert {frame: set(places) for frame, places in found.items()} == expected
 
 
-@pytest.fixture(scope="module")
-def memory(small: RamSource) -> Memory:
-    threads = small.processes.threads
-    return read_memory(small.kernel, threads.task, threads.tgid)
-
-
-def everyone(memory: Memory) -> Any:
-    return np.ones(len(memory.mm), bool)
-
-
-def halves(first: int, second: int) -> dict[int, bytes]:
-    """The mark, its first half at the end of one frame and its second at the start of another."""
-    middle = len(MARK) // 2
-    return {(first << 12) + PAGE - middle: MARK[:middle].encode(), second << 12: MARK[middle:].encode()}
-
-
-def apart(units: list[Any], memory: Memory, use: int | None = None) -> tuple[Any, int]:
-    """A unit and the place of a page in it whose successor lies elsewhere in RAM."""
-    for unit in units:
-        far = (np.diff(unit.place) == 1) & (np.diff(unit.pfn.astype(np.int64)) != 1)
-        if use is not None:
-            far &= (memory.pages.use_of(unit.pfn[:-1]) == use) & (memory.pages.use_of(unit.pfn[1:]) == use)
-        if far.any():
-            return unit, int(np.flatnonzero(far)[0])
-    raise AssertionError("no such unit")
-
-
-def test_over_two_distant_pages_of_a_process(small: RamSource, memory: Memory, tmp_path: Path) -> None:
-    unit, at = apart(
-        [one for one in process_units(memory, everyone(memory), True) if one.mms is not None and len(one.mms) == 1],
-        memory,
-        ANON,
-    )
-    first, second = unit.pfn[at : at + 2].tolist()
-    found = run(planted(small, halves(first, second)), strings(tmp_path, MARK))
-    (row,) = found.rows
-    assert row["paddr"] == (first << 12) + PAGE - len(MARK) // 2 and row["owner"] == "process"
-    assert [row["pid"]] == memory.pids[unit.mms[0]]
-    assert int(unit.name.split()[3].split("-")[0], 16) + (int(unit.place[at]) << 12) == row["vaddr"] & ~0xFFF
-    # the other way round the halves do not meet
-    assert run(planted(small, halves(second, first)), strings(tmp_path, MARK)).rows == []
-
-
-def test_over_two_distant_pages_of_a_file(small: RamSource, memory: Memory, tmp_path: Path) -> None:
-    unit, at = apart(file_units(memory), memory)
-    first, second = unit.pfn[at : at + 2].tolist()
-    found = run(planted(small, halves(first, second)), strings(tmp_path, MARK))
-    assert {row["hit_id"] for row in found.rows} == {found.rows[0]["hit_id"]}
-    assert "file cache" in {row["owner"] for row in found.rows}
-    assert all(row["path"] for row in found.rows if row["owner"] == "file cache")
-
-
-def test_neighbours_of_different_owners_do_not_meet(small: RamSource, memory: Memory, tmp_path: Path) -> None:
-    use = memory.pages.use
-    at = int(np.flatnonzero((use[:-1] == KERNEL) & (use[1:] == ANON) & memory.nonzero[:-1] & memory.nonzero[1:])[0])
-    first, second = memory.pages.pfn()[at : at + 2].tolist()
-    assert run(planted(small, halves(first, second)), strings(tmp_path, MARK)).rows == []
-
-
-def test_free_and_kernel_pages(small: RamSource, memory: Memory, tmp_path: Path) -> None:
+def test_free_and_kernel_pages(node_of: NodeOf, tmp_path: Path) -> None:
     """What an exited process left: a free page with old content. Also in the kernel's own memory."""
+    small = node_of(SMALLEST)
+    threads = small.processes.threads
+    memory = read_memory(small.kernel, threads.task, threads.tgid)
     every = memory.pages.pfn()
     free = every[memory.pages.use == FREE]
     kernel = every[(memory.pages.use == KERNEL) & memory.nonzero]
@@ -246,36 +202,18 @@ def test_free_and_kernel_pages(small: RamSource, memory: Memory, tmp_path: Path)
     assert run(other, strings(tmp_path, MARK), wanted=Wanted(pods=frozenset({"miner-0"}))).rows == []
 
 
-def test_scopes(small: RamSource, tmp_path: Path) -> None:
-    """Heap and environment are two regions of one process."""
-    text = 'rule R { strings: $a = "MEMIR-HEAP-SECRET-" $b = "HOSTNAME=miner-0" condition: all of them }'
-    ruleset = rules(tmp_path, text)
-    process = frozenset({"process"})
-    assert run(small, ruleset, kinds=process).rows == []
-    found = run(small, ruleset, kinds=process, scope="process")
-    assert {row["string"] for row in found.rows} == {"$a", "$b"} and len({row["pid"] for row in found.rows}) == 1
-    positional = rules(tmp_path, text.replace("all of them", "all of them and filesize > 0"))
-    again = run(small, positional, kinds=process, scope="process")
-    assert owners(again, "hit_id", "pid") == owners(found, "hit_id", "pid")
-
-
-def test_only_what_was_asked_for(small: RamSource, tmp_path: Path) -> None:
-    ruleset = strings(tmp_path, "server up on")
-    everything = run(small, ruleset).rows
-    for wanted, column, value in (
-        (Wanted(pods=frozenset({"miner-0"})), "pod_name", "miner-0"),
-        (Wanted(namespaces=frozenset({"shop"})), "namespace", "shop"),
-        (Wanted(containers=frozenset({"miner"})), "container_name", "miner"),
-    ):
-        found = run(small, ruleset, wanted=wanted)
-        expected = [row for row in everything if row[column] == value]
-        assert owners(found, "hit_id", *WHO) == {tuple(row[one] for one in ("hit_id", *WHO)) for row in expected}
-    pid = next(row["pid"] for row in everything if row["pid"])
-    assert owners(run(small, ruleset, wanted=Wanted(pids=frozenset({pid}))), "pid") == {(pid,)}
-
-
-def test_every_kind_of_rule_finds_the_same_as_the_plain_one(small: RamSource, tmp_path: Path) -> None:
-    """A rule that is not monotone takes another way through memory."""
-    plain = run(small, rules(tmp_path, 'rule R { strings: $a = "server up on" condition: $a }'))
-    other = run(small, rules(tmp_path, 'rule R { strings: $a = "server up on" condition: $a and filesize > 0 }'))
-    assert owners(plain, *WHO, "paddr", "vaddr", "path") == owners(other, *WHO, "paddr", "vaddr", "path")
+def test_what_a_rule_calls_secret_is_masked_and_can_be_revealed(node_of: NodeOf, tmp_path: Path) -> None:
+    secret = case(SMALLEST).raw_truth()["secret"]["heap_secret"]
+    ruleset = rules(tmp_path, f'rule S : secret {{ strings: $a = "{secret}" condition: $a }}')
+    node = node_of(SMALLEST)
+    found = run(node, ruleset)
+    (row,) = found.rows
+    assert who([row]) == {("process", pids(SMALLEST, "secretd")[0], "miner", "miner-0", "dev")}
+    digest = hashlib.sha256(secret.encode()).hexdigest()[:16]
+    assert row["data"] == f"MEMI... ({len(secret)} bytes, sha256 {digest})"
+    assert secret not in repr(found.rows)
+    (kept,) = found.secrets.values()
+    assert (list(found.secrets), kept.kind) == ([row["hit_id"]], "key")
+    shown = run(node, ruleset, show_secrets=True)
+    assert [one["data"] for one in shown.rows] == [secret]
+    assert secret not in repr(shown.masked)
