@@ -63,14 +63,13 @@ def memir(image: str, rules: Path, cache: Path) -> dict[str, Any]:
     from memir.hunt.hunt import hunt
     from memir.hunt.rules import load_rules
     from memir.image.open import open_image
-    from memir.kernel.engine import Kernel
-    from memir.symbols.locate import locate
+    from memir.kernel.find import find_kernel
     from memir.symbols.store import Store
 
     compiled = load_rules([rules])
     begun = time.perf_counter()
     memory = open_image(image, cache=cache)
-    kernel = Kernel(memory, locate(memory, None, Store(cache)))
+    kernel = find_kernel(memory, None, Store(cache))
     located = time.perf_counter()
     found = hunt(kernel, compiled)
     ended = time.perf_counter()
@@ -94,14 +93,13 @@ def yara_program(image: str, rules: Path, cache: Path) -> dict[str, Any]:
 
 def vmayarascan(image: str, rules: Path, cache: Path) -> dict[str, Any]:
     from memir.image.open import open_image
-    from memir.symbols.locate import locate
+    from memir.kernel.find import find_kernel
     from memir.symbols.store import Store
     from memir.volatility.run import run_plugin
 
-    memory = open_image(image, cache=cache)
-    anchors = locate(memory, None, Store(cache))
+    kernel = find_kernel(open_image(image, cache=cache), None, Store(cache))
     begun = time.perf_counter()
-    result = run_plugin(memory, anchors, "linux.vmayarascan.VmaYaraScan", ["--yara-file", str(rules)])
+    result = run_plugin(kernel.memory, kernel.anchors, "linux.vmayarascan.VmaYaraScan", ["--yara-file", str(rules)])
     return {"seconds": time.perf_counter() - begun, "rows": len(result.rows)}
 
 
