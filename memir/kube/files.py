@@ -14,18 +14,19 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from memir.kernel import fdtable, fs, overlayfs
+from memir.kernel import fs
 from memir.kernel.dcache import unlinked
 from memir.kernel.list import hlist_nodes
 from memir.kernel.mount import mount_of, namespace_mounts
 from memir.kernel.pagetable import U64
-from memir.kernel.vma import vmas
+from memir.kube.file_users import files_in_use
+from memir.kube.layers import layer_roots, nearest_above, overlays_of
 from memir.kube.owner import NODE, Owner, sort_owners
 from memir.kube.paths import container_id_of, container_name_of, pod_uid_of, sandbox_id_of, storage_id_of
 
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from memir.kube.processes import ProcessList
 
 _POD_LOG = re.compile(r"/log/pods/[^/_]+_[^/_]+_([0-9a-f-]{32,36})/([0-9A-Za-z][0-9A-Za-z._-]*)/")
-_MAX_LAYERS = 512
-_MAX_DEPTH = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +95,9 @@ class Files:
                 self._mounts_of[node.mounts.known[at].superblock].append((space, at))
         self._of_space = node.owners.by_mount_namespace
         self._tops = self._on_node()
-        self._overlays: set[int] = set()
-        self._layers = self._layer_roots()
+        overlays = overlays_of(self._kernel, np.array(sorted(self._mounts_of), np.uint64))
+        self._overlays = set(overlays.tolist())
+        self._layers = layer_roots(self._kernel, overlays)
         self._container_roots, self._volumes = self._mounted_by_containers()
         self._users: dict[int, set[Owner]] | None = None
 
@@ -147,8 +147,7 @@ class Files:
 
     def _place(self, file: _Inode) -> tuple[str | None, tuple[Owner, ...], str]:
         """(path, owners, what to add to the source) of a file."""
-        mounts, superblock, dentry = self._node.mounts, file.superblock, file.dentry
-        dentries = mounts.dentries
+        dentries, superblock, dentry = self._node.mounts.dentries, file.superblock, file.dentry
         if not dentry:
             return None, self._private(superblock) or self._mapped_by(file.mapping), ""
         if dentries.parent(dentry) == dentry and dentry != file.root:  # memfd, SysV segment, shared memory
@@ -156,7 +155,7 @@ class Files:
             return None if name is None else "/" + _text(name), self._mapped_by(file.mapping), ""
         inside, top = dentries.path(dentry), self._tops.get(superblock)
         on_node = None if inside is None or top is None else _text(top + inside)
-        layer = self._above(dentry, self._layers)
+        layer = nearest_above(dentries, dentry, self._layers)
         if layer is not None:
             below = dentries.below(dentry, layer)
             path = on_node if below is None else "/" + _text(b"/".join(below))
@@ -166,7 +165,7 @@ class Files:
         private = self._private(superblock)
         if private:
             return self._seen_at(superblock, dentry) or on_node, private, ""
-        root = self._above(dentry, self._container_roots)
+        root = nearest_above(dentries, dentry, self._container_roots)
         if root is not None:
             below = dentries.below(dentry, root)
             path = on_node if below is None else "/" + _text(b"/".join(below))
@@ -176,7 +175,7 @@ class Files:
         named = self._by_path(on_node, superblock)
         if named is not None:
             return on_node, (named,), ""
-        volume = self._above(dentry, self._volumes)
+        volume = nearest_above(dentries, dentry, self._volumes)
         return on_node, () if volume is None else sort_owners({NODE, *self._volumes[volume]}), ""
 
     def _by_path(self, path: str, superblock: int) -> Owner | None:
@@ -233,36 +232,6 @@ class Files:
                 found.setdefault(one.superblock, path.rstrip(b"/"))
         return found
 
-    def _layer_roots(self) -> dict[int, list[tuple[int, bool]]]:
-        """Directories that are layers of overlays: (superblock of the overlay, whether it is the upper
-        one)."""
-        kernel = self._kernel
-        superblocks = np.array(sorted(self._mounts_of), np.uint64)
-        kinds = fs.types_of(kernel, superblocks)
-        overlays = superblocks[[kind == b"overlay" for kind in kinds]] if len(superblocks) else superblocks
-        self._overlays.update(overlays.tolist())
-        types = overlayfs.overlay_types(kernel, overlays) if len(overlays) else None
-        found: dict[int, list[tuple[int, bool]]] = defaultdict(list)
-        if types is None:
-            return found
-        info = kernel.pointer(overlays, "super_block", "s_fs_info")
-        array = kernel.pointers(info + np.uint64(types.offset("ovl_fs", "layers")))
-        count = (kernel.pointers(info + np.uint64(types.offset("ovl_fs", "numlayer"))) & np.uint64(0xFFFFFFFF)).astype(
-            int
-        )
-        absurd = count > _MAX_LAYERS
-        kernel.gaps.add("overlay", "numlayer", f"more than {_MAX_LAYERS} layers", int(absurd.sum()))
-        count = np.where(absurd | (array == 0), 0, count)
-        owner = np.repeat(np.arange(len(overlays)), count)
-        number = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
-        slot = array[owner] + (number * types.size("ovl_layer") + types.offset("ovl_layer", "mnt")).astype(np.uint64)
-        vfsmount = kernel.pointers(slot)
-        roots = kernel.try_read(vfsmount, "vfsmount", "mnt_root")[0]
-        for row, at, root in zip(owner.tolist(), number.tolist(), roots.tolist(), strict=True):
-            if root:
-                found[root].append((int(overlays[row]), at == 0))
-        return found
-
     def _mounted_by_containers(self) -> tuple[dict[int, set[Owner]], dict[int, set[Owner]]]:
         """(roots of containers, volumes): containers by the dentry that they have at /, and at other places.
 
@@ -288,18 +257,6 @@ class Files:
                 volumes[mount.root] |= set(owners)
         return dict(roots), dict(volumes)
 
-    def _above(self, dentry: int, chosen: Container[int]) -> int | None:
-        """The nearest of the chosen directories that a file lies in."""
-        dentries = self._node.mounts.dentries
-        for _ in range(_MAX_DEPTH):
-            if dentry in chosen:
-                return dentry
-            above = dentries.parent(dentry)
-            if above in (dentry, 0):
-                return None
-            dentry = above
-        return None
-
     def _overlay_owners(self, superblock: int) -> set[Owner]:
         """Containers whose root is this overlay: by their processes, else by where the runtime mounted it."""
         mounts = self._node.mounts
@@ -317,8 +274,7 @@ class Files:
         return owners
 
     def _roots(self) -> set[int]:
-        """Roots of the mounts that processes in containers have as /; fills _root_of with (namespace,
-        superblock)."""
+        """Roots of mounts that processes in containers have as /; fills _root_of: (namespace, superblock)."""
         if not hasattr(self, "_root_dentries"):
             kernel, node = self._kernel, self._node
             place = kernel.try_read(node.processes.living, "task_struct", "fs")[0].astype(np.uint64)
@@ -333,19 +289,9 @@ class Files:
         """Containers whose processes map the file or have it open."""
         if self._users is None:
             self._users = defaultdict(set)
-            kernel, living = self._kernel, self._node.processes.living
-            mm, user = np.unique(kernel.pointer(living, "task_struct", "mm"), return_inverse=True)
-            regions = vmas(kernel, mm)
-            mapped = kernel.try_read(regions.file, "file", "f_mapping")[0].tolist()
-            files: list[set[int]] = [set() for _ in mm]
-            for space, at in set(zip(regions.owner.tolist(), mapped, strict=True)):
-                files[space].add(at)
-            task, _, file = fdtable.open_files(kernel, living)
-            opened = kernel.try_read(file, "file", "f_mapping")[0].tolist()
             rows = self._node.processes.rows
-            uses = [(row, at) for row, space in enumerate(user.tolist()) for at in files[space]]
-            for row, at in {*uses, *zip(task.tolist(), opened, strict=True)}:
-                self._users[at].add(self._who.process(rows[row].tgid))
+            for row, file in files_in_use(self._kernel, self._node.processes.living):
+                self._users[file].add(self._who.process(rows[row].tgid))
         return sort_owners(self._users.get(mapping, set()))
 
 
