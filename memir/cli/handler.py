@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from memir import __version__
-from memir.errors import EXIT_DONE, EXIT_INTERNAL, EXIT_INTERRUPTED, MemirError, worst
+from memir.errors import EXIT_DONE, EXIT_EVIDENCE, EXIT_INTERNAL, EXIT_INTERRUPTED, MemirError, worst
 from memir.text import flush, say
 
 if TYPE_CHECKING:
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
 
 _ClickError: type[BaseException] = typer.BadParameter.__mro__[2]
 """ClickException: typer brings its own click or uses the one installed, as its version has it."""
+
+
+# what a name, its rights or its disk may be to blame for, wherever the file is first touched; no fault of memir's
+_OF_THE_FILE = frozenset({
+    errno.EACCES, errno.EDQUOT, errno.EIO, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOSPC, errno.ENOTDIR, errno.EPERM,
+    errno.EROFS, errno.ESTALE,
+})  # fmt: skip
 
 
 def run(invoke: Callable[[Sequence[str]], None], words: Sequence[str]) -> int:
@@ -54,6 +62,12 @@ def _guarded(step: Callable[[], None], debug: bool) -> int:
         return error.exit_code
     except BrokenPipeError:  # of a library that prints by itself
         return EXIT_DONE
+    except OSError as error:
+        if error.filename is None or error.errno not in _OF_THE_FILE:
+            return _internal(error, debug)
+        _traceback(debug)
+        say(f"memir: {os.fsdecode(error.filename)}: cannot be used: {error.strerror}", err=True)
+        return EXIT_EVIDENCE
     except _ClickError as error:
         return _usage(error)
     except SystemExit as end:

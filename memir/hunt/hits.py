@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from memir.tables.table import Table, columns
 
+UNPLACED = "place of the process not known"
+"""What ends `source` of a hit in a process that nothing could place: neither a pod's nor the node's own."""
 COLUMNS = columns("""
     hit_id           string       one id a physical hit; one row a hit and owner
     rule             string       YARA rule
@@ -24,6 +26,6 @@ COLUMNS = columns("""
     run              string       which hunt: hash of the rules' sources, externals and options
     node             string       name of the node
     image            string       image that the hit lies in
-    source           string       where the row comes from
+    source           string       where the row comes from; ends with `place of the process not known` for such a one
 """)
 TABLE = Table("hits", "Matches of YARA rules, with a row for each owner.", COLUMNS, "row", volatility="linux.podyara")

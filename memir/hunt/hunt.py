@@ -31,6 +31,7 @@ from memir.kernel import sched
 from memir.kernel.engine import Kernel
 from memir.kernel.pagetable import U64, Bools
 from memir.kernel.rss_stat import page_counts
+from memir.kube.owner import NODE
 from memir.kube.ram import RamSource
 from memir.kube.secrets import Secret
 from memir.kube.snapshot import ClusterSnapshot
@@ -189,7 +190,7 @@ def _units(memory: Memory, rules: RuleSet, options: Options, node: RamSource | N
 def _wanted(memory: Memory, node: RamSource, wanted: Wanted) -> tuple[Bools, U64]:
     """Address spaces and files (struct address_space) of those that are asked for: their own and those they
     map."""
-    chosen = np.array([any(wanted.has(node.owners.process(pid), pid) for pid in pids) for pids in memory.pids], bool)
+    chosen = np.array([any(wanted.has(node.owners.process(pid) or NODE, pid) for pid in pids) for pids in memory.pids], bool)
     kernel = memory.kernel
     mine = chosen[memory.vmas.owner] & (memory.vmas.file != 0)
     mapped = kernel.try_read(memory.vmas.file[mine], "file", "f_mapping")[0].astype(np.uint64)

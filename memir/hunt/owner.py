@@ -13,7 +13,7 @@ import numpy as np
 
 from memir.hunt.hexdump import hexdump, masked, printable, secret_span
 from memir.hunt.hit import SECRET, Found
-from memir.hunt.hits import TABLE
+from memir.hunt.hits import TABLE, UNPLACED
 from memir.hunt.memory import SHIFT, Memory
 from memir.hunt.wanted import Wanted
 from memir.kernel import page
@@ -128,13 +128,15 @@ class Attribution:
             self.secrets[hit_id] = self._masks.add("secret" if len(value) < RANDOM else "key", None, value)
         return mask(self.secrets[hit_id]) if self.secrets[hit_id].kind in PEOPLE else masked(hit.data, expression)
 
-    def _process_row(self, pid: int, va: int | None) -> dict[str, Any]:
+    def _process_row(self, pid: int, va: int | None, source: str = "page table") -> dict[str, Any]:
+        owner = self._owners.process(pid)
         return {
             "owner": "process",
             "pid": pid,
             "vaddr": va,
-            "source": "page table",
-            **self._owners.process(pid).columns(),
+            # no container and no pod would say that it is the node's own
+            "source": source if owner is not None else f"{source}; {UNPLACED}",
+            **(owner or NODE).columns(),
         }
 
     def _processes(self, hit: Found, places: dict[int, list[tuple[int, int]]]) -> list[tuple[int, int]]:
@@ -186,7 +188,7 @@ class Attribution:
         if "process" not in kinds:
             return []
         return [
-            {**self._process_row(pid, None if va is None else va + hit.offset), "source": "anon_vma; not mapped now"}
+            self._process_row(pid, None if va is None else va + hit.offset, "anon_vma; not mapped now")
             for pid, va in sorted(place.items())
         ]
 

@@ -137,9 +137,9 @@ class Owners:
         row = self._source.pods.get(uid)
         return Owner(pod_uid=uid, pod_name=row.pod_name if row else None, namespace=row.namespace if row else None)
 
-    def process(self, pid: int) -> Owner:
-        """The owner of a process; the node for one that is in no container or not known."""
-        return next(iter(self._pids.get(pid, ())), NODE)
+    def process(self, pid: int) -> Owner | None:
+        """The owner of a process: the node for one that is in no container, None where nothing could say its place."""
+        return next(iter(self._pids.get(pid, ())), None)
 
     def cgroup(self, path: str) -> Owner:
         """The container, pod or node that a cgroup is of."""
@@ -162,7 +162,7 @@ class Owners:
         found: dict[int, set[Owner]] = defaultdict(set)
         for space, process in zip(processes.mnt_ns.tolist(), processes.rows, strict=True):
             owner = self.process(process.tgid)
-            if space not in (0, host) and owner.container_id:
+            if space not in (0, host) and owner is not None and owner.container_id:
                 found[space].add(owner)
         return {space: tuple(owners) for space, owners in found.items()}
 

@@ -60,8 +60,8 @@ def count_swapped(node: Source) -> dict[int, int]:
     most: dict[str, tuple[int, int]] = {}
     for pid, count in by_pid.items():
         owner = node.owners.process(pid)
-        whose = "processes of no pod"
-        if owner.pod_uid or owner.pod_name:
+        whose = "processes of no pod" if owner is not None else "processes whose place is not known"
+        if owner is not None and (owner.pod_uid or owner.pod_name):
             whose = "pod " + "/".join(part for part in (owner.namespace, owner.pod_name or owner.pod_uid) if part)
         pages[whose] += count
         most[whose] = max(most.get(whose, (0, 0)), (count, pid))

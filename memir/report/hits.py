@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from memir.gaps import Gaps
+from memir.hunt.hits import UNPLACED
 from memir.kernel.ram import Coverage
 from memir.report.grid import print_grid
 from memir.text import say
@@ -101,6 +102,8 @@ def _percent(image: Any) -> str | None:
 def cells(row: Mapping[str, Any]) -> tuple[Any, ...]:
     """One row of `hits` in the columns that are shown; pods as --pod takes them."""
     pod = "/".join(part for part in (row["namespace"], row["pod_name"] or row["pod_uid"]) if part)
+    if not pod and str(row.get("source", "")).endswith(UNPLACED):
+        pod = "place not known"
     address, path, data = row.get("vaddr"), row.get("path"), row["data"]
     return (
         row["rule"], row["string"], row["owner"], row.get("pid"), pod or None,

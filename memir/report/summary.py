@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from memir.hunt.hits import UNPLACED
 from memir.report.cells import moment
 from memir.report.oddities import Row, where
 from memir.report.tree import pod_tree
@@ -52,14 +53,18 @@ def clock_words(clock: str | None) -> str:
 
 def _hits(rows: Sequence[Row]) -> None:
     """Hits by rule and place."""
-    places = Counter(
-        (row["rule"], where(row) if row["pod_name"] or row["container_id"] else f"node ({row['owner']})")
-        for row in rows
-    )
+    places = Counter((row["rule"], _place(row)) for row in rows)
     say(f"Hits ({len({row['hit_id'] for row in rows})})" if rows else "Hits: none")
     for (rule, place), count in sorted(places.items()):
         say(f"  {count:>6}  {rule} in {place}")
     say()
+
+
+def _place(row: Row) -> str:
+    if row["pod_name"] or row["container_id"]:
+        return where(row)
+    known = not str(row.get("source", "")).endswith(UNPLACED)
+    return f"node ({row['owner']})" if known else f"place not known ({row['owner']})"
 
 
 def _counts(tables: Mapping[str, Sequence[Row]]) -> str:

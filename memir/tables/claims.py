@@ -50,7 +50,7 @@ def _text(claim: Claim) -> str:
 def _owner(owners: Owners, subject: Subject) -> Owner:
     """Container and pod of a claim's subject, as their own tables have them."""
     if subject.kind == "process":
-        return owners.process(int(subject.id))
+        return owners.process(int(subject.id)) or Owner()
     if subject.kind == "container":
         return owners.container(subject.id)
     return owners.pod(subject.id) if subject.kind == "pod" else Owner()

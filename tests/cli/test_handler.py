@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import subprocess
@@ -48,6 +49,10 @@ def raising(error: BaseException) -> Callable[[Sequence[str]], None]:
         (KeyboardInterrupt(), 130, "memir: interrupted\n"),
         (typer.Exit(5), 5, ""),
         (BrokenPipeError(), 0, ""),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "x" * 300), 3,
+         f"memir: {'x' * 300}: cannot be used: File name too long\n"),
+        (PermissionError(errno.EACCES, "Permission denied", b"a\xff\x1b"), 3,
+         "memir: a\\udcff\\e: cannot be used: Permission denied\n"),
         (SystemExit(3), 3, ""),
     ],
     ids=lambda value: type(value).__name__,

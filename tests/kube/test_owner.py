@@ -151,3 +151,16 @@ def test_addresses_of_pods(node_of: NodeOf) -> None:
     batch = node.owners.by_pod_ip(["10.0.0.7", "fd00::7", "10.9.9.9", None])
     assert [len(batch[at]) for at in range(4)] == [1, 1, 0, 0]
     assert (batch[0], batch[0][0].pod_name, batch[0][0].namespace) == (batch[1], own.name, own.namespace)
+
+
+def test_a_process_that_nothing_places_is_not_the_nodes(node_of: NodeOf) -> None:
+    """Its place is not known: no owner by any question, and the files that it maps are not the node's for that."""
+    node = RamSource(node_of("s-6.1-small").kernel)
+    rows = node.processes.rows
+    secret = next(row for row in rows if row.comm == "secretd")
+    shim = next(row for row in rows if row.comm == "kubelet")
+    identity = node.identities[rows.index(secret)]
+    identity.container_id = identity.pod_uid = identity.in_container = None
+    assert node.owners.process(secret.pid) is None
+    assert node.owners.by_pid([secret.pid])[0] == node.owners.by_task([secret.task])[0] == ()
+    assert node.owners.process(shim.pid) == NODE

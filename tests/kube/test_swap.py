@@ -22,7 +22,8 @@ def test_nothing_is_swapped_on_nodes_without_swap(node_of: Callable[[str], RamSo
 def test_swapped_pages_are_gaps_by_pod(node_of: Callable[[str], RamSource], name: str) -> None:
     """The same node, whose kernel counts 16,500 pages of one process as swapped out, and 7 of process 1."""
     node = node_of(name)
-    pod = next(row for row in node.processes.rows if node.owners.process(row.pid).pod_uid)
+    who = {row.pid: node.owners.process(row.pid) for row in node.processes.rows}
+    pod, owner = next((row, owner) for row in node.processes.rows if (owner := who[row.pid]) and owner.pod_uid)
     first = next(row for row in node.processes.rows if row.pid == 1)
     patches = {place(node.kernel, pod.task): (16_500).to_bytes(8, "little")}
     patches[place(node.kernel, first.task)] = (7).to_bytes(8, "little")
@@ -30,7 +31,7 @@ def test_swapped_pages_are_gaps_by_pod(node_of: Callable[[str], RamSource], name
     pages = count_swapped(other)
     assert pages[pod.pid] >= 16_500 - 128 and abs(pages[1] - 7) <= 128
     gaps = {gap.why: gap for gap in other.gaps if gap.kind == "swap"}
-    whose = f"{node.owners.process(pod.pid).namespace}/{node.owners.process(pod.pid).pod_name}"
+    whose = f"{owner.namespace}/{owner.pod_name}"
     told = [gap for why, gap in gaps.items() if f"pod {whose} swapped out" in why]
     assert len(told) == 1 and told[0].count >= 16_500 - 128 and f"pid {pod.pid} " in told[0].where
     assert any("processes of no pod" in why for why in gaps)

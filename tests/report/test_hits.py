@@ -69,3 +69,9 @@ def test_cells_of_what_has_no_owner() -> None:
     bare = ROW | {"vaddr": None, "pod_name": None, "namespace": None, "pod_uid": None, "container_id": None,
                   "path": None, "data": "x"}  # fmt: skip
     assert cells(bare) == ("R", "$a", "process", 7, None, None, "phys 0x2000", None, "x")
+
+
+def test_a_process_of_unknown_place() -> None:
+    bare = ROW | {"pod_name": None, "namespace": None, "pod_uid": None, "container_id": None}
+    assert cells(bare | {"source": "page table; place of the process not known"})[4] == "place not known"
+    assert cells(bare | {"source": "page table"})[4] is None

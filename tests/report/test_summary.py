@@ -54,3 +54,11 @@ def test_a_part_of_the_ram(capsys: pytest.CaptureFixture[str]) -> None:
 def test_clock_words() -> None:
     assert clock_words(None) == "not known"
     assert clock_words("2026-01-02T03:04:05+02:00") == "2026-01-02 01:04:05 UTC by the image's own clock"
+
+
+def test_hits_of_a_process_of_unknown_place(capsys: pytest.CaptureFixture[str]) -> None:
+    hit = {"rule": "r", "owner": "process", "hit_id": "1", "pod_name": None, "container_id": None,
+           "source": "page table; place of the process not known"}  # fmt: skip
+    print_summary(record(), {**tables([]), "namespaces": [], "hits": [hit]})
+    lines = capsys.readouterr().out.splitlines()
+    assert "       1  r in place not known (process)" in lines
