@@ -190,7 +190,8 @@ def _units(memory: Memory, rules: RuleSet, options: Options, node: RamSource | N
 def _wanted(memory: Memory, node: RamSource, wanted: Wanted) -> tuple[Bools, U64]:
     """Address spaces and files (struct address_space) of those that are asked for: their own and those they
     map."""
-    chosen = np.array([any(wanted.has(node.owners.process(pid) or NODE, pid) for pid in pids) for pids in memory.pids], bool)
+    who = {pid: node.owners.process(pid) or NODE for pids in memory.pids for pid in pids}
+    chosen = np.array([any(wanted.has(who[pid], pid) for pid in pids) for pids in memory.pids], bool)
     kernel = memory.kernel
     mine = chosen[memory.vmas.owner] & (memory.vmas.file != 0)
     mapped = kernel.try_read(memory.vmas.file[mine], "file", "f_mapping")[0].astype(np.uint64)
