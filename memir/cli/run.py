@@ -124,6 +124,11 @@ def run(
         raise PluginFailedError(
             f"{result.plugin} stopped before its end, after {len(result.rows)} rows: {result.failure}"
         )
+    if result.unwritten and not result.files:
+        raise PluginFailedError(f"{result.plugin} could write none of the {result.unwritten} files it was asked for")
+    if result.unwritten:
+        say(f"{result.unwritten} of {result.unwritten + len(result.files)} files could not be written: "
+            "the pages of their headers are not in the image", err=True)  # fmt: skip
     if not node.coverage.whole:
         say(node.coverage.text(), err=True)
         raise typer.Exit(EXIT_DONE if allow_truncated else EXIT_EVIDENCE)

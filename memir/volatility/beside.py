@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from memir.errors import UsageError
 from memir.kube.ram import RamSource
+from memir.kube.secrets import Secrets
 from memir.symbols.anchors import Anchors
 from memir.symbols.isf import read as read_isf
 from memir.tables.frame import plain
 from memir.volatility.engine import plugins_path
 from memir.volatility.plugins import find_plugin, import_all, plugin_help, process_settings
-from memir.volatility.run import Host, PluginResult
+from memir.volatility.run import POD_COLUMNS, Host, PluginResult
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -70,8 +71,27 @@ def plugin_tables(
         if result.failure is not None:
             source.gaps.add(f"plugin {name}", result.plugin, result.failure)
         key = "plugin_" + name.removeprefix("linux.").replace(".", "_").lower()
-        tables[key] = plain(result.dicts()).to_arrow()
+        tables[key] = plain([_masked(row, source.secrets) for row in result.dicts()]).to_arrow()
     return tables
+
+
+def _masked(row: Mapping[str, Any], secrets: Secrets) -> dict[str, Any]:
+    """A row with the secrets of its texts masked, as memir's own tables have them: many read a case.
+
+    A value beside a name (linux.envars' KEY and VALUE) is masked by that name; a text of several words as the command
+    line that it may be.
+    """
+    name = row.get("KEY")
+    found = dict(row)
+    for column, cell in row.items():
+        if not isinstance(cell, str) or column in POD_COLUMNS:
+            continue
+        if column == "VALUE" and isinstance(name, str):
+            found[column] = secrets.text(cell, name)[0]
+        else:
+            found[column] = " ".join(secrets.args(cell.split(" "))[0] or ()) if " " in cell else secrets.text(cell)[0]
+            found[column] = secrets.text(found[column])[0]  # a secret that goes over several words
+    return found
 
 
 def plugin_list(plugin_dirs: Sequence[Path] = ()) -> list[tuple[str, str]]:

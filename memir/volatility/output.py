@@ -76,7 +76,8 @@ def file_handler(folder: Path | None, written: list[Path]) -> type[Any]:
             if folder is None:
                 raise UsageError(f"the plugin writes files ({filename}): name a folder for them")
             io.BytesIO.__init__(self)
-            interfaces.plugins.FileHandlerInterface.__init__(self, filename)
+            # processes choose their names: one with a slash would end the plugin before its other files
+            interfaces.plugins.FileHandlerInterface.__init__(self, self.sanitize_filename(filename))
 
         def close(self) -> None:
             if self.closed or folder is None:

@@ -25,6 +25,7 @@ from memir.symbols.anchors import Anchors
 from memir.symbols.isf import IsfTypes
 from memir.volatility.automagic import KnownKernel
 from memir.volatility.context import LAYER, MODULE, build_context
+from memir.volatility.elf_dump import FAILED, whole_programs
 from memir.volatility.output import Cell, Kind, file_handler, heard, kind_of, plain
 from memir.volatility.plugins import configure, find_plugin, full_name, import_all, process_settings
 
@@ -58,6 +59,11 @@ class PluginResult:
     files: list[Path]
     warnings: dict[str, int]
     failure: str | None
+
+    @property
+    def unwritten(self) -> int:
+        """Rows whose file the plugin could not write, as it was asked to; pages that are not in RAM mostly."""
+        return sum(FAILED in row for row in self.rows)
 
     def dicts(self) -> list[dict[str, Cell]]:
         """The rows by column name."""
@@ -108,7 +114,7 @@ class Host:
         with process_settings(plugin_dirs), heard() as messages, self._own_layers():
             chosen = find_plugin(plugin)
             constructed = self._construct(chosen, options, progress, file_handler(output, written))
-            with _own_defaults(chosen):
+            with _own_defaults(chosen), whole_programs():
                 columns, rows, depths, failure = _populate(constructed)
         if owners is not None:
             columns, rows = self._with_pods(columns, rows, owners)

@@ -39,6 +39,18 @@ def test_other_outputs(memir: Memir, raw_image: Path, tmp_path: Path) -> None:
     assert ran.json()["pod_name"] == "miner-0"
 
 
+def test_programs_are_dumped(memir: Memir, raw_image: Path, tmp_path: Path) -> None:
+    """Code of these lies in a segment of its own, which has no ELF header; one process has a slash in its name."""
+    ran = memir("run", "linux.pslist", raw_image, "-o", tmp_path, "--json", "--", "--dump", "--pid", 189, 191, 2)
+    assert (ran.code, ran.err) == (0, "")
+    rows = {row["PID"]: row["File output"] for row in ran.json()["rows"]}
+    assert rows == {2: None, 189: "pid.189.secretd.0x400000.dmp", 191: "pid.191.kworker_u8_3.0x400000.dmp"}
+    for pid in (189, 191):
+        data = (tmp_path / rows[pid]).read_bytes()
+        assert data[:4] == b"\x7fELF"
+        assert b"server up on %d" in data
+
+
 def test_errors(memir: Memir, raw_image: Path) -> None:
     for words, message in (
         (["linux.pslst", raw_image], "linux.pslist.PsList"),

@@ -10,7 +10,7 @@ import pytest
 
 import memir
 from memir.errors import UsageError
-from memir.volatility.beside import options_of, plugin_list, plugin_tables, run_on
+from memir.volatility.beside import _masked, options_of, plugin_list, plugin_tables, run_on
 from tests.images import cache, case
 
 
@@ -51,3 +51,18 @@ def test_options_of() -> None:
     assert "--pid" in options_of("linux.pslist")
     with pytest.raises(UsageError, match=r"do you mean linux\.pslist\.PsList"):
         options_of("linux.pslst")
+
+
+def test_secrets_of_plugins_rows_are_masked(node: memir.Node) -> None:
+    """In a case a plugin's table shows no more than memir's own."""
+    tables = plugin_tables(node.source, node.anchors, ["linux.envars"])
+    rows = tables["plugin_envars"].to_pylist()
+    own = {(row["pid"], text) for row in node["processes"].to_arrow().to_pylist() for text in row["environ"] or ()}
+    assert {(row["PID"], f"{row['KEY']}={row['VALUE']}") for row in rows} <= own
+    token = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImEifQ.eyJzdWIiOiJ4eHh4eHh4eHh4eHgifQ.c2lnbmF0dXJlc2lnbmF0dXJl"
+    row = {"PID": 1, "KEY": "DB_PASSWORD", "VALUE": "correct horse", "ARGS": f"curl --password hunter22 {token}"}
+    masked = str(_masked(row, node.source.secrets))
+    assert not any(secret in masked for secret in ("correct horse", "hunter22", token))
+    assert _masked({"PID": 1, "KEY": "PATH", "VALUE": "/bin", "COMM": "sh"}, node.source.secrets) == {
+        "PID": 1, "KEY": "PATH", "VALUE": "/bin", "COMM": "sh",
+    }  # fmt: skip

@@ -64,7 +64,7 @@ class Odd(interfaces.plugins.PluginInterface):
                 with self.open(name) as file:
                     file.write(data)
             with self.open("../../escape.bin") as file:
-                file.write(b"never")
+                file.write(b"outside")
         if how == "warn":
             logging.getLogger("volatility3.plugins.odd").warning("take care")
             logging.getLogger("volatility3.plugins.odd").warning("take care")
@@ -141,7 +141,18 @@ def test_core_plugins_are_right_on_every_image(case: ImageCase, plugin: str) -> 
         assert result.failure == "this kernel has no modules: Unknown symbol: modules"
         return
     assert result.failure is None
-    assert EVERY[plugin](truth.load(case), result.dicts()) == []
+    wrong = EVERY[plugin](truth.load(case), result.dicts())
+    unlisted = off_the_task_list(case)  # volatility3 goes by that list alone: what is taken off it must be missing
+    missing = {int(line.split("(")[1].split(",")[0]) for line in wrong if line.startswith("missing (")}
+    assert missing <= unlisted
+    assert [line for line in wrong if not line.startswith("missing (")] == []
+
+
+def off_the_task_list(case: ImageCase) -> set[int]:
+    """Processes that an intruder took off the task list, by the labels beside the image."""
+    labels = case.beside("labels.json")
+    rows = json.loads(labels.read_text())["processes"] if labels.is_file() else []
+    return {row["pid"] for row in rows if "tasks" in row["hidden_from"]}
 
 
 def contents() -> list[Any]:
@@ -256,11 +267,10 @@ def test_files_stay_in_the_folder_and_overwrite_nothing(host: Host, folder: Path
         host.run("odd", ["--how", "file"], plugin_dirs=[folder], output=output)
     output.mkdir()
     result = host.run("odd", ["--how", "file"], plugin_dirs=[folder], output=output)
-    assert [path.read_bytes() for path in result.files] == [b"12345", b"more", b"up"]
-    assert [path.name for path in result.files] == ["escape 1.bin", "escape 1-1.bin", "file"]
+    assert [path.read_bytes() for path in result.files] == [b"12345", b"more", b"up", b"outside"]
+    assert [path.name for path in result.files] == ["escape 1.bin", "escape 1-1.bin", "file", "_.._escape.bin"]
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(result.files)
-    assert result.failure is not None
-    assert "path separators" in result.failure
+    assert result.failure is None
     with pytest.raises(UsageError, match="name a folder"):
         host.run("odd", ["--how", "file"], plugin_dirs=[folder])
 
