@@ -217,3 +217,17 @@ def test_what_a_rule_calls_secret_is_masked_and_can_be_revealed(node_of: NodeOf,
     shown = run(node, ruleset, show_secrets=True)
     assert [one["data"] for one in shown.rows] == [secret]
     assert secret not in repr(shown.masked)
+
+
+def test_a_process_whose_place_is_not_known(node_of: NodeOf, tmp_path: Path) -> None:
+    """It is neither a pod's nor the node's, and its hits say so."""
+    node = RamSource(node_of("s-6.1-small").kernel)
+    secret = case("s-6.1-small").raw_truth()["secret"]["heap_secret"]
+    (pid,) = pids("s-6.1-small", "secretd")
+    identity = next(
+        identity for row, identity in zip(node.processes.rows, node.identities, strict=True) if row.pid == pid
+    )
+    identity.container_id = identity.pod_uid = identity.in_container = None
+    (row,) = run(node, strings(tmp_path, secret)).rows
+    assert who([row]) == {("process", pid, None, None, None)}
+    assert row["source"] == "page table; place of the process not known"
