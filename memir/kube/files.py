@@ -291,7 +291,9 @@ class Files:
             self._users = defaultdict(set)
             rows = self._node.processes.rows
             for row, file in files_in_use(self._kernel, self._node.processes.living):
-                self._users[file].add(self._who.process(rows[row].tgid))
+                owner = self._who.process(rows[row].tgid)
+                if owner is not None:  # of unknown place: its files are not the node's for that
+                    self._users[file].add(owner)
         return sort_owners(self._users.get(mapping, set()))
 
 
