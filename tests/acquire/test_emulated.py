@@ -144,7 +144,7 @@ def test_over_ssh(lab: tuple[EmulatedNode, dict[str, int]], tmp_path: Path, avml
     assert left(node) == []
     written = node.run("sync; find / -xdev -newer /root/marker -type f -not -path '*/.cache/*'").split()
     assert [path for path in written if not path.startswith(EXPECTED_ON_DISK)] == []
-    assert memir(tmp_path, "verify", str(folder), "--json")["complete"] is True
+    assert memir(tmp_path, "verify", str(folder), "--json", code=5)["complete"] is True
     memir(tmp_path, "analyze", str(folder), "-o", str(case))
     compare(case, before, after, started)
     # of what was there all the time: what ended while RAM was read may be of several moments
@@ -226,7 +226,7 @@ def test_over_ssm_to_s3(
     memir(tmp_path, "analyze", str(folder), "-o", str(case))
     compare(case, before, after, started)
     there = ["--s3-endpoint", shim.endpoint, "--region", shim.region]
-    assert memir(tmp_path, "verify", str(folder), *there, "--json")["complete"] is True
+    assert memir(tmp_path, "verify", str(folder), *there, "--fetch", "--json", code=5)["complete"] is True
 
 
 def test_a_cancelled_command_is_killed_on_the_node(
@@ -283,7 +283,7 @@ def test_lime(lab: tuple[EmulatedNode, dict[str, int]], tmp_path: Path) -> None:
     assert {trace["where"] for trace in receipt["traces"]} >= {"kernel taint", "GuardDuty"}
     assert int(node.run("cat /proc/sys/kernel/tainted")) & (1 << 12)
     assert left(node) == []
-    assert memir(tmp_path, "verify", str(folder), "--json")["complete"] is True
+    assert memir(tmp_path, "verify", str(folder), "--json", code=5)["complete"] is True
     memir(tmp_path, "analyze", str(folder), "-o", str(case))
     compare(case, before, after, started)
 
