@@ -82,7 +82,11 @@ def read_kallsyms_text(path: Path) -> Symbols:
             continue
         parts = line.split()
         try:
-            pairs.append((parts[2].decode(), int(parts[0], 16)))
+            name, address = parts[2].decode(), int(parts[0], 16)
+            # NUL ends a name in the table: one inside would give every name behind it another's address
+            if "\0" in name or not 0 <= address <= _MASK:
+                raise ValueError(name)
+            pairs.append((name, address))
         except (IndexError, ValueError) as error:
             raise KallsymsError(f"{path}: line {number} is not `address type name`") from error
     if not any(address for _, address in pairs):

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from memir.errors import ImageError, ImageFormatError, MemirError, TruncatedImageError
-from memir.image.layout import Range
+from memir.image.elf import read_layout
+from memir.image.layout import Range, Segment
 from memir.image.open import open_image
+from memir.image.source import MappedFile
 from tests.fuzz import cases, mutations
 from tests.image.files import PAGE, THREE, ehdr, elf, noise, note, phdr, put, u64
 
@@ -36,6 +38,22 @@ def test_ranges_notes_and_bytes(odd: int, tmp_path: Path) -> None:
         assert memory.notes == {"CORE": b"cpu 0", "VMCOREINFO": b"OSRELEASE=6.1.0\n"}
         for pa, data in THREE:
             assert memory.read(pa, len(data)) == data
+
+
+def test_the_layout(tmp_path: Path) -> None:
+    """Where each range lies in the file; what has no physical address, and what holds nothing, is left out."""
+    path = put(
+        tmp_path, core((0x5000, 1, B), ((1 << 64) - 1, 2, A), (0x1000, 3, A), (0x9000, 4, b""), notes=VMCOREINFO)
+    )
+    layout = read_layout(MappedFile(path), allow_truncated=False)
+    begin = 64 + 56 * 5 + len(VMCOREINFO)
+    assert layout.segments == [Segment(0x1000, PAGE, begin + 3 * PAGE), Segment(0x5000, 2 * PAGE, begin)]
+    assert (layout.format, layout.missing, layout.repairs) == ("ELF core", 0, ())
+    assert layout.notes == {"VMCOREINFO": b"OSRELEASE=6.1.0\n"}
+    path.write_bytes(path.read_bytes()[:-100])
+    assert read_layout(MappedFile(path), allow_truncated=True).missing == 100
+    with pytest.raises(TruncatedImageError):
+        read_layout(MappedFile(path), allow_truncated=False)
 
 
 def test_loads_in_any_order(tmp_path: Path) -> None:

@@ -40,6 +40,23 @@ def test_frames_and_blocks(tmp_path: Path) -> None:
     assert found[1].offset == 3 * len(SKIP) + len(parts[0])
 
 
+def test_magics_of_frames_without_data() -> None:
+    """RFC 8878 section 3.1.2: sixteen magics, the last but one used for the seek table."""
+    assert [z.is_skippable(0x184D2A50 + low) for low in (-1, 0, 14, 15, 16)] == [False, True, True, True, False]
+    assert not z.is_skippable(z.MAGIC)
+
+
+def test_what_a_frame_says_it_gives(tmp_path: Path) -> None:
+    parts = [zstd(SMALL), zstd(SMALL, size=False), zstd(b""), SKIP, zstd(SMALL)[:5], b"\x28\xb5"]
+    source = MappedFile(put(tmp_path, b"".join(parts)))
+    starts = [sum(map(len, parts[:at])) for at in range(len(parts))]
+    assert [z.content_of(source, start) for start in starts[:4]] == [len(SMALL), -1, 0, -1]
+    for start in (starts[5], source.size - 1, source.size, 1):
+        assert z.content_of(source, start) == -1
+    cut = MappedFile(put(tmp_path, zstd(SMALL)[:5], "cut"))
+    assert z.content_of(cut, 0) == -1
+
+
 FRAME = zstd(SMALL)
 
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import os
 import random
-import struct
 import time
 
 import numpy as np
@@ -14,47 +13,10 @@ from memir.symbols import btf
 from memir.symbols import btf_format as f
 from memir.symbols.types import KernelTypes, Member, TypeRef
 from tests.images import ImageCase
+from tests.symbols.btf_maker import Maker
 from tests.symbols.btf_real import arm64, blobs, kernel_btf, real, version
 
 INT32 = TypeRef("int", 4, "int", signed=True)
-
-
-class Maker:
-    """Assembles a BTF blob."""
-
-    def __init__(self, first: int = 1, first_string: int = 0) -> None:
-        self.types = b""
-        self.next = first
-        self.first_string = first_string
-        self.strings = b"" if first_string else b"\0"
-
-    def text(self, name: str) -> int:
-        if not name:
-            return 0
-        at = len(self.strings) + self.first_string
-        self.strings += name.encode() + b"\0"
-        return at
-
-    def add(self, kind: int, name: str = "", last: int = 0, *more: int, vlen: int = 0, flag: bool = False) -> int:
-        info = flag << 31 | kind << 24 | vlen
-        self.types += struct.pack(f"<{3 + len(more)}I", self.text(name), info, last, *more)
-        self.next += 1
-        return self.next - 1
-
-    def struct(
-        self, name: str, size: int, *members: tuple[str, int, int], flag: bool = False, kind: int = f.STRUCT
-    ) -> int:
-        words = [word for text, target, where in members for word in (self.text(text), target, where)]
-        return self.add(kind, name, size, *words, vlen=len(members), flag=flag)
-
-    def int32(self) -> int:
-        return self.add(f.INT, "int", 4, 1 << 24 | 32)
-
-    def blob(self, layout: bytes = b"") -> bytes:
-        sizes = (0, len(self.types), len(self.types), len(self.strings))
-        extra = struct.pack("<2I", sizes[2] + sizes[3], len(layout)) if layout else b""
-        head = struct.pack("<HBBI4I", 0xEB9F, 1, 0, 24 + len(extra), *sizes)
-        return head + extra + self.types + self.strings + layout
 
 
 def test_members_and_anonymous_ones_flat() -> None:
@@ -181,53 +143,12 @@ def test_split_btf_continues_the_base() -> None:
     assert split.struct(members["anon"].type.name) == (4, {"z": Member(0, INT32)})
 
 
-def test_a_kind_of_the_future_is_passed_over_with_a_layout_section() -> None:
-    make = Maker()
-    make.add(25, "new", 0, 1, 2, 3, vlen=1)
-    make.struct("after", 4, ("a", make.int32(), 0))
-    layout = bytearray(4 * 26)
-    layout[100:102] = bytes([4, 8])
-    assert btf.find_btf_header_ok(make.blob(bytes(layout))) == (32, len(make.blob(bytes(layout))))
-    assert btf.parse(make.blob(bytes(layout))).struct("after") == (4, {"a": Member(0, INT32)})
-    with pytest.raises(BtfError, match="offset 24: unknown kind 25"):
-        btf.parse(make.blob())
-
-
 def test_numpy_memoryview_and_trailing_bytes() -> None:
     make = Maker()
     make.struct("s", 4, ("a", make.int32(), 0))
     blob = make.blob() + b"trailing"
     for data in (blob, memoryview(blob), np.frombuffer(b"x" + blob, np.uint8)[1:]):
         assert btf.parse(data).struct("s") == (4, {"a": Member(0, INT32)})
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (b"", "no BTF header at offset 0: no data"),
-        (b"\x9f\xeb\x01\0\x18\0\0\0" + bytes(16), "no BTF header"),
-        (b"\x9f\xeb\x02\0\x18\0\0\0" + struct.pack("<4I", 0, 12, 12, 1) + bytes(13), "no BTF header"),
-        (
-            b"\x9f\xeb\x01\0\x18\0\0\0" + struct.pack("<4I", 0, 12, 12, 1) + bytes(12),
-            "promises 37 bytes, 36 are",
-        ),
-        (
-            b"\x9f\xeb\x01\0\x18\0\0\0" + struct.pack("<4I", 0, 12, 12, 1) + bytes(13),
-            "at offset 24: unknown kind 0",
-        ),
-        (
-            b"\x9f\xeb\x01\0\x18\0\0\0" + struct.pack("<4I", 0, 12, 12, 1) + bytes(12) + b"x",
-            "do not end with NUL",
-        ),
-        (
-            b"\x9f\xeb\x01\0\x18\0\0\0" + struct.pack("<7I", 0, 12, 12, 1, 0, 4 << 24 | 1, 0) + b"\0",
-            "at offset 24 runs past",
-        ),
-    ],
-)
-def test_malformed_blobs(data: bytes, message: str) -> None:
-    with pytest.raises(BtfError, match=message):
-        btf.parse(data)
 
 
 def hostile() -> dict[str, bytes]:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import base64
 import bz2
 import copy
 import gzip
@@ -13,56 +12,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
-from volatility3 import schemas
 
 from memir.errors import IsfError
 from memir.symbols import btf, isf
-from memir.symbols import btf_format as f
 from memir.symbols.isf import IsfTypes
 from memir.symbols.isf_make import IsfSource
 from memir.symbols.types import KernelTypes, Member, TypeRef
 from tests.images import ImageCase
-from tests.symbols.btf_real import kernel_btf, real, version
-from tests.symbols.test_btf import Maker
-
-BANNER = b"Linux version 6.1.0 (someone@somewhere) #1 SMP"
-TEXT = 0xFFFFFFFF81000000
-
-
-def small() -> IsfSource:
-    """A kernel of a few types."""
-    make = Maker()
-    number = make.int32()
-    make.add(f.INT, "unsigned long", 8, 64)
-    make.add(f.INT, "_Bool", 1, 4 << 24 | 8)
-    head = make.struct("list_head", 16, ("next", 5, 0), ("prev", 5, 64))
-    assert make.add(f.PTR, "", head) == 5
-    anonymous = make.struct("", 4, ("counter", number, 0))
-    atomic = make.add(f.TYPEDEF, "atomic_t", anonymous)
-    inner = make.struct("", 8, ("x", number, 0), ("y", number, 0), kind=f.UNION)
-    enum = make.add(f.ENUM, "state", 4, make.text("OFF"), 0, make.text("ON"), 1, vlen=2)
-    make.add(f.TYPEDEF, "mode_t", make.add(f.ENUM, "", 4, make.text("A"), (1 << 32) - 1, vlen=1, flag=True))
-    array = make.add(f.ARRAY, "", 0, atomic, number, 3)
-    later = make.add(f.PTR, "", make.add(f.FWD, "later", 0))
-    proto = make.add(f.PTR, "", make.add(f.FUNC_PROTO, "", number))
-    double = make.add(f.FLOAT, "double", 8)
-    make.struct(
-        "thing", 96, ("", inner, 0), ("list", head, 64), ("a", array, 192), ("s", enum, 288),
-        ("l", later, 320), ("f", proto, 384), ("d", double, 448), ("b", number, 3 << 24 | 512),
-        ("c", number, 5 << 24 | 515), flag=True,
-    )  # fmt: skip
-    make.struct("thing", 4, ("other", number, 0))
-    make.struct("", 16, ("seq", number, 0), ("timekeeper", make.struct("timekeeper", 8, ("t", number, 0)), 64))
-    make.struct("taint_flag", 3, ("c", number, 0))
-    make.add(f.VAR, "per_cpu_list", head, 1)
-    symbols = {
-        "_text": TEXT, "modules": TEXT + 0x100, "tk_core": TEXT + 0x200, "taint_flags": TEXT + 0x300,
-        "after": TEXT + 0x340, "per_cpu_list": 0x1000, "linux_banner": TEXT + 0x400,
-        "idt_table": TEXT + 0x500, "prb": TEXT + 0x600,
-    }  # fmt: skip
-    return IsfSource(btf.parse(make.blob()), symbols, BANNER)
+from tests.symbols.btf_real import kernel_btf, real
+from tests.symbols.isf_small import BANNER, TEXT, small
 
 
 def test_types_come_back_as_they_were() -> None:
@@ -88,50 +47,6 @@ def test_types_come_back_as_they_were() -> None:
     assert types.enum("none") is None
     assert types.struct("none") is None
     assert types.banner == BANNER + b"\n\0"
-
-
-def test_symbols_and_their_types() -> None:
-    source = small()
-    document = source.document()
-    assert IsfTypes(document).symbols == source.symbols
-    assert {name: source.symbol(name) for name in source.symbols} == document["symbols"]
-    types = {name: symbol["type"] for name, symbol in document["symbols"].items()}
-    assert types["modules"] == types["per_cpu_list"] == {"kind": "struct", "name": "list_head"}
-    assert types["tk_core"]["kind"] == "struct"
-    assert "timekeeper" in document["user_types"][types["tk_core"]["name"]]["fields"]
-    assert types["taint_flags"] == {
-        "kind": "array",
-        "count": 18,
-        "subtype": {"kind": "struct", "name": "taint_flag"},
-    }
-    assert types["after"] == {"kind": "base", "name": "void"}
-    assert types["prb"]["subtype"] == {"kind": "base", "name": "void"}  # this kernel has no printk_ringbuffer
-    assert types["idt_table"]["count"] == 256
-    assert source.symbol("nothing") is None
-    assert base64.b64decode(document["symbols"]["linux_banner"]["constant_data"]) == BANNER + b"\n\0"
-
-
-def test_clang_names_of_integers_have_gccs_beside_them() -> None:
-    base = small().document()["base_types"]
-    assert (
-        base["long unsigned int"]
-        == base["unsigned long"]
-        == {"size": 8, "signed": False, "kind": "int", "endian": "little"}
-    )
-    assert base["_Bool"]["kind"] == "bool"
-    assert base["pointer"]["size"] == 8
-    assert base["void"]["size"] == 0
-
-
-def test_a_kernel_that_does_not_list_its_banner_still_has_one() -> None:
-    make = Maker()
-    make.int32()
-    source = IsfSource(btf.parse(make.blob()), {"timekeeper_data": 5}, BANNER + b"\n\0")
-    document = source.document()
-    assert IsfTypes(document).banner == BANNER + b"\n\0"
-    assert document["symbols"]["tk_core"]["address"] == 5  # renamed in 6.17
-    with pytest.raises(IsfError, match="must start with"):
-        IsfSource(btf.parse(make.blob()), {}, b"garbage")
 
 
 @pytest.mark.parametrize("suffix", [".json", ".json.xz", ".json.gz", ".json.bz2"])
@@ -271,22 +186,3 @@ def test_real_kernels_come_back_as_they_were(case: ImageCase) -> None:
         assert wanted == found, name
     for name in (name.decode() for name in source.blob.names(btf.ENUMS)):
         assert source.enum(name) == types.enum(name)
-
-
-def test_reduced_kernels_pass_the_schema() -> None:
-    for case in real()[-1:]:
-        document = IsfSource(btf.parse(kernel_btf(case)), {"_text": TEXT, "modules": TEXT}, BANNER).document()
-        types = document["user_types"]
-        kept = {name: types[name] for name in [*list(types)[:300], "page", "iphdr", "task_struct", "sock"]}
-        enums = {name: document["enums"][name] for name in list(document["enums"])[:100]}
-        assert schemas.validate(document | {"user_types": kept, "enums": enums}, use_cache=False)
-    assert schemas.validate(small().document(), use_cache=False)
-    with pytest.raises(jsonschema.ValidationError):
-        schemas.validate(small().document() | {"more": 1}, use_cache=False)
-
-
-@pytest.mark.slow
-def test_a_whole_kernel_passes_the_schema() -> None:
-    case = next(case for case in real() if version(case) == "6.12")
-    document = IsfSource(btf.parse(kernel_btf(case)), {"_text": TEXT}, BANNER).document()
-    assert schemas.validate(document, use_cache=False)

@@ -74,6 +74,33 @@ def test_names_that_were_packed(names: list[str]) -> None:
     assert kallsyms.addresses(span, layout, 0x1000).tolist() == [0x1000 + 16 * at for at in range(1, len(names) + 1)]
 
 
+def test_names_are_walked_to_their_end() -> None:
+    names = ["a", "b" * 200, *(f"name_{number}" for number in range(254)), "last"]
+    data, layout = small_table(names)
+    span = np.frombuffer(data, np.uint8)
+    starts, lengths, end = kallsyms.walk_names(span, layout)
+    assert lengths.tolist() == [1 + len(name) for name in names]  # the type's character comes first
+    assert bytes(data[starts[-1] : starts[-1] + lengths[-1]]) == b"Tlast"
+    assert starts[0] == layout.names + 1
+    assert starts[1] == starts[0] + 2 + 2  # a length of two bytes: 201 has its high bit set
+    assert end == starts[-1] + lengths[-1]
+    moved = bytearray(data)
+    moved[layout.markers + 4] ^= 1
+    with pytest.raises(KallsymsError, match="names and markers do not fit"):
+        kallsyms.walk_names(np.frombuffer(bytes(moved), np.uint8), layout)
+
+
+def test_markers_that_vmcoreinfo_leaves_out() -> None:
+    """On a real kernel: told all but the markers, they are where the search of everything finds them."""
+    memory, anchors = located("s-6.1-small")
+    _, span = image_span(memory, anchors.image_pa(anchors.symbols["_stext"]))
+    whole = kallsyms.find_layouts(span)[0]
+    known = (whole.count, whole.names, whole.token_table, whole.token_index, whole.offsets, whole.relative_base)
+    assert kallsyms.layouts_with_markers(span, *known) == [whole]
+    with pytest.raises(KallsymsError, match="do not fit any markers"):
+        kallsyms.layouts_with_markers(span, whole.count, whole.names + 1, *known[2:])
+
+
 @pytest.mark.parametrize("part", ["names", "markers", "token_table", "token_index", "offsets"])
 def test_tables_that_leave_the_image(part: str) -> None:
     data, layout = small_table([f"name_{number}" for number in range(300)])

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from memir.errors import IsfError, SymbolsError
+from memir.errors import IsfError, KernelNotFoundError, SymbolsError
 from memir.gaps import Gaps
 from memir.kernel.engine import Kernel
 from memir.kube.ram import RamSource
 from memir.symbols import vmcoreinfo
 from memir.symbols.isf_source import of_kernel
 from memir.symbols.locate import Given, locate
+from memir.symbols.locate_isf import locate_with_isf
 from tests.damage import PAGE, damaged, zeroed
 from tests.images import case, cases
 from tests.rows import rows_of
@@ -78,6 +79,19 @@ def test_same_release_but_another_build(tmp_path: Path, symbol_file: dict[str, P
     file.write_text(json.dumps(document))
     with pytest.raises(IsfError, match=r"its banner .* is not where it puts it"):
         locate(located("s-6.1-small")[0], Given(isf=file))
+
+
+def test_without_anything_from_the_image(symbol_file: dict[str, Path]) -> None:
+    """Types and addresses alone: the first task tells the rest. A delta that does not fit finds nothing."""
+    memory, anchors = located("s-6.1-small")
+    file = symbol_file["s-6.1-small"]
+    found = locate_with_isf(memory, file, None, None)
+    assert (found.image_delta, found.shift, found.init_task) == (anchors.image_delta, anchors.shift, anchors.init_task)
+    assert (found.release, found.banner, found.build_id) == (anchors.release, anchors.banner, None)
+    assert found.symbols["_text"] == anchors.symbols["_text"]
+    assert found.numbers == {}
+    with pytest.raises(KernelNotFoundError, match="no first task"):
+        locate_with_isf(memory, file, anchors.image_delta + 0x1000, None)
 
 
 def test_symbol_file_without_init_task(tmp_path: Path, symbol_file: dict[str, Path]) -> None:
