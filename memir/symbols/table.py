@@ -81,14 +81,15 @@ def read_kallsyms_text(path: Path) -> Symbols:
         if b"\t" in line or not line.strip():
             continue
         parts = line.split()
+        problem = f"{path}: line {number} is not `address type name`"
         try:
             name, address = parts[2].decode(), int(parts[0], 16)
-            # NUL ends a name in the table: one inside would give every name behind it another's address
-            if "\0" in name or not 0 <= address <= _MASK:
-                raise ValueError(name)
-            pairs.append((name, address))
         except (IndexError, ValueError) as error:
-            raise KallsymsError(f"{path}: line {number} is not `address type name`") from error
+            raise KallsymsError(problem) from error
+        # NUL ends a name in the table: one inside would give every name behind it another's address
+        if "\0" in name or not 0 <= address <= _MASK:
+            raise KallsymsError(problem)
+        pairs.append((name, address))
     if not any(address for _, address in pairs):
         raise KallsymsError(f"{path}: every address is 0: read /proc/kallsyms as root (kptr_restrict)")
     return Symbols.from_pairs(pairs, "kallsyms file")
