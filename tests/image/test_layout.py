@@ -70,7 +70,8 @@ def test_checked(source: Source) -> None:
 def test_any_segments(steps: list[tuple[int, int, int]]) -> None:
     """Whatever rises: the same bytes at the same places, adjacent ones joined."""
     segments: list[Segment] = []
-    address, wanted = 0, {}
+    address = 0
+    wanted: dict[int, int] = {}
     for gap, size, offset in steps:
         address += gap
         append(segments, Segment(address, size, offset), "x")
