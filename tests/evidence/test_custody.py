@@ -5,13 +5,14 @@ import json
 import os
 import random
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from memir.errors import StorageError, UsageError
+from memir.errors import CustodyError, StorageError, UsageError
 from memir.evidence.custody import (
     START,
     Manifest,
@@ -19,10 +20,13 @@ from memir.evidence.custody import (
     check_signature,
     load_private,
     load_public,
+    now,
     raw_public,
     read_chain,
     record_hash,
+    require,
     sign,
+    signed_message,
 )  # fmt: skip
 
 CASES = 10_000 if os.environ.get("CI") else 300
@@ -96,6 +100,23 @@ def test_hostile_lines_never_raise() -> None:
         assert read_chain(line + b"\n").problem
     for _ in range(CASES):
         assert read_chain(rng.randbytes(rng.randrange(1, 60))).problem
+
+
+def test_the_records_of_a_whole_chain_only(written: tuple[bytes, str]) -> None:
+    chain = read_chain(written[0])
+    assert require(chain) == chain.records
+    with pytest.raises(CustodyError, match="line 3: cut in the middle"):
+        require(read_chain(written[0][:-5]))
+
+
+def test_what_a_signature_is_over() -> None:
+    assert signed_message("ab" * 32, 7) == b"memir manifest v1\n7\n" + b"ab" * 32 + b"\n"
+
+
+def test_now_is_utc() -> None:
+    before = datetime.now(UTC)
+    stamp = datetime.strptime(now(), "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    assert before <= stamp <= datetime.now(UTC)
 
 
 def pem(tmp_path: Path, key: Ed25519PrivateKey) -> tuple[Path, Path]:

@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from memir.acquire.transports.local import LocalTransport
 from memir.errors import CustodyError, UsageError
 from memir.evidence.custody import load_private, load_public, raw_public, sign, signed_message
 from memir.evidence.folder import cluster_of, inside, is_evidence
-from memir.evidence.verify import Findings, summary, verify
+from memir.evidence.records import Begin, last
+from memir.evidence.verify import Findings, check_expected, records_time, summary, verify
 from tests.acquire.rigs.noderig import NodeRig
 from tests.acquire.rigs.tsa import TimeStampAuthority
 from tests.evidence import forge
@@ -124,6 +126,21 @@ def test_no_evidence_folder(tmp_path: Path) -> None:
     with pytest.raises(CustodyError, match=r"has no manifest\.jsonl"):
         verify(tmp_path)
     assert not is_evidence(tmp_path)
+
+
+def test_when_a_run_began() -> None:
+    begin = last(forge.read(OLD), "begin", Begin)
+    assert begin is not None
+    assert records_time(replace(begin, run="20260102-030405-abcd")) == "2026-01-02T03:04:05Z"
+    assert records_time(begin).startswith("2026-")
+    for run in ("", "20260102", "20260102x030405", "2026010a-030405"):
+        assert records_time(replace(begin, run=run)) == ""
+
+
+def test_what_can_be_expected() -> None:
+    assert check_expected({"node": "a", "case": "b"}) == {"node": "a", "case": "b"}
+    with pytest.raises(UsageError, match="evidence has case, node, run, who, boot_id, transport"):
+        check_expected({"colour": "red"})
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/../../x", "", ".", "a/./b/..", "x\0y"])
@@ -320,7 +337,22 @@ def test_what_dates_the_end(old: Path, tmp_path: Path) -> None:
         assert "manifest.tsr: is missing" in words(verify(old, timestamp_roots=authority.root))
 
 
-SHAPES: list[Any] = [None, True, -1, 1 << 70, 1e308, "", "x" * 300, "\x1b[2J", [], [[]], {}, {"a": {}}, [None, 1], "s3://b"]
+SHAPES: list[Any] = [
+    None,
+    True,
+    -1,
+    1 << 70,
+    1e308,
+    "",
+    "x" * 300,
+    "\x1b[2J",
+    [],
+    [[]],
+    {},
+    {"a": {}},
+    [None, 1],
+    "s3://b",
+]
 
 
 def test_no_malformed_record_is_a_crash(old: Path) -> None:
