@@ -29,7 +29,9 @@ def words(args: list[str] | None) -> str:
 
 
 def by_pid(node: RamSource) -> dict[int, dict[str, Any]]:
-    return {row["pid"]: row for row in rows_of(node)["processes"]}
+    """Rows of the table by pid, with what it masks as memory has it: that it is masked other tests say."""
+    clear = {process.pid: {"args": process.args, "environ": process.environ} for process in node.processes.rows}
+    return {row["pid"]: row | clear[row["pid"]] for row in rows_of(node)["processes"]}
 
 
 def seen(row: dict[str, Any], truth: Truth) -> dict[str, Any]:
