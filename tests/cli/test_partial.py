@@ -69,7 +69,7 @@ def test_other_verbs(verb: str, more: list[str], code: int, tmp_path: Path) -> N
     words = {
         "info": ["info", str(path)],
         "symbols": ["symbols", str(path), "-o", str(tmp_path / "symbols.json")],
-        "run": ["run", "linux.banners.Banners", str(path)],
+        "run": ["run", "linux.pods", str(path)],
     }[verb]
     people, document = memir(*words, *more), memir(*words, "--json", *more)
     assert (people.returncode, document.returncode) == (code, code), people.stderr + document.stderr
