@@ -131,7 +131,7 @@ def test_wheel(tmp_path: Path) -> None:
     source = tmp_path / "source"
     for part in ("memir", "plugins", "LICENSES"):
         shutil.copytree(ROOT / part, source / part, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(tmp_path), str(source)]
     built = subprocess.run(command, capture_output=True, text=True, check=False)
