@@ -62,4 +62,4 @@ def test_stock_volatility_is_right_with_our_symbols(case: ImageCase, plugins: li
     results = json.loads(ran.stdout)
     recorded = truth.load(case)
     for plugin in plugins:
-        assert truth.CHECKS[plugin](recorded, results[plugin]) == [], plugin
+        assert truth.unexplained(case, truth.CHECKS[plugin](recorded, results[plugin])) == [], plugin

@@ -43,6 +43,17 @@ class Truth:
         return {pid: p for pid, p in self.processes.items() if not p.kernel_thread}
 
 
+def off_the_task_list(case: ImageCase) -> set[int]:
+    """Processes that an intruder took off the task list, by the labels beside the image."""
+    return {label["pid"] for label in case.labels()["processes"] if "tasks" in label["hidden_from"]}
+
+
+def unexplained(case: ImageCase, wrong: Iterable[str]) -> list[str]:
+    """Differences of a check, less the processes that volatility3 misses because they are off the list it goes by."""
+    hidden = off_the_task_list(case)
+    return [line for line in wrong if not (line.startswith("missing (") and int(line[9:].split(",")[0]) in hidden)]
+
+
 def load(case: ImageCase) -> Truth:
     """What was recorded of an image's node."""
     record = case.raw_truth()
