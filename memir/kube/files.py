@@ -27,6 +27,7 @@ from memir.kernel.mount import mount_of, namespace_mounts
 from memir.kernel.pagetable import U64
 from memir.kube.file_users import files_in_use
 from memir.kube.layers import layer_roots, nearest_above, overlays_of
+from memir.kube.mountpoints import node_paths
 from memir.kube.owner import NODE, Owner, sort_owners
 from memir.kube.paths import container_id_of, container_name_of, pod_uid_of, sandbox_id_of, storage_id_of
 
@@ -94,7 +95,7 @@ class Files:
             if at in node.mounts.known:
                 self._mounts_of[node.mounts.known[at].superblock].append((space, at))
         self._of_space = node.owners.by_mount_namespace
-        self._tops = self._on_node()
+        self._tops = node_paths(self._node.mounts, self._node.sources.host)
         overlays = overlays_of(self._kernel, np.array(sorted(self._mounts_of), np.uint64))
         self._overlays = set(overlays.tolist())
         self._layers = layer_roots(self._kernel, overlays)
@@ -218,19 +219,6 @@ class Files:
                 if path is not None:
                     return _text(path)
         return None
-
-    def _on_node(self) -> dict[int, bytes]:
-        """Where the node has each file system's root mounted; b"" for /."""
-        mounts = self._node.mounts
-        rows = [(at, mounts.known[at]) for at in self._node.sources.host.tolist() if at in mounts.known]
-        whole = [(at, one) for at, one in rows if mounts.dentries.parent(one.root) == one.root]
-        at = np.array([one[0] for one in whole], np.uint64)
-        root = np.array([one[1].root for one in whole], np.uint64)
-        found: dict[int, bytes] = {}
-        for (_, one), path in zip(whole, mounts.paths(at, root), strict=True):
-            if path is not None:
-                found.setdefault(one.superblock, path.rstrip(b"/"))
-        return found
 
     def _mounted_by_containers(self) -> tuple[dict[int, set[Owner]], dict[int, set[Owner]]]:
         """(roots of containers, volumes): containers by the dentry that they have at /, and at other places.

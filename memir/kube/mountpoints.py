@@ -32,7 +32,7 @@ def mount_sources(kernel: Kernel, mounts: Mounts, namespace: U64, host: int) -> 
     owner, mount = namespace_mounts(kernel, namespace)
     mounts.load(mount)
     found = MountSources(host=mount[namespace[owner] == host])
-    on_node = _node_paths(mounts, found.host)
+    on_node = node_paths(mounts, found.host)
     superblocks = np.unique(np.array([one.superblock for one in mounts.known.values() if one.superblock], np.uint64))
     kinds = dict(zip(superblocks.tolist(), fs.types_of(kernel, superblocks), strict=True))
     overlays = np.array([at for at, kind in kinds.items() if kind == b"overlay"], np.uint64)
@@ -55,7 +55,7 @@ def mount_sources(kernel: Kernel, mounts: Mounts, namespace: U64, host: int) -> 
     return found
 
 
-def _node_paths(mounts: Mounts, host: U64) -> dict[int, bytes]:
+def node_paths(mounts: Mounts, host: U64) -> dict[int, bytes]:
     """Where each superblock's own root is mounted on the node; b"" for the node's root file system."""
     rows = [(at, mounts.known[at]) for at in host.tolist() if at in mounts.known]
     whole = [(at, one) for at, one in rows if mounts.dentries.parent(one.root) == one.root]

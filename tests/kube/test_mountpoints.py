@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from memir.kube.mountpoints import mount_sources
+from memir.kube.mountpoints import mount_sources, node_paths
 from memir.kube.ram import RamSource
 
 NAME = "s-6.1-small"
@@ -35,3 +35,10 @@ def test_nothing_without_namespaces(node_of: Callable[[str], RamSource]) -> None
     node = node_of(NAME)
     found = mount_sources(node.kernel, node.mounts, np.zeros(0, np.uint64), node.host_mnt_ns)
     assert (found.sources, found.root, found.rootfs, len(found.host)) == ({}, {}, {}, 0)
+
+
+def test_where_the_node_has_each_file_system(node_of: Callable[[str], RamSource]) -> None:
+    node = node_of(NAME)
+    paths = node_paths(node.mounts, node.sources.host)
+    assert paths[node.mounts.known[int(node.sources.host[0])].superblock] == b""
+    assert {b"/proc", b"/sys", b"/run"} <= set(paths.values())
