@@ -144,7 +144,7 @@ def from_s3(made: dict[str, Path], folder: Path) -> None:
             "AWS_REGION": "us-east-1",
             "AWS_DEFAULT_REGION": "us-east-1",
         }
-        client = boto3.client("s3")
+        client = boto3.Session().client("s3")
         client.create_bucket(Bucket="images")
         for name in ("lime", "avml", "seekable"):
             client.upload_file(str(made[name]), "images", name)

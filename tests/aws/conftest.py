@@ -54,7 +54,7 @@ def store(shim: Shim) -> Callable[[bytes], str]:
     """Puts an object, or another over it; its address. One bucket for all: each costs the server volumes."""
     import boto3
 
-    client: Any = boto3.client("s3")
+    client: Any = boto3.Session().client("s3")
     key = f"{uuid.uuid4().hex}/image"
     if "images" not in [one["Name"] for one in client.list_buckets()["Buckets"]]:
         client.create_bucket(Bucket="images", CreateBucketConfiguration={"LocationConstraint": shim.region})

@@ -18,7 +18,7 @@ from tests.acquire.rigs.s3shim import Shim
 @pytest.fixture
 def run(shim: Shim) -> str:
     """The address of a run's evidence."""
-    client: Any = boto3.client("s3")
+    client: Any = boto3.Session().client("s3")
     name = f"ev-{shim.port}"
     client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": shim.region})
     for key, body in {"r/manifest.jsonl": b"{}", "r/context/iomem": b"x", "r/image.lime": b"RAM"}.items():

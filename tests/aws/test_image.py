@@ -110,7 +110,7 @@ def test_an_object_that_is_deleted(store: Store, tmp_path: Path) -> None:
     address = store(RAW)
     bucket, key = address.removeprefix("s3://").split("/", 1)
     with open_image(address, cache=tmp_path) as memory:
-        boto3.client("s3").delete_object(Bucket=bucket, Key=key)
+        boto3.Session().client("s3").delete_object(Bucket=bucket, Key=key)
         with pytest.raises(ChangedImageError, match="replaced or deleted"):
             memory.read(5 * MIB, 16)
 
@@ -235,7 +235,7 @@ def test_images_below_a_prefix(store: Store) -> None:
     address = store(RAW)
     bucket, key = address.removeprefix("s3://").split("/", 1)
     folder = key.rpartition("/")[0]
-    client = boto3.client("s3")
+    client = boto3.Session().client("s3")
     for name, size in {"b/node.lime": 1 << 16, "a.avml.zst": 1 << 16, "notes.txt": 1 << 16, "small.lime": 10}.items():
         client.put_object(Bucket=bucket, Key=f"{folder}/{name}", Body=bytes(size))
     prefix = f"s3://{bucket}/{folder}"

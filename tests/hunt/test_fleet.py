@@ -106,7 +106,7 @@ def bucket(images: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         "AWS_DEFAULT_REGION": "us-east-1",
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
-    client = boto3.client("s3")
+    client = boto3.Session().client("s3")
     client.create_bucket(Bucket="evidence")
     client.upload_file(str(images / "plain.raw"), "evidence", "case/node-a/image.raw")
     client.put_object(Bucket="evidence", Key="case/node-a/receipt.json", Body=b"{}" * 100000)

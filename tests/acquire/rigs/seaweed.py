@@ -80,7 +80,7 @@ class Seaweed:
         import boto3
         from botocore.exceptions import BotoCoreError, ClientError
 
-        client = boto3.client(
+        client = boto3.Session().client(
             "s3",
             endpoint_url=self.endpoint,
             aws_access_key_id=ACCESS_KEY,
