@@ -15,7 +15,8 @@ from tests.images import ROOT
 
 TESTS = ("tests/test_layers.py", "tests/test_packaging.py", "tests/test_samples.py", "tests/test_intruders.py")
 IN_WHEEL = (
-    "memir/py.typed", "memir/acquire/node/capture.sh", "memir/hunt/rules/miners.yar", "memir/plugins/linux/pods.py",
+    "memir/py.typed", "memir/acquire/node/capture.sh", "memir/acquire/node/relay.py", "memir/hunt/rules/miners.yar",
+    "memir/plugins/linux/pods.py",
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from memir.acquire.facts import NodeRun
-from memir.acquire.scripts import node_script
+from memir.acquire.node_files import node_script
 from memir.acquire.sinks.base import DirectSink, Sink
 from memir.acquire.transports.base import Script, Stream, Transport
 from memir.errors import ConnectError, NodeError, StorageError

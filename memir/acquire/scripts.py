@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The scripts that run on the node, and the reading of its last word.
-
-The scripts are the files in `node/`; what varies is set as shell variables in front of them.
-"""
+"""The scripts of a run on the node (node_files.py), and the reading of its last word."""
 
 from __future__ import annotations
 
@@ -11,44 +8,15 @@ import binascii
 import json
 import shlex
 from collections.abc import Mapping
-from importlib.resources import files
 
 from memir.acquire.facts import NodeRun
+from memir.acquire.node_files import node_script, node_text
 from memir.acquire.transports.base import Result, Script
 from memir.evidence.records import NodeReceipt, Scalar
 
 RECEIPT = b"memir-receipt "
 MAX_EXTRA = 50
 """Facts that the sender on the node may add to its receipt."""
-_RELAY = """
-import fcntl, hashlib, os, stat, sys
-for fd in (0, 1):
-    try:
-        fcntl.fcntl(fd, 1031, 1 << 20)
-    except OSError:
-        pass
-digest, size = hashlib.sha256(), 0
-if sys.argv[2] == "0" and hasattr(os, "splice") and stat.S_ISFIFO(os.fstat(1).st_mode):
-    try:
-        while count := os.splice(0, 1, 1 << 20):
-            size += count
-    except OSError:
-        pass
-buffer = memoryview(bytearray(1 << 20))
-while True:
-    count = os.readv(0, [buffer])
-    if not count:
-        break
-    piece, size = buffer[:count], size + count
-    if sys.argv[2] == "1":
-        digest.update(piece)
-    while piece:
-        piece = piece[os.write(1, piece):]
-found = digest.hexdigest() if sys.argv[2] == "1" else ""
-with open(sys.argv[1], "w") as file:
-    file.write('{"sha256":"%s","size":%d}' % (found, size))
-"""
-"""1031 is F_SETPIPE_SZ: 16 times fewer wake-ups than with the 64 KiB that a pipe has."""
 RELAY = "cat"
 """The consumer that gives the stream to the transport."""
 RELAY_HASHED = 'tee "$DIR/hash"'
@@ -57,14 +25,7 @@ RELAY_HASHED = 'tee "$DIR/hash"'
 
 def relay_python(hashed: bool) -> str:
     """The same in one process, where the node has Python: no second pipe, and the FIFO widened to 1 MiB."""
-    return f'exec python3 -I -S -B -c {shlex.quote(_RELAY)} "$DIR/consumer.json" {int(hashed)}'
-
-
-def node_script(*names: str, **variables: str | int) -> str:
-    """The files `node/NAME.sh`, one after another, with shell variables set before them."""
-    head = "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in variables.items())
-    body = "\n".join((files("memir.acquire") / "node" / f"{name}.sh").read_text() for name in names)
-    return head + body
+    return f'exec python3 -I -S -B -c {shlex.quote(node_text("relay.py"))} "$DIR/consumer.json" {int(hashed)}'
 
 
 def facts_script() -> Script:
@@ -120,9 +81,7 @@ def attach_script(run: NodeRun, rounds: int = 30) -> str:
 
 def abort_script(run: NodeRun) -> Script:
     """Stop the tool and the consumer; the capture script then ends by itself, with its receipt."""
-    groups = shlex.quote(run.path("groups"))
-    text = f'for group in $(cat {groups}); do kill -s TERM -- "-$group" 2>/dev/null; done; true'
-    return Script(text, "abort", run.directory)
+    return Script(node_script("abort", DIR=run.directory), "abort", run.directory)
 
 
 def parse_receipt(error: bytes) -> NodeReceipt | None:
@@ -189,8 +148,3 @@ def _text(value: object) -> str:
         return base64.b64decode(value, validate=True).decode("utf-8", "backslashreplace")
     except (binascii.Error, ValueError):
         return ""
-
-
-def node_file(name: str) -> str:
-    """A script of memir/acquire/node."""
-    return (files("memir.acquire") / "node" / f"{name}.sh").read_text()

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Sequence
 
 from memir.acquire.facts import NodeFacts, NodeRun
+from memir.acquire.node_files import node_script
 from memir.acquire.tools.base import ToolFile
 from memir.acquire.transports.base import Result, Script
 from memir.errors import NodeError
@@ -38,9 +39,7 @@ class Avml:
     def probe(self, run: NodeRun) -> Script:
         """Ask for the version and both command lines: before 0.19 there was no `acquire`."""
         path = run.path(self.files[0].name)
-        program = shlex.quote(path)
-        text = f"{program} --version 2>&1; echo; {program} --help 2>&1; {program} acquire --help 2>&1; true"
-        return Script(text, "probe", path)
+        return Script(node_script("avml_help", PROGRAM=path), "probe", path)
 
     def learn(self, result: Result) -> None:
         """The version and the command line. Raises NodeError if it is not AVML, or not the version pinned."""

@@ -17,9 +17,9 @@ import threading
 import time
 import zipfile
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 
 from memir.acquire.facts import NodeRun
+from memir.acquire.node_files import node_script, node_text
 from memir.acquire.sinks.base import SinkMeta
 from memir.acquire.sinks.s3.base import MAX_PARTS
 from memir.acquire.sinks.s3.upload import S3Upload
@@ -33,36 +33,13 @@ from memir.evidence.records import NodeReceipt, Part, Stored
 
 DONE = re.compile(r'(?:D )?([0-9]{1,5}) ([0-9]{1,15}) ([0-9]{1,12}) ([0-9a-f]{64}) ("?[0-9A-Za-z-]{1,80}"?)')
 SEND_LIMIT = 64 << 20
-PROBE = r"""
-v="import sys, hashlib, http.client, ssl; sys.exit(sys.version_info < (3, 6))"
-p=no; for c in python3 /usr/libexec/platform-python; do
-  $c -I -c "$v" 2>/dev/null || continue
-  p=$c; break
-done
-b=yes; for c in bash curl sha256sum base64 head; do command -v $c >/dev/null 2>&1 || b=no; done
-echo "python=$p bash=$b"
-"""
-REACH = r"""
-if [ "$p" != no ]; then
-  $p -I -c 'import sys, urllib.request as u, urllib.error as e
-try:
-    u.build_opener(u.ProxyHandler({})).open(sys.argv[1], timeout=10)
-except e.HTTPError:
-    pass
-except (OSError, ValueError) as error:
-    sys.exit("%s" % error)' "$URL" && echo reached
-elif [ "$b" = yes ]; then
-  curl -sS --noproxy '*' -m 10 -o /dev/null "$URL" && echo reached
-fi
-"""
-"""Any answer of the store will do: who may store what is asked elsewhere."""
 
 UNABLE = "the node has neither Python 3.6 with its standard library nor bash with curl and sha256sum"
 THROUGH = "send the image through the controller, over SSH or a pod (--via controller)"
 
 
 def _can_run(said: Result) -> tuple[str, bool]:
-    """What PROBE found: the name of a usable Python, "" if none, and whether bash and its helpers are there."""
+    """What node/probe.sh says: the name of a usable Python, "" if none, and whether bash and its helpers are there."""
     python = re.search(r"python=(\S+)", said.text)
     return python.group(1) if python and python.group(1) != "no" else "", "bash=yes" in said.text
 
@@ -70,11 +47,10 @@ def _can_run(said: Result) -> tuple[str, bool]:
 def archive() -> bytes:
     """The uploader as one file that Python runs as it is; the same bytes for the same memir."""
     out = io.BytesIO()
-    here = files("memir.acquire") / "node"
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
-        texts = {f"memir/acquire/node/{name}.py": (here / f"{name}.py").read_text() for name in ("http", "parts")}
+        texts = {f"memir/acquire/node/{name}.py": node_text(f"{name}.py") for name in ("http", "parts")}
         texts |= {f"{folder}/__init__.py": "" for folder in ("memir", "memir/acquire", "memir/acquire/node")}
-        texts["__main__.py"] = (here / "upload.py").read_text()
+        texts["__main__.py"] = node_text("upload.py")
         for name in sorted(texts):
             packed.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), texts[name])
     return out.getvalue()
@@ -97,7 +73,8 @@ class S3DirectSink(S3Upload):
     def check_node(self, transport: Transport) -> Sequence[Check]:
         """Whether the node can send by itself, and reaches the store's endpoint."""
         url = str(self.client.meta.endpoint_url)
-        said = transport.run(f"URL={shlex.quote(url)}\n{PROBE}\n{REACH}", timeout=90)
+        script = node_script("probe", "reach", URL=url, REACH=node_text("reach.py"))
+        said = transport.run(script, timeout=90)
         python, bash = _can_run(said)
         if not python and not bash:
             return (Check("uploader", "fail", UNABLE, THROUGH),)
@@ -114,12 +91,11 @@ class S3DirectSink(S3Upload):
 
     def prepare(self, transport: Transport, run: NodeRun) -> None:
         """Choose an uploader that this node can run, put it on tmpfs, check its hash there."""
-        python, bash = _can_run(transport.run(PROBE, timeout=60))
+        python, bash = _can_run(transport.run(node_script("probe"), timeout=60))
         if self.uploader != "bash" and python:
             self._python, name, body = python, "upload.pyz", archive()
         elif self.uploader != "python" and bash:
-            self._python, name = "", "upload.sh"
-            body = (files("memir.acquire") / "node" / "upload.sh").read_bytes()
+            self._python, name, body = "", "upload.sh", node_text("upload.sh").encode()
         else:
             raise NodeError(f"{UNABLE}; {THROUGH}")
         transport.put(run.path(name), body, mode=0o600)
@@ -129,8 +105,7 @@ class S3DirectSink(S3Upload):
 
     def adopt(self, transport: Transport, run: NodeRun) -> None:
         """Take over the uploader that another controller started."""
-        there = f"cd {shlex.quote(run.directory)} && [ -e consumer.pid ] && ls upload.pyz upload.sh 2>/dev/null; true"
-        said = transport.run(f"{PROBE}\n{there}")
+        said = transport.run(node_script("probe", "at_work", DIR=run.directory))
         python, _ = _can_run(said)
         if "upload.pyz" in said.text and python:
             self._python = python
@@ -190,18 +165,14 @@ class S3DirectSink(S3Upload):
 
     def send(self, transport: Transport, run: NodeRun, path: str, name: str) -> bytes:
         """Take one file from the node through the store."""
-        copy, source = shlex.quote(run.path("send.tmp")), shlex.quote(path)
-        said = transport.run(
-            f"umask 077; head -c {SEND_LIMIT + 1} {source} > {copy} && wc -c < {copy} && sha256sum < {copy} "
-            f"|| {{ rm -f {copy}; exit 1; }}",
-            timeout=120,
-        )
+        copy = run.path("send.tmp")
+        said = transport.run(node_script("copy", FILE=path, COPY=copy, LIMIT=SEND_LIMIT + 1), timeout=120)
         words = said.text.split()
         if said.code != 0 or len(words) < 2 or not re.fullmatch(r"[0-9]+ [0-9a-f]{64}", " ".join(words[:2])):
             raise NodeError(f"{path} on the node cannot be read: {said.error.strip()[:300] or said.code}")
         size, sha256 = int(words[0]), words[1]
         if size > SEND_LIMIT:
-            transport.run(f"rm -f {copy}", timeout=60)
+            transport.run(f"rm -f {shlex.quote(copy)}", timeout=60)
             raise NodeError(f"{path} on the node is larger than {SEND_LIMIT} bytes")
         params = {
             "Bucket": self.address.bucket, "Key": self.address.key(name), "ChecksumSHA256": b64(sha256),
@@ -214,13 +185,10 @@ class S3DirectSink(S3Upload):
 
     def _put_script(self, run: NodeRun, copy: str, checksum: str) -> str:
         if self._python:
-            send = shlex.join([self._python, "-I", "-B", run.path("upload.pyz"), "--put"])
-            return f"{send} {copy} {checksum}; c=$?; rm -f {copy}; exit $c"
-        return (
-            f'read -r u && printf \'url = "%s"\\n\' "$u" | curl -K - -sS --fail-with-body -H Expect: '
-            f"--retry 4 --retry-all-errors -H 'x-amz-checksum-sha256: {checksum}' -T {copy}; "
-            f"c=$?; rm -f {copy}; exit $c"
-        )
+            send = shlex.join([self._python, "-I", "-B", run.path("upload.pyz"), "--put", copy, checksum])
+        else:
+            send = node_script("put_curl", FILE=copy, CHECKSUM=checksum)
+        return node_script("put", SEND=send, FILE=copy)
 
     def _fetch(self, name: str, sha256: str) -> bytes:
         with calling("s3:GetObject", self.address.url(name)):

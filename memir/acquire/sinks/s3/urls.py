@@ -3,34 +3,16 @@
 
 from __future__ import annotations
 
-import shlex
 import threading
 import time
 
 from memir.acquire.facts import NodeRun
+from memir.acquire.node_files import node_script
 from memir.acquire.sinks.s3.mailbox import Mailbox
 from memir.acquire.sinks.s3.upload import S3Upload
 from memir.acquire.transports.base import Transport
 from memir.errors import ConnectError, RemoteError, StorageError
 from memir.evidence.progress import Progress, Report
-
-POLL = r"""
-cd {dir} || exit 66
-cat > grants.new || exit 67
-if [ {length} -gt 0 ]; then
-  [ "$(wc -c < grants.new)" -eq {length} ] || exit 68
-  mv grants.new grants.{serial}
-fi
-touch alive
-i=0
-while [ $i -lt {rounds} ]; do
-  s=$(wc -c < want 2>/dev/null || echo 0)
-  [ "$s" -gt {offset} ] && break
-  [ -f consumer.json ] && break
-  sleep {pause}; i=$((i+1))
-done
-tail -c +{start} want 2>/dev/null | head -c 200000
-"""
 
 
 class UrlSigner:
@@ -49,9 +31,9 @@ class UrlSigner:
         """One long-waiting command a batch. The node's list of wishes is read from its start when taken over."""
         offset, serial, owed, pause = 0, 0, b"", 0.5
         while not self.stop.is_set():
-            script = POLL.format(
-                dir=shlex.quote(self.run.directory), length=len(owed), serial=serial, rounds=40, offset=offset,
-                start=offset + 1, pause="0.05" if offset == 0 else "0.1",
+            script = node_script(
+                "poll", DIR=self.run.directory, LENGTH=len(owed), SERIAL=serial, OFFSET=offset, ROUNDS=40,
+                PAUSE="0.05" if offset == 0 else "0.1",
             )  # fmt: skip
             try:
                 said = self.transport.run(script, data=owed, timeout=60, limit=1 << 18)
@@ -98,9 +80,7 @@ class UrlSigner:
 
     def _open_first_slot(self, box: Mailbox) -> None:
         line = (box.invitation(0) + "\n").encode()
-        target = shlex.quote(self.run.directory)
-        whole = f"[ $(wc -c < grants.new) -eq {len(line)} ]"
-        script = f"cd {target} && cat > grants.new && {whole} && mv grants.new grants.0"
+        script = node_script("first_url", DIR=self.run.directory, LENGTH=len(line))
         for attempt in range(4):
             try:
                 if self.transport.run(script, data=line, timeout=120).code == 0:

@@ -9,23 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from memir.acquire.node_files import node_script
+
 APP = "memir-acquire"
 CONTAINER = "memir"
 SHM = "/dev/shm"
 HELPER_FOLDER = "/memir"
 HELPER = f"{HELPER_FOLDER}/helper"
-KEEPER = r"""
-trap 'exit 0' TERM
-k=/dev/shm/.memir-keep; : > $k; i=0; last=
-while [ $i -lt GRACE ]; do
-  now=$(ls -l --full-time $k 2>/dev/null || ls -le $k 2>/dev/null)
-  if [ "$now" = "$last" ]; then i=$((i + 5)); else i=0; last=$now; fi
-  sleep 5 & wait $!
-done
-"""
-"""The container's only process: it ends by itself when no script has touched its file for GRACE seconds."""
-
-
 LEAST_DEADLINE = 6 * 3600
 SLOW = 10 << 20
 """Bytes a second that an exec through an API server far away still gives."""
@@ -60,7 +50,7 @@ class PodOptions:
         """The container's only process."""
         if self.helper is not None:
             return [HELPER, "keep", str(self.grace)]
-        return ["/bin/sh", "-c", KEEPER.replace("GRACE", str(self.grace))]
+        return ["/bin/sh", "-c", node_script("keep", GRACE=self.grace)]
 
 
 def deadline_of(memory: int, rate: int) -> int:

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import shlex
 from dataclasses import dataclass
 
+from memir.acquire.node_files import node_script, node_text
 from memir.aws.address import S3Address
 from memir.aws.checksum import b64
 from memir.aws.client import Client
@@ -15,18 +17,14 @@ from memir.errors import RemoteError, StorageError
 
 SECONDS = 900
 
-SEND_CURL = (
-    'read -r u && printf \'url = "%s"\\n\' "$u" | curl -K - -sS --fail -H Expect: --retry 4 '
-    "--retry-all-errors -o /dev/null -H 'x-amz-checksum-sha256: {checksum}' -T {path}; "
-    "c=$?; rm -f {path}; exit $c"
-)
-SEND_PYTHON = """python3 -I -c '
-import sys, urllib.request as u
-url = sys.stdin.readline().strip()
-body = open(sys.argv[1], "rb").read()
-head = {{"x-amz-checksum-sha256": sys.argv[2], "Content-Type": ""}}
-u.urlopen(u.Request(url, body, head, method="PUT"), timeout=120)
-' {path} {checksum}; c=$?; rm -f {path}; exit $c"""
+
+def send_script(path: str, sha256: str, http: str) -> str:
+    """The node's script that stores a file by the URL on its standard input, and removes it; http: curl or python3."""
+    if http == "curl":
+        send = node_script("put_curl", FILE=path, CHECKSUM=b64(sha256))
+    else:
+        send = shlex.join(["python3", "-I", "-c", node_text("put.py"), path, b64(sha256)])
+    return node_script("put", SEND=send, FILE=path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,13 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from memir.acquire.scripts import node_file
+from memir.acquire.node_files import node_script, node_text
 from memir.acquire.transports.base import Result, Stream
 from memir.acquire.transports.ssm.command import Answer, Commander
 from memir.acquire.transports.ssm.seal import seal, unpack
-from memir.acquire.transports.ssm.spool import SEND_CURL, SEND_PYTHON, Spool
+from memir.acquire.transports.ssm.spool import Spool, send_script
 from memir.aws.address import S3Address
-from memir.aws.checksum import b64
 from memir.aws.client import Client
 from memir.aws.instances import instance_memory
 from memir.errors import AccessError, ConnectError, NodeError, RemoteError, StorageError
@@ -48,8 +47,6 @@ class Session:
     directory: str
     certificate: bytes
     http: str
-
-
 
 
 class SsmTransport:
@@ -180,8 +177,7 @@ class SsmTransport:
     # one command without a session
 
     def _once(self, script: str, timeout: float, limit: int) -> Result | None:
-        text = f"S={shlex.quote(script)}\nROOM={ROOM}\n{node_file('ssm_once')}"
-        answer = self.commander.run(text, timeout)
+        answer = self.commander.run(node_script("ssm_once", S=script, ROOM=ROOM), timeout)
         said = self._receipt(answer)
         if said.get("cut") is True:
             return None
@@ -200,11 +196,10 @@ class SsmTransport:
             self._serial += 1
             serial = self._serial
         envelope, spooled = self._envelope(session, data, serial)
-        text = "\n".join([
-            f"D={shlex.quote(session.directory)} N={serial} ROOM={ROOM} ERR={ERROR_BYTES}",
-            f"SUM={hashlib.sha256(data).hexdigest()}", f"SEAL={envelope}", f"S={shlex.quote(script)}",
-            '[ -f "$D/lib.sh" ] || exit 77', '. "$D/lib.sh"', "memir_go",
-        ])  # fmt: skip
+        text = node_script(
+            "ssm_go", D=session.directory, N=serial, ROOM=ROOM, ERR=ERROR_BYTES,
+            SUM=hashlib.sha256(data).hexdigest(), SEAL=envelope, S=script,
+        )  # fmt: skip
         try:
             answer = self.commander.run(text, timeout)
         finally:
@@ -230,12 +225,11 @@ class SsmTransport:
     def _open(self) -> Session:
         with self._open_lock:
             if self._session is None:
-                variables = {
-                    "NAME": self._name, "GRACE": self.grace, "POLL": max(1, min(15, self.grace // 4)),
-                    "LIB": node_file("ssm_lib"), "WATCH": node_file("ssm_watch"),
-                }  # fmt: skip
-                head = "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in variables.items())
-                said = self._receipt(self.commander.run(head + node_file("ssm_open"), 120))
+                script = node_script(
+                    "ssm_open", NAME=self._name, GRACE=self.grace, POLL=max(1, min(15, self.grace // 4)),
+                    LIB=node_text("ssm_lib.sh"), WATCH=node_text("ssm_watch.sh"),
+                )  # fmt: skip
+                said = self._receipt(self.commander.run(script, 120))
                 directory = str(said.get("dir", ""))
                 if not re.fullmatch(r"/(dev/shm|run)/\.memir-ssm-[0-9a-f]+", directory):
                     raise NodeError(f"{self.commander.where}: no session could be opened on tmpfs")
@@ -270,8 +264,7 @@ class SsmTransport:
             self._in_session(f"rm -f {shlex.quote(path)}", b"", 30, 1 << 10)
             raise NodeError(f"{self.commander.where}: a script wrote {size} bytes, too much for SSM")
         spool, name = self._bucket(), f"{serial}.out"
-        script = SEND_CURL if session.http == "curl" else SEND_PYTHON
-        script = script.format(path=shlex.quote(path), checksum=b64(sha256))
+        script = send_script(path, sha256, session.http)
         result = self._in_session(script, f"{spool.invite(name, sha256)}\n".encode(), 300, 1 << 12)
         if result.code != 0:
             why = result.error[-300:]

@@ -279,7 +279,7 @@ def test_python_36_runs_the_uploader(s3: Any, bucket: str, shim: Shim, tmp_path:
     sink = make(s3, bucket, shim)
     # prepare would choose python3 by itself
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("memir.acquire.sinks.s3.direct.PROBE", f"echo 'python={old} bash=no'")
+        patch.setattr("memir.acquire.sinks.s3.direct._can_run", lambda _: (old, False))
         got = drive(sink, LocalTransport(), tmp_path, data_of(FIVE + 1))
     assert got.stored.complete
     assert got.receipt is not None

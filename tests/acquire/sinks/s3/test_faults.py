@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from memir.acquire.scripts import node_script
+from memir.acquire.node_files import node_script
 from memir.acquire.sinks.s3.direct import S3DirectSink
 from memir.acquire.sinks.s3.options import S3Options
 from memir.acquire.transports.local import LocalTransport

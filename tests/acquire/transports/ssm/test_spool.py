@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from memir.acquire.transports.ssm.spool import SEND_CURL, SEND_PYTHON, Spool
+from memir.acquire.transports.ssm.spool import Spool, send_script
 from memir.aws.address import S3Address
-from memir.aws.checksum import b64
 from memir.errors import RemoteError, StorageError
 
 
@@ -38,12 +37,12 @@ def test_an_envelope_is_read_by_its_url_and_forgotten(spool: Spool) -> None:
     spool.forget("in.1")
 
 
-@pytest.mark.parametrize("script", [SEND_CURL, SEND_PYTHON], ids=["curl", "python"])
-def test_an_output_of_the_node_is_taken_once(spool: Spool, tmp_path: Path, script: str) -> None:
+@pytest.mark.parametrize("http", ["curl", "python3"])
+def test_an_output_of_the_node_is_taken_once(spool: Spool, tmp_path: Path, http: str) -> None:
     data = b"kallsyms\n" * 10_000
     (tmp_path / "out").write_bytes(data)
     digest = hashlib.sha256(data).hexdigest()
-    text = script.format(path=tmp_path / "out", checksum=b64(digest))
+    text = send_script(str(tmp_path / "out"), digest, http)
     subprocess.run(["sh", "-c", text], input=spool.invite("out.1", digest).encode() + b"\n", check=True)
     assert not (tmp_path / "out").exists()
     assert spool.take("out.1", digest) == data
