@@ -6,6 +6,9 @@ from __future__ import annotations
 import json
 import os
 import random
+import socket
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -75,3 +78,22 @@ def judge(folder: Path, whole: bytes, story: str) -> str:
         assert kept == whole[: len(kept)], story
         assert receipt["image"]["size"] == len(kept), story
     return "kept"
+
+
+def test_a_server_that_is_silent_for_a_while_is_not_cut() -> None:
+    """Only the budget cuts: on a busy machine a node may say nothing for longer than a connection takes to make."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer_late() -> None:
+            link, _ = server.accept()
+            with link:
+                time.sleep(0.5)
+                link.sendall(b"late")
+
+        threading.Thread(target=answer_late, daemon=True).start()
+        with (
+            Cutter(server.getsockname()[1], patience=0.1) as cutter,
+            socket.create_connection(("127.0.0.1", cutter.port), 60) as link,
+        ):
+            assert link.recv(4) == b"late"
+            assert not cutter.cut

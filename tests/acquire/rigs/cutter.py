@@ -15,13 +15,14 @@ class Cutter:
     """Forwards to 127.0.0.1:`to`. budget: bytes, both directions together, until every connection is cut.
 
     dead: refuse what comes after the cut, as a node that is gone does. mode: `reset` (RST), `close` (FIN), or
-    `stall` (nothing moves any more, the connection stands).
+    `stall` (nothing moves any more, the connection stands). patience: seconds for `to` to accept.
     """
 
     to: int
     budget: int | None = None
     dead: bool = False
     mode: str = "reset"
+    patience: float = 5.0
     moved: int = 0
     cut: bool = False
     _links: list[socket.socket] = field(default_factory=list)
@@ -49,10 +50,12 @@ class Cutter:
                 client.close()
                 continue
             try:
-                server = socket.create_connection(("127.0.0.1", self.to), 5)
+                server = socket.create_connection(("127.0.0.1", self.to), self.patience)
             except OSError:
                 client.close()
                 continue
+            # the patience is for connecting alone: a server that is silent for longer under load is not cut for it
+            server.settimeout(None)
             self._links += [client, server]
             for a, b in ((client, server), (server, client)):
                 threading.Thread(target=self._pump, args=(a, b), daemon=True).start()
