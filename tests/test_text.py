@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import re
 import subprocess
@@ -98,6 +99,32 @@ def test_output_in_another_encoding(encoding: str, shown: bytes) -> None:
         "from memir.text import *\nsay('caf\u00e9 \u2502')\nsay(str(can_show('\u2502')))", PYTHONIOENCODING=encoding
     )
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, shown + b"\nFalse\n", b"")
+
+
+def test_can_show_and_an_escape_where_it_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="latin-1"))
+    assert (text.can_show("caf\u00e9"), text.can_show("\u2502")) == (True, False)
+    text.say("caf\u00e9 \u2502")
+    text.flush()
+    assert raw.getvalue() == b"caf\xe9 \\u2502\n"
+
+
+def test_nobody_reads_and_nobody_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A closed output takes nothing; a full disk is an error on standard output and none on standard error."""
+    monkeypatch.setattr(sys, "stdout", None)
+    text.say("nobody")
+    text.flush()
+    with Path("/dev/full").open("w") as full, Path("/dev/full").open("w", buffering=1) as unbuffered:
+        monkeypatch.setattr(sys, "stderr", full)
+        text.say("x", err=True)
+        text.flush()
+        monkeypatch.setattr(sys, "stdout", unbuffered)
+        with pytest.raises(OutputError, match="standard output: cannot be written: No space left on device"):
+            text.say("x")
+        # from then on it leads nowhere, so that the end of the process is no second error
+        text.say("y")
+        text.flush()
 
 
 def test_a_full_disk_is_an_error() -> None:

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,20 @@ import pytest
 
 from memir.errors import AccessError, ConnectError, UsageError
 from memir.kube.snapshot import load_cluster
-from memir.kubeapi.client import KubeOptions
-from memir.kubeapi.snapshot import snapshot
+from memir.kubeapi.client import Api, KubeOptions, make_api
+from memir.kubeapi.snapshot import (
+    LAST_APPLIED,
+    PODS,
+    Notes,
+    Resource,
+    ask_server,
+    ask_user,
+    cleaned,
+    now,
+    snapshot,
+    write_items,
+    write_list,
+)
 from tests.acquire.rigs.kube import KubeServer
 
 DATA = Path(__file__).parent / "data"
@@ -176,3 +190,50 @@ def test_wrong_context(server: KubeServer, tmp_path: Path) -> None:
     wrong = KubeOptions(str(server.kubeconfig(tmp_path / "kubeconfig")), context="other")
     with pytest.raises(UsageError, match="kubeconfig cannot be used"):
         snapshot(tmp_path / "out", wrong)
+
+
+def listed(api: Api, resource: Resource, notes: Notes, *, first: bool = True) -> tuple[int, str]:
+    out = io.StringIO()
+    return write_items(out, api, resource, notes, first=first), out.getvalue()
+
+
+def test_the_functions_that_make_it(server: KubeServer, options: KubeOptions, tmp_path: Path) -> None:
+    api = make_api(options)
+    assert (ask_server(api, server.endpoint), ask_user(api)) == ("v1.34.1", "responder")
+    assert datetime.fromisoformat(now()).tzinfo == UTC
+    assert len(now()) == len("2026-01-02T03:04:05+00:00")
+    notes = Notes(server.endpoint, now())
+    count, text = listed(api, Resource("/api/v1/namespaces", "Namespace"), notes, first=False)
+    assert text.startswith(",\n{")
+    names = [item["metadata"]["name"] for item in json.loads(f"[{text[1:]}]")]
+    wanted = [item["metadata"]["name"] for item in recorded("cluster") if item["kind"] == "Namespace"]
+    assert (names, count, notes.counts) == (wanted, len(wanted), {"namespaces": len(wanted)})
+    write_list(tmp_path / "list.json", api, (Resource("/api/v1/nodes", "Node"), PODS), notes)
+    kinds = [item["kind"] for item in json.loads((tmp_path / "list.json").read_text())["items"]]
+    assert kinds == ["Node"] + ["Pod"] * 7
+    assert [path.name for path in tmp_path.glob("list*")] == ["list.json"]
+
+
+def test_who_is_asked_about(server: KubeServer, options: KubeOptions) -> None:
+    """Who may not ask for itself has no name; a server that no longer takes the credentials ends it."""
+    api = make_api(options)
+    server.deny = {"create selfsubjectreviews"}
+    assert ask_user(api) == ""
+    server.tokens = set()
+    with pytest.raises(AccessError, match="no longer accepts the credentials"):
+        ask_server(api, server.endpoint)
+
+
+def test_cleaned() -> None:
+    pod = {"metadata": {"name": "a", "managedFields": [{}], "annotations": {LAST_APPLIED: "x"}}, "spec": {"x": 1}}
+    assert cleaned(pod, PODS) == {
+        "apiVersion": "v1", "kind": "Pod", "spec": {"x": 1},
+        "metadata": {"name": "a", "annotations": {LAST_APPLIED: "x"}},
+    }  # fmt: skip
+    secret = Resource("/api/v1/secrets", "Secret", metadata=True)
+    assert cleaned(SECRET, secret)["metadata"]["annotations"] == {"team": "shop"}
+    assert set(cleaned(SECRET, secret)) == {"apiVersion", "kind", "metadata"}
+    role = Resource("/apis/rbac.authorization.k8s.io/v1/roles", "Role")
+    assert cleaned({"metadata": "hostile"}, role) == {
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {},
+    }  # fmt: skip
