@@ -8,11 +8,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import typer
 
 from memir.acquire.options import Options
 from memir.acquire.run import Acquisition
 from memir.acquire.sinks.file import FileSink
 from memir.acquire.transports.local import LocalTransport
+from memir.cli.verify import register, verify
 from tests.acquire.rigs.noderig import NodeRig
 from tests.acquire.rigs.nodes import small_node  # noqa: F401  (fixture)
 from tests.cli.conftest import Memir
@@ -91,3 +93,9 @@ def test_a_case(memir: Memir, tmp_path: Path) -> None:
     changed = memir("verify", case)
     assert changed.code == 3
     assert "WRONG tables/pods.parquet is not what was sealed: it was changed" in changed.out
+
+
+def test_register() -> None:
+    app = typer.Typer()
+    register(app)
+    assert [(command.name, command.callback) for command in app.registered_commands] == [("verify", verify)]
