@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from memir.case.case import Case
     from memir.errors import MemirError
     from memir.gaps import Gap, Gaps
+    from memir.hits import Hits
     from memir.hunt_options import compile_rules
     from memir.hunts import HuntResult, hunt_image, hunt_images
     from memir.info import describe
-    from memir.node import Hits, Node, open
+    from memir.node import Node
+    from memir.open_node import open
     from memir.view import View
 
 __version__ = "0.1.0"
@@ -36,7 +38,7 @@ _HOME = {
     "Case": "memir.case.case",
     "Gap": "memir.gaps",
     "Gaps": "memir.gaps",
-    "Hits": "memir.node",
+    "Hits": "memir.hits",
     "HuntResult": "memir.hunts",
     "MemirError": "memir.errors",
     "Node": "memir.node",
@@ -46,7 +48,7 @@ _HOME = {
     "describe": "memir.info",
     "hunt_image": "memir.hunts",
     "hunt_images": "memir.hunts",
-    "open": "memir.node",
+    "open": "memir.open_node",
 }
 __all__ = [  # in the order in which they are met
     "Analysis",

@@ -67,7 +67,7 @@ def analyze(
     from memir.case.case import Case
     from memir.hunt.rules import RuleSet
     from memir.hunt_options import compile_rules
-    from memir.node import open as open_node
+    from memir.open_node import open as open_node
 
     target = Case.create(Path(case), force=force) if isinstance(case, str | Path) else case
     compiled = rules if rules is None or isinstance(rules, RuleSet) else compile_rules(rules)

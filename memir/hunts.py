@@ -108,7 +108,7 @@ def hunt_image(
     """
     from memir.case.case import Case
     from memir.hunt.rules import RuleSet
-    from memir.node import open as open_node
+    from memir.open_node import open as open_node
 
     begun = time.monotonic()
     compiled = rules if isinstance(rules, RuleSet) else compile_rules(rules, asked.pop("externals", None))
@@ -158,7 +158,7 @@ def hunt_images(
     from memir.hunt.rules import RuleSet
     from memir.kube.secrets import KEY_SIZE
     from memir.kube.snapshot import load_cluster
-    from memir.node import cache_folder
+    from memir.open_node import cache_folder
     from memir.tables.secrets import TABLE as SECRETS
 
     begun = time.monotonic()

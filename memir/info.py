@@ -53,7 +53,7 @@ def describe(
     """
     from memir.kernel.find import find_kernel
     from memir.kernel.ram import coverage
-    from memir.node import cache_folder, open_memory
+    from memir.open_node import cache_folder, open_memory
     from memir.symbols.locate import Given
     from memir.symbols.store import Store
 

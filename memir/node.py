@@ -13,12 +13,13 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from memir.errors import UsageError
-from memir.gaps import Gap, Gaps
+from memir.gaps import Gaps
+from memir.hits import Hits, Hunted
 from memir.view import View
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
     from memir.case.case import Case
     from memir.case.identity import Identity
-    from memir.case.record import CaseRecord, HuntFacts
-    from memir.hunt.hunt import Hunt, Options
+    from memir.case.record import CaseRecord
+    from memir.hunt.hunt import Options
     from memir.hunt.rules import RuleSet
     from memir.image.memory import PhysicalMemory
     from memir.kernel.ram import Coverage
@@ -37,122 +38,6 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]
 """Called with what is done, how much of it, of how much (0: not known): bytes, or tables."""
-
-
-@dataclass(frozen=True)
-class _Hunted:
-    """A hunt that save() writes: what it found, secrets masked, and the record of it."""
-
-    run: str
-    result: Hunt
-    facts: HuntFacts
-    seconds: float
-    gaps: tuple[Gap, ...]
-    inputs: tuple[Any, ...]
-
-
-class Hits(View):
-    """Rows of the table `hits`. facts: rules, units and bytes that were scanned, hits; run: id of this hunt.
-
-    stopped: the user interrupted it; what was not scanned is a gap.
-    """
-
-    def __init__(self, table: pa.Table, run: str, facts: HuntFacts, seconds: float, stopped: bool) -> None:
-        super().__init__("hits", table)
-        self.run, self.facts, self.seconds, self.stopped = run, facts, seconds, stopped
-
-
-def cache_folder(chosen: str | Path | None = None) -> Path:
-    """The folder given, else $MEMIR_CACHE, else memir below the XDG cache folder."""
-    import os
-
-    if chosen is not None:
-        return Path(chosen)
-    if os.environ.get("MEMIR_CACHE"):
-        return Path(os.environ["MEMIR_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "memir"
-
-
-def open_memory(
-    image: str | Path,
-    *,
-    cache: str | Path | None = None,
-    allow_truncated: bool = False,
-    base: int | str | None = None,
-    progress: Progress | None = None,
-) -> PhysicalMemory:
-    """The RAM of an image file, an evidence folder or an s3:// address.
-
-    base: physical address of a raw image's first byte, a number or text as 0x40000000. ImageError if the image cannot
-    be read, UsageError for an address that is none.
-    """
-    from memir.aws.image import open_image
-
-    path: str | Path = str(image)
-    if not str(image).startswith("s3://") and Path(image).is_dir():
-        from memir.evidence.folder import is_evidence
-        from memir.evidence.location import address_of
-
-        if is_evidence(Path(image)):
-            path = address_of(Path(image))
-    try:
-        number = int(base, 0) if isinstance(base, str) and base else base or None
-    except ValueError as error:
-        raise UsageError(f"base {base}: not a number; write it as 0x40000000") from error
-    return open_image(
-        path, allow_truncated=allow_truncated, cache=cache_folder(cache), progress=progress,
-        base=number if isinstance(number, int) else None,
-    )  # fmt: skip
-
-
-def cluster_beside(image: str | Path) -> Path | None:
-    """The Kubernetes snapshot that was taken with an evidence folder; None if there is none."""
-    if str(image).startswith("s3://") or not Path(image).is_dir():
-        return None
-    from memir.evidence.folder import cluster_of, is_evidence
-
-    return cluster_of(Path(image)) if is_evidence(Path(image)) else None
-
-
-def open(
-    image: str | Path,
-    *,
-    cluster: str | Path | None = None,
-    btf: str | Path | None = None,
-    kallsyms: str | Path | None = None,
-    isf: str | Path | None = None,
-    base: int | str | None = None,
-    cache: str | Path | None = None,
-    allow_truncated: bool = True,
-    progress: Progress | None = None,
-) -> Node:
-    """Open an image file, an evidence folder or an s3:// address and find the kernel in it.
-
-    cluster: what the Kubernetes API said (pods.json, or a folder with it); that of an evidence folder is taken by
-    itself. btf, kallsyms, isf: the kernel's types and addresses, where the image lacks them. cache: folder for unpacked
-    images and decoded symbols. allow_truncated: open a file that lacks bytes its headers promise too; `node.coverage`
-    says how much of the node's RAM is there. Raises ImageError, SymbolsError, ClusterError (each an EvidenceError) or
-    UsageError.
-    """
-    from memir.kernel.find import find_kernel
-    from memir.kube.ram import RamSource
-    from memir.kube.snapshot import load_cluster
-    from memir.symbols.locate import Given
-    from memir.symbols.store import Store
-
-    view = cluster if cluster is not None else cluster_beside(image)
-    snapshot = load_cluster(Path(view)) if view is not None else None
-    given = Given(*(Path(path) if path is not None else None for path in (btf, kallsyms, isf)))
-    memory = open_memory(image, cache=cache, allow_truncated=allow_truncated, base=base, progress=progress)
-    try:
-        gaps = Gaps()
-        if memory.missing:
-            gaps.add("image", str(memory.path), "bytes that the headers promise are missing", memory.missing)
-        source = RamSource(find_kernel(memory, given, Store(cache_folder(cache)), gaps), snapshot)
-    except BaseException:
-        memory.close()
-        raise
-    return Node(source, cluster=str(view) if view is not None else None, progress=progress)
 
 
 class Node:
@@ -165,7 +50,7 @@ class Node:
         self.cluster = cluster
         self._progress = progress
         self._read: dict[str, View] = {}
-        self._hunts: list[_Hunted] = []
+        self._hunts: list[Hunted] = []
         self._begun = time.monotonic()
 
     @property
@@ -281,7 +166,7 @@ class Node:
         )  # fmt: skip
         table = TABLE.rows({**row, "run": run} for row in result.rows).to_arrow()
         more = gaps_since(before, self.gaps)
-        self._hunts.append(_Hunted(run, result, facts, seconds, more, tuple(inputs)))
+        self._hunts.append(Hunted(run, result, facts, seconds, more, tuple(inputs)))
         return Hits(table, run, facts, seconds, result.stopped)
 
     def save(

@@ -41,7 +41,7 @@ def test_describe_what_has_no_kernel(tmp_path: Path) -> None:
 
 def test_image_facts(tmp_path: Path) -> None:
     (tmp_path / "zeros.raw").write_bytes(bytes(8 << 20))
-    from memir.node import open_memory
+    from memir.open_node import open_memory
 
     with open_memory(tmp_path / "zeros.raw") as memory:
         assert image_facts(memory)["ranges"] == [{"start": 0, "size": 8 << 20}]

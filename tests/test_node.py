@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 import memir
-from memir import node as nodes
-from memir.errors import CaseError, ImageError, RulesError, UsageError
+from memir.errors import CaseError, RulesError, UsageError
 from tests.images import cache, case
 
 RULE = 'rule server {{ strings: $a = "/app/server" condition: $a }}'.format()
@@ -109,35 +108,6 @@ def test_a_case_of_another_image_is_refused(node: memir.Node, tmp_path: Path) ->
     other = memir.open(case("s-5.10-small-v1").image, cache=cache())
     with other, pytest.raises(CaseError, match="is the case of another image"):
         other.check(memir.Case(tmp_path / "case"))
-
-
-def test_what_cannot_be_opened(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match="cannot be opened"):
-        memir.open(tmp_path / "absent.raw")
-    with pytest.raises(UsageError, match="base here: not a number"):
-        memir.open(case("s-6.1-small").image, base="here")
-
-
-def test_open_memory_takes_a_base(tmp_path: Path) -> None:
-    (tmp_path / "part.raw").write_bytes(bytes(8 << 20))
-    with nodes.open_memory(tmp_path / "part.raw", base="0x40000000") as memory:
-        assert memory.ranges[0].start == 0x4000_0000
-    with nodes.open_memory(tmp_path / "part.raw", base=4096) as memory:
-        assert memory.ranges[0].start == 4096
-
-
-def test_cluster_beside_an_evidence_folder_only(tmp_path: Path) -> None:
-    assert nodes.cluster_beside(tmp_path) is None
-    assert nodes.cluster_beside("s3://bucket/run") is None
-
-
-def test_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("MEMIR_CACHE", str(tmp_path / "a"))
-    assert nodes.cache_folder() == tmp_path / "a"
-    assert nodes.cache_folder("b") == Path("b")
-    monkeypatch.delenv("MEMIR_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert nodes.cache_folder() == tmp_path / "memir"
 
 
 def test_a_hunt_that_is_interrupted_keeps_what_it_found(node: memir.Node, rule: Path, tmp_path: Path) -> None:

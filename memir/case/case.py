@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from memir import __version__
 from memir.case import store
 from memir.case.identity import difference
-from memir.case.record import CASE_FILE, SCHEMA, CaseRecord, Facts, Run, read_record, updated
+from memir.case.read_record import read_record
+from memir.case.record import CASE_FILE, SCHEMA, CaseRecord, Facts, Run, updated
 from memir.case.seal import Input, append, read_seal, sha256_file, sign
 from memir.errors import CaseError
 from memir.tables.frame import Frame

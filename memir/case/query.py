@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from memir.case.record import read_record
+from memir.case.read_record import read_record
 from memir.case.store import PRIVATE, table_files
 from memir.errors import CaseError, UsageError
 

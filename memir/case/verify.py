@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memir.case.identity import Identity
-from memir.case.record import CASE_FILE, read_record
+from memir.case.read_record import read_record
+from memir.case.record import CASE_FILE
 from memir.case.seal import CHAIN, SIGNATURE, Seal, check_signature, read_seal, sha256_file
 from memir.case.store import TABLES_FOLDER, table_files
 from memir.errors import CaseError

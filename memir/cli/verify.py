@@ -12,7 +12,7 @@ from memir.errors import EXIT_EVIDENCE, EXIT_UNSIGNED, UsageError
 from memir.text import say, say_json
 
 if TYPE_CHECKING:
-    from memir.evidence.verify import Findings
+    from memir.evidence.findings import Findings
 
 
 def register(parent: typer.Typer) -> None:
@@ -53,7 +53,7 @@ def verify(
         return
     from memir.aws.client import Connection
     from memir.aws.evidence import S3PartReader, fetched
-    from memir.evidence.verify import summary
+    from memir.evidence.findings import summary
     from memir.evidence.verify import verify as check
 
     connection = Connection(region, s3_endpoint, profile)

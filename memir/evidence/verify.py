@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from memir.errors import EXIT_DONE, EXIT_EVIDENCE, EXIT_REMOTE, EXIT_UNSIGNED, CustodyError, UsageError, worst
+from memir.errors import CustodyError, UsageError
 from memir.evidence.custody import Chain, check_signature, load_public, read_chain, signed_message
 from memir.evidence.examine import Examination, examine
+from memir.evidence.findings import Findings, Problem
 from memir.evidence.folder import (
     IMAGE,
     MANIFEST,
@@ -40,57 +41,6 @@ from memir.evidence.timestamp import MAX_RESPONSE, TimeStamp, read_timestamp
 
 MAX_RECEIPT, MAX_SIGNATURE = 64 << 20, 1 << 16
 EXPECTED = ("case", "node", "run", "who", "boot_id", "transport")
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that does not match: where (file, part, record) and what."""
-
-    where: str
-    what: str
-
-
-@dataclass
-class Findings:
-    """What `verify` found.
-
-    holds: nothing at all is wrong. complete: and the image is whole, judged again. whose: run, case, who, node ...
-    dated: what dates the end, in words.
-    """
-
-    folder: str
-    status: str = "unknown"
-    image: str = ""
-    signer: str = ""
-    signature: str = "none"
-    whose: dict[str, str] = field(default_factory=dict)
-    dated: list[str] = field(default_factory=list)
-    checked: list[str] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def holds(self) -> bool:
-        """The record is unbroken and every byte is what was recorded."""
-        return not self.problems
-
-    @property
-    def complete(self) -> bool:
-        """It holds, and it was and is a whole image."""
-        return self.holds and self.status == "complete"
-
-    @property
-    def exit_code(self) -> int:
-        """3 if anything does not match, else 4 if the image is not whole, else 5 if nobody signed, else 0."""
-        if not self.holds:
-            return EXIT_EVIDENCE
-        codes = [EXIT_DONE if self.complete else EXIT_REMOTE, EXIT_UNSIGNED if self.signature == "none" else EXIT_DONE]
-        return worst(codes)
-
-    def wrong(self, where: str, what: str) -> None:
-        """Add a problem."""
-        self.problems.append(Problem(where, what))
 
 
 def verify(
@@ -321,22 +271,3 @@ def _unrecorded(folder: Path, chain: Chain, records: _Records, findings: Finding
             findings.wrong(name, "is a folder that no record names")
         elif kind == "file" and name not in known and not chain.problem:
             findings.wrong(name, "is not in the manifest")
-
-
-def summary(findings: Findings) -> Mapping[str, Any]:
-    """For --json."""
-    return {
-        "evidence": findings.folder,
-        "holds": findings.holds,
-        "complete": findings.complete,
-        "status": findings.status,
-        "whose": findings.whose,
-        "image": findings.image,
-        "signature": findings.signature,
-        "signer": findings.signer,
-        "dated": findings.dated,
-        "checked": findings.checked,
-        "problems": [{"where": problem.where, "what": problem.what} for problem in findings.problems],
-        "missing": findings.missing,
-        "notes": findings.notes,
-    }

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memir.errors import AbsentMemoryError
+from memir.image.addresses import AddressMap
 from memir.image.gather import aligned
 from memir.image.gather import rows as copied
 from memir.image.layout import Layout, Range, Segment, checked, ranges_of
@@ -48,12 +49,7 @@ class PhysicalMemory:
         self._data = layout.data.data
         self._lazy: LazyBacking | None = layout.data.lazy
         segments = checked(layout)
-        self._starts = np.array([one.start for one in segments], np.uint64)
-        self._sizes = np.array([one.size for one in segments], np.uint64)
-        self._offsets = np.array([one.offset for one in segments], np.int64)
-        ends = self._starts + self._sizes
-        # where one segment goes on in memory, but not in the file, after another
-        self._seams = self._starts[1:][self._starts[1:] == ends[:-1]]
+        self._map = AddressMap(segments)
         self._aligned = aligned(self._data)
         self._resident = Resident(self._data)
         self.path = layout.original.name
@@ -62,7 +58,7 @@ class PhysicalMemory:
         self.holes_may_be_zero, self.notes = layout.holes_may_be_zero, layout.notes
         self.repairs = layout.repairs
         self.ranges = ranges_of(segments)
-        self.size = sum(one.size for one in self.ranges)
+        self.size = sum(part.size for part in self.ranges)
         self.end = self.ranges[-1].end
 
     @classmethod
@@ -95,22 +91,7 @@ class PhysicalMemory:
 
     def locate(self, pa: U64, size: int) -> tuple[NDArray[np.int64], Bools]:
         """(index into the bytes int64[n], all `size` bytes present in one run bool[n]); the index is 0 where not."""
-        pa = np.asarray(pa, np.uint64)
-        length = np.uint64(size)
-        if len(self._starts) == 1:
-            inside = pa - self._starts[0]
-            ok = (inside < self._sizes[0]) & (self._sizes[0] - inside >= length)
-            index = inside.astype(np.int64)
-            index += self._offsets[0]
-        else:
-            which = np.searchsorted(self._starts, pa, "right") - 1
-            inside = pa - self._starts[which]
-            sizes = self._sizes[which]
-            ok = (which >= 0) & (inside < sizes) & (sizes - inside >= length)
-            index = inside.astype(np.int64)
-            index += self._offsets[which]
-        if not ok.all():
-            index[~ok] = 0
+        index, ok = self._map.locate(np.asarray(pa, np.uint64), size)
         if self._lazy is not None:
             self._lazy.ensure(index[ok], size)
             if self._lazy.absent is not None:
@@ -120,17 +101,7 @@ class PhysicalMemory:
     def absent_ranges(self) -> list[Range]:
         """Pages inside `ranges` that turned out to be absent so far, ascending: a lazy reader learns it on the way."""
         absent = self._lazy.absent if self._lazy is not None else None
-        if absent is None:
-            return []
-        out: list[Range] = []
-        for start, size, offset in zip(
-            self._starts.tolist(), self._sizes.tolist(), self._offsets.tolist(), strict=True
-        ):
-            for first, last in runs(absent[offset // PAGE : -(-(offset + size) // PAGE)]):
-                low = max(offset, (offset // PAGE + first) * PAGE)
-                high = min(offset + size, (offset // PAGE + last) * PAGE)
-                out.append(Range(start + low - offset, high - low))
-        return out
+        return [] if absent is None else self._map.absent_ranges(absent)
 
     def present(self, pa: U64) -> Bools:
         """Whether each byte address is in the image."""
@@ -179,21 +150,16 @@ class PhysicalMemory:
             return np.zeros(len(index), kind)
         words = self._aligned.get(size)
         if words is not None and not (index & (size - 1)).any():
-            found: NDArray[Any] = words[index >> (size.bit_length() - 1)].view(kind)
-            return found
+            values: NDArray[Any] = words[index >> (size.bit_length() - 1)].view(kind)
+            return values
         # a view with a step of one byte: any alignment, no copy
         every: NDArray[Any] = np.ndarray((len(self._data) - size + 1,), kind, self._data, 0, (1,))
         return every[index]
 
     def _across(self, pa: U64, size: int, ok: Bools) -> Iterator[tuple[int, bytes]]:
         """(row, bytes) of reads that run from one segment into the next without a hole: rare, so one by one."""
-        if not len(self._seams):
-            return
-        late, pa = np.flatnonzero(~ok), np.asarray(pa, np.uint64)
-        after = np.searchsorted(self._seams, pa[late], "right")
-        within = after < len(self._seams)
-        late, seam = late[within], self._seams[after[within]]
-        for row in late[seam - pa[late] < np.uint64(size)].tolist():
+        pa = np.asarray(pa, np.uint64)
+        for row in self._map.across(pa, size, ok).tolist():
             data, holes = self.read_partial(int(pa[row]), size)
             if not holes:
                 yield row, data
@@ -216,16 +182,16 @@ class PhysicalMemory:
             return bytes(max(size, 0)), [Range(pa, size)]
         parts: list[bytes] = []
         holes: list[Range] = []
-        at = pa
+        end = pa
         for start, view in self.views(1 << 30, pa, pa + size):
-            if start > at:
-                holes.append(Range(at, start - at))
-                parts.append(bytes(start - at))
+            if start > end:
+                holes.append(Range(end, start - end))
+                parts.append(bytes(start - end))
             parts.append(view.tobytes())
-            at = start + len(view)
-        if at < pa + size:
-            holes.append(Range(at, pa + size - at))
-            parts.append(bytes(pa + size - at))
+            end = start + len(view)
+        if end < pa + size:
+            holes.append(Range(end, pa + size - end))
+            parts.append(bytes(pa + size - end))
         return b"".join(parts), holes
 
     def views(
@@ -241,20 +207,17 @@ class PhysicalMemory:
         low = max(lo, 0)
         if low >= top:
             return
-        one = max(int(np.searchsorted(self._starts, np.uint64(low), "right")) - 1, 0)
-        while one < len(self._starts) and (start := int(self._starts[one])) < top:
-            offset = int(self._offsets[one]) - start
-            at, last = max(start, low), min(start + int(self._sizes[one]), top)
-            while at < last:
-                step = min(limit - (at - start) % limit, last - at)
+        for start, first, last, offset in self._map.parts(low, top):
+            here = first
+            while here < last:
+                step = min(limit - (here - start) % limit, last - here)
                 if skip_zeros and isinstance(self._layout.data, MappedFile):
-                    stored = self._layout.data.data_runs(offset + at, offset + at + step)
-                    for first, end in pages(stored, offset, hole):
-                        yield from self._present_views(max(first, at), min(end, at + step), offset)
+                    stored = self._layout.data.data_runs(offset + here, offset + here + step)
+                    for begin, end in pages(stored, offset, hole):
+                        yield from self._present_views(max(begin, here), min(end, here + step), offset)
                 else:
-                    yield from self._present_views(at, at + step, offset)
-                at += step
-            one += 1
+                    yield from self._present_views(here, here + step, offset)
+                here += step
 
     def _present_views(self, low: int, high: int, offset: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Views of [low, high), which lies in the segment whose physical addresses become indexes by `offset`."""
@@ -290,14 +253,14 @@ class PhysicalMemory:
     def sha256(self, progress: Callable[[str, int, int], None] | None = None) -> str:
         """SHA-256 of the file as given (not of the RAM in it), in hexadecimal."""
         source, digest, step = self._layout.original, hashlib.sha256(), 16 << 20
-        for at in range(0, source.size, step):
+        for start in range(0, source.size, step):
             source.check()
-            end = min(at + step, source.size)
+            end = min(start + step, source.size)
             if source.lazy is not None:
-                source.lazy.ensure_range(at, end)
+                source.lazy.ensure_range(start, end)
             elif isinstance(source, MappedFile):
-                source.populate(at, end)
-            digest.update(source.data[at:end].data)
+                source.populate(start, end)
+            digest.update(source.data[start:end].data)
             if progress is not None:
                 progress("hashing", end, source.size)
         return digest.hexdigest()

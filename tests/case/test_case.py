@@ -18,7 +18,7 @@ from memir.case.seal import Input, read_seal
 from memir.case.verify import verify
 from memir.errors import CaseError, UsageError
 from memir.gaps import Gap
-from tests.case.test_record import VERSION1
+from tests.case.test_read_record import VERSION1
 
 ONE = Facts(Identity("ab" * 20, "b", ((0, 4096),), 7), node="n")
 SECOND = Facts(Identity("ab" * 20, "b", ((0, 4096),), 8), node="n")

@@ -26,7 +26,7 @@ from memir.case.seal import (
 )
 from memir.errors import CaseError
 from memir.evidence.custody import START, canonical, record_hash
-from tests.case.test_record import ODD, mutated, places
+from tests.case.test_read_record import ODD, mutated, places
 
 FIELDS: dict[str, Any] = {
     "event": "hunt", "memir": "0.1.0", "run": "00ff", "case": "ab" * 32, "tables": {"hits": "cd" * 32},

@@ -13,7 +13,7 @@ from memir.case.case import Case
 from memir.case.verify import UNSIGNED, is_case, verify
 from memir.errors import CaseError
 from tests.case.test_case import ANALYSIS, ONE, hits, hunt, processes
-from tests.case.test_record import VERSION1
+from tests.case.test_read_record import VERSION1
 
 
 @pytest.fixture

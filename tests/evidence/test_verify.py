@@ -24,9 +24,10 @@ from memir.acquire.timestamp import stamp
 from memir.acquire.transports.local import LocalTransport
 from memir.errors import CustodyError, UsageError
 from memir.evidence.custody import load_private, load_public, raw_public, sign, signed_message
+from memir.evidence.findings import Findings, summary
 from memir.evidence.folder import cluster_of, inside, is_evidence
 from memir.evidence.records import Begin, last
-from memir.evidence.verify import Findings, check_expected, records_time, summary, verify
+from memir.evidence.verify import check_expected, records_time, verify
 from tests.acquire.rigs.noderig import NodeRig
 from tests.acquire.rigs.tsa import TimeStampAuthority
 from tests.evidence import forge

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is opened as a node, with what beside it, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import memir
+from memir import open_node
+from memir.errors import ImageError, UsageError
+from tests.images import cache, case
+
+
+def test_open_finds_the_kernel_and_takes_the_cluster_given(tmp_path: Path) -> None:
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "n", "uid": "u"}}
+    (tmp_path / "pods.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [pod]}))
+    with open_node.open(case("s-6.1-small").image, cluster=tmp_path / "pods.json", cache=cache()) as node:
+        assert node.anchors.release == "6.1.0-50-cloud-amd64"
+        assert node.cluster == str(tmp_path / "pods.json")
+
+
+def test_what_cannot_be_opened(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="cannot be opened"):
+        memir.open(tmp_path / "absent.raw")
+    with pytest.raises(UsageError, match="base here: not a number"):
+        memir.open(case("s-6.1-small").image, base="here")
+
+
+def test_open_memory_takes_a_base(tmp_path: Path) -> None:
+    (tmp_path / "part.raw").write_bytes(bytes(8 << 20))
+    with open_node.open_memory(tmp_path / "part.raw", base="0x40000000") as memory:
+        assert memory.ranges[0].start == 0x4000_0000
+    with open_node.open_memory(tmp_path / "part.raw", base=4096) as memory:
+        assert memory.ranges[0].start == 4096
+
+
+def test_cluster_beside_an_evidence_folder_only(tmp_path: Path) -> None:
+    assert open_node.cluster_beside(tmp_path) is None
+    assert open_node.cluster_beside("s3://bucket/run") is None
+
+
+def test_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MEMIR_CACHE", str(tmp_path / "a"))
+    assert open_node.cache_folder() == tmp_path / "a"
+    assert open_node.cache_folder("b") == Path("b")
+    monkeypatch.delenv("MEMIR_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert open_node.cache_folder() == tmp_path / "memir"
