@@ -8,6 +8,6 @@ from typing import Any
 from memir.tables.table import Source, read_tables
 
 
-def rows_of(source: Source) -> dict[str, list[dict[str, Any]]]:
-    """Every table that the source gives, by name."""
-    return {name: frame.rows() for name, frame in read_tables(source).items()}
+def rows_of(source: Source, *names: str) -> dict[str, list[dict[str, Any]]]:
+    """Tables of the source by name: those named, or every one that it gives."""
+    return {name: frame.rows() for name, frame in read_tables(source, names or None).items()}

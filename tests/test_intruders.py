@@ -141,7 +141,7 @@ def test_pods_of_other_nodes_and_of_ours_unseen(name: str, tmp_path: Path) -> No
     file = tmp_path / "pods.json"
     file.write_text(json.dumps(document | {"items": document["items"] + extra}))
     node, tables = with_api(name)
-    rows = rows_of(RamSource(node.kernel, load_cluster(file)))["pods"]
+    rows = rows_of(RamSource(node.kernel, load_cluster(file)), "pods")["pods"]
     new = [
         (row["pod_name"], row["seen_in"], row["processes"])
         for row in rows
@@ -154,7 +154,7 @@ def test_pods_of_other_nodes_and_of_ours_unseen(name: str, tmp_path: Path) -> No
 @pytest.mark.parametrize("name", LABELLED)
 def test_processes_that_are_elsewhere(name: str, node_of: NodeOf) -> None:
     """From RAM alone: whose each is, and every witness that speaks against it."""
-    rows = {row["pid"]: row for row in rows_of(node_of(name))["processes"]}
+    rows = {row["pid"]: row for row in rows_of(node_of(name), "processes")["processes"]}
     labels = case(name).labels()["processes"]
     assert len(labels) >= 18
     for label in labels:
@@ -171,7 +171,7 @@ def test_processes_that_are_elsewhere(name: str, node_of: NodeOf) -> None:
 @pytest.mark.parametrize("name", LABELLED)
 def test_hidden_tasks(name: str, node_of: NodeOf) -> None:
     """Taken from some lists of the kernel or from all: the others, and at last the slab, still know them."""
-    rows = {row["pid"]: row for row in rows_of(node_of(name))["processes"]}
+    rows = {row["pid"]: row for row in rows_of(node_of(name), "processes")["processes"]}
     hidden = {one["pid"]: one for one in case(name).labels()["processes"] if one["hidden_from"]}
     assert {tuple(one["hidden_from"]) for one in hidden.values()} >= {("tasks",), ("pids",), ("tasks", "pids")}
     for pid, label in hidden.items():

@@ -31,7 +31,7 @@ def words(args: list[str] | None) -> str:
 def by_pid(node: RamSource) -> dict[int, dict[str, Any]]:
     """Rows of the table by pid, with what it masks as memory has it: that it is masked other tests say."""
     clear = {process.pid: {"args": process.args, "environ": process.environ} for process in node.processes.rows}
-    return {row["pid"]: row | clear[row["pid"]] for row in rows_of(node)["processes"]}
+    return {row["pid"]: row | clear[row["pid"]] for row in rows_of(node, "processes")["processes"]}
 
 
 def seen(row: dict[str, Any], truth: Truth) -> dict[str, Any]:
@@ -135,8 +135,9 @@ def test_start_times(image: str, node_of: NodeOf) -> None:
 
 
 def test_kernel_threads_are_told_apart(image: str, node_of: NodeOf) -> None:
+    rows = by_pid(node_of(image))
     for pid, truth in case(image).recorded().items():
-        row = by_pid(node_of(image)).get(pid)
+        row = rows.get(pid)
         if row is not None and row["state"] not in "ZX":  # an ended process looks like a kernel thread to the recorder
             assert row["kernel_thread"] == truth.kernel_thread, f"pid {pid} {truth.comm}"
 
@@ -176,7 +177,7 @@ def test_containers_and_pods_of_processes(image: str, node_of: NodeOf) -> None:
 
 def test_containers_table(image: str, node_of: NodeOf) -> None:
     """Every container that the node itself knew is listed, with its init process where it told one."""
-    rows = {row["container_id"]: row for row in rows_of(node_of(image))["containers"]}
+    rows = {row["container_id"]: row for row in rows_of(node_of(image), "containers")["containers"]}
     for container, (uid, pod, namespace, name) in _expected_ids(image).items():
         row = rows[container]
         assert (row["pod_uid"], row["pod_name"], row["namespace"]) == (uid, pod, namespace)
@@ -203,4 +204,4 @@ def test_containers_table(image: str, node_of: NodeOf) -> None:
 def test_no_pod_is_invented(image: str, node_of: NodeOf) -> None:
     uids = {uid for uid, *_ in _expected_ids(image).values() if uid}
     uids |= {one["pod_uid"] for one in case(image).labels()["pods"]}  # a cgroup was made to say so
-    assert {row["pod_uid"] for row in rows_of(node_of(image))["pods"]} == uids
+    assert {row["pod_uid"] for row in rows_of(node_of(image), "pods")["pods"]} == uids

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memir.kernel import dcache
+from memir.kernel.list import chain, list_nodes, ring
 from memir.kernel.pagetable import U64
 
 if TYPE_CHECKING:
@@ -21,6 +22,23 @@ def types_of(kernel: Kernel, superblock: U64) -> list[bytes | None]:
     """Name of each superblock's file system type ("tmpfs", "overlay")."""
     kind = kernel.pointer(superblock, "super_block", "s_type")
     return kernel.strings(kernel.pointer(kind, "file_system_type", "name"), 32)
+
+
+def superblocks(kernel: Kernel, known: U64) -> U64:
+    """Every superblock of the node (super_block.s_list), sorted; some have to be known, as no symbol is needed then."""
+    found = ring(kernel, "super_block", "s_list", known, "superblock list")
+    low, high = kernel.space.direct
+    found = found[(found >= np.uint64(low)) & (found < np.uint64(high))]  # the list's head lies in the kernel image
+    return found[kernel.space.is_kernel_pointer(kernel.try_read(found, "super_block", "s_type")[0].astype(np.uint64))]
+
+
+def mounts_of(kernel: Kernel, superblock: U64) -> tuple[NDArray[np.int64], U64]:
+    """Mounts of superblocks, whatever namespace they are in: (index of the superblock, struct mount)."""
+    if kernel.types.has("mount", "mnt_next_for_sb"):  # 6.18: singly linked
+        first = kernel.pointer(superblock, "super_block", "s_mounts")
+        return chain(kernel, first, kernel.types.offset("mount", "mnt_next_for_sb"), "superblock's mounts")
+    owner, node = list_nodes(kernel, kernel.at(superblock, "super_block", "s_mounts"), "superblock's mounts")
+    return owner, kernel.container(node, "mount", "mnt_instance")
 
 
 def tree(kernel: Kernel, superblock: U64, depth: int = 16) -> tuple[NDArray[np.int64], U64]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 LIMIT = 1 << 20
 """Hops after which a list is given up: none on a real node is longer."""
+_PIECES = 16
 
 
 def list_nodes(kernel: Kernel, heads: U64, kind: str, limit: int = LIMIT) -> tuple[NDArray[np.int64], U64]:
@@ -29,6 +30,23 @@ def list_nodes(kernel: Kernel, heads: U64, kind: str, limit: int = LIMIT) -> tup
 def hlist_nodes(kernel: Kernel, heads: U64, kind: str, limit: int = LIMIT) -> tuple[NDArray[np.int64], U64]:
     """Nodes of struct hlist_head lists, which end with NULL; otherwise as list_nodes."""
     return _walk(kernel, np.asarray(heads, np.uint64), kernel.pointers(heads), kind, limit, circular=False)
+
+
+def ring(kernel: Kernel, struct: str, link: str, members: U64, kind: str) -> U64:
+    """Every object of one circular list of which members are known, sorted; its head, which is none, may be among them.
+
+    For a list whose head no symbol names. Where it is torn, the pieces that members lie on are walked one by one.
+    """
+    found = np.unique(np.asarray(members, np.uint64))
+    found = rest = found[found != 0]
+    for _ in range(_PIECES):
+        if not len(rest):
+            break
+        _, node = list_nodes(kernel, kernel.at(rest[:1], struct, link), kind)
+        node = node[kernel.try_pointers(node)[1]]  # the last one met may be an address of nothing
+        piece = np.concatenate((rest[:1], kernel.container(node, struct, link)))
+        found, rest = np.union1d(found, piece), rest[~np.isin(rest, piece)]
+    return found
 
 
 def chain(kernel: Kernel, first: U64, offset: int, kind: str, limit: int = LIMIT) -> tuple[NDArray[np.int64], U64]:

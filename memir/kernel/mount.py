@@ -83,7 +83,7 @@ class Mounts:
 
     def _climb(self, mount: int, dentry: int) -> bytes | None:
         own = self.known.get(mount)
-        if self.dentries.parent(dentry) == dentry and (own is None or own.root != dentry):
+        if self.dentries.parent(dentry) == dentry and (own is None or own.root not in (0, dentry)):
             name = self.dentries.name(dentry)
             return None if name is None else b"/" + name
         parts: list[bytes] = []

@@ -12,6 +12,7 @@ from memir.gaps import Gaps
 from memir.kernel import sched
 from memir.kernel.engine import Kernel
 from memir.kernel.mount import Mounts
+from memir.kernel.mountinfo import MountInfo, mountinfo, reader_roots
 from memir.kernel.ram import Coverage, coverage
 from memir.kernel.smear import Smear, smear
 from memir.kube.claims import Claims
@@ -79,6 +80,12 @@ class RamSource:
         """Address of the node's own mount namespace, that of process 1; 0 if it could not be read."""
         rows = zip(self.processes.mnt_ns.tolist(), self.processes.rows, strict=True)
         return next((int(space) for space, process in rows if process.pid == 1), 0)
+
+    @functools.cached_property
+    def mount_table(self) -> MountInfo:
+        """Every mount of every namespace that a thread is in, or that a superblock knows, as mountinfo shows it."""
+        space, root = reader_roots(self.kernel, self.processes.threads.task)
+        return mountinfo(self.kernel, self.mounts, space, root)
 
     @functools.cached_property
     def sources(self) -> MountSources:

@@ -51,3 +51,17 @@ def test_depth(node_of: NodeOf) -> None:
     parent = node.kernel.pointer(first, "dentry", "d_parent")
     assert np.array_equal(parent, dentry[owner])
     assert [len(column) for column in fs.tree(node.kernel, u64(0))] == [0, 0]
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_superblocks_from_one_and_their_mounts(node_of: NodeOf, name: str) -> None:
+    """The list of all superblocks is found from any one of them; each mount of process 1 hangs on its own."""
+    node = node_of(name)
+    mounts, mount = mounts_of(node, 1)
+    own = np.unique(np.array([mounts.known[at].superblock for at in mount.tolist()], np.uint64))
+    every = fs.superblocks(node.kernel, own[:1])
+    assert set(own.tolist()) < set(every.tolist())
+    assert {b"proc", b"sockfs", b"pipefs", b"bdev"} <= set(fs.types_of(node.kernel, every))
+    owner, found = fs.mounts_of(node.kernel, every)
+    assert np.array_equal(every[owner], node.kernel.pointer(found, "mount", "mnt.mnt_sb"))
+    assert set(mount.tolist()) <= set(found.tolist())

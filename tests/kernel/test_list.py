@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from memir.kernel import list as lists
 from memir.kernel.engine import Kernel
+from memir.symbols.types import Member
+from tests.kernel import fake
 from tests.kernel.fake import DIRECT, fake_kernel, u64
 
 
@@ -89,3 +91,14 @@ def closes(following: list[int], head: int) -> bool:
         seen.add(here)
         here = following[here]
     return here == head
+
+
+def test_ring_of_members_in_pieces() -> None:
+    """All objects on a list whose head is not known; a torn list gives the pieces that known members lie on."""
+    kernel = linked({0: 1, 1: 2, 2: 0, 5: 6, 6: 7, 7: -2})
+    fake.STRUCTS["thing"] = (16, {"link": Member(0, fake.POINTER)})
+    assert numbers(lists.ring(kernel, "thing", "link", u64(at(1)), "things").tolist()) == [0, 1, 2]
+    assert list(kernel.gaps) == []
+    assert numbers(lists.ring(kernel, "thing", "link", u64(at(2), 0, at(5)), "things").tolist()) == [0, 1, 2, 5, 6, 7]
+    assert [(gap.kind, gap.why) for gap in kernel.gaps] == [("things", "link not readable")]
+    assert lists.ring(kernel, "thing", "link", u64(), "things").tolist() == []

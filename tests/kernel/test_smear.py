@@ -28,6 +28,10 @@ IMAGES = ("s-6.1-small", "s-5.10-small-v1", "s-7.2-small-la57", "arm64-6.12-smal
 SEEDS = range(3 if os.environ.get("CI") == "true" else 1)
 RATES = (0.01, 0.05, 0.2)
 NAMESPACES = ("mnt_ns", "pid_ns", "net_ns", "ipc_ns", "uts_ns", "user_ns", "cgroup_ns", "time_ns")
+# tables by what names a row
+KEYS = {"mounts": ("mnt_ns", "mount_id")}
+# what is said of a row by others: an owner that is gone leaves one alone; a path whose root is gone is seen by nobody
+LOOSE = {"container_id", "container_name", "shared_by", "hidden"}
 IN_USER_MEMORY = {"args", "environ"}
 # lists from which damage may take away, one by one
 PARTIAL = {"seen_by", "witnesses", "disagreements", "cgroups"}
@@ -140,13 +144,27 @@ def wrong_rows(one: Clean, node: RamSource, skip: set[str]) -> list[tuple[Any, .
                 for column, value in row.items()
                 if column not in skip and not right(column, value, old[column], row)
             ]
+    for table, keys in KEYS.items():
+        known = {tuple(row[key] for key in keys): row for row in one.tables[table]}
+        for row in tables[table]:
+            name = tuple(row[key] for key in keys)
+            if None in name:
+                continue  # of what it is is not known: nothing is claimed
+            if name not in known:
+                wrong.append((table, name, "is not in the clean image"))
+                continue
+            wrong += [
+                (table, name, column, value, known[name][column])
+                for column, value in row.items()
+                if column not in LOOSE and not right(column, value, known[name][column], row)
+            ]
     return wrong
 
 
 def untold(one: Clean, node: RamSource) -> list[tuple[Any, ...]]:
     """What is missing without a gap that says so."""
     kinds = {gap.kind for gap in node.kernel.gaps}
-    rows = by(rows_of(node)["processes"], "task")
+    rows = by(rows_of(node, "processes")["processes"], "task")
     quiet: list[tuple[Any, ...]] = []
     if len(rows) < len(one.tables["processes"]) and not sched.incomplete(node.kernel.gaps):
         quiet.append(("rows", len(rows), sorted(kinds)))
@@ -189,7 +207,7 @@ def test_random_pages(name: str, rate: float) -> None:
         if node is None:
             continue
         before = by(one.tables["processes"], "task")
-        for row in rows_of(node)["processes"]:
+        for row in rows_of(node, "processes")["processes"]:
             old = before.get(row["task"])
             if old is None:
                 assert is_thread(one, node, row), f"seed {seed}: {row}"

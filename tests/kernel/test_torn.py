@@ -189,7 +189,7 @@ def test_executable_used_anew(name: str, inode: str) -> None:
     value = 0 if inode == "none" else int(kernel.read(u64(dentry), "dentry", "d_inode")[0]) + 0x1000
     torn = damaged(memory, patched(memory, {at: value.to_bytes(8, "little")}), limit=memory.limit)
     gaps = Gaps()
-    found = rows_of(RamSource(Kernel(torn, anchors, gaps)))["processes"]
+    found = rows_of(RamSource(Kernel(torn, anchors, gaps)), "processes")["processes"]
     shared = [row for row in tables["processes"] if row["exe"] and exe_dentry(kernel, row["task"]) == dentry]
     lost = {row["pid"] for row in shared}
     assert task in {row["task"] for row in shared}

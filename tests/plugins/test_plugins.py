@@ -81,7 +81,7 @@ def expected(node: RamSource, plugin: str) -> list[dict[str, Any]]:
     table = TABLE_OF[plugin]
     return [
         {column: as_vol_prints(row[column], TYPES[table][column]) for column in columns_of(plugin)}
-        for row in rows_of(node)[table]
+        for row in rows_of(node, table)[table]
     ]
 
 

@@ -194,7 +194,7 @@ def test_rows_get_their_pods_by_task_and_by_pid(located: tuple[Any, Anchors], ho
     memory, anchors = located
     source = RamSource(Kernel(memory, anchors))
     plain = host.run("linux.pslist")
-    want = {row["pid"]: [row[name] for name in POD_COLUMNS] for row in rows_of(source)["processes"]}
+    want = {row["pid"]: [row[name] for name in POD_COLUMNS] for row in rows_of(source, "processes")["processes"]}
     assert {names[0] for names in want.values()} == {None, "web-7d4b9c6f5-abcde", "miner-0", "agent-x9z2k"}
     for owners in (source.owners, MistakenPids(source)):  # a task's address is the better witness
         result = run_plugin(memory, anchors, "linux.pslist", owners=owners)

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Objects of which a page is all zeros: a live capture or a cut image leaves them so, and zeros look like values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memir.kernel.pagetable import U64, Bools
+
+if TYPE_CHECKING:
+    from memir.kernel.engine import Kernel
+
+_PAGE = 4096
+_AT_ONCE = 1024
+
+
+def whole(kernel: Kernel, address: U64, size: int) -> Bools:
+    """Whether these objects of `size` bytes lie in pages that are in the image and not blank; false for address 0.
+
+    No kernel object is all zeros in a whole page of its own, so that a blank page was never read. bool[n].
+    """
+    address = np.asarray(address, np.uint64)
+    first = address & ~np.uint64(_PAGE - 1)
+    last = (address + np.uint64(max(size, 1) - 1)) & ~np.uint64(_PAGE - 1)
+    pages = np.unique(np.concatenate((first, last)))
+    good = np.zeros(len(pages), bool)
+    for at in range(0, len(pages), _AT_ONCE):
+        raw, ok = kernel.read_bytes(pages[at : at + _AT_ONCE], _PAGE)
+        good[at : at + _AT_ONCE] = ok & raw.view("<u8").any(axis=1)
+    found: Bools = good[np.searchsorted(pages, first)] & good[np.searchsorted(pages, last)] & (address != 0)
+    return found
