@@ -34,8 +34,15 @@ def open_exec(api: Api, namespace: str, pod: str, command: Sequence[str]) -> Any
 
 
 def exec_error(error: Any, where: str) -> RemoteError:
-    """The client reports a refused handshake with status 0 and the HTTP status in its words."""
-    handshake = re.search(r"Handshake status (\d{3})", str(error.reason))
+    """The client reports a refused handshake with status 0, the HTTP status and the server's answer in its words.
+
+    Which right lacks is the server's to say: get for the handshake, create besides from Kubernetes 1.35 on.
+    """
+    text = str(error.reason)
+    handshake = re.search(r"Handshake status (\d{3})", text)
     if handshake and not error.status:
         error.status = int(handshake[1])
-    return explain(error, "create pods/exec", where)
+        if message := re.search(r'"message": ?("(?:[^"\\]|\\.){1,2000}")', text):
+            error.body = f'{{"message": {message[1]}}}'
+    verb = re.search(r"cannot (get|create) resource", text)
+    return explain(error, f"{verb[1] if verb else 'create'} pods/exec", where)

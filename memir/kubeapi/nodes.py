@@ -23,9 +23,19 @@ def node_names(selector: str, kube: KubeOptions) -> Sequence[str]:
 
 
 def instances(selector: str, kube: KubeOptions) -> Sequence[str]:
-    """EC2 instance ids of the nodes that carry the labels. Raises NodeError for a node that is no instance."""
+    """EC2 instance ids of the nodes that carry the labels, for SSM.
+
+    Raises NodeError for a node that is no instance, and for those that no command over SSM reaches (no_ssm).
+    """
     found = []
-    for node in _nodes(selector, kube):
+    nodes = _nodes(selector, kube)
+    if closed := {str(node["metadata"]["name"]): why for node in nodes if (why := no_ssm(node))}:
+        raise NodeError(
+            f"{'; '.join(f'node {name} {why}' for name, why in closed.items())}: use memir acquire pod "
+            f"{' '.join(f'--node {name}' for name in closed)}"
+            + (", and SSM for the others (--instance-id, or a narrower --selector)" if len(closed) < len(nodes) else "")
+        )
+    for node in nodes:
         provider = str((node.get("spec") or {}).get("providerID") or "")
         match = INSTANCE.fullmatch(provider)
         if not match:
@@ -33,6 +43,22 @@ def instances(selector: str, kube: KubeOptions) -> Sequence[str]:
             raise NodeError(f"node {name} is no EC2 instance ({provider or 'no provider id'}): Fargate has no node")
         found.append(match[1])
     return found
+
+
+def no_ssm(node: Mapping[str, Any]) -> str:
+    """Why a command over SSM does not reach this node, "" where it may.
+
+    EKS Auto Mode: https://docs.aws.amazon.com/eks/latest/userguide/associate-workload.html (its label) and
+    automode.html (no SSM, no SSH); Bottlerocket: https://github.com/bottlerocket-os/bottlerocket-control-container
+    """
+    metadata, status = node.get("metadata"), node.get("status")
+    labels = metadata.get("labels") if isinstance(metadata, Mapping) else None
+    if isinstance(labels, Mapping) and labels.get("eks.amazonaws.com/compute-type") == "auto":
+        return "is EKS Auto Mode's, which has no SSM agent and no SSH"
+    info = status.get("nodeInfo") if isinstance(status, Mapping) else None
+    if isinstance(info, Mapping) and str(info.get("osImage", "")).startswith("Bottlerocket"):
+        return "runs Bottlerocket, where SSM lands in a container beside the node"
+    return ""
 
 
 def memory_of(node: Mapping[str, Any]) -> int:

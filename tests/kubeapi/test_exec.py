@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kubernetes.client.exceptions import ApiException
 
 from memir.errors import AccessError, ConnectError, NodeError, RemoteError
 from memir.kubeapi.client import Api, KubeOptions, make_api
@@ -83,3 +85,32 @@ def test_the_status_of_a_refused_handshake(reason: str, status: int, kind: type[
     explained = exec_error(ApiException(status=status, reason=reason), "pod ops/shell")
     assert type(explained) is kind
     assert "pod ops/shell" in str(explained)
+
+
+MESSAGE = (
+    'pods "memir-1" is forbidden: User "system:serviceaccount:f:r" cannot get resource "pods/exec" in API group "" in '
+    'the namespace "f"'
+)
+
+
+def refused(status: str, message: str) -> ApiException:
+    """As of kubernetes 33 and websocket-client 1.8: all of the answer in one line."""
+    body = json.dumps({"kind": "Status", "metadata": {}, "message": message, "code": 403})
+    headers = {"audit-id": "356ddb84", "content-type": "application/json"}
+    return ApiException(status=0, reason=f"Handshake status {status} -+-+- {headers} -+-+- {body}")
+
+
+def test_the_right_that_lacks_is_the_servers_word() -> None:
+    error = exec_error(refused("403 Forbidden", MESSAGE), "pod f/memir-1")
+    assert isinstance(error, AccessError)
+    assert str(error) == f"pod f/memir-1: not allowed to get pods/exec ({MESSAGE}): bind a role that allows it"
+    other = exec_error(refused("403 Forbidden", MESSAGE.replace("cannot get", "cannot create")), "pod f/memir-1")
+    assert str(other).startswith("pod f/memir-1: not allowed to create pods/exec (pods ")
+
+
+def test_other_answers() -> None:
+    error = exec_error(refused("404 Not Found", 'pods "x" not found'), "pod f/x")
+    assert (type(error), str(error)) == (NodeError, 'pod f/x: create pods/exec: not found (pods "x" not found)')
+    lost = exec_error(ApiException(status=0, reason="Connection to remote host was lost."), "pod f/x")
+    assert type(lost) is ConnectError
+    assert str(lost) == "pod f/x: create pods/exec did not get through: Connection to remote host was lost."

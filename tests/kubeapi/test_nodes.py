@@ -14,15 +14,17 @@ from memir.aws.client import Connection, service_client
 from memir.aws.instances import instances_by_tag
 from memir.errors import AccessError, NodeError, UsageError
 from memir.kubeapi.client import KubeOptions
-from memir.kubeapi.nodes import instances, memory_of, node_names
+from memir.kubeapi.nodes import instances, memory_of, no_ssm, node_names
 from tests.acquire.rigs.kube import KubeServer
 from tests.acquire.rigs.ssm import SsmServer
 from tests.cli.test_acquire import memir
 
+AUTO = {"eks.amazonaws.com/compute-type": "auto"}
 
-def node(name: str, role: str, provider: str) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": {"role": role}},
-            "spec": {"providerID": provider}}  # fmt: skip
+
+def node(name: str, role: str, provider: str, more: dict[str, str] | None = None, system: str = "") -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": {"role": role} | (more or {})},
+            "spec": {"providerID": provider}, "status": {"nodeInfo": {"osImage": system}}}  # fmt: skip
 
 
 @pytest.fixture
@@ -32,6 +34,9 @@ def kube(tmp_path: Path) -> Iterator[KubeOptions]:
         node("node-a", "web", "aws:///eu-west-1a/i-0aaaaaaaaaaaaaaaa"),
         node("node-b", "web", "aws:///eu-west-1b/i-0bbbbbbbbbbbbbbbb"),
         node("node-c", "batch", "aws:///eu-west-1a/fargate-ip-10-0-0-9"),
+        node("i-0cccccccccccccccc", "auto", "aws:///eu-west-1a/i-0cccccccccccccccc", AUTO, "Bottlerocket (EKS Auto)"),
+        node("node-d", "mixed", "aws:///eu-west-1a/i-0dddddddddddddddd"),
+        node("node-e", "mixed", "aws:///eu-west-1a/i-0eeeeeeeeeeeeeeee", None, "Bottlerocket OS 1.50.0 (aws-k8s-1.34)"),
     ])  # fmt: skip
     server.start()
     yield KubeOptions(str(server.kubeconfig(tmp_path / "kubeconfig")))
@@ -45,6 +50,22 @@ def test_nodes_and_their_instances(kube: KubeOptions) -> None:
         instances("role=batch", kube)
     with pytest.raises(NodeError, match="no node carries the labels 'role=none'"):
         node_names("role=none", kube)
+
+
+def test_nodes_that_ssm_does_not_reach(kube: KubeOptions) -> None:
+    with pytest.raises(NodeError) as refused:
+        instances("role=auto", kube)
+    assert str(refused.value) == (
+        "node i-0cccccccccccccccc is EKS Auto Mode's, which has no SSM agent and no SSH: use memir acquire pod --node "
+        "i-0cccccccccccccccc"
+    )
+    with pytest.raises(NodeError) as refused:
+        instances("role=mixed", kube)
+    assert str(refused.value) == (
+        "node node-e runs Bottlerocket, where SSM lands in a container beside the node: use memir acquire pod --node "
+        "node-e, and SSM for the others (--instance-id, or a narrower --selector)"
+    )
+    assert no_ssm({"metadata": [1], "status": {"nodeInfo": None}}) == no_ssm({}) == ""
 
 
 @pytest.mark.parametrize(

@@ -280,11 +280,12 @@ class KubeServer:
 
     def exec(self, request: BaseHTTPRequestHandler, name: str, query: dict[str, list[str]]) -> None:
         container = self.containers.get(name)
-        # a websocket's handshake is a GET: for RBAC it is create (get before 1.35)
-        if "create pods/exec" in self.deny:
-            message = 'pods "x" is forbidden: User "responder" cannot create resource "pods/exec"'
-            self.fail(request, 403, "Forbidden", message)
-            return
+        # a websocket's handshake is a GET: for RBAC it is get, and from 1.35 on create besides
+        for verb in ("get", "create"):
+            if f"{verb} pods/exec" in self.deny:
+                message = f'pods "x" is forbidden: User "responder" cannot {verb} resource "pods/exec"'
+                self.fail(request, 403, "Forbidden", message)
+                return
         if container is None or not container.running:
             self.fail(request, 404, "NotFound", f'pods "{name}" not found or not running')
             return
@@ -327,4 +328,3 @@ class KubeServer:
             request.close_connection = True
             return
         request.wfile.write(data)
-

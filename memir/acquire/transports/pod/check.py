@@ -17,8 +17,11 @@ RIGHTS = (
     ("create", "pods", ""),
     ("get", "pods", ""),
     ("delete", "pods", ""),
+    ("get", "pods", "exec"),
     ("create", "pods", "exec"),
 )
+"""What a run needs. An exec's handshake is a GET, which API servers up to 1.34 authorize as get alone (seen on 1.34;
+kubernetes-client/python#2084), and later ones as create besides."""
 SECRET_RIGHT = ("create", "secrets", "")
 """Beside RIGHTS, where the helper is used: it reaches the node in a Secret, which goes with its owner, the pod."""
 

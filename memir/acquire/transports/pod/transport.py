@@ -150,7 +150,7 @@ class PodTransport:
                 "else can look at the kernel)", "kubernetes", "create pods", changes=True,
             ),
             *self._secret_step(),
-            Step("run scripts in it", "kubernetes", "create pods/exec", changes=True),
+            Step("run scripts in it", "kubernetes", "get and create pods/exec", changes=True),
             Step("delete the pod", "kubernetes", "delete pods", changes=True),
         )  # fmt: skip
 

@@ -15,10 +15,6 @@ from memir.evidence.plan import Check
 SSM_ACTIONS = ("ssm:SendCommand", "ssm:CancelCommand")
 
 
-
-
-
-
 def caller(sts: Client) -> tuple[Check, dict[str, str]]:
     """Account and ARN of the caller; needs no permission at all."""
     try:
@@ -53,7 +49,8 @@ def ping_check(commander: Commander) -> Check:
         return Check("SSM ping", "ok", f"Online, agent {known.get('AgentVersion', 'unknown')}")
     advice = (
         "look at the agent, the instance role (AmazonSSMManagedInstanceCore) and the security group: without "
-        "a way to the service there is no SSM, so acquire before isolating"
+        "a way to the service there is no SSM, so acquire before isolating. EKS Auto Mode's nodes have no agent: use "
+        "memir acquire pod"
     )
     return Check("SSM ping", "fail", f"{commander.where} is {ping}", advice)
 

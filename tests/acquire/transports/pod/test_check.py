@@ -48,7 +48,9 @@ def test_all_is_well() -> None:
 
 
 def test_a_right_that_is_missing() -> None:
-    assert ask("create pods exec")["create pods/exec"] == ("fail", "create pods/exec is not allowed in default")
+    for verb in ("get", "create"):
+        refused = ask(f"{verb} pods exec")[f"{verb} pods/exec"]
+        assert refused == ("fail", f"{verb} pods/exec is not allowed in default")
     assert ask("get nodes")["image"] == ("warn", "nodes is forbidden")
 
 

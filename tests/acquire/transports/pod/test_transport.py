@@ -210,22 +210,26 @@ def test_two_runs_at_once(server: KubeServer, tmp_path: Path) -> None:
     first.close()
 
 
-@pytest.mark.parametrize("right", ["create pods", "create pods/exec", "get nodes", "list pods"])
+@pytest.mark.parametrize("right", ["create pods", "create pods/exec", "get pods/exec", "get nodes", "list pods"])
 def test_access_denied_names_the_right(server: KubeServer, tmp_path: Path, right: str) -> None:
     server.deny = {right}
     denied = make(server, tmp_path)
     checks = {check.name: check.level for check in denied.check()}
     assert checks[right] == "fail"
-    with pytest.raises(AccessError, match=f"not allowed to {right}"):
+    with pytest.raises(AccessError, match=f"not allowed to {right} ") as refused:
         denied.connect()
         denied.run("true")
+    if right.endswith("exec"):  # the server's own words, without the headers of its answer
+        verb = right.partition(" ")[0]
+        said = f'(pods "x" is forbidden: User "responder" cannot {verb} resource "pods/exec")'
+        assert str(refused.value).endswith(f"not allowed to {right} {said}: bind a role that allows it")
     denied.close()
     assert server.pods == {}
 
 
 def test_checks_change_nothing(transport: PodTransport, server: KubeServer) -> None:
     checks = transport.check()
-    assert [check.level for check in checks] == ["ok"] * 8
+    assert [check.level for check in checks] == ["ok"] * 9
     assert server.pods == {}
     server.admission = 'violates PodSecurity "restricted:latest": privileged'
     denied = {check.name: check for check in transport.check()}["admission of a privileged pod"]
