@@ -4,13 +4,22 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shlex
 import socket
 import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
+from memir.acquire.transports.ssh.address import known_name, parse_address
+from memir.acquire.transports.ssh.config import Settings, SshConfig
+from memir.acquire.transports.ssh.config_tokens import expand, local_user, port_of, tokens_of
+from memir.acquire.transports.ssh.host_key import HostKeyCheck
+from memir.acquire.transports.ssh.identities import Identities, agent_address, default_files, login
 from memir.acquire.transports.ssh.known_hosts import MAX_FILE, KnownHosts, read_known_hosts
+from memir.acquire.transports.ssh.passphrase import ask_passphrase
 from memir.errors import AccessError, ConnectError, UsageError
 
 if TYPE_CHECKING:
@@ -39,81 +48,85 @@ def open_client(target: SshTarget) -> tuple[paramiko.SSHClient, list[paramiko.SS
     return client, opened
 
 
-def read_config(path: Path | None) -> paramiko.SSHConfig:
-    """~/.ssh/config, or the file given; empty if the default is not there."""
-    import paramiko
-
-    chosen = path or Path("~/.ssh/config").expanduser()
-    if path is None and not chosen.is_file():
-        return paramiko.SSHConfig()
-    try:
-        return paramiko.SSHConfig.from_path(str(chosen))
-    except (OSError, paramiko.ConfigParseError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the SSH configuration {chosen}: {error}") from error
-
-
 def _open(target: SshTarget, opened: list[paramiko.SSHClient], depth: int) -> paramiko.SSHClient:
     import paramiko
 
     if depth == 0:
         raise UsageError(f"more than {MAX_JUMPS} jump hosts before {target.host}: look for a loop in ~/.ssh/config")
-    said = read_config(target.config).lookup(target.host)
-    name = said.get("hostname", target.host)
-    port = target.port or int(said.get("port", 22))
-    jump = target.jump or said.get("proxyjump")
-    through: Any = None
-    if jump and jump.lower() != "none":
-        through = _through(target, jump, (name, port), opened, depth)
-    elif said.get("proxycommand", "none").lower() != "none":
-        through = paramiko.ProxyCommand(said["proxycommand"])
-    else:
-        through = _socket(name, port, target.timeout)
+    settings = SshConfig(target.config).lookup(target.host, target.user, target.port)
+    name = settings.get("hostname")
+    port = target.port or port_of(settings.get("port", "22"), settings.where.get("port", "Port"))
+    user = target.user or settings.get("user") or local_user()
+    tokens = tokens_of(host=name, original=target.host, port=port, user=user, jump=settings.get("proxyjump"))
+    through = _way(target, settings, tokens, (name, port), opened, depth)
+    alias = settings.get("hostkeyalias")
+    # paramiko loads when it is used, so that neither can name its base class here
+    check: Any = HostKeyCheck(known_name(name, port, alias), _known_hosts(target, settings, tokens, name, port))
     client = paramiko.SSHClient()
-    alias = said.get("hostkeyalias", name)
-    known = _known_hosts(client, target, said, alias if port == 22 or alias != name else f"[{alias}]:{port}")
-    client.set_missing_host_key_policy(paramiko.RejectPolicy())
-    keys = [str(target.identity)] if target.identity else list(said.get("identityfile", []))
-    keys = [path for path in keys if target.identity or Path(path).is_file()]
-    agent = target.agent and not (target.identity or said.get("identitiesonly", "no") == "yes")
+    client.set_missing_host_key_policy(check)
+    strategy: Any = _Login(user, _identities(target, settings, tokens))
     where = f"{name} port {port}"
-    user = target.user or said.get("user") or _me()
-    # paramiko takes a list of key files; its stubs say one name
-    key_files = cast("str", keys or None)
     try:
         client.connect(
-            alias, port if alias == name else 22, username=user, sock=through, key_filename=key_files,
-            look_for_keys=not keys and target.agent, allow_agent=agent, timeout=target.timeout,
-            banner_timeout=target.timeout, auth_timeout=target.timeout, transport_factory=_fast_transport(),
+            name, port, username=user, sock=through, timeout=target.timeout, banner_timeout=target.timeout,
+            auth_timeout=target.timeout, transport_factory=_fast_transport(check.known.kinds()),
+            auth_strategy=strategy,
         )  # fmt: skip
-    except paramiko.BadHostKeyException as error:
-        raise ConnectError(
-            f"the host key of {where} has CHANGED (known: {error.expected_key.get_name()} "
-            f"{error.expected_key.fingerprint}, offered: {error.key.get_name()} {error.key.fingerprint}): "
-            "refused. Someone may be in between; if the node was rebuilt, correct known_hosts"
-        ) from error
-    except (paramiko.AuthenticationException, paramiko.PasswordRequiredException) as error:
-        raise AccessError(
-            f"{user}@{where} refuses the login ({error}): give --identity, load the agent, or --user"
-        ) from error
-    except paramiko.SSHException as error:
-        if "No authentication methods" in str(error):
-            raise AccessError(f"no key to log in to {user}@{where} with: give --identity or load the agent") from error
-        if "not found in known_hosts" in str(error):
-            more = f"; {known.authorities} @cert-authority lines for it are not used" if known.authorities else ""
-            more += f"; {len(known.revoked)} of its keys are @revoked" if known.revoked else ""
-            more += f"; {known.malformed} lines of the files cannot be read" if known.malformed else ""
-            raise ConnectError(
-                f"the host key of {where} is unknown: refused{more}. Get it by a way that you trust and add it to "
-                "known_hosts, or give --known-hosts FILE"
-            ) from error
-        raise ConnectError(f"SSH with {where} failed: {error}") from error
-    except (OSError, EOFError, ValueError) as error:
-        raise ConnectError(f"SSH with {where} failed: {error}") from error
+    except AccessError as error:
+        raise AccessError(f"{user}@{where} {error}") from error
+    except (paramiko.SSHException, OSError, EOFError, ValueError) as error:
+        raise ConnectError(f"SSH with {where} failed: {error or 'the connection was closed'}") from error
     opened.append(client)
     transport = client.get_transport()
     assert transport is not None
     transport.set_keepalive(15)
     return client
+
+
+def _way(
+    target: SshTarget, settings: Settings, tokens: Mapping[str, str], end: tuple[str, int],
+    opened: list[paramiko.SSHClient], depth: int,
+) -> Any:  # fmt: skip
+    """What carries the connection: a jump host's channel, a command, a socket. The command line wins."""
+    import paramiko
+
+    jump, command = settings.get("proxyjump", "none"), settings.get("proxycommand", "none")
+    if target.jump:
+        return _through(target, target.jump, end, opened, depth)
+    if jump.lower() != "none":
+        jump = expand(jump, tokens, settings.where["proxyjump"])
+        return _through(target, jump, end, opened, depth)
+    if command.lower() != "none":
+        line = expand(command, tokens, settings.where["proxycommand"])
+        # the user's shell runs it, as ssh has it do
+        return paramiko.ProxyCommand(shlex.join([os.environ.get("SHELL") or "/bin/sh", "-c", f"exec {line}"]))
+    return _socket(*end, target.timeout)
+
+
+def _identities(target: SshTarget, settings: Settings, tokens: Mapping[str, str]) -> Identities:
+    def full(text: str) -> str:
+        return expand(text, tokens, "IdentityFile, CertificateFile or IdentityAgent")
+
+    agent = agent_address(settings.get("identityagent"), full) if target.agent else None
+    certificates = [Path(full(each)) for each in settings.lists.get("certificatefile", [])]
+    if target.identity:
+        return Identities([target.identity], only=True, agent=agent, certificates=certificates)
+    files = [Path(full(each)) for each in settings.lists.get("identityfile", []) if each.lower() != "none"]
+    if "identityfile" in settings.lists:
+        only = settings.yes("identitiesonly")
+        return Identities(files, only=only, agent=agent, certificates=certificates)
+    defaults = default_files() if target.agent else []
+    return Identities(defaults, False, settings.yes("identitiesonly"), agent, certificates)
+
+
+class _Login:
+    """What paramiko asks to log in by."""
+
+    def __init__(self, user: str, identities: Identities) -> None:
+        self.user, self.identities = user, identities
+
+    def authenticate(self, transport: paramiko.Transport) -> None:
+        login(transport, self.user, self.identities, ask_passphrase)
 
 
 def _through(
@@ -122,26 +135,15 @@ def _through(
     import paramiko
 
     first, _, rest = jump.rpartition(",")
-    user, _, place = rest.rpartition("@")
-    if place.startswith("["):
-        host, _, number = place[1:].partition("]")
-        number = number.removeprefix(":")
-    else:
-        host, _, number = place.rpartition(":") if place.count(":") == 1 else (place, "", "")
-    hop = replace(
-        target,
-        host=host.strip("[]"),
-        port=int(number) if number else None,
-        user=user or None,
-        jump=first or None,
-    )
+    gateway = parse_address(rest)
+    hop = replace(target, host=gateway.host, port=gateway.port, user=gateway.user, jump=first or None)
     gate = _open(hop, opened, depth - 1)
     transport = gate.get_transport()
     assert transport is not None
     try:
         return transport.open_channel("direct-tcpip", end, ("127.0.0.1", 0), timeout=target.timeout)
     except (paramiko.SSHException, OSError) as error:
-        raise ConnectError(f"the jump host {host} cannot reach {end[0]} port {end[1]}: {error}") from error
+        raise ConnectError(f"the jump host {gateway.host} cannot reach {end[0]} port {end[1]}: {error}") from error
 
 
 def _socket(name: str, port: int, timeout: float) -> socket.socket:
@@ -163,37 +165,31 @@ def _socket(name: str, port: int, timeout: float) -> socket.socket:
     return link
 
 
-def _known_hosts(client: paramiko.SSHClient, target: SshTarget, said: Any, name: str) -> KnownHosts:
-    """Give the client the keys that the files have for a name; what they say else."""
-    import paramiko
-
+def _known_hosts(
+    target: SshTarget, settings: Settings, tokens: Mapping[str, str], name: str, port: int
+) -> KnownHosts:
+    """What the files say of a host."""
     known = KnownHosts()
     if target.known_hosts is not None:
         files = [target.known_hosts]
     else:
-        named = said.get("userknownhostsfile", "~/.ssh/known_hosts ~/.ssh/known_hosts2").split()
-        files = [Path(name).expanduser() for name in [*named, "/etc/ssh/ssh_known_hosts"]]
+        users = settings.get("userknownhostsfile", "~/.ssh/known_hosts ~/.ssh/known_hosts2")
+        systems = settings.get("globalknownhostsfile", "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2")
+        named = [each for each in f"{users} {systems}".split() if each.lower() != "none"]
+        files = [Path(expand(each, tokens, "UserKnownHostsFile")) for each in named]
     for path in files:
         if target.known_hosts is None and not path.is_file():
             continue
         try:
             with path.open("rb") as file:
-                read_known_hosts(file.read(MAX_FILE).decode("utf-8", "replace"), name, known)
+                text = file.read(MAX_FILE).decode("utf-8", "replace")
         except OSError as error:
             raise UsageError(f"cannot read the known hosts file {path}: {error}") from error
-    for kind, key in known.accepted():
-        try:
-            entry = paramiko.hostkeys.HostKeyEntry.from_line(f"{name} {kind} {key}")
-        except (paramiko.SSHException, paramiko.hostkeys.InvalidHostKey):
-            entry = None
-        if entry is None or entry.key is None:
-            known.malformed += 1
-        else:
-            client.get_host_keys().add(name, kind, entry.key)
+        read_known_hosts(text, known_name(name, port, settings.get("hostkeyalias")), known)
     return known
 
 
-def _fast_transport() -> Any:
+def _fast_transport(kinds: Sequence[str]) -> Any:
     import paramiko
 
     class Fast(paramiko.Transport):
@@ -212,6 +208,12 @@ def _fast_transport() -> Any:
             self._late: list[Any] = []
             super().__init__(*arguments, **options)
             self.packetizer.REKEY_BYTES = REKEY
+            # the kinds of key that known_hosts has come first, so that the server shows one that can be checked
+            security = self.get_security_options()
+            security.key_types = [
+                *(kind for kind in kinds if kind in security.key_types),
+                *(kind for kind in security.key_types if kind not in kinds),
+            ]
 
         def _send_user_message(self, data: Any) -> None:
             if threading.current_thread() is self and not self.clear_to_send.is_set():
@@ -226,12 +228,3 @@ def _fast_transport() -> Any:
                 self._send_user_message(data)
 
     return Fast
-
-
-def _me() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError) as error:
-        raise UsageError(f"cannot tell this user's name ({error}): give --user") from error

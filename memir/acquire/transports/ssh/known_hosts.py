@@ -32,6 +32,15 @@ class KnownHosts:
         """The keys that may be the host's: a revoked one never is, whatever another line says."""
         return [(kind, key) for kind, key in self.keys if key not in self.revoked]
 
+    def kinds(self) -> list[str]:
+        """The algorithms to ask the server for first; an RSA key signs with SHA-2."""
+        order = {
+            name: None
+            for kind, _ in self.accepted()
+            for name in (("rsa-sha2-512", "rsa-sha2-256") if kind == "ssh-rsa" else (kind,))
+        }
+        return list(order)
+
 
 def read_known_hosts(text: str, name: str, known: KnownHosts | None = None) -> KnownHosts:
     """What a file says of a name: `host`, or `[host]:port` where the port is not 22. Never raises."""

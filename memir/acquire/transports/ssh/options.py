@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 class SshOptions:
     """Over SSH: configuration, jump hosts and agent as ssh uses them; unknown host keys are refused."""
 
-    hosts: list[str] = argument("user@host, host, or a name of ~/.ssh/config.", "HOST...")
+    hosts: list[str] = argument("user@host, host:port, [::1]:port, or a name of ~/.ssh/config.", "HOST...")
     port: int | None = option(None, "Instead of 22 or the configuration's.", "--port", "-p", minimum=1, maximum=65535)
     user: str | None = option(None, "root, or one with sudo without a password.", "--user", "-l")
-    identity: Path | None = option(None, "Private key file.", "--identity", "-i")
+    identity: Path | None = option(None, "The one key: a file, or a .pub of the agent's.", "--identity", "-i")
     known_hosts: Path | None = option(None, "Instead of ~/.ssh/known_hosts.")
     ssh_config: Path | None = option(None, "Instead of ~/.ssh/config.", "--ssh-config", "-F")
     jump: str | None = option(None, "[user@]host[:port],... to go through.", "--jump", "-J")
@@ -40,13 +40,14 @@ class SshOptions:
 
     def transport(self, name: str, shared: Shared) -> Transport:
         """One connection."""
+        from memir.acquire.transports.ssh.address import parse_address
         from memir.acquire.transports.ssh.target import SshTarget
         from memir.acquire.transports.ssh.transport import SshTransport
 
         del shared
-        account, _, host = name.rpartition("@")
+        address = parse_address(name)
         target = SshTarget(
-            host, port=self.port, user=self.user or account or None, identity=self.identity,
+            address.host, port=self.port or address.port, user=self.user or address.user, identity=self.identity,
             known_hosts=self.known_hosts, config=self.ssh_config, jump=self.jump,
         )  # fmt: skip
         return SshTransport(target)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from memir.acquire.transports.base import Result, Stream, bootstrap
 from memir.acquire.transports.local import KEEP, put_bytes
+from memir.acquire.transports.ssh.channels import Connections
 from memir.acquire.transports.ssh.first_step import why_not_root
 from memir.acquire.transports.ssh.target import SshTarget
 from memir.errors import AccessError, ConnectError
@@ -25,12 +26,6 @@ from memir.evidence.plan import Check, Step, Trace
 
 if TYPE_CHECKING:
     import paramiko
-
-WINDOW = 1 << 22
-"""Enough for 40 MB/s at 100 ms; paramiko moves what is buffered at every read, so more is slower on a short way."""
-PACKET = 1 << 15
-
-
 
 
 class ChannelStream:
@@ -106,17 +101,13 @@ class SshTransport:
 
     def __init__(self, target: SshTarget) -> None:
         self.target = target
-        self.clients: list[paramiko.SSHClient] = []
-        self.client: paramiko.SSHClient | None = None
+        self.connections = Connections(target)
         self.sudo = False
         self.known: dict[str, str] = {}
 
     def connect(self) -> None:
         """Reach the host with its key checked, and find out how to be root there."""
-
-        from memir.acquire.transports.ssh.connect import open_client
-
-        self.client, self.clients = open_client(self.target)
+        self.connections.connect()
         try:
             self.known = self._identify()
         except _broken() as error:
@@ -133,12 +124,12 @@ class SshTransport:
             raise AccessError(why_not_root(plain, with_sudo, account))
 
     def _identify(self) -> dict[str, str]:
-        transport = self._transport()
+        transport = self.connections.first()
         key = transport.get_remote_server_key()
         peer = transport.getpeername()
         return {
             "host": self.target.host,
-            "address": f"{peer[0]}:{peer[1]}",
+            "address": f"[{peer[0]}]:{peer[1]}" if ":" in peer[0] else f"{peer[0]}:{peer[1]}",
             "user": transport.get_username() or "",
             "host_key": f"{key.get_name()} SHA256:{_fingerprint(key)}",
             "server": transport.remote_version,
@@ -202,25 +193,13 @@ class SshTransport:
 
     def close(self) -> None:
         """Close the connection and the jump hosts' connections."""
-        for client in reversed(self.clients):
-            with contextlib.suppress(OSError, EOFError):
-                client.close()
-        self.clients, self.client = [], None
-
-    def _transport(self) -> paramiko.Transport:
-        transport = self.client.get_transport() if self.client else None
-        if transport is None or not transport.is_active():
-            raise ConnectError(f"the connection to {self.target.host} is gone")
-        return transport
+        self.connections.close()
 
     def _start(self, script: str, data: bytes) -> ChannelStream:
-
         boot, first = bootstrap(script)
         command = f"{'sudo -n -- ' if self.sudo else ''}/bin/sh -c {shlex.quote(boot)}"
         try:
-            channel = self._transport().open_session(
-                window_size=WINDOW, max_packet_size=PACKET, timeout=self.target.timeout
-            )
+            channel = self.connections.open_session()
             channel.settimeout(5.0)
             channel.exec_command(command)
         except _broken() as error:

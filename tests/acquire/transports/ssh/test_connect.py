@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from memir.acquire.transports.ssh.connect import open_client, read_config
+from memir.acquire.settings import Shared
+from memir.acquire.transports.ssh.config import SshConfig
+from memir.acquire.transports.ssh.connect import open_client
+from memir.acquire.transports.ssh.options import SshOptions
 from memir.errors import AccessError, ConnectError, UsageError
 from tests.acquire.rigs.nodes import target
 from tests.acquire.rigs.sshd import Sshd, free_port, keygen
@@ -32,7 +35,7 @@ def test_the_configuration_names_the_node_and_its_jump_host(small_sshd: Sshd, tm
         f"  IdentityFile {small_sshd.client_key}\n  UserKnownHostsFile {small_sshd.known_hosts}\n"
         "Host node\n  ProxyJump bastion\n"
     )
-    assert read_config(config).lookup("node")["proxyjump"] == "bastion"
+    assert SshConfig(config).lookup("node").get("proxyjump") == "bastion"
     chosen = target(small_sshd, host="node", port=None, user=None, identity=None, known_hosts=None, config=config)
     client, opened = open_client(chosen)
     assert len(opened) == 2
@@ -58,7 +61,7 @@ def test_a_jump_host_that_cannot_reach_the_node(small_sshd: Sshd) -> None:
 
 def test_who_is_not_let_in(small_sshd: Sshd, tmp_path: Path) -> None:
     stranger = keygen(tmp_path / "stranger")
-    with pytest.raises(AccessError, match=r"root@127\.0\.0\.1 port \d+ refuses the login .*give --identity"):
+    with pytest.raises(AccessError, match=r"root@127\.0\.0\.1 port \d+ refuses every key .*Give --identity"):
         open_client(target(small_sshd, identity=stranger))
     other = small_sshd.trust(tmp_path / "other", key=stranger)
     with pytest.raises(ConnectError, match="has CHANGED"):
@@ -72,9 +75,35 @@ def test_who_is_not_let_in(small_sshd: Sshd, tmp_path: Path) -> None:
         open_client(target(small_sshd, port=free_port()))
 
 
-def test_a_configuration_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    # nobody has to have one
-    assert read_config(None).get_hostnames() == set()
-    with pytest.raises(UsageError, match="cannot read the SSH configuration"):
-        read_config(tmp_path / "none")
+def test_ipv6_addresses_and_jump_hosts(plain_sshd: Sshd, home: Path) -> None:
+    known, port = home / "known", plain_sshd.port
+    kind, body, *_ = plain_sshd.host_key.with_suffix(".pub").read_text().split()
+    known.write_text(f"[::1]:{port},[127.0.0.1]:{port} {kind} {body}\n")
+    for name in (f"root@[::1]:{port}", f"ssh://root@[::1]:{port}"):
+        own = SshOptions([name], identity=plain_sshd.client_key, known_hosts=known)
+        transport = own.transport(name, Shared())
+        transport.connect()
+        assert transport.identity()["address"] == f"[::1]:{port}"
+        transport.close()
+    # through the one to the other, as -J and as ProxyJump of an included file
+    client, opened = open_client(target(plain_sshd, known_hosts=known, jump=f"root@[::1]:{port}"))
+    _, out, _ = client.exec_command("echo $SSH_CONNECTION")
+    assert (out.read().split()[2], len(opened)) == (b"127.0.0.1", 2)
+    for each in reversed(opened):
+        each.close()
+    (home / ".ssh" / "more").write_text(f"ProxyJump root@[::1]:{port}\nHostName 127.0.0.1\nUser root\n")
+    (home / ".ssh" / "config").write_text("Host n?de\n  Include more\n")
+    chosen = target(plain_sshd, host="node", user=None, known_hosts=known)
+    client, opened = open_client(chosen)
+    assert len(opened) == 2
+    for each in reversed(opened):
+        each.close()
+
+
+def test_a_proxy_command(plain_sshd: Sshd, home: Path) -> None:
+    config = home / "config"
+    config.write_text("Host node\n  HostName 127.0.0.1\n  ProxyCommand socat - TCP:%h:%p\n")
+    client, _ = open_client(target(plain_sshd, host="node", config=config))
+    _, out, _ = client.exec_command("id -u")
+    assert out.read() == b"0\n"
+    client.close()
