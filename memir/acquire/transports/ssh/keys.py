@@ -71,7 +71,7 @@ def certificate_of(key: paramiko.PKey, path: Path) -> paramiko.PKey | None:
     certified = copy.copy(key)
     try:
         certified.load_certificate(str(path))
-        blob = certified.public_blob.key_blob
+        blob = certified.public_blob.key_blob if certified.public_blob else b""
         # string kind, string nonce, then what the plain key has behind its kind (PROTOCOL.certkeys)
         start = 4 + int.from_bytes(blob[:4], "big")
         start += 4 + int.from_bytes(blob[start : start + 4], "big")

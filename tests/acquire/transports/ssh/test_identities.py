@@ -35,7 +35,7 @@ def reach(server: Sshd, **changes: object) -> str:
     assert out.read() == b"root\n"
     for each in reversed(opened):
         each.close()
-    return re.findall(r"Accepted publickey for .* (SHA256:\S+)", server.log()[before:])[-1]
+    return str(re.findall(r"Accepted publickey for .* (SHA256:\S+)", server.log()[before:])[-1])
 
 
 def fingerprint(path: Path) -> str:

@@ -120,6 +120,7 @@ def test_certificates(tmp_path: Path) -> None:
     key = load_key(path, nobody)
     certified = certificate_of(key, tmp_path / "key-cert.pub")
     assert certified is not None
+    assert certified.public_blob is not None
     assert certified.public_blob.key_type == "ssh-ed25519-cert-v01@openssh.com"
     assert key.public_blob is None
     assert certificate_of(key, tmp_path / "other-cert.pub") is None
