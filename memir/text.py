@@ -6,11 +6,12 @@ Whatever is printed may hold text of a node, an image or a log. Nothing else in 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
 from memir.errors import OutputError
@@ -106,21 +107,15 @@ def flush() -> None:
     """Write out what is buffered; OutputError if that fails. A reader that has gone is no failure."""
     for stream, err in ((sys.stdout, False), (sys.stderr, True)):
         if stream is not None:
-            try:
+            with _writing(stream, err):
                 stream.flush()
-            except BrokenPipeError:
-                _drop(stream)
-            except OSError as error:
-                _drop(stream)
-                if not err:
-                    raise OutputError(f"standard output: cannot be written: {error.strerror or error}") from error
 
 
 def _write(text: str, err: bool) -> None:
     stream = sys.stderr if err else sys.stdout
     if stream is None:  # closed by whoever started us: nobody wants to read
         return
-    try:
+    with _writing(stream, err):
         try:
             stream.write(text)
         except UnicodeEncodeError:
@@ -128,6 +123,13 @@ def _write(text: str, err: bool) -> None:
             stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
         if err:
             stream.flush()
+
+
+@contextlib.contextmanager
+def _writing(stream: TextIO, err: bool) -> Iterator[None]:
+    """A stream that cannot be written is dropped; of standard output that is an OutputError, unless its reader went."""
+    try:
+        yield
     except BrokenPipeError:
         _drop(stream)
     except OSError as error:

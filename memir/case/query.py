@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from memir.case.read_record import read_record
 from memir.case.store import PRIVATE, table_files
 from memir.errors import CaseError, UsageError
+from memir.tables.sql import unique
 
 if TYPE_CHECKING:
     import duckdb
@@ -72,7 +73,7 @@ def _answer(connection: duckdb.DuckDBPyConnection, sql: str) -> Answer:
     result = connection.execute(sql)
     if result is None or result.description is None:  # only a comment, or a statement without a result
         return Answer((), [])
-    return Answer(_unique([str(column[0]) for column in result.description]), result.fetchall())
+    return Answer(tuple(unique([str(column[0]) for column in result.description])), result.fetchall())
 
 
 def _datasets(folder: Path, *, reveal: bool) -> dict[str, Any]:
@@ -88,19 +89,6 @@ def _datasets(folder: Path, *, reveal: bool) -> dict[str, Any]:
         except (OSError, pa.ArrowException) as error:
             raise CaseError(f"{path}: cannot be read: {error}") from error
     return found
-
-
-def _unique(names: list[str]) -> tuple[str, ...]:
-    taken: set[str] = set()
-    out = []
-    for name in names:
-        chosen, number = name, 0
-        while chosen in taken or (number and chosen in names):
-            number += 1
-            chosen = f"{name}_{number}"
-        taken.add(chosen)
-        out.append(chosen)
-    return tuple(out)
 
 
 def _list(tables: Mapping[str, Any]) -> str:

@@ -14,13 +14,12 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memir.documents import MAX_DOCUMENT, decode, encode, parse
 from memir.errors import CaseError
-from memir.evidence.custody import START, canonical, raw_public, record_hash
+from memir.evidence.custody import START, canonical, now, raw_public, record_hash, wrong_link
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -118,11 +117,8 @@ def parse_seal(data: bytes) -> Seal:
             entry = decode(Entry, document, where, CaseError)
         except CaseError as error:
             return Seal(tuple(entries), head, str(error))
-        if entry.prev != head or entry.seq != number - 1:
-            why = "does not follow the entry before: one was changed, removed or put in here"
-            return Seal(tuple(entries), head, f"{where} {why}")
-        if entry.hash != record_hash(document) or canonical(document) != line:
-            return Seal(tuple(entries), head, f"{where}: its hash is not that of its content: it was changed")
+        if why := wrong_link(document, line, number - 1, head):
+            return Seal(tuple(entries), head, f"{where}: {why}")
         entries.append(entry)
         head = entry.hash
     return Seal(tuple(entries), head)
@@ -131,7 +127,7 @@ def parse_seal(data: bytes) -> Seal:
 def append(folder: Path, seal: Seal, fields: Mapping[str, Any]) -> Seal:
     """Append an entry, on the disk when this returns. fields: of Entry without seq, utc, prev and hash."""
     entry: dict[str, Any] = encode(dict(fields))
-    entry.update(seq=len(seal.entries), utc=_now(), prev=seal.head)
+    entry.update(seq=len(seal.entries), utc=now(), prev=seal.head)
     entry["hash"] = record_hash(entry)
     line = canonical(entry) + b"\n"
     path = folder / CHAIN
@@ -200,7 +196,3 @@ def sha256_file(path: Path) -> str:
 
 def _message(entries: int, head: str) -> bytes:
     return CONTEXT + f"{entries}\n{head}\n".encode()
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

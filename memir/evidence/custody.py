@@ -112,6 +112,15 @@ class Chain:
     problem: str
 
 
+def wrong_link(record: Mapping[str, object], line: bytes, seq: int, head: str) -> str:
+    """Why a record is not the next of a chain, "" if it is. line: its bytes; head: the hash of the record before."""
+    if record.get("prev") != head:
+        return "does not follow the one before: one was changed, removed or put in here"
+    if record.get("hash") != record_hash(record) or canonical(record) != line:
+        return "its hash is not that of its content: it was changed"
+    return "" if record.get("seq") == seq else f"has number {record.get('seq')!r}, not {seq}"
+
+
 def read_chain(data: bytes) -> Chain:
     """Read and check a manifest's bytes. Never raises: what is wrong is said with its line."""
     records: list[Mapping[str, Any]] = []
@@ -130,12 +139,8 @@ def read_chain(data: bytes) -> Chain:
             return broken(number, "not JSON")
         if not isinstance(record, dict):
             return broken(number, "not a record")
-        if record.get("prev") != head:
-            return broken(number, "does not follow the line before: a line was changed, removed or put in here")
-        if record.get("hash") != record_hash(record) or canonical(record) != line:
-            return broken(number, "its hash is not that of its content: it was changed")
-        if record.get("seq") != number - 1:
-            return broken(number, f"has number {record.get('seq')!r}")
+        if why := wrong_link(record, line, number - 1, head):
+            return broken(number, why)
         records.append(record)
         head = record["hash"]
     if lines[-1]:

@@ -49,16 +49,19 @@ def ask(tables: Mapping[str, Any], sql: str, known: Sequence[str] | None = None)
         raise UsageError(f"SQL: {error}") from error
     finally:
         connection.close()
-    return answer.rename_columns(_unique(answer.column_names))
+    return answer.rename_columns(unique(answer.column_names))
 
 
-def _unique(names: Sequence[str]) -> list[str]:
+def unique(names: Sequence[str]) -> list[str]:
+    """Column names with a number behind those that an earlier one has already."""
+    taken: set[str] = set()
     out: list[str] = []
     for name in names:
         chosen, number = name, 0
-        while chosen in out or (number and chosen in names):
+        while chosen in taken or (number and chosen in names):
             number += 1
             chosen = f"{name}_{number}"
+        taken.add(chosen)
         out.append(chosen)
     return out
 

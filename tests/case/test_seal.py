@@ -54,8 +54,8 @@ def test_every_way_to_tamper_is_told(chain: Path) -> None:
     path = chain / CHAIN
     lines = path.read_bytes().splitlines(keepends=True)
     for content, words in (
-        (lines[0] + lines[2], "line 2 does not follow the entry before"),
-        (lines[1] + lines[0], "line 1 does not follow the entry before"),
+        (lines[0] + lines[2], "line 2: does not follow the one before"),
+        (lines[1] + lines[0], "line 1: does not follow the one before"),
         (lines[0].replace(b'"hunt"', b'"help"') + lines[1], "line 1: its hash is not that of its content"),
         (lines[0] + lines[1][:-9], "line 2 is cut in the middle"),
         (b"", "is empty"),

@@ -27,6 +27,7 @@ from memir.evidence.custody import (
     require,
     sign,
     signed_message,
+    wrong_link,
 )  # fmt: skip
 
 CASES = 10_000 if os.environ.get("CI") else 300
@@ -50,6 +51,15 @@ def test_records_are_chained(written: tuple[bytes, str]) -> None:
     assert chain.records[0]["prev"] == START
     assert chain.records[1]["prev"] == chain.records[0]["hash"] == record_hash(chain.records[0])
     assert chain.records[1]["name"] == "context/é"
+
+
+def test_a_link_that_is_wrong_is_said(written: tuple[bytes, str]) -> None:
+    line = written[0].splitlines()[0]
+    record = json.loads(line)
+    assert wrong_link(record, line, 0, START) == ""
+    assert wrong_link(record, line, 0, "1" * 64).startswith("does not follow the one before")
+    assert wrong_link(record, line + b" ", 0, START).startswith("its hash is not that of its content")
+    assert wrong_link(record, line, 1, START) == "has number 0, not 1"
 
 
 def test_a_manifest_is_never_opened_twice(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from memir.kube.ram import RamSource
 
 PAGE = 4096
 SMALLEST = "s-5.10-small-v1"
+MARK = "MEMIR-PLANTED-BY-A-TEST-41b7"
 WHO = ("owner", "pid", "container_name", "pod_name", "namespace")
 
 

@@ -3,33 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from memir.errors import UsageError
 from memir.hunt.hunt import Options, hunt, parse_kinds
-from memir.hunt.memory import Memory, read_memory
 from memir.hunt.units import KINDS
 from memir.hunt.wanted import Wanted
 from memir.kube.ram import RamSource
 from tests.hunt.hunting import SMALLEST, WHO, owners, rules, run, strings
 from tests.images import case
-
-NodeOf = Callable[[str], RamSource]
-MARK = "MEMIR-PLANTED-BY-A-TEST-41b7"
-
-
-@pytest.fixture(scope="module")
-def small(node_of: NodeOf) -> RamSource:
-    return node_of(SMALLEST)
-
-
-@pytest.fixture(scope="module")
-def memory(small: RamSource) -> Memory:
-    threads = small.processes.threads
-    return read_memory(small.kernel, threads.task, threads.tgid)
 
 
 def test_hunt_counts_what_it_scanned_and_found(small: RamSource, tmp_path: Path) -> None:

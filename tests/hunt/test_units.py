@@ -3,32 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
-from memir.hunt.memory import Memory, read_memory, used
+from memir.hunt.memory import Memory, used
 from memir.hunt.units import WINDOW, file_units, process_units, whole_processes, window_units
 from memir.kernel.page import ANON, FREE, KERNEL
 from memir.kube.ram import RamSource
-from tests.hunt.hunting import PAGE, SMALLEST, planted, run, strings
-
-NodeOf = Callable[[str], RamSource]
-MARK = "MEMIR-PLANTED-BY-A-TEST-41b7"
-
-
-@pytest.fixture(scope="module")
-def small(node_of: NodeOf) -> RamSource:
-    return node_of(SMALLEST)
-
-
-@pytest.fixture(scope="module")
-def memory(small: RamSource) -> Memory:
-    threads = small.processes.threads
-    return read_memory(small.kernel, threads.task, threads.tgid)
+from tests.hunt.hunting import MARK, PAGE, planted, run, strings
 
 
 def everyone(memory: Memory) -> Any:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from memir.errors import UsageError
-from memir.tables.sql import ask, named
+from memir.tables.sql import ask, named, unique
 
 KNOWN = ("pods", "processes", "namespaces")
 TABLES = {"pods": pa.table({"pod_uid": ["u"], "pods": [7]}), "processes": pa.table({"pid": [1, 2], "uid": [0, None]})}
@@ -61,3 +61,8 @@ def test_nothing_else_can_be_reached(tmp_path: Path) -> None:
         with pytest.raises(UsageError):
             ask(TABLES, sql)
     assert [path.name for path in tmp_path.iterdir()] == ["secret.csv"]
+
+
+def test_names_of_columns_are_made_unique() -> None:
+    assert unique(["a", "a", "b", "a_1", "a"]) == ["a", "a_2", "b", "a_1", "a_3"]
+    assert unique([]) == []

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from memir.errors import AccessError, NodeError
 from tests.acquire.rigs.drive import MIB, data_of, digest, drive, meta
 from tests.acquire.rigs.s3shim import Request, Shim
 from tests.acquire.rigs.ssm import SsmServer
+from tests.acquire.rigs.ssm_agent import Agent
 
 FIVE = 5 * MIB
 
@@ -38,6 +41,14 @@ def make(s3: Any, bucket: str, shim: Shim, *, uploader: str = "python", **option
     sink = S3DirectSink(S3Address(bucket, "case-1"), S3Options(**chosen), s3)
     sink.uploader = uploader
     return sink
+
+
+@contextlib.contextmanager
+def over_ssm(server: SsmServer, agent: Agent, s3: Any, spool: S3Address) -> Iterator[SsmTransport]:
+    client = service_client("ssm", Connection(server.region, server.endpoint))
+    commander = Commander(client, agent.instance_id, poll=0.05, delivery=30)
+    with contextlib.closing(SsmTransport(commander, s3=s3, spool=spool)) as transport:
+        yield transport
 
 
 @pytest.mark.parametrize("uploader", ["python", "bash"])
@@ -67,14 +78,9 @@ def test_whole_way(s3: Any, bucket: str, shim: Shim, tmp_path: Path, uploader: s
 
 def test_over_ssm_through_the_mailbox(s3: Any, bucket: str, shim: Shim, tmp_path: Path, ssm_server: SsmServer) -> None:
     agent = ssm_server.add()
-    client = service_client("ssm", Connection(ssm_server.region, ssm_server.endpoint))
-    place = S3Address(bucket, "case-1")
-    transport = SsmTransport(Commander(client, agent.instance_id, poll=0.05, delivery=30), s3=s3, spool=place)
     source = data_of(5 * FIVE + 99)
-    try:
+    with over_ssm(ssm_server, agent, s3, S3Address(bucket, "case-1")) as transport:
         got = drive(make(s3, bucket, shim), transport, tmp_path, source)
-    finally:
-        transport.close()
     assert got.stored.missing == ()
     assert got.stored.complete
     assert got.stored.sha256 == digest(source)
@@ -95,14 +101,8 @@ def test_over_ssm_where_the_bucket_keeps_everything(
     )
     shim.locked_buckets.add(bucket)
     agent = ssm_server.add()
-    client = service_client("ssm", Connection(ssm_server.region, ssm_server.endpoint))
-    place = S3Address(bucket, "")
-    transport = SsmTransport(Commander(client, agent.instance_id, poll=0.05, delivery=30), s3=s3, spool=place)
-    source = data_of(2 * FIVE + 1)
-    try:
-        got = drive(make(s3, bucket, shim), transport, tmp_path, source)
-    finally:
-        transport.close()
+    with over_ssm(ssm_server, agent, s3, S3Address(bucket, "")) as transport:
+        got = drive(make(s3, bucket, shim), transport, tmp_path, data_of(2 * FIVE + 1))
     assert got.stored.missing == ()
     assert got.stored.complete
     assert got.stored.receipt["ObjectLockMode"] == "GOVERNANCE"
