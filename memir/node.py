@@ -221,7 +221,10 @@ class Node:
             _ = self.source.swapped  # a gap for each pod that has memory there
             read = {name: Frame(table) for name, table in (self._frames(names) | dict(extra or {})).items()}
             known = self.oddities if {"processes", "containers"} <= set(names) else ()
-            odd = tuple(OddityRecord(one.kind, one.text, one.pid, one.container_id, one.pod_uid) for one in known)
+            odd = tuple(
+                OddityRecord(oddity.kind, oddity.text, oddity.pid, oddity.container_id, oddity.pod_uid)
+                for oddity in known
+            )
             facts = replace(facts, node=self.name, cluster=self.cluster, oddities=odd)
             writes.append((read, analysis_run(time.monotonic() - self._begun, self.gaps)))
         inputs = [Input("image", str(self.memory.path), facts.identity.sha256 if facts.identity else None)]

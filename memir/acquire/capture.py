@@ -89,7 +89,7 @@ class Capture:
     meta: SinkMeta
     limits: Limits
     report: Report
-    got: Captured
+    captured: Captured
     python: bool = False
     going: bool = False
     ram: Sequence[Range] = ()
@@ -109,8 +109,8 @@ class Capture:
         finally:
             spent = time.monotonic() - begin
             # the stream's own time, if it came to its end; what follows is syncing and reading back
-            self.got.seconds = self.got.seconds or spent
-            self.got.store_seconds = spent - self.got.seconds
+            self.captured.seconds = self.captured.seconds or spent
+            self.captured.store_seconds = spent - self.captured.seconds
 
     def bound(self) -> tuple[int, str]:
         """(bytes that the stream may have at most, why): what the node announces is not to be believed alone."""
@@ -125,23 +125,23 @@ class Capture:
     def relay(self, sink: StreamSink) -> None:
         """Through the controller."""
         begin = time.monotonic()
-        got, hashed = self.got, self.limits.node_hash
+        captured, hashed = self.captured, self.limits.node_hash
         consumer = relay_python(hashed) if self.python else (RELAY_HASHED if hashed else RELAY)
         by_sum = consumer == RELAY_HASHED
         script = capture_script(
             self.run, self.command, consumer, nice=self.limits.nice, node_hash=by_sum, hashed=hashed
         )
-        got.walker = RecordWalker(most=most_records(self.ram))
+        captured.walker = RecordWalker(most=most_records(self.ram))
         most, why = self.bound()
         expected = self.meta.ram_bytes if self.meta.format == "lime" else 0
         pace = Pace(self.limits.limit_rate, expected, self.report)
 
         def store(block: bytes) -> None:
-            if got.size + len(block) > most:
+            if captured.size + len(block) > most:
                 raise NodeError(f"the node sent more than {most:,} bytes ({why}): stopped, what arrived is kept")
             sink.write(block)
-            got.size += len(block)
-            _walk(got, block)
+            captured.size += len(block)
+            _walk(captured, block)
 
         stream = self.transport.open_stream(script)
         pump = Pump(store)
@@ -155,18 +155,18 @@ class Capture:
             # whatever stopped it: every byte that was received is stored
             pump.stop()
             stream.close()
-        got.seconds = time.monotonic() - begin
-        receipt = got.receipt = parse_receipt(result.err)
+        captured.seconds = time.monotonic() - begin
+        receipt = captured.receipt = parse_receipt(result.err)
         if result.code is None or receipt is None:
-            raise ConnectError(f"the stream ended after {got.size:,} bytes without the node's receipt")
+            raise ConnectError(f"the stream ended after {captured.size:,} bytes without the node's receipt")
         if result.code == 0 and receipt.tool == 0 and receipt.consumer == 0:
-            got.stored = sink.commit()
+            captured.stored = sink.commit()
         else:
-            got.stored = sink.partial(f"the tool ended with {receipt.tool}, its sender with {receipt.consumer}")
+            captured.stored = sink.partial(f"the tool ended with {receipt.tool}, its sender with {receipt.consumer}")
 
     def direct(self, sink: DirectSink) -> None:
         """From the node to the store; the controller hands out addresses and waits."""
-        got = self.got
+        captured = self.captured
         if self.going:
             sink.adopt(self.transport, self.run)
         else:
@@ -184,19 +184,19 @@ class Capture:
         finally:
             stop.set()
             thread.join(60)
-        receipt = got.receipt = parse_receipt(result.err)
+        receipt = captured.receipt = parse_receipt(result.err)
         if receipt is not None:
-            got.parts = sink.collect(self.transport, self.run, receipt)
+            captured.parts = sink.collect(self.transport, self.run, receipt)
         if failed and isinstance(failed[0], Interrupted):
             raise failed[0]
         if result.code is None or receipt is None:
             raise ConnectError("the capture on the node ended without its receipt") from next(iter(failed), None)
         if result.code == 0 and receipt.tool == 0 and receipt.consumer == 0:
-            got.stored = sink.commit_parts(got.parts, receipt)
+            captured.stored = sink.commit_parts(captured.parts, receipt)
         else:
             why = f"the tool ended with {receipt.tool}, the uploader with {receipt.consumer}"
-            got.stored = sink.partial_parts(got.parts, "; ".join([why, *map(str, failed)]))
-        got.size = got.stored.size
+            captured.stored = sink.partial_parts(captured.parts, "; ".join([why, *map(str, failed)]))
+        captured.size = captured.stored.size
 
     def _tend(self, sink: DirectSink, stop: threading.Event, failed: list[MemirError]) -> None:
         try:
@@ -208,14 +208,14 @@ class Capture:
                 self.transport.run(abort_script(self.run), timeout=60)
 
 
-def _walk(got: Captured, chunk: bytes) -> None:
-    if got.walker is None or got.format_problem:
+def _walk(captured: Captured, chunk: bytes) -> None:
+    if captured.walker is None or captured.format_problem:
         return
     try:
-        got.walker.feed(chunk)
+        captured.walker.feed(chunk)
     except ImageFormatError as error:
         # the bytes are kept all the same: they are evidence, whatever they are
-        got.format_problem = str(error)
+        captured.format_problem = str(error)
 
 
 class Pace:
@@ -223,7 +223,7 @@ class Pace:
 
     def __init__(self, limit: int, expected: int, report: Report) -> None:
         self.limit, self.expected, self.report = limit, expected, report
-        self.done, self.start, self.said = 0, time.monotonic(), 0.0
+        self.done, self.start, self.reported = 0, time.monotonic(), 0.0
 
     def step(self, count: int) -> None:
         """Note `count` bytes, wait if they came too fast."""
@@ -232,6 +232,6 @@ class Pace:
         if self.limit and (early := self.done / self.limit - spent) > 0:
             time.sleep(early)
             spent += early
-        if spent - self.said >= 0.5:
-            self.said = spent
+        if spent - self.reported >= 0.5:
+            self.reported = spent
             self.report(Progress(self.done, self.expected, self.done / spent, "capture"))

@@ -44,7 +44,7 @@ def acquire_many(
     cancel = threading.Event()
     told = report or (lambda _name, _progress: None)
 
-    def one(name: str) -> Outcome:
+    def acquire(name: str) -> Outcome:
         def watch(progress: Progress) -> None:
             if cancel.is_set():
                 raise Interrupted("interrupted by the user")
@@ -61,7 +61,7 @@ def acquire_many(
             return Outcome(name, evidence, None, error)
 
     with ThreadPoolExecutor(max(1, parallel), thread_name_prefix="memir-node") as pool:
-        jobs = [pool.submit(one, name) for name in names]
+        jobs = [pool.submit(acquire, name) for name in names]
         left: set[Future[Outcome]] = set(jobs)
         while left:
             try:

@@ -36,14 +36,14 @@ class NodeState:
 
 def parse_lines(out: bytes) -> Mapping[str, bytes]:
     """The `name base64` lines of a node script; lines that are not whole or not base64 are left out."""
-    found: dict[str, bytes] = {}
+    values: dict[str, bytes] = {}
     for line in out.splitlines():
         name, _, packed = line.partition(b" ")
         try:
-            found[name.decode("ascii")] = base64.b64decode(packed.strip(), validate=True)
+            values[name.decode("ascii")] = base64.b64decode(packed.strip(), validate=True)
         except (binascii.Error, UnicodeDecodeError, ValueError):
             continue
-    return found
+    return values
 
 
 def survey(transport: Transport) -> NodeState:
@@ -51,23 +51,23 @@ def survey(transport: Transport) -> NodeState:
     before = time.time()
     result = transport.run(facts_script(), timeout=60)
     after = time.time()
-    said = parse_lines(result.out)
-    if "kernel" not in said or "uid" not in said:
+    values = parse_lines(result.out)
+    if "kernel" not in values or "uid" not in values:
         raise NodeError(f"the node did not answer the preflight script: {result.error.strip()[:300] or result.code}")
-    return read_facts(said, (before + after) / 2)
+    return read_facts(values, (before + after) / 2)
 
 
-def read_facts(said: Mapping[str, bytes], now: float) -> NodeState:
+def read_facts(values: Mapping[str, bytes], now: float) -> NodeState:
     """Facts from the script's answers; `now` is the controller's clock in the middle of the call."""
 
     def word(name: str) -> str:
-        return said.get(name, b"").decode("utf-8", "replace").strip()
+        return values.get(name, b"").decode("utf-8", "replace").strip()
 
     memory: dict[str, str] = dict(re.findall(r"^(\w+):\s+(\d{1,15}) kB$", word("meminfo"), re.MULTILINE))
     lockdown = re.search(r"\[(\w+)\]", word("lockdown"))
     secure = word("secure_boot").split()
-    kcore = said.get("kcore", b"")
-    ram = parse_iomem(said.get("iomem", b""))
+    kcore = values.get("kcore", b"")
+    ram = parse_iomem(values.get("iomem", b""))
     clock = re.fullmatch(r"(\d{1,12})(\.\d{1,9})?N?", word("clock").replace(".N", ""))
     facts = NodeFacts(
         hostname=word("hostname"),
@@ -86,7 +86,7 @@ def read_facts(said: Mapping[str, bytes], now: float) -> NodeState:
         commands=frozenset(word("commands").split()),
         clock_offset=float(clock[0].rstrip("N")) - now if clock else 0.0,
         tmpfs=word("tmpfs"),
-        iomem=said.get("iomem", b""),
+        iomem=values.get("iomem", b""),
     )
     return NodeState(facts, ram, parse_kcore(kcore), " since ".join(word("running").split("\n")[:2]))
 

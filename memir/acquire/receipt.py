@@ -151,7 +151,7 @@ class Outcome:
 
     run_id: str
     preflight: Preflight
-    got: Captured
+    captured: Captured
     verdict: Verdict
     left: Sequence[str]
     stopped: BaseException | None
@@ -192,12 +192,16 @@ def close_manifest(
 
 def summary(log: CustodyLog, outcome: Outcome) -> Receipt:
     """The receipt."""
-    verdict, preflight, got = outcome.verdict, outcome.preflight, outcome.got
+    verdict, preflight, captured = outcome.verdict, outcome.preflight, outcome.captured
     interrupted = isinstance(outcome.stopped, KeyboardInterrupt | Interrupted)
     status: Status = "complete" if not verdict.missing else ("interrupted" if interrupted else "partial")
     facts = preflight.state.facts
-    resume = got.stored.resume if got.stored and got.stored.resume else "run the same command again, with a new folder"
-    if outcome.left and not got.receipt and got.stored and got.stored.receipt.get("UploadId"):
+    resume = (
+        captured.stored.resume
+        if captured.stored and captured.stored.resume
+        else "run the same command again, with a new folder"
+    )
+    if outcome.left and not captured.receipt and captured.stored and captured.stored.receipt.get("UploadId"):
         # nobody could reach the node to end the capture: it may still be sending
         resume = f"the node may still be sending: the same command with --resume {log.folder} goes on; else {resume}"
     return Receipt(
@@ -205,8 +209,8 @@ def summary(log: CustodyLog, outcome: Outcome) -> Receipt:
         resume="" if status == "complete" else resume, notes=(*verdict.notes, *log.problems), finished=now(),
         node=ReceiptNode(facts.hostname, facts.kernel, facts.machine, facts.boot_id),
         clock_offset=facts.clock_offset, tool=tool_record(preflight.tool),
-        image=image_record(got.stored, preflight.tool.format), seconds=round(got.seconds, 3),
-        store_seconds=round(got.store_seconds, 3), banner=verdict.banner,
+        image=image_record(captured.stored, preflight.tool.format), seconds=round(captured.seconds, 3),
+        store_seconds=round(captured.store_seconds, 3), banner=verdict.banner,
         coverage=coverage_record(verdict.coverage), left_on_node=tuple(outcome.left),
         traces=tuple(Trace(trace.where, trace.what, trace.stays) for trace in preflight.plan.traces if trace.stays),
         schema=SCHEMA, case=outcome.options.case,

@@ -100,8 +100,8 @@ def lock_check(previous: PreviousRun, running: str) -> Check:
     """Whether the node's lock is this run's. running: who holds it, as preflight found out."""
     if running.partition(" ")[0] == previous.run_id:
         return Check("lock", "ok", f"run {previous.run_id} goes on")
-    said = f"run {previous.run_id} is no longer on the node" + (f", but {running}" if running else "")
-    return Check("lock", "fail", said, "its watchdog or a restart of the node ended it: run again into a new folder")
+    what = f"run {previous.run_id} is no longer on the node" + (f", but {running}" if running else "")
+    return Check("lock", "fail", what, "its watchdog or a restart of the node ended it: run again into a new folder")
 
 
 def reopen_manifest(previous: PreviousRun, begin: Begin) -> Manifest:
@@ -122,7 +122,7 @@ def reopen_manifest(previous: PreviousRun, begin: Begin) -> Manifest:
 def _rename(path: Path) -> Path:
     stem, _, end = path.name.partition(".")
     numbers = (path.with_name(f"{stem}.{number}.{end}") for number in range(1, 1000))
-    free = next(one for one in numbers if not one.exists())
+    free = next(candidate for candidate in numbers if not candidate.exists())
     try:
         return path.rename(free)
     except OSError as error:

@@ -54,10 +54,6 @@ if TYPE_CHECKING:
 RESERVE, RESERVED = ".reserve", 4 << 20
 
 
-
-
-
-
 @dataclass
 class Acquisition:
     """One node, one evidence folder.
@@ -137,31 +133,31 @@ class Acquisition:
     def _record(self, preflight: Preflight, log: CustodyLog, key: Ed25519PrivateKey | None) -> Mapping[str, Any]:
         manifest = log.manifest
         session = NodeSession(self.transport, self.run_id, self.options.grace)
-        got = Captured()
+        captured = Captured()
         stopped: BaseException | None = None
         left: list[str] = []
         try:
             try:
-                (self._on_node if self.previous is None else self._go_on)(preflight, session, log, got)
+                (self._on_node if self.previous is None else self._go_on)(preflight, session, log, captured)
             except (MemirError, KeyboardInterrupt, OSError) as error:
                 stopped = error
             _free(self.evidence)
-            if got.stored is None and got.begun:
-                got.stored = got.give_up(self.sink, _words(stopped))
+            if captured.stored is None and captured.begun:
+                captured.stored = captured.give_up(self.sink, _words(stopped))
         finally:
             left = self._clean(session, manifest)
         if self.snapshot is not None and not isinstance(stopped, KeyboardInterrupt | Interrupted):
             stopped = self._cluster(log) or stopped
         try:
-            verdict = self._judge(preflight, got, stopped)
+            verdict = self._judge(preflight, captured, stopped)
         except (KeyboardInterrupt, Interrupted) as error:
             stopped = error
             verdict = Verdict((_words(error),))
-        final = finish(log, key, Outcome(self.run_id, preflight, got, verdict, left, stopped, self.options))
+        final = finish(log, key, Outcome(self.run_id, preflight, captured, verdict, left, stopped, self.options))
         self._raise(final, verdict, stopped)
         return final
 
-    def _on_node(self, preflight: Preflight, session: NodeSession, log: CustodyLog, got: Captured) -> None:
+    def _on_node(self, preflight: Preflight, session: NodeSession, log: CustodyLog, captured: Captured) -> None:
         manifest, tool = log.manifest, preflight.tool
         session.start(sum(file.size for file in tool.files) + SPARE_TMPFS)
         manifest.add(
@@ -182,29 +178,35 @@ class Acquisition:
                 preflight.state.facts.ram_bytes, now(),
             )  # fmt: skip
             self.sink.begin(meta)
-            got.begun = True
+            captured.begun = True
             upload = self.sink.begun() if isinstance(self.sink, DirectSink) else {}
             manifest.add("capture", where=self.sink.where, ram_bytes=meta.ram_bytes, **upload)
-            self._capture(preflight, session, command, meta, log, got)
+            self._capture(preflight, session, command, meta, log, captured)
 
-    def _go_on(self, preflight: Preflight, session: NodeSession, log: CustodyLog, got: Captured) -> None:
+    def _go_on(self, preflight: Preflight, session: NodeSession, log: CustodyLog, captured: Captured) -> None:
         """Take over a capture that goes on: its sink, its uploader, its end."""
         assert self.previous is not None
         session.adopt(self.previous.directory, self.previous.grace)
         with session.heartbeat():
-            got.begun = True
+            captured.begun = True
             self.sink.begin(self.previous.meta)
-            self._capture(preflight, session, "", self.previous.meta, log, got)
+            self._capture(preflight, session, "", self.previous.meta, log, captured)
 
     def _capture(
-        self, preflight: Preflight, session: NodeSession, command: str, meta: SinkMeta, log: CustodyLog, got: Captured
+        self,
+        preflight: Preflight,
+        session: NodeSession,
+        command: str,
+        meta: SinkMeta,
+        log: CustodyLog,
+        captured: Captured,
     ) -> None:
         Capture(
-            self.transport, session.run, command, self.sink, meta, self.options, self.report, got,
+            self.transport, session.run, command, self.sink, meta, self.options, self.report, captured,
             python="python3" in preflight.state.facts.commands, going=self.previous is not None,
             ram=preflight.state.ram, instance_memory=self._instance_memory(),
         ).go()  # fmt: skip
-        log.manifest.add("captured", **receipt_fields(got.receipt))
+        log.manifest.add("captured", **receipt_fields(captured.receipt))
         if self.options.context:
             log.context(collect(self.transport, session.run, self.sink, "after", self.evidence / CONTEXT))
 
@@ -224,12 +226,12 @@ class Acquisition:
             return error
         return None
 
-    def _judge(self, preflight: Preflight, got: Captured, stopped: BaseException | None) -> Verdict:
+    def _judge(self, preflight: Preflight, captured: Captured, stopped: BaseException | None) -> Verdict:
         reasons = [_words(stopped)] if stopped is not None else []
         state = preflight.state
-        self.report(Progress(got.size, got.size, 0.0, "check"))
+        self.report(Progress(captured.size, captured.size, 0.0, "check"))
         return judge_image(
-            reasons, preflight.tool, got, state, getattr(self.sink, "reader", None),
+            reasons, preflight.tool, captured, state, getattr(self.sink, "reader", None),
             instance_memory=self._instance_memory(),
         )  # fmt: skip
 
@@ -241,10 +243,10 @@ class Acquisition:
         if not verdict.missing:
             return
         words = "; ".join(verdict.missing[:3])
-        said = f"{self.evidence}: {final['status']}, {words}. {final['resume']}"
+        message = f"{self.evidence}: {final['status']}, {words}. {final['resume']}"
         if isinstance(stopped, KeyboardInterrupt | Interrupted):
-            raise Interrupted(said)
-        raise PartialError(said) from stopped
+            raise Interrupted(message)
+        raise PartialError(message) from stopped
 
 
 def _reserve(folder: Path) -> None:

@@ -42,18 +42,18 @@ class NodeSession:
         script = setup_script(self.run_id, grace=self.grace, poll=poll, need=need)
         self.begun = True
         result = self.transport.run(script, timeout=60)
-        said = parse_pairs(result)
+        answer = parse_pairs(result)
         if result.code in {73, 74, 75}:
             self.begun = False
         if result.code == 75:
             raise NodeError(f"another run is going on on this node ({result.error.strip()}): wait until it ends")
-        if result.code != 0 or not said.get("dir", "").endswith(self.run_id):
+        if result.code != 0 or not answer.get("dir", "").endswith(self.run_id):
             why = result.error.strip() or f"exit code {result.code}"
             raise NodeError(f"the node has no place in memory for the tool: {why}")
-        self.run = NodeRun(self.run_id, said["dir"], self.grace)
-        self.mounted = said.get("mounted") == "1"
-        self.stale = said.get("stale", "")
-        self.planted = said.get("planted", "")
+        self.run = NodeRun(self.run_id, answer["dir"], self.grace)
+        self.mounted = answer.get("mounted") == "1"
+        self.stale = answer.get("stale", "")
+        self.planted = answer.get("planted", "")
 
     def adopt(self, directory: str, grace: int) -> None:
         """Take over a run that another controller began."""
@@ -67,9 +67,9 @@ class NodeSession:
             path = self.run.path(file.name)
             self.transport.put(path, file.source, mode=file.mode)
             result = self.transport.run(hash_script(path), timeout=60)
-            found = result.text[:64]
-            if result.code != 0 or found != file.sha256:
-                why = f"SHA-256 {found or result.error.strip()} instead of {file.sha256}"
+            digest = result.text[:64]
+            if result.code != 0 or digest != file.sha256:
+                why = f"SHA-256 {digest or result.error.strip()} instead of {file.sha256}"
                 raise NodeError(f"{file.source} arrived on the node with {why}: it was not run")
         if undo := tool.cleanup(self.run):
             self.transport.put(self.run.path("undo.sh"), undo.encode())

@@ -20,31 +20,31 @@ from memir.evidence.walker import RecordWalker
 
 
 def judge_image(
-    reasons: Sequence[str], tool: Tool, got: Captured, node: NodeState, reader: PartReader | None = None,
+    reasons: Sequence[str], tool: Tool, captured: Captured, node: NodeState, reader: PartReader | None = None,
     instance_memory: int = 0,
 ) -> Verdict:
     """Everything together.
 
     Why the run stopped, the codes and hashes, the coverage, and the kernel in the image.
     """
-    wrong = [*reasons, *got.problems]
+    wrong = [*reasons, *captured.problems]
     if not reasons:
-        wrong += stream_problems(got.receipt, got.stored, tool.explain)
-    if got.format_problem:
-        wrong.append(got.format_problem)
-    if got.stored is None:
+        wrong += stream_problems(captured.receipt, captured.stored, tool.explain)
+    if captured.format_problem:
+        wrong.append(captured.format_problem)
+    if captured.stored is None:
         return Verdict(tuple(dict.fromkeys(wrong or ["nothing was stored"])))
     notes: list[str] = []
-    found = None
+    coverage = None
     ranges = None
-    if got.walker is not None:
-        if got.walker.torn and not got.format_problem:
-            wrong.append(f"the stream stops inside a record: {got.walker.torn}")
-        ranges = got.walker.ranges
+    if captured.walker is not None:
+        if captured.walker.torn and not captured.format_problem:
+            wrong.append(f"the stream stops inside a record: {captured.walker.torn}")
+        ranges = captured.walker.ranges
     banner = ""
     if not wrong:
         try:
-            seen, banner, amiss = inspect(got.stored, node.facts.kernel, reader)
+            seen, banner, amiss = inspect(captured.stored, node.facts.kernel, reader)
             wrong += amiss
             ranges = ranges if ranges is not None else seen
             if not banner and not amiss:
@@ -52,12 +52,12 @@ def judge_image(
         except (ImageError, RemoteError) as error:
             wrong.append(f"the image does not open: {error}")
     if ranges is not None:
-        found, lacking, notes = coverage_of(
-            node.ram, ranges, node.kcore, tool.name, ended=got.receipt is not None and got.receipt.tool == 0,
+        coverage, lacking, notes = coverage_of(
+            node.ram, ranges, node.kcore, tool.name, ended=captured.receipt is not None and captured.receipt.tool == 0,
             mem_total=node.facts.mem_total, reserved=parse_reserved(node.facts.iomem), instance_memory=instance_memory,
         )  # fmt: skip
         wrong += lacking
-    return Verdict(tuple(dict.fromkeys(wrong)), found, banner, tuple(notes))
+    return Verdict(tuple(dict.fromkeys(wrong)), coverage, banner, tuple(notes))
 
 
 def inspect(stored: Stored, kernel: str, reader: PartReader | None) -> tuple[list[Range], str, list[str]]:

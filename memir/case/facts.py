@@ -109,12 +109,12 @@ def hunt_facts(
     )
 
 
-def secrets_of_hits(found: Hunt, facts: Facts) -> Frame:
+def secrets_of_hits(hunt: Hunt, facts: Facts) -> Frame:
     """Rows of the table `secrets` for what a hunt's rules tagged `secret` matched."""
     from memir.tables.secrets import TABLE, rows_of_hits
 
     clock = facts.identity.clock if facts.identity is not None else None
-    return TABLE.rows(rows_of_hits(found.masked, found.secrets, clock))
+    return TABLE.rows(rows_of_hits(hunt.masked, hunt.secrets, clock))
 
 
 def gaps_since(before: Sequence[Gap], after: Iterable[Gap]) -> tuple[Gap, ...]:

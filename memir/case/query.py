@@ -80,15 +80,15 @@ def _datasets(folder: Path, *, reveal: bool) -> dict[str, Any]:
     import pyarrow as pa
     import pyarrow.dataset as ds
 
-    found = {}
+    datasets = {}
     for name, path in table_files(folder).items():
         if name in PRIVATE and not reveal:
             continue
         try:
-            found[name] = ds.dataset(path, format="parquet")
+            datasets[name] = ds.dataset(path, format="parquet")
         except (OSError, pa.ArrowException) as error:
             raise CaseError(f"{path}: cannot be read: {error}") from error
-    return found
+    return datasets
 
 
 def _list(tables: Mapping[str, Any]) -> str:

@@ -38,18 +38,18 @@ def rule_files(files: Sequence[Path]) -> tuple[RuleFile, ...]:
     """Each rule file, and what it includes, with its SHA-256. RulesError for one that cannot be read any more."""
     from memir.hunt.rule_text import read_source
 
-    found: dict[Path, RuleFile] = {}
+    read: dict[Path, RuleFile] = {}
     waiting = list(files)
-    while waiting and len(found) < MAX_INCLUDES:
+    while waiting and len(read) < MAX_INCLUDES:
         path = waiting.pop(0)
-        if path.resolve() in found:
+        if path.resolve() in read:
             continue
         try:
             raw = path.read_bytes()
         except OSError as error:
             raise RulesError(f"{path}: cannot be read: {error.strerror or error}") from error
-        found[path.resolve()] = RuleFile(str(path), hashlib.sha256(raw).hexdigest())
+        read[path.resolve()] = RuleFile(str(path), hashlib.sha256(raw).hexdigest())
         if not raw.startswith(b"YARA"):  # compiled rules hold what they included
             source = read_source(raw.decode("utf-8", "surrogateescape"))
             waiting += [path.parent / name for name, _ in source.includes]
-    return tuple(found.values())
+    return tuple(read.values())

@@ -117,12 +117,12 @@ def table_path(folder: Path, name: str) -> Path:
 
 def table_files(folder: Path) -> dict[str, Path]:
     """The tables of a case by name. CaseError for one that is no regular file: a planted link leads elsewhere."""
-    found = {}
+    files = {}
     for path in sorted((folder / TABLES_FOLDER).glob("*.parquet")):
         if not stat.S_ISREG(path.lstat().st_mode):
             raise CaseError(f"{path}: not a regular file: memir writes none other, and does not follow it")
-        found[path.stem] = path
-    return found
+        files[path.stem] = path
+    return files
 
 
 def write_table(table: pa.Table, path: Path) -> None:

@@ -56,14 +56,16 @@ def _many(shared: Shared, names: Sequence[str], make: Callable[[str, Report], Ac
         outcomes = acquire_many(names, make, parallel=shared.parallel, report=reporter(line))
     if shared.as_json:
         rows = [
-            {"node": one.name, "evidence": str(one.evidence), "error": str(one.error) if one.error else None,
-             "exit_code": one.error.exit_code if one.error else 0, "receipt": one.receipt}
-            for one in outcomes
+            {"node": outcome.name, "evidence": str(outcome.evidence),
+             "error": str(outcome.error) if outcome.error else None,
+             "exit_code": outcome.error.exit_code if outcome.error else 0, "receipt": outcome.receipt}
+            for outcome in outcomes
         ]  # fmt: skip
         say_json({"nodes": rows}, indent=2)
     else:
-        for one in outcomes:
-            say(f"{one.name}: {'complete, ' + str(one.evidence) if one.error is None else str(one.error)}")
+        for outcome in outcomes:
+            end = f"complete, {outcome.evidence}" if outcome.error is None else str(outcome.error)
+            say(f"{outcome.name}: {end}")
     if code := worst(outcomes):
         raise typer.Exit(code)
 

@@ -68,10 +68,10 @@ def verify_tools(store: Folder = None, as_json: Json = False) -> None:
 
     rows = list(Store(store).verify())
     if as_json:
-        say_json([{**asdict(one), "wrong": wrong} for one, wrong in rows], indent=2)
+        say_json([{**asdict(tool), "wrong": wrong} for tool, wrong in rows], indent=2)
     else:
-        for one, wrong in rows:
-            say(f"{'WRONG' if wrong else 'ok   '} {one.file} {wrong}".rstrip())
+        for tool, wrong in rows:
+            say(f"{'WRONG' if wrong else 'ok   '} {tool.file} {wrong}".rstrip())
     if any(wrong for _, wrong in rows):
         raise typer.Exit(EXIT_EVIDENCE)
 
@@ -92,22 +92,22 @@ def build(
     from memir.acquire.tools.store import Store
 
     if tool == "avml":
-        one = build_avml(Store(store), machine or platform.machine(), version or AVML_VERSION)
+        made = build_avml(Store(store), machine or platform.machine(), version or AVML_VERSION)
     elif tool == "helper":
-        one = build_helper(Store(store), machine or platform.machine())
+        made = build_helper(Store(store), machine or platform.machine())
     elif tool == "lime":
         if headers is None:
             raise UsageError("LiME is built against a kernel: give --headers /usr/src/linux-headers-RELEASE")
-        one = build_lime(Store(store), headers, source)
+        made = build_lime(Store(store), headers, source)
     else:
         raise UsageError(f"{tool!r}: write avml, helper or lime")
-    _show([one], as_json)
+    _show([made], as_json)
 
 
 def _show(rows: Sequence[Pinned], as_json: bool) -> None:
     if as_json:
-        say_json([asdict(one) for one in rows], indent=2)
+        say_json([asdict(tool) for tool in rows], indent=2)
         return
-    for one in rows:
-        what = f"{one.tool} {one.version}".strip() + (f" for {one.kernel}" if one.kernel else "")
-        say(f"{one.sha256[:16]}  {one.machine:8} {what}  {one.file}  from {one.origin}")
+    for tool in rows:
+        what = f"{tool.tool} {tool.version}".strip() + (f" for {tool.kernel}" if tool.kernel else "")
+        say(f"{tool.sha256[:16]}  {tool.machine:8} {what}  {tool.file}  from {tool.origin}")

@@ -118,7 +118,7 @@ def _verify_case(folder: Path, public_key: Path | None, *, as_json: bool) -> Non
         say_json(encode(document), indent=2)
     else:
         for number, entry in enumerate(entries, 1):
-            inputs = ", ".join(f"{one.kind} {one.path}" for one in entry.inputs)
+            inputs = ", ".join(f"{source.kind} {source.path}" for source in entry.inputs)
             line = f"{number}  {entry.utc}  {entry.event} (memir {entry.memir}) wrote {', '.join(entry.written)}"
             say(line + (f" from {inputs}" if inputs else "") + f"  {entry.hash[:16]}...")
             if entry.replaced:

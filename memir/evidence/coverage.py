@@ -36,7 +36,7 @@ class Coverage:
     @property
     def withheld(self) -> tuple[Range, ...]:
         """Whole pages of RAM that /proc/kcore does not hand out: nobody can say what was in them."""
-        return tuple(one for one in self.unreadable if one[1] - one[0] >= PAGE)
+        return tuple(part for part in self.unreadable if part[1] - part[0] >= PAGE)
 
     @property
     def complete(self) -> bool:
@@ -46,7 +46,7 @@ class Coverage:
 
 def compare(
     ram: Sequence[Range],
-    got: Sequence[Range],
+    present: Sequence[Range],
     kcore: Sequence[Range] = (),
     block: int = AVML_BLOCK,
     *,
@@ -58,7 +58,7 @@ def compare(
     expected). block: the tool's block size for leaving out zeros; 0 if it leaves out nothing (LiME). ended: the
     tool came to its end; if not, what lies above the last range that arrived was never looked at.
     """
-    ram, have = merge(ram), merge(got)
+    ram, have = merge(ram), merge(present)
     readable = intersect(ram, merge(kcore)) if kcore else ram
     unreadable = list(subtract(ram, readable))
     reached = (1 << 64) if ended else max((end for _, end in have), default=0)
@@ -113,7 +113,7 @@ def most_records(ram: Sequence[Range]) -> int:
 
 
 def coverage_of(
-    ram: Sequence[Range], got: Sequence[Range], kcore: Sequence[Range], tool: str, *, ended: bool = True,
+    ram: Sequence[Range], present: Sequence[Range], kcore: Sequence[Range], tool: str, *, ended: bool = True,
     mem_total: int = 0, reserved: int = 0, instance_memory: int = 0,
 ) -> tuple[Coverage, list[str], list[str]]:  # fmt: skip
     """What the image covers, what is missing, and what is worth a note.
@@ -122,25 +122,25 @@ def coverage_of(
     instance_memory: of the instance type by AWS; bytes, 0 if not known.
     """
     zeros = AVML_BLOCK if tool == "avml" else 0
-    found = compare(ram, got, kcore if tool == "avml" else (), zeros, ended=ended)
+    coverage = compare(ram, present, kcore if tool == "avml" else (), zeros, ended=ended)
     wrong, notes = [], []
-    if not found.ram:
+    if not coverage.ram:
         wrong.append("/proc/iomem showed no System RAM: nothing to compare with")
-    wrong += announced_problems(total(found.ram), mem_total, reserved, instance_memory)
-    if found.missing:
-        wrong.append(f"{total(found.missing):,} bytes of System RAM are missing: {show(found.missing)}")
-    if len(got) != len(set(got)) or total(got) != total(merge(got)):
+    wrong += announced_problems(total(coverage.ram), mem_total, reserved, instance_memory)
+    if coverage.missing:
+        wrong.append(f"{total(coverage.missing):,} bytes of System RAM are missing: {show(coverage.missing)}")
+    if len(present) != len(set(present)) or total(present) != total(merge(present)):
         wrong.append("some ranges came twice: two sources may have been joined")
-    if found.withheld:
+    if coverage.withheld:
         wrong.append(
-            f"/proc/kcore does not give {total(found.withheld):,} bytes of System RAM: {show(found.withheld)}; "
+            f"/proc/kcore does not give {total(coverage.withheld):,} bytes of System RAM: {show(coverage.withheld)}; "
             "LiME may read them"
         )
-    if found.zero:
-        notes.append(f"{total(found.zero):,} bytes left out as all-zero blocks: {show(found.zero)}")
-    edges = subtract(found.unreadable, found.withheld)
+    if coverage.zero:
+        notes.append(f"{total(coverage.zero):,} bytes left out as all-zero blocks: {show(coverage.zero)}")
+    edges = subtract(coverage.unreadable, coverage.withheld)
     if edges:
         notes.append(f"{total(edges):,} bytes at the edges of RAM are less than a page: {show(edges)}")
-    if found.extra:
-        notes.append(f"{total(found.extra):,} bytes outside System RAM: {show(found.extra)}")
-    return found, wrong, notes
+    if coverage.extra:
+        notes.append(f"{total(coverage.extra):,} bytes outside System RAM: {show(coverage.extra)}")
+    return coverage, wrong, notes

@@ -35,68 +35,68 @@ def examine(
     deep: bool, report: Report,
 ) -> Examination:  # fmt: skip
     """Read the image from where the record says it is. deep: look for the kernel in it. Raises RemoteError."""
-    found = Examination()
+    examination = Examination()
     if not image.where:
-        found.missing.append("no image is recorded")
-        return found
+        examination.missing.append("no image is recorded")
+        return examination
     if len(image.parts) > MAX_PARTS:
-        found.problems.append((image.where, f"has {len(image.parts):,} parts, {MAX_PARTS:,} are possible"))
-        return found
+        examination.problems.append((image.where, f"has {len(image.parts):,} parts, {MAX_PARTS:,} are possible"))
+        return examination
     kernel = begin.node.kernel if begin else ""
     finder = BannerFinder(kernel)
     remote = image.where.startswith("s3://")
     ram = parse_iomem(begin.node.iomem.encode()) if begin else ()
     walker = RecordWalker(finder if deep and remote else None, most_records(ram))
     if remote:
-        if not _read_remote(image, reader, walker, found):
-            return found
+        if not _read_remote(image, reader, walker, examination):
+            return examination
         banner = finder.banner
     else:
-        if not _read_local(folder, image, walker, found, report):
-            return found
-        banner = _look(folder, image, kernel, found) if deep and image.complete else ""
-    found.read = True
+        if not _read_local(folder, image, walker, examination, report):
+            return examination
+        banner = _look(folder, image, kernel, examination) if deep and image.complete else ""
+    examination.read = True
     if not image.complete:
-        found.notes.append(f"{image.where} is kept as partial; its ranges are not judged")
-        return found
-    _ranges(walker, begin, tool, found)
+        examination.notes.append(f"{image.where} is kept as partial; its ranges are not judged")
+        return examination
+    _ranges(walker, begin, tool, examination)
     if deep and banner:
-        found.checked.append(f"the image opens, {banner}")
+        examination.checked.append(f"the image opens, {banner}")
     elif deep:
-        found.problems.append((image.where, f"the kernel {kernel} does not name itself in it"))
-    return found
+        examination.problems.append((image.where, f"the kernel {kernel} does not name itself in it"))
+    return examination
 
 
-def _read_remote(image: Image, reader: PartReader | None, walker: RecordWalker, found: Examination) -> bool:
+def _read_remote(image: Image, reader: PartReader | None, walker: RecordWalker, examination: Examination) -> bool:
     if not image.complete:
-        found.notes.append(f"{image.where} is an unfinished upload: its parts cannot be read back")
+        examination.notes.append(f"{image.where} is an unfinished upload: its parts cannot be read back")
         return False
     if reader is None:
-        found.notes.append(
+        examination.notes.append(
             f"{image.where} was not read: a bucket that a folder names is not asked with your credentials unless you "
             "say so with --fetch"
         )
         return False
     version = str(image.stored.get("VersionId") or "")
     problems = read_image(image.where, version, image.size, image.sha256, image.parts, reader, walker)
-    found.problems += list(problems)
-    found.checked.append(f"{walker.offset:,} bytes of the image in S3")
+    examination.problems += list(problems)
+    examination.checked.append(f"{walker.offset:,} bytes of the image in S3")
     return True
 
 
-def _read_local(folder: Path, image: Image, walker: RecordWalker, found: Examination, report: Report) -> bool:
+def _read_local(folder: Path, image: Image, walker: RecordWalker, examination: Examination, report: Report) -> bool:
     """Hash the whole and every part in one reading."""
     names = [IMAGE + suffix for suffix in SUFFIX.values()]
     if image.where not in {*names, *(name + PARTIAL for name in names)}:
-        found.problems.append((image.where, "is no name of an image in this folder"))
+        examination.problems.append((image.where, "is no name of an image in this folder"))
         return False
     try:
         descriptor = open_file(folder, image.where)
     except FileNotFoundError:
-        found.problems.append((image.where, "is missing"))
+        examination.problems.append((image.where, "is missing"))
         return False
     except CustodyError as error:
-        found.problems.append((image.where, str(error)))
+        examination.problems.append((image.where, str(error)))
         return False
     digest = ""
     with os.fdopen(descriptor, "rb") as file:
@@ -109,34 +109,34 @@ def _read_local(folder: Path, image: Image, walker: RecordWalker, found: Examina
             if not where:
                 digest = what
             elif where != image.where or image.complete:
-                found.problems.append((where, what))
+                examination.problems.append((where, what))
     if size != image.size:
-        found.problems.append((image.where, f"has {size:,} bytes, recorded are {image.size:,}"))
+        examination.problems.append((image.where, f"has {size:,} bytes, recorded are {image.size:,}"))
     elif digest != image.sha256:
-        found.problems.append((image.where, f"has SHA-256 {digest}, recorded is {image.sha256}"))
-    found.checked.append(f"{walker.offset:,} bytes of the image in {len(image.parts)} parts")
+        examination.problems.append((image.where, f"has SHA-256 {digest}, recorded is {image.sha256}"))
+    examination.checked.append(f"{walker.offset:,} bytes of the image in {len(image.parts)} parts")
     return True
 
 
-def _look(folder: Path, image: Image, kernel: str, found: Examination) -> str:
+def _look(folder: Path, image: Image, kernel: str, examination: Examination) -> str:
     try:
         _, banner = look_inside(str(folder / image.where), kernel)
     except ImageError as error:
-        found.problems.append((image.where, f"does not open: {error}"))
+        examination.problems.append((image.where, f"does not open: {error}"))
         return ""
     return banner
 
 
-def _ranges(walker: RecordWalker, begin: Begin | None, tool: ToolRecord | None, found: Examination) -> None:
+def _ranges(walker: RecordWalker, begin: Begin | None, tool: ToolRecord | None, examination: Examination) -> None:
     node = begin.node if begin else None
     ram = parse_iomem(node.iomem.encode()) if node else ()
     if walker.torn:
-        found.problems.append(("image", f"stops inside a record: {walker.torn}"))
+        examination.problems.append(("image", f"stops inside a record: {walker.torn}"))
     _, wrong, notes = coverage_of(
         ram, walker.ranges, begin.kcore if begin else (), tool.tool if tool else "",
         mem_total=node.mem_total if node else 0, reserved=parse_reserved(node.iomem.encode()) if node else 0,
         instance_memory=begin.instance_memory if begin else 0,
     )  # fmt: skip
-    found.problems += [("image", what) for what in wrong]
-    found.notes += notes
-    found.checked.append(f"{len(walker.ranges):,} ranges against {len(ram)} of System RAM")
+    examination.problems += [("image", what) for what in wrong]
+    examination.notes += notes
+    examination.checked.append(f"{len(walker.ranges):,} ranges against {len(ram)} of System RAM")

@@ -27,7 +27,7 @@ def parse_iomem(text: bytes) -> tuple[Range, ...]:
     the addresses (all zero, as without CAP_SYS_ADMIN) or there is none; lines that are not iomem's are passed
     over.
     """
-    found: list[Range] = []
+    ranges: list[Range] = []
     for line in text.decode("utf-8", "replace").splitlines():
         match = _LINE.match(line)
         if not match or not match[4].startswith("System RAM"):
@@ -35,10 +35,10 @@ def parse_iomem(text: bytes) -> tuple[Range, ...]:
         start, end = int(match[2], 16), int(match[3], 16) + 1
         if (start, end) == (0, 1) or end <= start:
             continue
-        found.append((start, end))
-        if len(found) > MAX_RANGES:
+        ranges.append((start, end))
+        if len(ranges) > MAX_RANGES:
             break
-    return merge(found)
+    return merge(ranges)
 
 
 def parse_reserved(text: bytes) -> int:
@@ -63,7 +63,7 @@ def parse_kcore(head: bytes) -> tuple[Range, ...]:
     table, size, count = struct.unpack_from("<Q14xHH", head, 32)
     if size < 56 or count > 4096:
         return ()
-    found = []
+    ranges = []
     for index in range(count):
         place = table + index * size
         if place + 56 > len(head):
@@ -71,8 +71,8 @@ def parse_kcore(head: bytes) -> tuple[Range, ...]:
         kind, _, _, _, paddr, filesz = struct.unpack_from("<IIQQQQ", head, place)
         # -1 marks segments without a physical address (vmalloc, modules, kernel text)
         if kind == 1 and filesz and paddr + filesz < 1 << 63 and (paddr or index):
-            found.append((paddr, paddr + filesz))
-    return merge(found)
+            ranges.append((paddr, paddr + filesz))
+    return merge(ranges)
 
 
 

@@ -55,11 +55,11 @@ def _wanted(kernel: str) -> bytes:
 
 
 def _banner_in(data: bytes, wanted: bytes) -> str:
-    at = data.find(wanted)
-    while at >= 0:
-        text = data[at : at + LONGEST]
+    offset = data.find(wanted)
+    while offset >= 0:
+        text = data[offset : offset + LONGEST]
         end = min((i for i in (text.find(b"\n"), text.find(b"\0")) if i > 0), default=0)
         if _WHOLE.fullmatch(text[len(wanted) : end]):
             return text[:end].decode("ascii")
-        at = data.find(wanted, at + 1)
+        offset = data.find(wanted, offset + 1)
     return ""

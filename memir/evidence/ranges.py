@@ -29,14 +29,14 @@ def subtract(ranges: Sequence[Range], away: Sequence[Range]) -> tuple[Range, ...
     for start, end in ranges:
         while index < len(away) and away[index][1] <= start:
             index += 1
-        at, i = start, index
+        low, i = start, index
         while i < len(away) and away[i][0] < end:
-            if away[i][0] > at:
-                out.append((at, away[i][0]))
-            at = max(at, away[i][1])
+            if away[i][0] > low:
+                out.append((low, away[i][0]))
+            low = max(low, away[i][1])
             i += 1
-        if at < end:
-            out.append((at, end))
+        if low < end:
+            out.append((low, end))
     return tuple(out)
 
 

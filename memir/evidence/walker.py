@@ -134,25 +134,27 @@ class RecordWalker:
         if plain != size:
             raise ImageFormatError(f"a record of {size:,} bytes unpacks to {plain:,} before byte {self.offset:,}")
         packed = self.offset - start
-        said = int.from_bytes((yield 8), "little")
-        if said != packed:
-            raise ImageFormatError(f"a record's length says {said:,}, its data are {packed:,}, at byte {self.offset:,}")
+        recorded = int.from_bytes((yield 8), "little")
+        if recorded != packed:
+            raise ImageFormatError(
+                f"a record's length says {recorded:,}, its data are {packed:,}, at byte {self.offset:,}"
+            )
 
     def _show(self, piece: bytes) -> None:
         if self._look is not None and self._look(piece):
             self._look = None
 
 
-def _unpack(block: bytes, at: int) -> bytes:
+def _unpack(block: bytes, offset: int) -> bytes:
     import cramjam
 
     try:
         return bytes(cramjam.snappy.decompress_raw(block))
     except cramjam.DecompressionError as error:
-        raise ImageFormatError(f"a snappy block before byte {at:,} does not unpack: {error}") from error
+        raise ImageFormatError(f"a snappy block before byte {offset:,} does not unpack: {error}") from error
 
 
-def _varint(data: bytes, at: int) -> int:
+def _varint(data: bytes, offset: int) -> int:
     value = 0
     for index, byte in enumerate(data):
         value |= (byte & 0x7F) << (7 * index)
@@ -160,4 +162,4 @@ def _varint(data: bytes, at: int) -> int:
             if 0 < value <= 65536:
                 return value
             break
-    raise ImageFormatError(f"a snappy block before byte {at:,} claims an absurd size")
+    raise ImageFormatError(f"a snappy block before byte {offset:,} claims an absurd size")

@@ -150,8 +150,10 @@ def hunt_fleet(
                 packed = client.submit(_same, sent, key=f"rules-{run}-{turn}", pure=False)
                 arguments = (packed, options, cache)
                 return {
-                    client.submit(work, images[at], *arguments, key=f"hunt-{run}-{turn}-{at}", pure=False): at
-                    for at in chosen
+                    client.submit(
+                        work, images[number], *arguments, key=f"hunt-{run}-{turn}-{number}", pure=False
+                    ): number
+                    for number in chosen
                 }
 
             tasks = start("all", range(len(images)))
@@ -163,10 +165,10 @@ def hunt_fleet(
                 else:
                     yield answer
                 task.release()
-            for at in again:  # what waits on a worker that another image kills is blamed with it: now each is alone
-                (task,) = start(f"alone-{at}", [at])
+            for alone in again:  # what waits on a worker that another image kills is blamed with it: now each is alone
+                (task,) = start(f"alone-{alone}", [alone])
                 wait(task)
-                yield _answer(task, images[at]) or Answer(images[at], error=KILLED)
+                yield _answer(task, images[alone]) or Answer(images[alone], error=KILLED)
                 task.release()
     except OSError as error:
         raise UsageError(f"no Dask scheduler answers at {scheduler}: {error}") from error

@@ -16,7 +16,7 @@ AROUND = 32
 
 def printable(data: bytes) -> str:
     """Printable ASCII as it is, but for the backslash; every other byte as \\xNN."""
-    return "".join(chr(one) if 32 <= one < 127 and one != 92 else f"\\x{one:02x}" for one in data)
+    return "".join(chr(byte) if 32 <= byte < 127 and byte != 92 else f"\\x{byte:02x}" for byte in data)
 
 
 def masked(data: bytes, secret: str | None = None) -> str:
@@ -71,11 +71,11 @@ def hexdump(before: bytes, data: bytes, after: bytes, *, masked: bool = False) -
     content = before + shown + after
     hidden = range(len(before), len(before) + len(shown)) if masked else range(0)
     lines = []
-    for at in range(0, len(content), 16):
-        row = content[at : at + 16]
-        codes = " ".join("xx" if at + place in hidden else f"{one:02x}" for place, one in enumerate(row))
+    for start in range(0, len(content), 16):
+        row = content[start : start + 16]
+        codes = " ".join("xx" if start + place in hidden else f"{byte:02x}" for place, byte in enumerate(row))
         text = "".join(
-            "*" if at + place in hidden else chr(one) if 32 <= one < 127 else "." for place, one in enumerate(row)
+            "*" if start + place in hidden else chr(byte) if 32 <= byte < 127 else "." for place, byte in enumerate(row)
         )
-        lines.append(f"{at - len(before):+05d}  {codes:<47}  {text}")
+        lines.append(f"{start - len(before):+05d}  {codes:<47}  {text}")
     return "\n".join(lines)

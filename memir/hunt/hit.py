@@ -25,7 +25,7 @@ CONTEXT = 64
 
 
 @dataclass(slots=True)
-class Found:
+class Hit:
     """One physical hit. pages: frames that it lies on; offset: of its first byte in the first of them.
 
     length: bytes matched; data: the first of them. before, after: bytes around it as its unit has them.
@@ -73,7 +73,7 @@ class About:
         meta = tuple((str(key), _text(value)) for key, value in match.meta.items())
         return cls(match.rule, file, tuple(match.tags), meta, unit)
 
-    def length(self, data: U8, at: int, matched: int) -> int:
+    def length(self, data: U8, offset: int, matched: int) -> int:
         """Bytes of a hit at this offset: the match, and what the rule's metadata `secret` says follows it.
 
         YARA's regular expressions match some 1,024 bytes at most, and tokens and keys are longer.
@@ -81,18 +81,18 @@ class About:
         expression = dict(self.meta).get(SECRET) if SECRET in self.tags else None
         if expression is None:
             return matched
-        area = data[at : at + MAX_SECRET].tobytes()
+        area = data[offset : offset + MAX_SECRET].tobytes()
         span = secret_span(area, expression)
         return matched if span is None or span[0] >= matched or span == (0, len(area)) else max(matched, span[1])
 
-    def found(self, string: str | None, pages: tuple[int, ...], offset: int, span: tuple[int, int], data: U8) -> Found:
+    def hit(self, string: str | None, pages: tuple[int, ...], offset: int, span: tuple[int, int], data: U8) -> Hit:
         """The hit of a string at span (offset and length in the unit's bytes)."""
-        at, length = span
-        end = at + length
+        begin, length = span
+        end = begin + length
         keep = MAX_SECRET if SECRET in self.tags else MAX_DATA
-        return Found(
+        return Hit(
             self.rule, self.namespace, self.tags, self.meta, string, pages, offset, length,
-            data[at : min(end, at + keep)].tobytes(), data[max(0, at - CONTEXT) : at].tobytes(),
+            data[begin : min(end, begin + keep)].tobytes(), data[max(0, begin - CONTEXT) : begin].tobytes(),
             data[end : end + CONTEXT].tobytes(), self.unit.kind,
             None if self.unit.mms is None else set(self.unit.mms),
         )  # fmt: skip

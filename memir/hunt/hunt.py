@@ -138,12 +138,12 @@ def hunt(
     rows: list[dict[str, Any]] = []
     hidden: list[dict[str, Any]] = []
     secrets: dict[str, Secret] = {}
-    if scan.found:
+    if scan.hits:
         node = node or RamSource(kernel, options.cluster)
         node.secret_key = node.secret_key or secret_key
         clock.lap("node")
         attribution = Attribution(node, memory)
-        hidden = attribution.rows(scan.found.values(), options.kinds, options.wanted)
+        hidden = attribution.rows(scan.hits.values(), options.kinds, options.wanted)
         rows = attribution.revealed(hidden) if options.show_secrets else hidden
         secrets = attribution.secrets
     clock.lap("owners")
@@ -198,6 +198,6 @@ def _wanted(memory: Memory, node: RamSource, wanted: Wanted) -> tuple[Bools, U64
     owned: list[int] = []
     if not wanted.pids:
         every = np.unique(memory.pages.mapping)
-        found = Attribution(node, memory).files.of(every.tolist())
-        owned = [at for at, info in found.items() if any(wanted.has(owner, None) for owner in info.owners)]
+        owners = Attribution(node, memory).files.of(every.tolist())
+        owned = [address for address, info in owners.items() if any(wanted.has(owner, None) for owner in info.owners)]
     return chosen, np.union1d(mapped, np.array(owned, np.uint64))

@@ -39,7 +39,7 @@ def collapse(unit: Unit) -> U64:
     if last - first + 1 == count:  # one piece, as most files are: there are tens of thousands
         return np.concatenate([BORDER] * (first > 0) + [unit.pfn] + [BORDER] * (last < unit.span - 1))
     gap = np.concatenate(([place[0] > 0], np.diff(place) != 1))
-    at = np.arange(len(place)) + np.cumsum(gap)
-    slots = np.full(int(at[-1]) + 1 + int(place[-1] < unit.span - 1), ABSENT, np.uint64)
-    slots[at] = unit.pfn
+    slot = np.arange(len(place)) + np.cumsum(gap)
+    slots = np.full(int(slot[-1]) + 1 + int(place[-1] < unit.span - 1), ABSENT, np.uint64)
+    slots[slot] = unit.pfn
     return slots

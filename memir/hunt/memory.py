@@ -64,9 +64,11 @@ def nonzero_pages(memory: PhysicalMemory, workers: int) -> Bools:
             return
         frame = (pa + skip) >> 12
         span = int(np.searchsorted(firsts, frame, "right")) - 1
-        at = int(base[span]) + frame - int(firsts[span])
+        row = int(base[span]) + frame - int(firsts[span])
         # or-ed together, not any(): half the time, as numpy does it in wide registers
-        nonzero[at : at + len(whole) // PAGE] = np.bitwise_or.reduce(_words(whole).reshape(-1, PAGE // 8), axis=1) != 0
+        nonzero[row : row + len(whole) // PAGE] = (
+            np.bitwise_or.reduce(_words(whole).reshape(-1, PAGE // 8), axis=1) != 0
+        )
 
     with ThreadPoolExecutor(workers) as pool:
         # views are mapped as they are made: a few ahead keep the threads busy, all of them would map the whole image
@@ -91,8 +93,8 @@ def read_memory(kernel: Kernel, task: U64, tgid: NDArray[np.int32], workers: int
     mm_of = kernel.pointer(task, "task_struct", "mm")
     mm = np.unique(mm_of[mm_of != 0])
     pids: list[set[int]] = [set() for _ in mm]
-    for at, pid in zip(np.searchsorted(mm, mm_of[mm_of != 0]).tolist(), tgid[mm_of != 0].tolist(), strict=True):
-        pids[at].add(pid)
+    for row, pid in zip(np.searchsorted(mm, mm_of[mm_of != 0]).tolist(), tgid[mm_of != 0].tolist(), strict=True):
+        pids[row].add(pid)
     with ThreadPoolExecutor(1) as beside:  # numpy and the kernel let go of the interpreter for most of it
         looking = beside.submit(nonzero_pages, kernel.memory, workers)
         pages = pages_of.pages(kernel)
@@ -105,7 +107,7 @@ def read_memory(kernel: Kernel, task: U64, tgid: NDArray[np.int32], workers: int
     owner = regions.owner.astype(np.uint64) << _OWNER_SHIFT
     low = np.searchsorted(key, owner | (regions.start >> SHIFT))
     high = np.searchsorted(key, owner + (regions.end >> SHIFT))
-    return Memory(kernel, pages, nonzero, mm, [sorted(one) for one in pids], regions, maps, (low, high))
+    return Memory(kernel, pages, nonzero, mm, [sorted(users) for users in pids], regions, maps, (low, high))
 
 
 def expand(memory: Memory, low: int, high: int) -> tuple[U64, U64]:
@@ -125,5 +127,5 @@ def expand(memory: Memory, low: int, high: int) -> tuple[U64, U64]:
 
 def used(memory: Memory, frame: U64) -> Bools:
     """Which frames are in the image and hold something."""
-    at = memory.pages.position(frame)
-    return (at >= 0) & memory.nonzero[np.maximum(at, 0)]
+    row = memory.pages.position(frame)
+    return (row >= 0) & memory.nonzero[np.maximum(row, 0)]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from memir.hunt.hexdump import hexdump, masked, printable, secret_span
-from memir.hunt.hit import SECRET, Found
+from memir.hunt.hit import SECRET, Hit
 from memir.hunt.hits import TABLE, UNPLACED
 from memir.hunt.memory import SHIFT, Memory
 from memir.hunt.wanted import Wanted
@@ -45,10 +45,10 @@ class Attribution:
         """What rules tagged `secret` matched, by hit_id."""
         self._clear: dict[str, tuple[str, str]] = {}
 
-    def rows(self, found: Iterable[Found], kinds: frozenset[str], wanted: Wanted) -> list[dict[str, Any]]:
+    def rows(self, hits: Iterable[Hit], kinds: frozenset[str], wanted: Wanted) -> list[dict[str, Any]]:
         """Rows of all hits; kinds: owners to keep (as --kinds); wanted: whose hits to keep."""
-        hits = sorted(found, key=lambda one: (one.paddr, one.rule_namespace, one.rule, one.string or "", one.length))
-        frames = np.unique(np.array([frame for one in hits for frame in one.pages], np.uint64))
+        ordered = sorted(hits, key=lambda hit: (hit.paddr, hit.rule_namespace, hit.rule, hit.string or "", hit.length))
+        frames = np.unique(np.array([frame for hit in ordered for frame in hit.pages], np.uint64))
         places = mapped_at(self._memory, frames)
         use = dict(zip(frames.tolist(), self._memory.pages.use_of(frames).tolist(), strict=True))
         mapping = self._mappings(frames)
@@ -56,7 +56,7 @@ class Attribution:
         bare = [frame for frame, code in use.items() if code == ANON and frame not in places]
         anonymous = self._anonymous(np.array(bare, np.uint64))
         rows: list[dict[str, Any]] = []
-        for hit in hits:
+        for hit in ordered:
             shared = self._shared(hit)
             mine: list[dict[str, Any]] = []
             mapped = self._processes(hit, places)
@@ -88,7 +88,7 @@ class Attribution:
             out.append({**row, "data": data, "context": context})
         return out
 
-    def _shared(self, hit: Found) -> dict[str, Any]:
+    def _shared(self, hit: Hit) -> dict[str, Any]:
         secret = SECRET in hit.tags
         # a short secret could be guessed from a hash that everything else in the row is known of
         text = repr(hit.key) + ("" if secret else hit.data.hex())
@@ -109,7 +109,7 @@ class Attribution:
             "context": hexdump(hit.before, hit.data, hit.after, masked=secret),
         }
 
-    def _masked(self, hit: Found, hit_id: str) -> str:
+    def _masked(self, hit: Hit, hit_id: str) -> str:
         """How the match of a rule tagged `secret` is shown; takes note of the secret if it is whole."""
         expression = dict(hit.meta).get(SECRET)
         span = secret_span(hit.data, expression)
@@ -139,7 +139,7 @@ class Attribution:
             **(owner or NODE).columns(),
         }
 
-    def _processes(self, hit: Found, places: dict[int, list[tuple[int, int]]]) -> list[tuple[int, int]]:
+    def _processes(self, hit: Hit, places: dict[int, list[tuple[int, int]]]) -> list[tuple[int, int]]:
         """(pid, virtual address) of the processes that have all pages of the hit in a row."""
         rest = [set(places.get(frame, ())) for frame in hit.pages[1:]]
         count: dict[int, int] = defaultdict(int)
@@ -147,7 +147,7 @@ class Attribution:
         for mm, number in places.get(hit.pages[0], ()):
             if hit.mms is not None and mm not in hit.mms:
                 continue
-            if hit.kind == "process" and not all((mm, number + step) in one for step, one in enumerate(rest, 1)):
+            if hit.kind == "process" and not all((mm, number + step) in shared for step, shared in enumerate(rest, 1)):
                 continue
             count[mm] += 1
             if count[mm] > MAX_PLACES:
@@ -158,9 +158,9 @@ class Attribution:
 
     def _anonymous(self, frames: U64) -> dict[int, list[tuple[int, int | None]]]:
         """(pid, virtual address if one is left) of the processes that anonymous pages were made for."""
-        found: dict[int, list[tuple[int, int | None]]] = defaultdict(list)
+        owners: dict[int, list[tuple[int, int | None]]] = defaultdict(list)
         if not len(frames):
-            return found
+            return owners
         kernel, shift = self._memory.kernel, SHIFT
         mapping, index = page.owners(kernel, frames)
         row, vma = anonymous_regions(kernel, mapping)
@@ -172,13 +172,13 @@ class Attribution:
         place = (start + index[row] - offset) << shift
         known = dict(zip(self._memory.mm.tolist(), self._memory.pids, strict=True))
         rows = zip(frames[row].tolist(), mm.tolist(), inside.tolist(), place.tolist(), strict=True)
-        for frame, at, covered, va in rows:
-            for pid in known.get(at, ()):
-                found[frame].append((pid, va if covered else None))
-        return found
+        for frame, space, covered, va in rows:
+            for pid in known.get(space, ()):
+                owners[frame].append((pid, va if covered else None))
+        return owners
 
     def _unmapped(
-        self, hit: Found, regions: list[tuple[int, int | None]], kinds: frozenset[str]
+        self, hit: Hit, regions: list[tuple[int, int | None]], kinds: frozenset[str]
     ) -> list[dict[str, Any]]:
         """Rows of processes that a page belongs to but no longer maps; one a process, with its address if
         known."""
@@ -209,9 +209,9 @@ class Attribution:
         pages = self._memory.pages
         if not len(pages.file_pfn):
             return {}
-        at = np.minimum(np.searchsorted(pages.file_pfn, frames), len(pages.file_pfn) - 1)
-        same = pages.file_pfn[at] == frames
-        return dict(zip(frames[same].tolist(), pages.mapping[at[same]].tolist(), strict=True))
+        row = np.minimum(np.searchsorted(pages.file_pfn, frames), len(pages.file_pfn) - 1)
+        same = pages.file_pfn[row] == frames
+        return dict(zip(frames[same].tolist(), pages.mapping[row[same]].tolist(), strict=True))
 
 
 def mapped_at(memory: Memory, frames: U64) -> dict[int, list[tuple[int, int]]]:
@@ -220,12 +220,12 @@ def mapped_at(memory: Memory, frames: U64) -> dict[int, list[tuple[int, int]]]:
     first = maps.pa >> SHIFT
     low = np.searchsorted(frames, first)
     high = np.searchsorted(frames, first + (maps.size >> SHIFT))
-    found: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    places: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for leaf in np.flatnonzero(high > low).tolist():
         mm, base, begin = int(maps.owner[leaf]), int(maps.va[leaf]) >> 12, int(first[leaf])
         for frame in frames[low[leaf] : high[leaf]].tolist():
-            found[frame].append((mm, base + frame - begin))
-    return found
+            places[frame].append((mm, base + frame - begin))
+    return places
 
 
 def _is_wanted(wanted: Wanted, row: dict[str, Any]) -> bool:

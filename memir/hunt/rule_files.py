@@ -65,7 +65,7 @@ def read_rule_files(paths: Sequence[Path]) -> list[RuleFile | Flat]:
     known = dict(every)
     flat = {path: _flatten(file, known) for path, file in every.items() if file.text is not None}
     # a folder with an index file that includes the others would have every rule twice
-    holds = {path: {origin.resolve() for origin, _ in one.lines} for path, one in flat.items()}
+    holds = {path: {origin.resolve() for origin, _ in flattened.lines} for path, flattened in flat.items()}
     included = {inner for path, inside in holds.items() for inner in inside if inner != path}
     kept: list[Path] = []
     covered: set[Path] = set()
@@ -96,14 +96,14 @@ def _flatten(file: RuleFile, known: dict[Path, RuleFile]) -> Flat:
 
     def walk(current: RuleFile) -> None:
         taken.add(current.path.resolve())
-        text, at, line = current.text or "", 0, 1
+        text, offset, line = current.text or "", 0, 1
         stream = list(tokens(text))
         for token, following in pairwise(stream):
             if token.text != "include" or token.kind != "word" or following.kind != "string":
                 continue
-            add(text[at : token.at], current.path, line)
-            line += text.count("\n", at, token.at)
-            at = following.at + len(following.text)
+            add(text[offset : token.offset], current.path, line)
+            line += text.count("\n", offset, token.offset)
+            offset = following.offset + len(following.text)
             path = (current.path.parent / following.text[1:-1]).resolve()
             if path in taken:
                 continue
@@ -118,7 +118,7 @@ def _flatten(file: RuleFile, known: dict[Path, RuleFile]) -> Flat:
             turn(current.path, line)  # a line is of one file
             walk(known[path])
             turn(current.path, line)
-        add(text[at:], current.path, line)
+        add(text[offset:], current.path, line)
 
     walk(file)
     whole = "".join(pieces)

@@ -34,12 +34,12 @@ _FAR = 4096
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """kind: space, string, word, count (#a), name ($a), number, sign, regex or hex. at: index of its first
+    """kind: space, string, word, count (#a), name ($a), number, sign, regex or hex. offset: of its first
     character."""
 
     kind: str
     text: str
-    at: int
+    offset: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +66,22 @@ class SourceText:
 def tokens(text: str) -> Iterator[Token]:
     """Tokens of a rule file. A regex or hex string is told from a division or a body by what stands before
     it."""
-    at, before = 0, ""
-    while at < len(text):
-        found = _REGEX.match(text, at) if before in ("=", "matches", "(") and text[at] == "/" else None
+    offset, before = 0, ""
+    while offset < len(text):
+        match = _REGEX.match(text, offset) if before in ("=", "matches", "(") and text[offset] == "/" else None
         kind = "regex"
-        if found is None or text.startswith(("//", "/*"), at):
-            found, kind = (_HEX.match(text, at), "hex") if before == "=" and text[at] == "{" else (None, "")
-        if found is None:
-            found = _TOKEN.match(text, at)
-            if found is None:
-                at += 1
+        if match is None or text.startswith(("//", "/*"), offset):
+            match, kind = (_HEX.match(text, offset), "hex") if before == "=" and text[offset] == "{" else (None, "")
+        if match is None:
+            match = _TOKEN.match(text, offset)
+            if match is None:
+                offset += 1
                 continue
-            kind = found.lastgroup or ""
+            kind = match.lastgroup or ""
         if kind != "space":
-            before = found.group()
-            yield Token(kind, before, at)
-        at = found.end()
+            before = match.group()
+            yield Token(kind, before, offset)
+        offset = match.end()
 
 
 def read_source(text: str) -> SourceText:
@@ -90,31 +90,31 @@ def read_source(text: str) -> SourceText:
     imports: list[tuple[str, int]] = []
     includes: list[tuple[str, int]] = []
     stream = list(tokens(text))
-    at = 0
-    while at < len(stream):
-        token = stream[at]
-        following = stream[at + 1] if at + 1 < len(stream) else None
+    row = 0
+    while row < len(stream):
+        token = stream[row]
+        following = stream[row + 1] if row + 1 < len(stream) else None
         if token.text in ("import", "include") and following is not None and following.kind == "string":
-            (imports if token.text == "import" else includes).append((following.text[1:-1], _line(text, token.at)))
-            at += 2
+            (imports if token.text == "import" else includes).append((following.text[1:-1], _line(text, token.offset)))
+            row += 2
         elif token.text == "rule" and following is not None and following.kind == "word":
-            end = _body(stream, at + 2)
+            end = _body(stream, row + 2)
             if end is None:
                 break
             rules.append(_rule(text, following, stream[end[0] : end[1] + 1]))
-            at = end[1] + 1
+            row = end[1] + 1
         else:
-            at += 1
+            row += 1
     return SourceText(tuple(rules), tuple(imports), tuple(includes))
 
 
-def _line(text: str, at: int) -> int:
-    return text.count("\n", 0, at) + 1
+def _line(text: str, offset: int) -> int:
+    return text.count("\n", 0, offset) + 1
 
 
-def _body(stream: list[Token], at: int) -> tuple[int, int] | None:
+def _body(stream: list[Token], first: int) -> tuple[int, int] | None:
     """Places in the stream of the braces around a rule's body."""
-    begin = next((place for place in range(at, len(stream)) if stream[place].text == "{"), None)
+    begin = next((place for place in range(first, len(stream)) if stream[place].text == "{"), None)
     if begin is None:
         return None
     end = next((place for place in range(begin + 1, len(stream)) if stream[place].text == "}"), None)
@@ -123,25 +123,25 @@ def _body(stream: list[Token], at: int) -> tuple[int, int] | None:
 
 def _rule(text: str, name: Token, body: list[Token]) -> RuleText:
     start = next(
-        (at for at in range(len(body) - 1) if body[at].text == "condition" and body[at + 1].text == ":"),
+        (row for row in range(len(body) - 1) if body[row].text == "condition" and body[row + 1].text == ":"),
         len(body),
     )
     condition = body[start + 2 : -1]
     words = {token.text for token in condition if token.kind == "word"} - _MONOTONE_WORDS
     monotone = bool(condition) and _condition_monotone(condition) and all(map(_string_monotone, body[:start]))
-    return RuleText(name.text, _line(text, name.at), (body[0].at, body[-1].at), monotone, frozenset(words))
+    return RuleText(name.text, _line(text, name.offset), (body[0].offset, body[-1].offset), monotone, frozenset(words))
 
 
 def _condition_monotone(condition: list[Token]) -> bool:
     """Words that are not the language's own must be names of rules: SourceText's reader checks that."""
-    at = 0
-    while at < len(condition):
-        token = condition[at]
-        rest = [one.text for one in condition[at + 1 : at + 3]]
+    row = 0
+    while row < len(condition):
+        token = condition[row]
+        rest = [after.text for after in condition[row + 1 : row + 3]]
         if token.kind == "count":
             if not token.text.startswith("#") or len(rest) < 2 or rest[0] not in (">", ">=") or not rest[1].isdigit():
                 return False
-            at += 3
+            row += 3
             continue
         if token.kind == "number" and (not token.text.isdigit() or int(token.text) == 0):
             return False
@@ -149,7 +149,7 @@ def _condition_monotone(condition: list[Token]) -> bool:
             return False
         if token.kind not in ("word", "name", "number", "sign"):
             return False
-        at += 1
+        row += 1
     return True
 
 

@@ -94,20 +94,20 @@ class Packed:
 
 def parse_externals(pairs: Sequence[str]) -> dict[str, External]:
     """`name=value` pairs of the command line: true/false, whole and decimal numbers are read as such."""
-    found: dict[str, External] = {}
+    externals: dict[str, External] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name.isidentifier():
             raise UsageError(f"--external {pair}: write it as name=value")
         if value in ("true", "false"):
-            found[name] = value == "true"
+            externals[name] = value == "true"
         elif re.fullmatch(r"-?\d{1,18}", value):
-            found[name] = int(value)
+            externals[name] = int(value)
         elif re.fullmatch(r"-?\d+\.\d+", value):
-            found[name] = float(value)
+            externals[name] = float(value)
         else:
-            found[name] = value
-    return found
+            externals[name] = value
+    return externals
 
 
 def load_rules(
@@ -130,9 +130,9 @@ def load_rules(
     whole = compiles({space.name: space.text for space in spaces}, defined)
     if not whole or any(file.faults for file in flat):
         judged = [sound(space, defined) for space in spaces]
-        faults = [fault for one in judged for fault in one.faults]
-        left_out = sum(one.emptied for one in judged)
-        spaces = [one.space for one in judged if one.space is not None]
+        faults = [fault for sounded in judged for fault in sounded.faults]
+        left_out = sum(sounded.emptied for sounded in judged)
+        spaces = [sounded.space for sounded in judged if sounded.space is not None]
     sets: list[Any] = []
     for file in files:
         if isinstance(file, RuleFile):
@@ -180,7 +180,7 @@ def _saved(compiled: Any) -> bytes:
 
 def _digest(spaces: Sequence[Namespace], compiled: Sequence[Any], externals: Mapping[str, External]) -> str:
     parts = [repr((space.name, space.text)) for space in sorted(spaces, key=lambda space: space.name)]
-    parts += sorted(hashlib.sha256(_saved(one)).hexdigest() for one in compiled)
+    parts += sorted(hashlib.sha256(_saved(rules)).hexdigest() for rules in compiled)
     parts += [repr(pair) for pair in sorted(externals.items())]
     return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
@@ -192,4 +192,8 @@ def _duplicates(files: Sequence[Flat]) -> tuple[str, ...]:
             path, line = file.lines[rule.line - 1]
             name = file.file.namespace if path == file.file.path else path.name
             seen.setdefault(rule.name, []).append(f"{name}:{line}")
-    return tuple(f"rule {name} is defined {len(at)} times: {', '.join(at)}" for name, at in seen.items() if len(at) > 1)
+    return tuple(
+        f"rule {name} is defined {len(places)} times: {', '.join(places)}"
+        for name, places in seen.items()
+        if len(places) > 1
+    )

@@ -17,7 +17,7 @@ import yara
 from numpy.typing import NDArray
 
 from memir.gaps import Gaps
-from memir.hunt.hit import ABSENT, About, Found, frames_of
+from memir.hunt.hit import ABSENT, About, Hit, frames_of
 from memir.hunt.layout import BORDER, batches, collapse
 from memir.hunt.memory import PAGE
 from memir.hunt.rules import RuleSet
@@ -26,7 +26,7 @@ from memir.hunt.units import Unit
 from memir.image.memory import PhysicalMemory
 from memir.kernel.pagetable import U64
 
-__all__ = ["Found", "Scan"]
+__all__ = ["Hit", "Scan"]
 
 Bytes = NDArray[np.uint8]
 LIMIT = 1 << 15
@@ -57,7 +57,7 @@ class Scan:
     rules: RuleSet
     gaps: Gaps
     timeout: int = 60
-    found: dict[tuple[Any, ...], Found] = field(default_factory=dict)
+    hits: dict[tuple[Any, ...], Hit] = field(default_factory=dict)
     scanned: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _loud: int = 0  # pieces of small units that had to be scanned again, less those that had not
@@ -160,11 +160,11 @@ class Scan:
             part = short[begin : begin + LIMIT]
             seen: list[Any] = []
             matches, data = self._match(unit, part, rules, seen)
-            bare = [one for one in matches if not one.strings]
+            bare = [match for match in matches if not match.strings]
             if bare and not begin:  # rules that ask for no string: the beginning speaks for the whole
                 self._keep(unit, part, bare, data)
-            for one in [*seen, *(string for match in matches for string in match.strings)]:
-                for instance in one.instances:
+            for string in [*seen, *(string for match in matches for string in match.strings)]:
+                for instance in string.instances:
                     first = begin + instance.offset // PAGE
                     marked[first : begin + (instance.offset + max(instance.matched_length, 1) - 1) // PAGE + 1] = True
             if begin + LIMIT >= len(short):
@@ -276,11 +276,11 @@ class Scan:
 
     def _keep(self, unit: Unit, slots: U64, matches: Sequence[Any], data: Bytes) -> None:
         """Turn matches into hits."""
-        fresh: list[Found] = []
+        fresh: list[Hit] = []
         for match in matches:
             about = About.of(match, self.rules.file_of(match.namespace, match.rule), unit)
             if not match.strings:
-                fresh.append(about.found(None, (int(unit.pfn[0]),), 0, (0, 0), data))
+                fresh.append(about.hit(None, (int(unit.pfn[0]),), 0, (0, 0), data))
             for string in match.strings:
                 for instance in self._listed(match, string, unit):
                     offset, matched = instance.offset, instance.matched_length
@@ -290,9 +290,9 @@ class Scan:
                         length = matched
                         place = frames_of(unit, slots, offset, length)
                     if place is not None:
-                        fresh.append(about.found(string.identifier, *place, (offset, length), data))
+                        fresh.append(about.hit(string.identifier, *place, (offset, length), data))
         with self._lock:
             for hit in fresh:
-                old = self.found.setdefault(hit.key, hit)
+                old = self.hits.setdefault(hit.key, hit)
                 if old is not hit:
                     old.mms = None if old.mms is None or hit.mms is None else old.mms | hit.mms

@@ -71,11 +71,11 @@ def process_units(
         page, frame = expand(memory, low, high)
         inside = (page >= start) & (page < end)
         page, frame = page[inside], frame[inside]
-        at = memory.pages.position(frame)
-        absent += int((at < 0).sum())
-        keep = (at >= 0) & memory.nonzero[np.maximum(at, 0)]
-        page, frame, at = page[keep], frame[keep], at[keep]
-        if not len(frame) or (files_apart and (memory.pages.use[at] == FILE).all()):
+        row = memory.pages.position(frame)
+        absent += int((row < 0).sum())
+        keep = (row >= 0) & memory.nonzero[np.maximum(row, 0)]
+        page, frame, row = page[keep], frame[keep], row[keep]
+        if not len(frame) or (files_apart and (memory.pages.use[row] == FILE).all()):
             continue
         place = (page - np.uint64(start)).astype(np.int64)
         file = mapping[region] if mapping is not None and region >= 0 else 0
@@ -142,12 +142,12 @@ def whole_processes(memory: Memory, chosen: Bools) -> list[Unit]:
             parts.setdefault(mm, []).append((start, page[keep], frame[keep]))
     units = []
     for mm, regions in parts.items():
-        regions.sort(key=lambda one: one[0])
+        regions.sort(key=lambda region: region[0])
         places, base = [], 0
         for _, page, _ in regions:
             places.append((page - page[0]).astype(np.int64) + base)
             base = int(places[-1][-1]) + 2
-        frame = np.concatenate([one[2] for one in regions])
+        frame = np.concatenate([region[2] for region in regions])
         units.append(Unit("process", f"process {memory.pids[mm][0]}", np.concatenate(places), frame, base, mms=[mm]))
     return units
 
@@ -195,8 +195,8 @@ def window_units(memory: Memory, kinds: Iterable[Kind]) -> list[Unit]:
     lost = use == ANON
     if lost.any():
         _, frame = expand(memory, 0, len(memory.mappings.va))
-        at = memory.pages.position(frame)
-        lost[at[at >= 0]] = False
+        row = memory.pages.position(frame)
+        lost[row[row >= 0]] = False
     use[lost] = UNKNOWN
     codes: dict[Kind, int] = {"kernel": KERNEL, "free": FREE, "unknown": UNKNOWN}
     every = memory.pages.pfn()

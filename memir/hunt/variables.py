@@ -49,17 +49,17 @@ def file_variables(kernel: Kernel, mapping: U64) -> dict[int, dict[str, str]]:
     """Variables of files by struct address_space; of one without a name only the owner."""
     inode = kernel.try_read(mapping, "address_space", "host")[0].astype(np.uint64)
     uid, known = kernel.try_read(inode, "inode", "i_uid.val")
-    row, node = hlist_nodes(kernel, np.where(inode != 0, kernel.at(inode, "inode", "i_dentry"), 0), "file name")
+    row, node = hlist_nodes(kernel, np.where(inode != 0, kernel.embedded(inode, "inode", "i_dentry"), 0), "file name")
     dentry = np.zeros(len(mapping), np.uint64)
     aliases = kernel.container(node, "dentry", kernel.first_member("dentry", "d_alias", "d_u.d_alias"))
     dentry[row[::-1]] = aliases[::-1]  # the first name of several
     names = Dentries(kernel)
     names.load(dentry)
     result: dict[int, dict[str, str]] = {}
-    for place, at, user, read in zip(mapping.tolist(), dentry.tolist(), uid.tolist(), known.tolist(), strict=True):
-        raw = names.path(at) if at else None
+    for place, entry, user, read in zip(mapping.tolist(), dentry.tolist(), uid.tolist(), known.tolist(), strict=True):
+        raw = names.path(entry) if entry else None
         if raw == b"/":  # a memfd or other file without a place: its name is all there is
-            raw = names.name(at)
+            raw = names.name(entry)
         path = PurePosixPath((raw or b"").decode("utf-8", "backslashreplace"))
         result[place] = {
             "filename": path.name,

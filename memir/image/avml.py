@@ -38,7 +38,7 @@ class Blocks:
     def __init__(self, source: Source) -> None:
         self.size = 0
         self._source = source
-        self._at = array("q")  # in the flat array
+        self._index = array("q")  # in the flat array
         self._bytes = array("q")  # of data
         self._offset = array("q")  # in the file; of a stored piece, minus the offset, minus 1
         self._length = array("q")  # in the file
@@ -51,7 +51,7 @@ class Blocks:
 
     def lazy(self, folder: Path | None) -> LazyFile:
         """The flat array. ImageFormatError comes from ensure() where a chunk turns out to be damaged."""
-        starts = np.array(self._at or [0], np.int64)
+        starts = np.array(self._index or [0], np.int64)
         ends = np.append(starts[1:], self.size)
 
         def load(which: int) -> bytes:
@@ -59,8 +59,8 @@ class Blocks:
 
         return LazyFile(self._source.name, LazyBacking(self.size, starts, load, folder), self._source)
 
-    def _entry(self, at: int, size: int, offset: int, length: int) -> None:
-        self._at.append(at)
+    def _entry(self, index: int, size: int, offset: int, length: int) -> None:
+        self._index.append(index)
         self._bytes.append(size)
         self._offset.append(offset)
         self._length.append(length)

@@ -64,11 +64,11 @@ def read_layout(source: Source, allow_truncated: bool) -> Layout:
             f"{source.name}: an ELF file of type {header.e_type}, not a core: a program is not an image of RAM"
         )
     entries = _program_headers(source, header)
-    notes = _notes(source, [(one.p_offset, one.p_filesz) for one in entries if one.p_type == _NOTE])
+    notes = _notes(source, [(entry.p_offset, entry.p_filesz) for entry in entries if entry.p_type == _NOTE])
     loads = [
-        _Load(one.p_paddr, one.p_filesz, one.p_offset, one.p_vaddr)
-        for one in entries
-        if one.p_type == _LOAD and one.p_filesz and one.p_paddr != _NOT_PHYSICAL
+        _Load(entry.p_paddr, entry.p_filesz, entry.p_offset, entry.p_vaddr)
+        for entry in entries
+        if entry.p_type == _LOAD and entry.p_filesz and entry.p_paddr != _NOT_PHYSICAL
     ]
     segments, missing = _segments(source, loads, allow_truncated)
     if not segments:
@@ -101,24 +101,25 @@ def _segments(source: Source, loads: list[_Load], allow_truncated: bool) -> tupl
     segments: list[Segment] = []
     last: _Load | None = None  # of those taken, the one that ends last
     missing = 0
-    for one in sorted(loads, key=lambda load: (load.start, -load.size, load.offset)):
-        if one.end > MAX_PHYSICAL:
+    for part in sorted(loads, key=lambda load: (load.start, -load.size, load.offset)):
+        if part.end > MAX_PHYSICAL:
             raise ImageFormatError(
-                f"{source.name}: PT_LOAD at offset {one.offset:#x} has the absurd range {one.start:#x} + {one.size:#x}"
+                f"{source.name}: PT_LOAD at offset {part.offset:#x} has the absurd range {part.start:#x} + "
+                f"{part.size:#x}"
             )
-        start = one.start
+        start = part.start
         if last and start < last.end:
             # kcore and dump-guest-memory -p map some memory twice, at different virtual addresses
-            if one.virtual == last.virtual and (one.start, one.size) != (last.start, last.size):
+            if part.virtual == last.virtual and (part.start, part.size) != (last.start, last.size):
                 raise ImageFormatError(
-                    f"{source.name}: PT_LOAD {start:#x}-{one.end - 1:#x} (offset {one.offset:#x}) overlaps "
+                    f"{source.name}: PT_LOAD {start:#x}-{part.end - 1:#x} (offset {part.offset:#x}) overlaps "
                     f"{last.start:#x}-{last.end - 1:#x} (offset {last.offset:#x})"
                 )
             start = last.end
-            if start >= one.end:
+            if start >= part.end:
                 continue
-        last = one
-        offset, size = one.offset + start - one.start, one.end - start
+        last = part
+        offset, size = part.offset + start - part.start, part.end - start
         there = max(0, min(size, source.size - offset))
         if there < size:
             if not allow_truncated:
@@ -130,7 +131,7 @@ def _segments(source: Source, loads: list[_Load], allow_truncated: bool) -> tupl
 
 def _notes(source: Source, places: list[tuple[int, int]]) -> dict[str, bytes]:
     """Notes by name (VMCOREINFO, QEMU, CORE); the first of a name is kept. Damaged ones end their segment."""
-    found: dict[str, bytes] = {}
+    notes: dict[str, bytes] = {}
     left, count = _MAX_NOTES, 0
     for offset, size in places:
         try:
@@ -138,15 +139,15 @@ def _notes(source: Source, places: list[tuple[int, int]]) -> dict[str, bytes]:
         except TruncatedImageError:
             continue
         left -= len(raw)
-        at = 0
-        while at + NHDR.sizeof() <= len(raw) and count < _MAX_NOTE_COUNT:
-            head = NHDR.parse(raw[at : at + NHDR.sizeof()])
-            name_at = at + NHDR.sizeof()
+        cursor = 0
+        while cursor + NHDR.sizeof() <= len(raw) and count < _MAX_NOTE_COUNT:
+            head = NHDR.parse(raw[cursor : cursor + NHDR.sizeof()])
+            name_at = cursor + NHDR.sizeof()
             data_at = name_at + (head.n_namesz + 3 & ~3)
-            at = data_at + (head.n_descsz + 3 & ~3)
-            if at > len(raw):
+            cursor = data_at + (head.n_descsz + 3 & ~3)
+            if cursor > len(raw):
                 break
             count += 1
             name = raw[name_at : name_at + head.n_namesz].rstrip(b"\0").decode("ascii", "replace")
-            found.setdefault(name, raw[data_at : data_at + head.n_descsz])
-    return found
+            notes.setdefault(name, raw[data_at : data_at + head.n_descsz])
+    return notes

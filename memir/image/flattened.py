@@ -33,25 +33,25 @@ def restored(source: Source, folder: Path | None, allow_truncated: bool) -> tupl
     if len(head) < 32 or int.from_bytes(head[16:24], "big") != 1:
         raise ImageFormatError(f"{source.name}: a flattened kdump of type {int.from_bytes(head[16:24], 'big')}, not 1")
     target, length, origin = array("q"), array("q"), array("q")
-    at, missing, end = _HEADER_SIZE, 0, 0
+    place, missing, end = _HEADER_SIZE, 0, 0
     while True:
-        if at + 16 > source.size:
+        if place + 16 > source.size:
             missing = 16
             break
-        words = read(source, at, 16)
+        words = read(source, place, 16)
         offset, size = int.from_bytes(words[:8], "big", signed=True), int.from_bytes(words[8:], "big", signed=True)
         if offset == -1:
             break
         if offset < 0 or size <= 0 or offset + size > _MAX_SIZE or len(target) >= _MAX_RECORDS:
             raise ImageFormatError(
-                f"{source.name}: record at offset {at:#x} of the flattened kdump says {size} bytes at {offset:#x}"
+                f"{source.name}: record at offset {place:#x} of the flattened kdump says {size} bytes at {offset:#x}"
             )
-        there = min(size, source.size - at - 16)
+        there = min(size, source.size - place - 16)
         target.append(offset)
         length.append(there)
-        origin.append(at + 16)
+        origin.append(place + 16)
         end = max(end, offset + there)
-        at += 16 + size
+        place += 16 + size
         if there < size:
             missing = size - there
             break
@@ -80,9 +80,9 @@ def _backing(
         # what was written later (the header, once all is known) stands over what was written first
         for number in np.sort(order[first:last]).tolist():
             begin, size, place = target[number], length[number], origin[number]
-            one, stop = max(begin, low), min(begin + size, high)
-            if one < stop:
-                out[one - low : stop - low] = read(source, place + one - begin, stop - one)
+            copied, stop = max(begin, low), min(begin + size, high)
+            if copied < stop:
+                out[copied - low : stop - low] = read(source, place + copied - begin, stop - copied)
         return bytes(out)
 
     return LazyBacking.even(end, _CHUNK, load, folder)

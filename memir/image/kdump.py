@@ -89,14 +89,14 @@ def read_layout(source: Source, allow_truncated: bool, folder: Path | None) -> L
         pages[frames] = True
         missing = (int(there.sum()) - known) * block
     segments: list[Segment] = []
-    at = 0
+    index = 0
     for low, high in runs(pages):
-        append(segments, Segment(low * block, (high - low) * block, at), source.name)
-        at += (high - low) * block
+        append(segments, Segment(low * block, (high - low) * block, index), source.name)
+        index += (high - low) * block
     reader = _Pages(source, first_descriptor, count, stored, block)
     missing += reader.cut(allow_truncated)
-    starts = np.arange(0, max(at, 1), block * _PAGES, dtype=np.int64)
-    backing = LazyBacking(at, starts, reader.load, folder)
+    starts = np.arange(0, max(index, 1), block * _PAGES, dtype=np.int64)
+    backing = LazyBacking(index, starts, reader.load, folder)
     reader.backing = backing
     notes = _notes(source, sub) if header.header_version >= 3 else {}
     return Layout(
@@ -129,10 +129,10 @@ def _bitmaps(source: Source, header: Any, block: int) -> tuple[NDArray[np.bool_]
 
 
 def _notes(source: Source, sub: Any) -> dict[str, bytes]:
-    at, size = int(sub.offset_vmcoreinfo), int(sub.size_vmcoreinfo)
-    if not 0 < size <= _MAX_VMCOREINFO or at + size > source.size:
+    offset, size = int(sub.offset_vmcoreinfo), int(sub.size_vmcoreinfo)
+    if not 0 < size <= _MAX_VMCOREINFO or offset + size > source.size:
         return {}
-    return {"VMCOREINFO": read(source, at, size)}
+    return {"VMCOREINFO": read(source, offset, size)}
 
 
 class _Pages:
@@ -172,25 +172,25 @@ class _Pages:
         part = self._descriptors(base, int(known.max()) + 1) if len(known) else np.zeros(0, PAGE_DESC)
         out: list[bytes] = []
         for place, number in enumerate(numbers.tolist()):
-            at = (which * _PAGES + place) * self._block
-            out.append(bytes(self._block) if number < 0 else self._page(part[number - base], at))
+            index = (which * _PAGES + place) * self._block
+            out.append(bytes(self._block) if number < 0 else self._page(part[number - base], index))
         return b"".join(out)
 
     def _descriptors(self, low: int, high: int) -> NDArray[np.void]:
         size = PAGE_DESC.itemsize
-        found: NDArray[np.void] = np.frombuffer(
+        descriptors: NDArray[np.void] = np.frombuffer(
             read(self._source, self._first + low * size, (high - low) * size), PAGE_DESC
         )
-        return found
+        return descriptors
 
-    def _page(self, descriptor: np.void, at: int) -> bytes:
+    def _page(self, descriptor: np.void, index: int) -> bytes:
         offset, size, flags = int(descriptor["offset"]), int(descriptor["size"]), int(descriptor["flags"])
         if size > self._block:
             raise ImageFormatError(
                 f"{self._source.name}: a page at offset {offset:#x} claims {size} bytes, more than a page has"
             )
         if offset + size > self._source.size:
-            self.backing.mark_absent(at, at + self._block)
+            self.backing.mark_absent(index, index + self._block)
             return bytes(self._block)
         data = read(self._source, offset, size)
         if size < self._block or flags & (ZLIB | LZO | SNAPPY | ZSTD):
@@ -203,20 +203,20 @@ def _unpack(data: bytes, flags: int, size: int, where: str) -> bytes:
     try:
         if flags & ZLIB:
             unpack = zlib.decompressobj()
-            found = unpack.decompress(data, size + 1)
+            page = unpack.decompress(data, size + 1)
         elif flags & LZO:
-            found = _lzo(data, size)
+            page = _lzo(data, size)
         elif flags & SNAPPY:
-            found = _snappy(data, size)
+            page = _snappy(data, size)
         elif flags & ZSTD:
-            found = _zstd(data, size)
+            page = _zstd(data, size)
         else:
             raise ImageFormatError(f"{where} is packed in a way that memir does not know (flags {flags:#x})")
     except (ValueError, zlib.error) as error:
         raise ImageFormatError(f"{where} is damaged: {error}") from error
-    if len(found) != size:
-        raise ImageFormatError(f"{where} gave {len(found)} bytes, not {size}")
-    return found
+    if len(page) != size:
+        raise ImageFormatError(f"{where} gave {len(page)} bytes, not {size}")
+    return page
 
 
 def _lzo(data: bytes, size: int) -> bytes:

@@ -58,28 +58,28 @@ class Layout:
     repairs: tuple[str, ...] = ()
 
 
-def append(segments: list[Segment], one: Segment, name: str) -> None:
+def append(segments: list[Segment], segment: Segment, name: str) -> None:
     """Add a segment; one that goes on both in memory and in the file extends the last.
 
     ImageFormatError when a file names more runs than RAM can have: its index would fill this machine's memory.
     """
     last = segments[-1] if segments else None
-    if last and last.start + last.size == one.start and last.offset + last.size == one.offset:
-        segments[-1] = Segment(last.start, last.size + one.size, last.offset)
-    elif one.size:
+    if last and last.start + last.size == segment.start and last.offset + last.size == segment.offset:
+        segments[-1] = Segment(last.start, last.size + segment.size, last.offset)
+    elif segment.size:
         if len(segments) >= MAX_SEGMENTS:
-            raise ImageFormatError(f"{name}: more than {MAX_SEGMENTS} separate ranges (the next at {one.start:#x})")
-        segments.append(one)
+            raise ImageFormatError(f"{name}: more than {MAX_SEGMENTS} separate ranges (the next at {segment.start:#x})")
+        segments.append(segment)
 
 
 def ranges_of(segments: Sequence[Segment]) -> tuple[Range, ...]:
     """The physical memory that segments cover, adjacent ones as one range."""
     ranges: list[Range] = []
-    for one in segments:
-        if ranges and ranges[-1].end == one.start:
-            ranges[-1] = Range(ranges[-1].start, ranges[-1].size + one.size)
+    for segment in segments:
+        if ranges and ranges[-1].end == segment.start:
+            ranges[-1] = Range(ranges[-1].start, ranges[-1].size + segment.size)
         else:
-            ranges.append(Range(one.start, one.size))
+            ranges.append(Range(segment.start, segment.size))
     return tuple(ranges)
 
 
@@ -90,14 +90,14 @@ def checked(layout: Layout) -> list[Segment]:
     """
     merged: list[Segment] = []
     after = 0
-    for one in layout.segments:
-        if one.start < after or one.start + one.size >= 1 << 64:
+    for segment in layout.segments:
+        if segment.start < after or segment.start + segment.size >= 1 << 64:
             raise ImageFormatError(
-                f"{layout.original.name}: the range {one.start:#x} + {one.size:#x} overlaps the one before it, "
+                f"{layout.original.name}: the range {segment.start:#x} + {segment.size:#x} overlaps the one before it, "
                 "is not in order or is beyond all memory"
             )
-        append(merged, one, layout.original.name)
-        after = one.start + one.size
+        append(merged, segment, layout.original.name)
+        after = segment.start + segment.size
     if not merged:
         raise ImageFormatError(f"{layout.original.name}: there is no memory in this image")
     return merged

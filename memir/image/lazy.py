@@ -199,13 +199,13 @@ class LazyBacking:
                 self._left -= after == _LOADED
                 self._changed.notify_all()
 
-    def _store(self, raw: bytes, at: int) -> None:
+    def _store(self, raw: bytes, index: int) -> None:
         """Written, not copied into the mapping: a full disk is an error here, and would be SIGBUS there."""
         rest = memoryview(raw)
         try:
             while rest:
-                done = os.pwrite(self._scratch.fileno(), rest, at)
-                rest, at = rest[done:], at + done
+                done = os.pwrite(self._scratch.fileno(), rest, index)
+                rest, index = rest[done:], index + done
         except OSError as error:
             raise ImageError(
                 f"{self._folder}: scratch file for the unpacked part of the image: {error.strerror}; "

@@ -44,8 +44,8 @@ def without_failed(layout: Layout) -> Layout:
         if lead:
             append(kept, Segment(part.start, lead, part.offset), layout.original.name)
         for low, high in runs(~failed):
-            at, end = lead + low * PAGE, min(lead + high * PAGE, part.size)
-            append(kept, Segment(part.start + at, end - at, part.offset + at), layout.original.name)
+            first, end = lead + low * PAGE, min(lead + high * PAGE, part.size)
+            append(kept, Segment(part.start + first, end - first, part.offset + first), layout.original.name)
         rest = lead + len(failed) * PAGE
         if rest < part.size:
             append(kept, Segment(part.start + rest, part.size - rest, part.offset + rest), layout.original.name)
@@ -65,7 +65,7 @@ def _failed(data: NDArray[np.uint8], part: Segment, step: int) -> NDArray[np.boo
     starts = np.array([int.from_bytes(pattern[:8], "little") for pattern in PATTERNS], np.uint64)
     failed = np.isin(heads, starts)
     for row in np.flatnonzero(failed).tolist():
-        at = first + row * step * PAGE
-        page = data[at : at + PAGE].tobytes()
+        offset = first + row * step * PAGE
+        page = data[offset : offset + PAGE].tobytes()
         failed[row] = any(page == pattern * (PAGE // len(pattern)) for pattern in PATTERNS)
     return failed

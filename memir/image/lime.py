@@ -63,9 +63,9 @@ def read_layout(source: Source, allow_truncated: bool, folder: Path | None) -> L
             missing = HEADER_SIZE - (source.size - offset)
             break
         compressed |= record.compressed
-        at = blocks.size
+        index = blocks.size
         done, offset = blocks.add(record)
-        walked.add(record, done, at)
+        walked.add(record, done, index)
         missing = record.size - done or max(0, offset - source.size)
         if missing and not allow_truncated:
             raise truncated(source, record.offset, missing)
@@ -79,7 +79,9 @@ def read_layout(source: Source, allow_truncated: bool, folder: Path | None) -> L
 
 def _zeros(source: Source, offset: int) -> bool:
     """Whether nothing but zeros follows."""
-    return all(is_zero(read(source, at, min(_STEP, source.size - at))) for at in range(offset, source.size, _STEP))
+    return all(
+        is_zero(read(source, start, min(_STEP, source.size - start))) for start in range(offset, source.size, _STEP)
+    )
 
 
 class _Walk:
@@ -112,7 +114,7 @@ class _Walk:
                 if (self._start[number], self._size[number]) == (self._start[last], self._size[last]):
                     twice += 1
                     continue
-                low, high = sorted((number, last), key=lambda one: self._body[one])
+                low, high = sorted((number, last), key=lambda record: self._body[record])
                 raise ImageFormatError(
                     f"{name}: record at offset {self._body[high] - HEADER_SIZE:#x} starts at {self._start[high]:#x}, "
                     f"but the one at {self._body[low] - HEADER_SIZE:#x} starts at {self._start[low]:#x} and ends at "

@@ -24,8 +24,8 @@ def looks_like_image(name: str) -> bool:
 
 def images_in(folder: Path) -> list[str]:
     """Paths of the images in a folder and below, sorted."""
-    found = (one for one in folder.rglob("*") if looks_like_image(one.name) and one.is_file())
-    return sorted(str(one) for one in found if one.stat().st_size >= SMALLEST)
+    files = (file for file in folder.rglob("*") if looks_like_image(file.name) and file.is_file())
+    return sorted(str(file) for file in files if file.stat().st_size >= SMALLEST)
 
 
 Below = Callable[[str], list[str]]
@@ -39,12 +39,12 @@ def expand(targets: list[str], below: Below | None = None) -> list[str]:
 
 def _images(target: str, below: Below | None) -> Iterator[str]:
     if target.startswith("s3://") and below is not None:
-        found = below(target)
+        images = below(target)
     elif Path(target).is_dir():
-        found = images_in(Path(target))
+        images = images_in(Path(target))
     else:
         yield target
         return
-    if not found:
+    if not images:
         raise UsageError(f"{target}: no images there (names end in {' '.join(SUFFIXES)}, or with .zst or .gz behind)")
-    yield from found
+    yield from images

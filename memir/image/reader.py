@@ -43,22 +43,22 @@ def reader_layout(ranges: Sequence[Range], read: Read, name: str, format: str, f
 
     def load(which: int) -> bytes:
         low, high = int(limits[which]), int(limits[which + 1])
-        one = segments[bisect_right(firsts, low) - 1]
-        first, last = max(low, one.offset), min(high, one.offset + one.size)
-        pa, length = one.start + first - one.offset, last - first
+        segment = segments[bisect_right(firsts, low) - 1]
+        first, last = max(low, segment.offset), min(high, segment.offset + segment.size)
+        pa, length = segment.start + first - segment.offset, last - first
         data = read(pa, length)
         if data is None or len(data) < length:
             data = by_page(pa, length, first)
         return (bytes(first - low) + data[:length]).ljust(high - low, b"\0")
 
-    def by_page(pa: int, length: int, at: int) -> bytes:
+    def by_page(pa: int, length: int, index: int) -> bytes:
         parts: list[bytes] = []
         done = 0
         while done < length:
             step = min(PAGE - (pa + done) % PAGE, length - done)
             data = read(pa + done, step)
             if data is None or len(data) < step:
-                backing.mark_absent(at + done, at + done + step)
+                backing.mark_absent(index + done, index + done + step)
                 data = bytes(step)
             parts.append(data[:step])
             done += step

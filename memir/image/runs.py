@@ -20,9 +20,9 @@ def without_absent(index: NDArray[np.int64], ok: Bools, size: int, absent: Bools
     bad = absent[first] | absent[last]
     for step in range(1, int((last - first).max(initial=0))):
         bad |= absent[np.minimum(first + step, last)]
-    found = ok.copy()
-    found[rows[bad]] = False
-    return found
+    present = ok.copy()
+    present[rows[bad]] = False
+    return present
 
 
 def runs(flags: Bools) -> Iterator[tuple[int, int]]:

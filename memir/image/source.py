@@ -138,8 +138,8 @@ class MappedFile:
         self.data: NDArray[np.uint8] = np.frombuffer(self._map, np.uint8)
 
     def _now(self) -> _Stamp:
-        found = os.fstat(self._descriptor)
-        return _Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+        status = os.fstat(self._descriptor)
+        return _Stamp(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
     def check(self) -> None:
         """Raise ChangedImageError if size or time of change differ from those at opening."""
@@ -182,19 +182,19 @@ class MappedFile:
 
     def data_runs(self, low: int, high: int) -> Iterator[tuple[int, int]]:
         """The parts [first, end) of [low, high) that the file system stores; the rest are holes, read as zeros."""
-        at = low
-        while at < high:
+        offset = low
+        while offset < high:
             try:
-                first = os.lseek(self._descriptor, at, os.SEEK_DATA)
+                first = os.lseek(self._descriptor, offset, os.SEEK_DATA)
                 end = os.lseek(self._descriptor, first, os.SEEK_HOLE)
             except OSError as error:
                 if error.errno != errno.ENXIO:  # ENXIO: nothing but a hole up to the end
-                    yield at, high
+                    yield offset, high
                 return
             if first >= high:
                 return
             yield first, min(end, high)
-            at = end
+            offset = end
 
     def close(self) -> None:
         """Close the descriptor; the mapping goes when the last view of it does."""

@@ -59,13 +59,13 @@ class JoinedFile(LazyFile):
         super().__init__(name, backing, None, "|".join(part.identity() for part in self._parts))
 
     def _load(self, which: int) -> bytes:
-        at, end = which * _CHUNK, min((which + 1) * _CHUNK, self._begins[-1])
+        offset, end = which * _CHUNK, min((which + 1) * _CHUNK, self._begins[-1])
         out: list[bytes] = []
-        while at < end:
-            number = bisect_right(self._begins, at) - 1
-            size = min(end, self._begins[number + 1]) - at
-            out.append(read(self._parts[number], at - self._begins[number], size))
-            at += size
+        while offset < end:
+            number = bisect_right(self._begins, offset) - 1
+            size = min(end, self._begins[number + 1]) - offset
+            out.append(read(self._parts[number], offset - self._begins[number], size))
+            offset += size
         return b"".join(out)
 
     def check(self) -> None:

@@ -40,8 +40,8 @@ _BZIP2_BLOCK = b"1AY&SY"
 def container_of(source: Source) -> str | None:
     """The kind of packed file or archive by its first bytes; None if it is none of these."""
     start = read(source, 0, min(_TAR_AT + 8, source.size))
-    for at, magic, name in MAGICS:
-        if start[at : at + len(magic)] == magic and (name != "bzip2" or start[4:10] == _BZIP2_BLOCK):
+    for offset, magic, name in MAGICS:
+        if start[offset : offset + len(magic)] == magic and (name != "bzip2" or start[4:10] == _BZIP2_BLOCK):
             return name
     return None
 
@@ -119,23 +119,25 @@ def _streams(source: Source, reader: SourceReader, decoder: Callable[[], _Decode
 def _snappy(source: Source) -> Iterator[bytes]:
     import cramjam
 
-    at = 0
-    while at < source.size:
-        head = read(source, at, min(4, source.size - at))
+    offset = 0
+    while offset < source.size:
+        head = read(source, offset, min(4, source.size - offset))
         length = int.from_bytes(head[1:4], "little")
-        if len(head) < 4 or at + 4 + length > source.size:
+        if len(head) < 4 or offset + 4 + length > source.size:
             raise _cut(source)
         if head[0] in (0, 1):
-            chunk = read(source, at, 4 + length)
+            chunk = read(source, offset, 4 + length)
             try:
                 yield bytes(cramjam.snappy.decompress(_SNAPPY_START + chunk))
             except cramjam.DecompressionError as error:
-                raise ImageFormatError(f"{source.name}: snappy chunk at offset {at:#x} is damaged: {error}") from error
+                raise ImageFormatError(
+                    f"{source.name}: snappy chunk at offset {offset:#x} is damaged: {error}"
+                ) from error
         elif 2 <= head[0] <= 0x7F:
             raise ImageFormatError(
-                f"{source.name}: snappy chunk at offset {at:#x} has the reserved type {head[0]:#04x}"
+                f"{source.name}: snappy chunk at offset {offset:#x} has the reserved type {head[0]:#04x}"
             )
-        at += 4 + length
+        offset += 4 + length
 
 
 def _zip(source: Source, reader: SourceReader) -> Iterator[bytes]:

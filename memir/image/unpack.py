@@ -125,8 +125,8 @@ def _write(
 
 def _write_sparse(out: IO[bytes], piece: bytes) -> None:
     """Write a piece, leaving holes where it is zero."""
-    for at in range(0, len(piece), _HOLE):
-        part = piece[at : at + _HOLE]
+    for start in range(0, len(piece), _HOLE):
+        part = piece[start : start + _HOLE]
         if is_zero(part):
             out.seek(len(part), os.SEEK_CUR)
         else:
@@ -163,8 +163,10 @@ def _gzip_pieces(source: Source, reader: SourceReader) -> Iterator[bytes]:
             try:
                 piece = unpack.decompress(pending, _STEP)
             except zlib.error as error:
-                at = reader.tell() - len(pending)
-                raise ImageFormatError(f"{source.name}: gzip data after offset {at:#x} is damaged: {error}") from error
+                offset = reader.tell() - len(pending)
+                raise ImageFormatError(
+                    f"{source.name}: gzip data after offset {offset:#x} is damaged: {error}"
+                ) from error
             if not pending and not piece:
                 raise TruncatedImageError(
                     f"{source.name}: the gzip data is cut off by the end of the file ({source.size} bytes): "
@@ -184,8 +186,8 @@ def _promised(source: Source, container: str) -> int:
         return 0
     total, offset = 0, 0
     try:
-        for one in zstd.frames(source):
-            total, offset = total + max(one.content, 0), one.offset + one.length
+        for frame in zstd.frames(source):
+            total, offset = total + max(frame.content, 0), frame.offset + frame.length
     except ImageError:
         return total + max(zstd.content_of(source, offset), 0)
     return total
@@ -222,8 +224,8 @@ def _intact(target: Path, record: dict[str, Any], record_path: Path) -> bool:
 
 
 def _stamp(path: Path) -> list[int]:
-    found = path.stat()
-    return [found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns]
+    status = path.stat()
+    return [status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
 
 
 def _save(path: Path, record: dict[str, Any]) -> None:

@@ -97,17 +97,17 @@ def _content(parameters: Any) -> int:
 
 def _frame_end(source: Source, begin: int, header: int) -> int:
     """The offset after the last block of a frame: RFC 8878 section 3.1.1.2."""
-    at = begin + header
+    offset = begin + header
     while True:
-        if at + 3 > source.size:
+        if offset + 3 > source.size:
             raise cut(source, begin)
-        word = int.from_bytes(read(source, at, 3), "little")
+        word = int.from_bytes(read(source, offset, 3), "little")
         last, kind, size = word & 1, word >> 1 & 3, word >> 3
         if kind == 3:
-            raise ImageFormatError(f"{source.name}: zstd block at offset {at:#x} is of the reserved type")
-        at += 3 + (1 if kind == 1 else size)
+            raise ImageFormatError(f"{source.name}: zstd block at offset {offset:#x} is of the reserved type")
+        offset += 3 + (1 if kind == 1 else size)
         if last:
-            return at
+            return offset
 
 
 def cut(source: Source, offset: int) -> TruncatedImageError:
@@ -134,8 +134,8 @@ def seekable(source: Source, folder: Path | None, workers: int = 0) -> LazyFile 
     starts = (np.cumsum(sizes) - sizes)[used]
 
     def load(which: int) -> bytes:
-        one = used[which]
-        return _unpack(source, Frame(int(offsets[one]), int(lengths[one]), int(sizes[one])))
+        row = used[which]
+        return _unpack(source, Frame(int(offsets[row]), int(lengths[row]), int(sizes[row])))
 
     backing = LazyBacking(int(sizes.sum()), starts, load, folder, workers=workers, ahead=workers)
     return LazyFile(f"{source.name} (unpacked)", backing, source)
@@ -147,42 +147,42 @@ def seek_table(source: Source) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, An
     if source.size < footer + SKIPPABLE.sizeof():
         return None
     try:
-        found = SEEK_FOOTER.parse(read(source, source.size - footer, footer))
+        trailer = SEEK_FOOTER.parse(read(source, source.size - footer, footer))
     except ConstructError:
         return None
-    entry = 12 if found.descriptor & _CHECKSUMS else 8
-    size = found.count * entry + footer
+    entry = 12 if trailer.descriptor & _CHECKSUMS else 8
+    size = trailer.count * entry + footer
     begin = source.size - size - SKIPPABLE.sizeof()
-    if begin < 0 or found.descriptor & _RESERVED:
+    if begin < 0 or trailer.descriptor & _RESERVED:
         return None
     frame = SKIPPABLE.parse(read(source, begin, SKIPPABLE.sizeof()))
     if frame.magic != _SEEK_TABLE or frame.size != size:
         return None
-    raw = np.frombuffer(read(source, begin + SKIPPABLE.sizeof(), found.count * entry), "<u4")
+    raw = np.frombuffer(read(source, begin + SKIPPABLE.sizeof(), trailer.count * entry), "<u4")
     table = raw.reshape(-1, entry // 4)[:, :2].astype(np.int64)
     if int(table[:, 0].sum()) != begin:
         return None
     return table[:, 0], table[:, 1]
 
 
-def _unpack(source: Source, one: Frame) -> bytes:
+def _unpack(source: Source, frame: Frame) -> bytes:
     import zstandard
 
-    _, parameters = _header(source, one.offset)
+    _, parameters = _header(source, frame.offset)
     # decompress() would make room for whatever the frame's own header claims
-    if _content(parameters) not in (-1, one.content):
+    if _content(parameters) not in (-1, frame.content):
         raise ImageFormatError(
-            f"{source.name}: zstd frame at offset {one.offset:#x} says it gives {parameters.content_size} bytes, "
-            f"the seek table says {one.content}"
+            f"{source.name}: zstd frame at offset {frame.offset:#x} says it gives {parameters.content_size} bytes, "
+            f"the seek table says {frame.content}"
         )
     try:
         unpack = zstandard.ZstdDecompressor(max_window_size=1 << WINDOW_LOG_MAX)
-        raw = read(source, one.offset, one.length)
-        data = unpack.decompress(raw, max_output_size=one.content, allow_extra_data=False)
+        raw = read(source, frame.offset, frame.length)
+        data = unpack.decompress(raw, max_output_size=frame.content, allow_extra_data=False)
     except zstandard.ZstdError as error:
-        raise ImageFormatError(f"{source.name}: zstd frame at offset {one.offset:#x} is damaged: {error}") from error
-    if len(data) != one.content:
+        raise ImageFormatError(f"{source.name}: zstd frame at offset {frame.offset:#x} is damaged: {error}") from error
+    if len(data) != frame.content:
         raise ImageFormatError(
-            f"{source.name}: zstd frame at offset {one.offset:#x} gave {len(data)} bytes, not {one.content}"
+            f"{source.name}: zstd frame at offset {frame.offset:#x} gave {len(data)} bytes, not {frame.content}"
         )
     return data

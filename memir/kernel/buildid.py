@@ -22,10 +22,10 @@ def build_id(kernel: Kernel) -> str | None:
     `vmlinux_build_id` (since 5.14, "buildid: stash away kernels build ID on init"), else the ELF notes between
     `__start_notes` and `__stop_notes`, else what VMCOREINFO says.
     """
-    found = _stashed(kernel) or _from_notes(kernel) or kernel.anchors.build_id
-    if found is None:
+    known = _stashed(kernel) or _from_notes(kernel) or kernel.anchors.build_id
+    if known is None:
         kernel.gaps.add("build id", "vmlinux_build_id, __start_notes", "not readable")
-    return found
+    return known
 
 
 def _stashed(kernel: Kernel) -> str | None:

@@ -60,23 +60,23 @@ def kernfs_paths(kernel: Kernel, node: U64) -> list[str | None]:
             break
         parents, ok = kernel.try_read(frontier, "kernfs_node", parent_name)
         names = kernel.strings(kernel.pointer(frontier, "kernfs_node", "name"), 4096)
-        for at, parent, name, fine in zip(frontier.tolist(), parents.tolist(), names, ok.tolist(), strict=True):
-            known[at] = (int(parent), name if fine and (name or not parent) else None)  # only a root has no name
+        for address, parent, name, fine in zip(frontier.tolist(), parents.tolist(), names, ok.tolist(), strict=True):
+            known[address] = (int(parent), name if fine and (name or not parent) else None)  # only a root has no name
         upward = np.unique(parents[parents != 0].astype(np.uint64))
-        frontier = upward[[at not in known for at in upward.tolist()]]
-    return [_path(known, at) if at else None for at in node.tolist()]
+        frontier = upward[[address not in known for address in upward.tolist()]]
+    return [_path(known, address) if address else None for address in node.tolist()]
 
 
-def _path(known: dict[int, tuple[int, bytes | None]], at: int) -> str | None:
+def _path(known: dict[int, tuple[int, bytes | None]], address: int) -> str | None:
     parts: list[str] = []
     for _ in range(_MAX_DEPTH):
-        parent, name = known.get(at, (0, None))
+        parent, name = known.get(address, (0, None))
         if name is None:
             return None
         if parent == 0:
             return "/" + "/".join(reversed(parts))
         parts.append(name.decode("utf-8", "backslashreplace"))
-        at = parent
+        address = parent
     return None
 
 
@@ -95,33 +95,33 @@ def hierarchies(kernel: Kernel, task: U64) -> list[Hierarchies | None]:
     kn = kernel.pointer(cgroup, "cgroup", "kn")
     unique_kn, kn_back = np.unique(kn, return_inverse=True)
     paths = kernfs_paths(kernel, unique_kn)
-    bad = [at for at, path in zip(unique_kn.tolist(), paths, strict=True) if path is None and at]
+    bad = [index for index, path in zip(unique_kn.tolist(), paths, strict=True) if path is None and index]
     if bad:
         kernel.gaps.add("cgroup path", f"{bad[0]:#x}", "not readable", len(bad))
     names = _controllers(kernel, unique, root, number)
     visible = _default_visible(kernel)
     if visible is None:  # the symbol is not known: hidden if v1 is in use and nothing is below the unified root
-        visible = not (number != 0).any() or any(paths[at] != "/" for at in kn_back[number == 0])
+        visible = not (number != 0).any() or any(paths[index] != "/" for index in kn_back[number == 0])
     rows: list[dict[int, tuple[int, str | None, str | None]]] = [{} for _ in unique]
-    for at, of, which in zip(owner.tolist(), number.tolist(), range(len(owner)), strict=True):
+    for index, of, which in zip(owner.tolist(), number.tolist(), range(len(owner)), strict=True):
         path = paths[kn_back[which]]
         # a controller that is off below some cgroup of the unified hierarchy names that one: dfl_cgrp is the task's
         if of == 0 and (which >= unified or (not visible and path in ("/", None))):
             continue
-        rows[at].setdefault(of, (of, names.get(int(root[which])) if of else "", path))
+        rows[index].setdefault(of, (of, names.get(int(root[which])) if of else "", path))
     online, read = kernel.try_read(dfl, "cgroup", "self.flags")
     dead = read & ((online.astype(np.uint64) & np.uint64(_CSS_ONLINE)) == 0)
-    found = [
+    rows_of = [
         Hierarchies(tuple(row for _, row in sorted(of.items(), reverse=True)), bool(gone)) if of else None
         for of, gone in zip(rows, dead, strict=True)
     ]
-    kernel.count_unread("css_set", unique, np.array([one is not None for one in found], bool))
-    return [found[at] for at in back]
+    kernel.count_unread("css_set", unique, np.array([listed is not None for listed in rows_of], bool))
+    return [rows_of[index] for index in back]
 
 
 def _cgroups(kernel: Kernel, css_set: U64, unified: U64) -> tuple[NDArray[np.int64], U64]:
     """Every cgroup of every css_set: the unified ones first, each controller's, and named ones over cgrp_links."""
-    owner, link = list_nodes(kernel, kernel.at(css_set, "css_set", "cgrp_links"), "cgrp_links")
+    owner, link = list_nodes(kernel, kernel.embedded(css_set, "css_set", "cgrp_links"), "cgrp_links")
     linked = kernel.pointer(kernel.container(link, "cgrp_cset_link", "cgrp_link"), "cgrp_cset_link", "cgrp")
     states = kernel.pointer(css_set, "css_set", "subsys").reshape(len(css_set), -1)
     row, column = np.nonzero(states)
@@ -134,7 +134,7 @@ def _cgroups(kernel: Kernel, css_set: U64, unified: U64) -> tuple[NDArray[np.int
 def _is_root(kernel: Kernel, root: U64) -> Bools:
     """Whether these are cgroup roots: with a kernfs of their own, and a top cgroup that is of them."""
     kf_root, ok = kernel.try_read(root, "cgroup_root", "kf_root")
-    back, ok2 = kernel.try_read(kernel.at(root, "cgroup_root", "cgrp"), "cgroup", "root")
+    back, ok2 = kernel.try_read(kernel.embedded(root, "cgroup_root", "cgrp"), "cgroup", "root")
     sound: Bools = ok & ok2 & kernel.space.is_kernel_pointer(kf_root.astype(np.uint64)) & (back == root)
     return sound
 
@@ -153,20 +153,20 @@ def _controllers(kernel: Kernel, css_set: U64, root: U64, number: NDArray[np.int
     pairs = sorted(set(zip(column.tolist(), of_root.tolist(), subsys.tolist(), strict=True)))
     legacy = kernel.pointer(np.array([pair[2] for pair in pairs], np.uint64), "cgroup_subsys", "legacy_name")
     texts = kernel.strings(legacy, 32)
-    found: dict[int, list[str]] = {}
+    controllers: dict[int, list[str]] = {}
     for (_, of, _), text in zip(pairs, texts, strict=True):
         label = (text or b"").decode("utf-8", "backslashreplace")
-        if label and label not in found.setdefault(of, []):
-            found[of].append(label)
+        if label and label not in controllers.setdefault(of, []):
+            controllers[of].append(label)
     roots = np.unique(root[number != 0])
-    name_at = kernel.at(roots, "cgroup_root", "name")
+    name_at = kernel.embedded(roots, "cgroup_root", "name")
     for of, name in zip(roots.tolist(), kernel.strings(name_at, 64), strict=True):
         if name:
-            found.setdefault(of, []).append("name=" + name.decode("utf-8", "backslashreplace"))
+            controllers.setdefault(of, []).append("name=" + name.decode("utf-8", "backslashreplace"))
     masks = kernel.read(roots, "cgroup_root", "subsys_mask").astype(np.uint64)
     whole = {}
     for of, mask in zip(roots.tolist(), masks.tolist(), strict=True):
-        labels = found.get(of, [])
+        labels = controllers.get(of, [])
         if labels and sum(not label.startswith("name=") for label in labels) == int(mask).bit_count():
             whole[of] = ",".join(labels)
         else:
@@ -176,8 +176,8 @@ def _controllers(kernel: Kernel, css_set: U64, root: U64, number: NDArray[np.int
 
 def _default_visible(kernel: Kernel) -> bool | None:
     """cgrp_dfl_visible: /proc/PID/cgroup shows the unified hierarchy only once it was mounted; None if not known."""
-    at = kernel.symbols.get("cgrp_dfl_visible")
-    if at is None:
+    address = kernel.symbols.get("cgrp_dfl_visible")
+    if address is None:
         return None
-    raw, ok = kernel.read_bytes(np.array([at], np.uint64), 1)
+    raw, ok = kernel.read_bytes(np.array([address], np.uint64), 1)
     return bool(raw[0, 0]) if ok[0] else None

@@ -31,15 +31,15 @@ class Dentries:
         name_path = kernel.first_member("dentry", "d_name.name", "__d_name.name")
         frontier = np.unique(dentry[dentry != 0])
         for _ in range(_MAX_DEPTH):
-            frontier = frontier[[at not in self._known for at in frontier.tolist()]]
+            frontier = frontier[[address not in self._known for address in frontier.tolist()]]
             if not len(frontier):
                 return
             parent, ok = kernel.try_read(frontier, "dentry", "d_parent")
             name, _ = kernel.try_read(frontier, "dentry", name_path)
             names = kernel.strings(name.astype(np.uint64), NAME_MAX)
             kernel.count_unread("dentry", frontier, ok)
-            for at, up, text in zip(frontier.tolist(), parent.tolist(), names, strict=True):
-                self._known[at] = (int(up), text or None)  # no file has an empty name
+            for address, up, text in zip(frontier.tolist(), parent.tolist(), names, strict=True):
+                self._known[address] = (int(up), text or None)  # no file has an empty name
             frontier = np.unique(parent[parent != 0].astype(np.uint64))
         kernel.gaps.add("dentry", f"{int(frontier[0]):#x}", "deeper than a path can be", len(frontier))
 
@@ -88,7 +88,7 @@ def unlinked(kernel: Kernel, dentry: U64) -> Bools:
 def children(kernel: Kernel, dentry: U64) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], U64]:
     """Child dentries that are in memory: (index of the parent, address of the child)."""
     if kernel.types.has("dentry", "d_children"):  # 6.8 (da549bdd15c2): hlists
-        owner, node = hlist_nodes(kernel, kernel.at(dentry, "dentry", "d_children"), "dentry children")
+        owner, node = hlist_nodes(kernel, kernel.embedded(dentry, "dentry", "d_children"), "dentry children")
         return owner, kernel.container(node, "dentry", "d_sib")
-    owner, node = list_nodes(kernel, kernel.at(dentry, "dentry", "d_subdirs"), "dentry children")
+    owner, node = list_nodes(kernel, kernel.embedded(dentry, "dentry", "d_subdirs"), "dentry children")
     return owner, kernel.container(node, "dentry", "d_child")

@@ -46,23 +46,23 @@ def firmware_ram(kernel: Kernel) -> list[Range] | None:
     count, read = kernel.try_read(u64(params), "boot_params", "e820_entries")
     if not read[0] or count[0] >= _FIRMWARE_ENTRIES:
         return None
-    at = params + kernel.types.offset("boot_params", "e820_table")
-    return _ranges(kernel, at, int(count[0]), _FIRMWARE_ENTRIES)
+    table = params + kernel.types.offset("boot_params", "e820_table")
+    return _ranges(kernel, table, int(count[0]), _FIRMWARE_ENTRIES)
 
 
-def _ranges(kernel: Kernel, at: int, count: int, limit: int) -> list[Range] | None:
+def _ranges(kernel: Kernel, address: int, count: int, limit: int) -> list[Range] | None:
     if not 0 < count <= limit:
         return None
-    raw, read = kernel.read_bytes(u64(at), count * _ENTRY.itemsize)
+    raw, read = kernel.read_bytes(u64(address), count * _ENTRY.itemsize)
     if not read[0]:
         return None
     entries = raw[0].view(_ENTRY)
     kind = entries["type"]
     rows = np.flatnonzero((kind == E820_TYPE_RAM) | (kind == E820_TYPE_RESERVED_KERN))
-    found = [Range(int(entries["addr"][row]), int(entries["size"][row])) for row in rows]
-    found = sorted((part for part in found if part.size), key=lambda part: part.start)
-    if not found or any(part.end > MAX_PHYSICAL for part in found):
+    ranges = [Range(int(entries["addr"][row]), int(entries["size"][row])) for row in rows]
+    ranges = sorted((part for part in ranges if part.size), key=lambda part: part.start)
+    if not ranges or any(part.end > MAX_PHYSICAL for part in ranges):
         return None
-    if any(before.end > after.start for before, after in itertools.pairwise(found)):
+    if any(before.end > after.start for before, after in itertools.pairwise(ranges)):
         return None
-    return found
+    return ranges

@@ -82,7 +82,7 @@ class Kernel:
         """
         return np.asarray(self.read(addresses, struct, path), np.uint64)
 
-    def at(self, addresses: U64, struct: str, path: str) -> U64:
+    def embedded(self, addresses: U64, struct: str, path: str) -> U64:
         """Addresses of an embedded member of many objects; 0 stays 0."""
         addresses = np.asarray(addresses, np.uint64)
         return np.where(addresses != 0, addresses + np.uint64(self.types.offset(struct, path)), np.uint64(0))
@@ -145,20 +145,20 @@ class Kernel:
         Equal addresses are read once. 64 bytes are read first, as most names are short, then the rest.
         """
         unique, back = np.unique(np.asarray(addresses, np.uint64), return_inverse=True)
-        found: list[bytes | None] = [None] * len(unique)
+        texts: list[bytes | None] = [None] * len(unique)
         open_rows = np.flatnonzero(unique != 0)
         size = min(_STRING_STEP, limit)
         while len(open_rows):
             raw, ok = self._string_bytes(unique[open_rows], size)
             ended = (raw == 0).any(axis=1)
             lengths = (raw == 0).argmax(axis=1)
-            for at in np.flatnonzero(ok & ended):
-                found[open_rows[at]] = raw[at, : lengths[at]].tobytes()
+            for row in np.flatnonzero(ok & ended):
+                texts[open_rows[row]] = raw[row, : lengths[row]].tobytes()
             open_rows = open_rows[ok & ~ended]
             if size >= limit:
                 break
             size = min(size * 4, limit)
-        return [found[at] for at in back]
+        return [texts[row] for row in back]
 
     def _string_bytes(self, addresses: U64, size: int) -> tuple[NDArray[np.uint8], Bools]:
         """Like read_bytes, but a string that ends before unreadable memory is still read."""

@@ -46,11 +46,11 @@ def tree(kernel: Kernel, superblock: U64, depth: int = 16) -> tuple[NDArray[np.i
     root = kernel.pointer(superblock, "super_block", "s_root")
     owner = np.flatnonzero(root != 0).astype(np.int64)
     dentry = root[owner]
-    owners, found, total = [owner], [dentry], 0
+    owners, dentries, total = [owner], [dentry], 0
     seen = set(dentry.tolist())
     for _ in range(depth):
         which, child = dcache.children(kernel, dentry)
-        new = np.array([at not in seen for at in child.tolist()], bool)
+        new = np.array([address not in seen for address in child.tolist()], bool)
         which, child = which[new], child[new]
         seen.update(child.tolist())
         owner, dentry = owner[which], child
@@ -61,5 +61,5 @@ def tree(kernel: Kernel, superblock: U64, depth: int = 16) -> tuple[NDArray[np.i
             kernel.gaps.add("dentry tree", f"{int(root[0]):#x}", f"more than {_MAX_TREE} files", len(child))
             break
         owners.append(owner)
-        found.append(dentry)
-    return np.concatenate(owners), np.concatenate(found)
+        dentries.append(dentry)
+    return np.concatenate(owners), np.concatenate(dentries)

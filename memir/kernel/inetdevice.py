@@ -20,9 +20,9 @@ def ipv4_addresses(kernel: Kernel, net: U64) -> list[tuple[int, str, str]]:
 
     net.dev_base_head -> net_device.dev_list; net_device.ip_ptr -> in_device.ifa_list -> in_ifaddr.ifa_next.
     """
-    owner, node = list_nodes(kernel, kernel.at(net, "net", "dev_base_head"), "network device list")
+    owner, node = list_nodes(kernel, kernel.embedded(net, "net", "dev_base_head"), "network device list")
     device = kernel.container(node, "net_device", "dev_list")
-    names = kernel.strings(kernel.at(device, "net_device", "name"), 16)
+    names = kernel.strings(kernel.embedded(device, "net_device", "name"), 16)
     inside = kernel.pointer(device, "net_device", "ip_ptr")
     first = np.zeros(len(device), np.uint64)
     first[inside != 0] = kernel.pointer(inside[inside != 0], "in_device", "ifa_list")
@@ -32,9 +32,9 @@ def ipv4_addresses(kernel: Kernel, net: U64) -> list[tuple[int, str, str]]:
     rows = zip(which[ok].tolist(), local[ok].astype("<u4").tolist(), strict=True)
     return [
         (
-            int(owner[at]),
-            (names[at] or b"").decode("utf-8", "backslashreplace"),
+            int(owner[row]),
+            (names[row] or b"").decode("utf-8", "backslashreplace"),
             str(ipaddress.IPv4Address(raw.to_bytes(4, "little"))),
         )
-        for at, raw in rows
+        for row, raw in rows
     ]

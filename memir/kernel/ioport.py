@@ -26,29 +26,29 @@ def system_ram(kernel: Kernel) -> list[Range] | None:
     root = _root(kernel)
     if root is None or not kernel.types.exists("resource"):
         return None
-    found: list[Range] = []
+    ranges: list[Range] = []
     met: set[int] = {root}
     waiting = [root]
     while waiting:
         parent = waiting.pop()
-        at, whole = _field(kernel, parent, "child")
-        while whole and at:
-            if at in met or len(met) > _MAX_RESOURCES:
+        resource, whole = _field(kernel, parent, "child")
+        while whole and resource:
+            if resource in met or len(met) > _MAX_RESOURCES:
                 return None
-            met.add(at)
-            flags, known = _field(kernel, at, "flags")
-            start, first_known = _field(kernel, at, "start")
-            end, end_known = _field(kernel, at, "end")
+            met.add(resource)
+            flags, known = _field(kernel, resource, "flags")
+            start, first_known = _field(kernel, resource, "start")
+            end, end_known = _field(kernel, resource, "end")
             if not (known and first_known and end_known) or end < start or end >= MAX_PHYSICAL:
                 return None
             if flags & IORESOURCE_SYSRAM:
-                found.append(Range(start, end - start + 1))
+                ranges.append(Range(start, end - start + 1))
             else:
-                waiting.append(at)
-            at, whole = _field(kernel, at, "sibling")
+                waiting.append(resource)
+            resource, whole = _field(kernel, resource, "sibling")
         if not whole:
             return None
-    return sorted(found, key=lambda part: part.start) or None
+    return sorted(ranges, key=lambda part: part.start) or None
 
 
 def _field(kernel: Kernel, address: int, member: str) -> tuple[int, bool]:
@@ -68,11 +68,11 @@ def _root(kernel: Kernel) -> int | None:
     text = raw.find(_ROOT_NAME)
     while text >= 0:
         pointer = (low + text + 1 + kernel.anchors.image_delta) & (2**64 - 1)
-        at = raw.find(pointer.to_bytes(8, "little"))
-        while at >= 0:
-            here = at - name
+        place = raw.find(pointer.to_bytes(8, "little"))
+        while place >= 0:
+            here = place - name
             if here >= 0 and int.from_bytes(raw[here + flags : here + flags + 8], "little") == IORESOURCE_MEM:
                 return (low + here + kernel.anchors.image_delta) & (2**64 - 1)
-            at = raw.find(pointer.to_bytes(8, "little"), at + 1)
+            place = raw.find(pointer.to_bytes(8, "little"), place + 1)
         text = raw.find(_ROOT_NAME, text + 1)
     return None

@@ -23,10 +23,10 @@ _NAME_MAX = 64
 
 def names(kernel: Kernel, task: U64, flags: U64, comm: list[bytes | None]) -> list[bytes | None]:
     """comm, with what /proc/PID/comm shows in its place for kernel threads; as proc_task_name() puts it together."""
-    found = list(comm)
+    longer = list(comm)
     types = kernel.types
     if not types.exists("kthread"):
-        return found
+        return longer
     # before 5.17 (e32cf5dfbe22) set_child_tid held the pointer
     member = kernel.first_member("task_struct", "worker_private", "set_child_tid")
     rows = np.flatnonzero((flags & np.uint64(PF_KTHREAD)) != 0)
@@ -36,18 +36,18 @@ def names(kernel: Kernel, task: U64, flags: U64, comm: list[bytes | None]) -> li
         for row, name in zip(rows.tolist(), full, strict=True):
             # a worker is shown by its task's name, until 6.9 (2a1b02bcba78) made that "kworker/R-" and the queue
             is_worker = bool(flags[row] & np.uint64(PF_WQ_WORKER)) and not (name or b"").startswith(b"kworker/")
-            if name and not is_worker and name.startswith(found[row] or b"\0"):
-                found[row] = name
+            if name and not is_worker and name.startswith(longer[row] or b"\0"):
+                longer[row] = name
     if types.has("worker", "desc") and types.has("kthread", "data"):
         works = (flags[rows] & np.uint64(PF_WQ_WORKER)) != 0
         worker = kernel.try_read(kthread[works], "kthread", "data")[0].astype(np.uint64)
         busy = kernel.try_read(worker, "worker", "current_work")[0]
         # a rescuer that is not at work has no pool, and tells nothing of what it last did
         pool = kernel.try_read(worker, "worker", "pool")[0]
-        described = kernel.strings(kernel.at(worker, "worker", "desc"), types.member("worker", "desc").type.count)
+        described = kernel.strings(kernel.embedded(worker, "worker", "desc"), types.member("worker", "desc").type.count)
         for row, text, working, pooled in zip(
             rows[works].tolist(), described, busy.tolist(), pool.tolist(), strict=True
         ):
             if text and pooled:
-                found[row] = (found[row] or b"") + (b"+" if working else b"-") + text
-    return found
+                longer[row] = (longer[row] or b"") + (b"+" if working else b"-") + text
+    return longer

@@ -96,6 +96,6 @@ def _walk(
         kernel.gaps.add(kind, f"list at {int(heads[alive][0]):#x}", f"longer than {limit}", len(alive))
     if not owners:
         return np.zeros(0, np.int64), np.zeros(0, np.uint64)
-    owner, found = np.concatenate(owners), np.concatenate(nodes)
+    owner, addresses = np.concatenate(owners), np.concatenate(nodes)
     order = np.argsort(owner, kind="stable")
-    return owner[order].astype(np.int64), found[order]
+    return owner[order].astype(np.int64), addresses[order]

@@ -32,7 +32,7 @@ def entries(kernel: Kernel, root: U64, kind: str) -> tuple[NDArray[np.int64], U6
     # only the root carries the xarray's mark of an internal entry; a lone entry is the root itself
     inner = ((node & np.uint64(3)) == 2) & (node > 4096)
     lone = ~inner & ((node & np.uint64(3)) == 0)
-    found = [(owner[lone], np.zeros(int(lone.sum()), np.uint64), node[lone])]
+    leaves = [(owner[lone], np.zeros(int(lone.sum()), np.uint64), node[lone])]
     owner, node = owner[inner], node[inner]
     place, last = np.zeros(len(owner), np.uint64), np.full(len(owner), 2**64 - 1, np.uint64)
     seen, total = np.zeros(0, np.uint64), 0
@@ -40,14 +40,14 @@ def entries(kernel: Kernel, root: U64, kind: str) -> tuple[NDArray[np.int64], U6
         fresh = _fresh(kernel, kind, node, seen)
         seen = np.union1d(seen, node)
         owner, place, last, node, leaf = _down(kernel, kind, (owner[fresh], place[fresh], last[fresh], node[fresh]))
-        found.append((owner[leaf], place[leaf], node[leaf]))
+        leaves.append((owner[leaf], place[leaf], node[leaf]))
         total += int(leaf.sum())
         owner, place, last, node = owner[~leaf], place[~leaf], last[~leaf], node[~leaf]
         if not len(owner) or total > _MAX_ENTRIES:
             break
     if len(owner):
         kernel.gaps.add(kind, f"{int(node[0]):#x}", "maple tree too deep or too large", len(owner))
-    every, where, what = (np.concatenate(column) for column in zip(*found, strict=True))
+    every, where, what = (np.concatenate(column) for column in zip(*leaves, strict=True))
     order = np.lexsort((where, every))
     return every[order].astype(np.int64), what[order]
 

@@ -22,11 +22,11 @@ def memory(kernel: Kernel) -> list[Range] | None:
 
     x86-64 gives the list back after boot, and what then lies there means nothing: it is not asked.
     """
-    at = kernel.symbols.get("memblock")
-    if at is None or kernel.anchors.arch != "arm64" or not kernel.types.has("memblock", "memory.regions"):
+    address = kernel.symbols.get("memblock")
+    if address is None or kernel.anchors.arch != "arm64" or not kernel.types.has("memblock", "memory.regions"):
         return None
-    count, counted = kernel.try_read(u64(at), "memblock", "memory.cnt")
-    regions, read = kernel.try_read(u64(at), "memblock", "memory.regions")
+    count, counted = kernel.try_read(u64(address), "memblock", "memory.cnt")
+    regions, read = kernel.try_read(u64(address), "memblock", "memory.regions")
     if not (counted[0] and read[0]) or not 0 < count[0] <= _MAX_REGIONS:
         return None
     size = kernel.types.size("memblock_region")
@@ -35,10 +35,10 @@ def memory(kernel: Kernel) -> list[Range] | None:
     if not all(known.all() for _, known in columns):
         return None
     base, length, flags = (values.astype(np.uint64).tolist() for values, _ in columns)
-    found = [
+    ranges = [
         Range(first, many)
         for first, many, flag in zip(base, length, flags, strict=True)
         if many and not flag & MEMBLOCK_NOMAP
     ]
-    found.sort(key=lambda part: part.start)
-    return found if found and found[-1].end <= MAX_PHYSICAL else None
+    ranges.sort(key=lambda part: part.start)
+    return ranges if ranges and ranges[-1].end <= MAX_PHYSICAL else None

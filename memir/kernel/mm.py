@@ -48,13 +48,13 @@ def user_ranges(kernel: Kernel, roots: U64, start: U64, end: U64, kind: str) -> 
     owner = np.repeat(np.arange(len(roots)), count)
     step = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
     va = first[owner] + step.astype(np.uint64) * _PAGE
-    pa, found = kernel.space.user_physical(roots[owner], va)
+    pa, mapped = kernel.space.user_physical(roots[owner], va)
     pieces: list[list[bytes]] = [[] for _ in roots]
     missing = np.zeros(len(roots), np.int64)
-    for at in range(0, len(owner), _BATCH):
-        part = slice(at, at + _BATCH)
+    for begin in range(0, len(owner), _BATCH):
+        part = slice(begin, begin + _BATCH)
         pages, ok = kernel.memory.gather(pa[part], 4096)
-        ok &= found[part]
+        ok &= mapped[part]
         np.add.at(missing, owner[part][~ok], 1)
         for who, page in zip(owner[part].tolist(), pages, strict=True):
             pieces[who].append(page.tobytes())
@@ -108,14 +108,14 @@ def arguments(kernel: Kernel, mm: U64, known: Bools) -> Arguments:
         usable = np.where(told, roots, np.uint64(0))
         whole.append(user_ranges(kernel, usable, bounds[low], bounds[high], kind))
     args, environ = whole
-    found = Arguments([], [])
+    texts = Arguments([], [])
     for row, (raw, env) in enumerate(zip(args, environ, strict=True)):
         adjacent = bounds["env_start"][row] == bounds["arg_end"][row]
         text = _title(raw, env if adjacent else b"") if raw and not raw.endswith(b"\0") else raw
         none: list[bytes] | None = [] if known[row] else None
-        found.args.append(none if mm[row] == 0 else _split(text))
-        found.environ.append(none if mm[row] == 0 else _split(env))
-    return found
+        texts.args.append(none if mm[row] == 0 else _split(text))
+        texts.environ.append(none if mm[row] == 0 else _split(env))
+    return texts
 
 
 def _title(raw: bytes, env: bytes | None) -> bytes | None:
@@ -158,11 +158,13 @@ def executables(kernel: Kernel, mm: U64, mounts: Mounts) -> Executables:
     dentry = np.where(whole, dentry, np.uint64(0))
     mount = mount_of(kernel, kernel.pointer(file, "file", "f_path.mnt"))
     paths = mounts.paths(mount, dentry)
-    unreadable = [at for at, path in zip(dentry.tolist(), paths, strict=True) if at and path is None]
+    unreadable = [address for address, path in zip(dentry.tolist(), paths, strict=True) if address and path is None]
     if unreadable:
         kernel.gaps.add("exe", f"{unreadable[0]:#x}", "path not readable", len(unreadable))
     parent, ok = kernel.try_read(dentry, "dentry", "d_parent")
     ok &= kernel.space.is_kernel_pointer(parent.astype(np.uint64))
-    roots = np.array([(found.root if (found := mounts.known.get(at)) else 0) for at in mount.tolist()], np.uint64)
+    roots = np.array(
+        [(known.root if (known := mounts.known.get(address)) else 0) for address in mount.tolist()], np.uint64
+    )
     pseudo = ok & (parent == dentry) & (roots != dentry) & (dentry != 0)
     return Executables(paths, unlinked(kernel, dentry) | pseudo, ok & (dentry != 0))

@@ -37,7 +37,7 @@ def present_bytes(kernel: Kernel) -> int | None:
         return None
     if not len(nodes):
         return None
-    first = kernel.at(nodes, "pglist_data", "node_zones")
+    first = kernel.embedded(nodes, "pglist_data", "node_zones")
     every = (first[:, None] + np.arange(zones.count, dtype=np.uint64) * np.uint64(size)).reshape(-1)
     pages, read = kernel.try_read(every, "zone", "present_pages")
     if not read.all():
@@ -48,8 +48,8 @@ def present_bytes(kernel: Kernel) -> int | None:
 
 def highest_address(kernel: Kernel) -> int | None:
     """First physical address after all RAM, as max_pfn has it; None if it is not readable."""
-    at = kernel.symbols.get("max_pfn")
-    if at is None:
+    address = kernel.symbols.get("max_pfn")
+    if address is None:
         return None
-    value, read = kernel.try_pointers(u64(at))
+    value, read = kernel.try_pointers(u64(address))
     return int(value[0]) * PAGE if read[0] and 0 < value[0] <= MAX_PHYSICAL // PAGE else None

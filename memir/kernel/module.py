@@ -35,12 +35,12 @@ def types_with_module(kernel: Kernel, module: U64) -> KernelTypes | None:
     """
     if kernel.anchors.btf is None or not kernel.types.has("module", "btf_data") or not module[0]:
         return None
-    name = kernel.strings(kernel.at(module, "module", "name"), 64)[0]
+    name = kernel.strings(kernel.embedded(module, "module", "name"), 64)[0]
     size = int(kernel.read(module, "module", "btf_data_size")[0])
     if not 0 < size <= _MAX_BTF:
         return None
-    at = int(kernel.pointer(module, "module", "btf_data")[0]) or _registered(kernel, int(module[0]))
-    places = [at] if at else _search(kernel, name or b"", size)
+    stated = int(kernel.pointer(module, "module", "btf_data")[0]) or _registered(kernel, int(module[0]))
+    places = [stated] if stated else _search(kernel, name or b"", size)
     why = "not found"
     for place in places:
         data = read_virtual(kernel, place, size)
@@ -65,8 +65,8 @@ def _registered(kernel: Kernel, module: int) -> int:
         return 0
     _, node = list_nodes(kernel, u64(head), "btf_modules", limit=4096)
     entry = kernel.container(node, "btf_module", "list")
-    found = entry[kernel.pointer(entry, "btf_module", "module") == module]
-    types = kernel.pointer(found[:1], "btf_module", "btf")
+    own = entry[kernel.pointer(entry, "btf_module", "module") == module]
+    types = kernel.pointer(own[:1], "btf_module", "btf")
     data = kernel.pointer(types, "btf", "data")
     return int(data[0]) if len(data) else 0
 
@@ -79,18 +79,18 @@ def _search(kernel: Kernel, name: bytes, size: int) -> list[int]:
         return []
     at_name, at_data, at_size = (types.offset("btf", member) for member in ("name", "data", "data_size"))
     pattern = np.uint64(int.from_bytes((name + b"\0").ljust(8, b"\0")[:8], "little"))
-    found = []
+    addresses = []
     for pa, view in kernel.memory.views(skip_zeros=True):
         skip = (at_name - pa) % 8
         words = np.ndarray((max(0, (len(view) - skip) // 8),), "<u8", view, skip)
-        for at in np.flatnonzero(words == pattern):
-            start = pa + skip + 8 * int(at) - at_name
+        for word in np.flatnonzero(words == pattern):
+            start = pa + skip + 8 * int(word) - at_name
             raw, ok = kernel.memory.gather(u64(max(start, 0)), types.size("btf"))
             if not ok[0] or raw[0, at_name : at_name + len(name) + 1].tobytes() != name + b"\0":
                 continue
             if int.from_bytes(raw[0, at_size : at_size + 4].tobytes(), "little") == size:
-                found.append(int.from_bytes(raw[0, at_data : at_data + 8].tobytes(), "little"))
-    return found
+                addresses.append(int.from_bytes(raw[0, at_data : at_data + 8].tobytes(), "little"))
+    return addresses
 
 
 def module_of_filesystem(kernel: Kernel, superblock: U64) -> U64:

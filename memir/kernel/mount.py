@@ -45,7 +45,7 @@ class Mounts:
         kernel = self._kernel
         frontier = np.unique(mount[mount != 0])
         for _ in range(_MAX_DEPTH):
-            frontier = frontier[[at not in self.known for at in frontier.tolist()]]
+            frontier = frontier[[address not in self.known for address in frontier.tolist()]]
             if not len(frontier):
                 return
             parent, ok = kernel.try_read(frontier, "mount", "mnt_parent")
@@ -62,8 +62,8 @@ class Mounts:
                 superblock.tolist(),
                 strict=True,
             )
-            for at, *fields in rows:
-                self.known[at] = Mount(*fields)
+            for address, *fields in rows:
+                self.known[address] = Mount(*fields)
             frontier = np.unique(parent[parent != 0].astype(np.uint64))
 
     def paths(self, mount: U64, dentry: U64) -> list[bytes | None]:
@@ -73,7 +73,9 @@ class Mounts:
         """
         self.load(mount)
         self.dentries.load(dentry)
-        return [self._path(at, of) if of else None for at, of in zip(mount.tolist(), dentry.tolist(), strict=True)]
+        return [
+            self._path(address, of) if of else None for address, of in zip(mount.tolist(), dentry.tolist(), strict=True)
+        ]
 
     def _path(self, mount: int, dentry: int) -> bytes | None:
         key = (mount, dentry)
@@ -108,7 +110,7 @@ def namespace_mounts(kernel: Kernel, namespace: U64) -> tuple[NDArray[np.int64],
         root = kernel.pointer(namespace, "mnt_namespace", "mounts.rb_node")
         owner, node = rbtree.nodes(kernel, root, "mount tree")
         return owner, kernel.container(node, "mount", "mnt_node")
-    owner, node = list_nodes(kernel, kernel.at(namespace, "mnt_namespace", "list"), "mount list")
+    owner, node = list_nodes(kernel, kernel.embedded(namespace, "mnt_namespace", "list"), "mount list")
     mount = kernel.container(node, "mount", "mnt_list")
     # the cursor of someone reading /proc/PID/mountinfo sits in the list too, and is not a mount
     of = kernel.pointer(mount, "mount", "mnt_ns")
@@ -124,5 +126,5 @@ def mount_of(kernel: Kernel, vfsmount: U64) -> U64:
 def superblocks(kernel: Kernel, mounts: Mounts) -> U64:
     """Superblocks of all loaded mounts, unique."""
     del kernel
-    found = u64(*{mount.superblock for mount in mounts.known.values() if mount.superblock})
-    return np.unique(found)
+    addresses = u64(*{mount.superblock for mount in mounts.known.values() if mount.superblock})
+    return np.unique(addresses)

@@ -76,5 +76,5 @@ def numbers(kernel: Kernel, kind: str, address: U64) -> U64:
 
 def uts_names(kernel: Kernel, address: U64) -> list[bytes | None]:
     """The host name in each UTS namespace, None where it is empty or not readable."""
-    at = kernel.at(address, "uts_namespace", "name.nodename")
-    return [name or None for name in kernel.strings(at, 65)]
+    nodename = kernel.embedded(address, "uts_namespace", "name.nodename")
+    return [name or None for name in kernel.strings(nodename, 65)]

@@ -78,7 +78,7 @@ def layers(kernel: Kernel, superblock: U64) -> list[Layers]:
         lower: list[list[str] | None] = [None if text is None else _split(text) for text in raw]
     else:
         lower = _lower_array(kernel, types, info, config)
-    missing = sum(one is None for one in lower)
+    missing = sum(layer is None for layer in lower)
     kernel.gaps.add("overlay", f"{int(superblock[0]):#x}", "lower directories not readable", missing)
     return [Layers(up, low) for up, low in zip(upper, lower, strict=True)]
 
@@ -88,11 +88,11 @@ def _lower_array(kernel: Kernel, types: KernelTypes, info: U64, config: U64) -> 
     array = kernel.pointers(config + np.uint64(types.offset("ovl_config", "lowerdirs")))
     counts = kernel.pointers(info + np.uint64(types.offset("ovl_fs", "numlayer"))) & np.uint64(0xFFFFFFFF)
     out: list[list[str] | None] = []
-    for at, count in zip(array.tolist(), counts.tolist(), strict=True):
-        if not at or not 1 <= count <= _MAX_LAYERS:
+    for start, count in zip(array.tolist(), counts.tolist(), strict=True):
+        if not start or not 1 <= count <= _MAX_LAYERS:
             out.append(None)
             continue
-        slots = np.array([at + 8 * layer for layer in range(1, count)], np.uint64)
+        slots = np.array([start + 8 * layer for layer in range(1, count)], np.uint64)
         names = _texts(kernel, kernel.pointers(slots))
         out.append([name for name in names if name is not None] if all(names) else None)
     return out

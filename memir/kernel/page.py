@@ -60,15 +60,15 @@ class Pages:
     def pfn(self) -> U64:
         """All frames, in the order of `use`."""
         spans = zip(self.first.tolist(), self.count.tolist(), strict=True)
-        parts = [np.arange(at, at + count, dtype=np.uint64) for at, count in spans]
+        parts = [np.arange(first, first + count, dtype=np.uint64) for first, count in spans]
         return np.concatenate(parts) if parts else np.zeros(0, np.uint64)
 
     def use_of(self, pfn: U64) -> U8:
         """The use of page frames; UNKNOWN for those that are not in the image."""
         if not len(self.use):
             return np.zeros(len(pfn), np.uint8)
-        at = self.position(pfn)
-        return np.where(at >= 0, self.use[np.maximum(at, 0)], np.uint8(UNKNOWN)).astype(np.uint8)
+        row = self.position(pfn)
+        return np.where(row >= 0, self.use[np.maximum(row, 0)], np.uint8(UNKNOWN)).astype(np.uint8)
 
 
 class _Layout:
@@ -137,14 +137,14 @@ def pages(kernel: Kernel) -> Pages:
             free.append((here[order >= 0], order[order >= 0]))
     none = np.zeros(0, np.uint64)
     columns = [np.concatenate(column) for column in zip(*files, strict=True)] if files else [none, none, none]
-    found = Pages(starts, counts, np.concatenate(uses) if uses else np.zeros(0, np.uint8), *columns)
+    read = Pages(starts, counts, np.concatenate(uses) if uses else np.zeros(0, np.uint8), *columns)
     if free:
-        _spread_free(found, np.concatenate([one[0] for one in free]), np.concatenate([one[1] for one in free]))
-    _adopt(found)
-    found.use[found.use == _UNREAD] = UNKNOWN
-    unread = int((found.use == UNKNOWN).sum())
+        _spread_free(read, np.concatenate([chain[0] for chain in free]), np.concatenate([chain[1] for chain in free]))
+    _adopt(read)
+    read.use[read.use == _UNREAD] = UNKNOWN
+    unread = int((read.use == UNKNOWN).sum())
     kernel.gaps.add("page", f"{unread} frames", "use not told by struct page", unread)
-    return found
+    return read
 
 
 def owners(kernel: Kernel, pfn: U64) -> tuple[U64, U64]:
@@ -250,7 +250,7 @@ def _listed(kernel: Kernel, layout: _Layout, raw: U8, here: U64, idle: Bools) ->
     Freed single pages go there first (include/linux/mmzone.h per_cpu_pages): what a process just left is
     there.
     """
-    found = np.zeros(len(here), bool)
+    listed = np.zeros(len(here), bool)
     rows = np.flatnonzero(idle)
     node = np.uint64(kernel.space.vmemmap) + here[rows] * np.uint64(layout.size) + np.uint64(layout.lru)
     after = layout.column(raw[rows], layout.lru, "<u8")
@@ -260,20 +260,20 @@ def _listed(kernel: Kernel, layout: _Layout, raw: U8, here: U64, idle: Bools) ->
     rows, node, after, before = rows[linked], node[linked], after[linked], before[linked]
     back, _ = kernel.try_pointers(after + np.uint64(8))
     forth, _ = kernel.try_pointers(before)
-    found[rows[(back == node) & (forth == node)]] = True
-    return found
+    listed[rows[(back == node) & (forth == node)]] = True
+    return listed
 
 
-def _adopt(found: Pages) -> None:
+def _adopt(pages: Pages) -> None:
     """Give kernel allocations their later pages.
 
     alloc_pages() without __GFP_COMP counts references in the first page of a block only; the others look idle but
     are on no free list. They follow their first page, which lies at a multiple of the block's size.
     """
-    use = found.use
+    use = pages.use
     lost = np.concatenate(([False], use == UNKNOWN, [False]))
     starts, ends = np.flatnonzero(lost[1:] & ~lost[:-1]), np.flatnonzero(~lost[1:] & lost[:-1])
-    frames = found.pfn()
+    frames = pages.pfn()
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
         if start == 0 or use[start - 1] != KERNEL or frames[start] != frames[start - 1] + np.uint64(1):
             continue
@@ -282,10 +282,10 @@ def _adopt(found: Pages) -> None:
         use[start : start - 1 + (1 << order)] = KERNEL
 
 
-def _spread_free(found: Pages, first: U64, order: NDArray[np.int64]) -> None:
+def _spread_free(pages: Pages, first: U64, order: NDArray[np.int64]) -> None:
     """Mark all frames of the buddy allocator's blocks: only a block's first frame says that it is free."""
     for size in np.unique(order[order > 0]).tolist():
         heads = first[(order == size) & ((first & np.uint64((1 << size) - 1)) == 0)]
         every = (heads[:, None] + np.arange(1 << size, dtype=np.uint64)).reshape(-1)
-        at = found.position(every)
-        found.use[at[at >= 0]] = FREE
+        row = pages.position(every)
+        pages.use[row[row >= 0]] = FREE

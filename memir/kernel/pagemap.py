@@ -33,13 +33,15 @@ class CachedPages:
 def cached_pages(kernel: Kernel, mapping: U64) -> CachedPages:
     """Pages of struct address_space objects; a large folio gives each of its pages."""
     heads = kernel.pointer(mapping, "address_space", "i_pages.xa_head")
-    found = xarray.entries(kernel, heads, "page cache")
-    pa = kernel.space.page_physical(found.entry)
+    entries = xarray.entries(kernel, heads, "page cache")
+    pa = kernel.space.page_physical(entries.entry)
     # all slots of a large folio hold its head page; its own index says which part a slot is
     name = kernel.first_member("page", "__folio_index", "index")
-    own, ok = kernel.try_read(found.entry, "page", name)
-    inside = np.where(ok & (found.index >= own) & (found.index - own < 1 << 18), found.index - own, 0).astype(np.uint64)
-    return CachedPages(found.owner, found.index, pa + (inside << np.uint64(12)), found.values)
+    own, ok = kernel.try_read(entries.entry, "page", name)
+    inside = np.where(ok & (entries.index >= own) & (entries.index - own < 1 << 18), entries.index - own, 0).astype(
+        np.uint64
+    )
+    return CachedPages(entries.owner, entries.index, pa + (inside << np.uint64(12)), entries.values)
 
 
 def file_pages(kernel: Kernel, inode: U64, limit: int) -> list[list[bytes | None]]:
@@ -62,8 +64,8 @@ def file_pages(kernel: Kernel, inode: U64, limit: int) -> list[list[bytes | None
     keep = pages.index < count[pages.owner].astype(np.uint64)
     owner, index = pages.owner[keep], pages.index[keep].astype(np.int64)
     out: list[list[bytes | None]] = [[None] * int(many) for many in count]
-    for at in range(0, len(owner), _BATCH):
-        part = slice(at, at + _BATCH)
+    for first in range(0, len(owner), _BATCH):
+        part = slice(first, first + _BATCH)
         data, ok = kernel.memory.gather(pages.pa[keep][part], 4096)
         for who, which, page, fine in zip(owner[part].tolist(), index[part].tolist(), data, ok.tolist(), strict=True):
             if fine:

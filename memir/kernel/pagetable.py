@@ -51,7 +51,7 @@ def translate(memory: PhysicalMemory, fmt: Format, roots: U64, va: U64) -> tuple
     """Physical address of each virtual address under its own root: (uint64[n], found bool[n])."""
     va = np.asarray(va, np.uint64)
     pa = np.zeros(len(va), np.uint64)
-    found = np.zeros(len(va), bool)
+    mapped = np.zeros(len(va), bool)
     alive = np.arange(len(va))
     table = fmt.root(np.broadcast_to(np.asarray(roots, np.uint64), va.shape))
     for level in range(fmt.levels - 1, -1, -1):
@@ -63,12 +63,12 @@ def translate(memory: PhysicalMemory, fmt: Format, roots: U64, va: U64) -> tuple
             low = np.uint64((1 << (PAGE_SHIFT + 9 * level)) - 1)
             which = alive[leaf]
             pa[which] = (fmt.target(entry[leaf]) & ~low) | (here[leaf] & low)
-            found[which] = True
+            mapped[which] = True
         down = ok & ~leaf
         if not down.any():
             break
         alive, table = alive[down], fmt.target(entry[down])
-    return pa, found
+    return pa, mapped
 
 
 @dataclass(frozen=True)

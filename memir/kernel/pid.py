@@ -22,13 +22,13 @@ def pids(kernel: Kernel, namespace: U64) -> tuple[NDArray[np.int64], U64, U64]:
     """Every struct pid of these pid namespaces: (namespace index, number, address of struct pid)."""
     heads = kernel.read(namespace, "pid_namespace", "idr.idr_rt.xa_head")
     base = kernel.read(namespace, "pid_namespace", "idr.idr_base").astype(np.uint64)
-    found = xarray.entries(kernel, heads, "pid IDR")
-    return found.owner, found.index + base[found.owner], found.entry
+    entries = xarray.entries(kernel, heads, "pid IDR")
+    return entries.owner, entries.index + base[entries.owner], entries.entry
 
 
 def task_of(kernel: Kernel, pid: U64, kind: int = 0) -> U64:
     """The task whose id of this kind a struct pid is: uint64[n], 0 if none. kind 0 is PIDTYPE_PID, 1 PIDTYPE_TGID."""
-    first = kernel.pointers(kernel.at(pid, "pid", "tasks") + np.uint64(8 * kind) * (pid != 0))
+    first = kernel.pointers(kernel.embedded(pid, "pid", "tasks") + np.uint64(8 * kind) * (pid != 0))
     links = kernel.types.offset("task_struct", "pid_links") + 16 * kind
     return np.where(first != 0, first - np.uint64(links), np.uint64(0))
 
@@ -44,8 +44,8 @@ def namespace_of(kernel: Kernel, pid: U64) -> U64:
     """The innermost pid namespace of each struct pid: ns_of_pid(), numbers[level].ns; 0 where not known."""
     level, ok = _levels(kernel, pid)
     upid = np.uint64(kernel.types.size("upid"))
-    at = np.where(ok, kernel.at(pid, "pid", "numbers") + level.astype(np.uint64) * upid, np.uint64(0))
-    return kernel.pointer(at, "upid", "ns")
+    upid_address = np.where(ok, kernel.embedded(pid, "pid", "numbers") + level.astype(np.uint64) * upid, np.uint64(0))
+    return kernel.pointer(upid_address, "upid", "ns")
 
 
 def numbers(kernel: Kernel, pid: U64) -> list[list[int]]:
@@ -57,12 +57,12 @@ def numbers(kernel: Kernel, pid: U64) -> list[list[int]]:
     columns = np.zeros((len(pid), height), np.int32)
     for step in range(height):
         rows = np.flatnonzero(usable & (level >= step))
-        at = kernel.at(pid[rows], "pid", "numbers") + np.uint64(step * size)
-        columns[rows, step], read = kernel.try_read(at, "upid", "nr")
+        address = kernel.embedded(pid[rows], "pid", "numbers") + np.uint64(step * size)
+        columns[rows, step], read = kernel.try_read(address, "upid", "nr")
         # each number names a namespace: zeros and garbage do not
-        named = kernel.space.is_kernel_pointer(kernel.try_read(at, "upid", "ns")[0].astype(np.uint64))
+        named = kernel.space.is_kernel_pointer(kernel.try_read(address, "upid", "ns")[0].astype(np.uint64))
         read &= named & (columns[rows, step] > 0)
-        kernel.count_unread("upid", at, read)
+        kernel.count_unread("upid", address, read)
         usable[rows[~read]] = False
     return [
         columns[row, : int(count) + 1].tolist() if fine else []

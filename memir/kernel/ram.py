@@ -128,12 +128,12 @@ def present_ranges(kernel: Kernel) -> list[Range]:
 def subtract(ranges: Iterable[Range], taken: Sequence[Range]) -> list[Range]:
     """What of `ranges` lies in none of `taken`; both ascending and each without overlaps."""
     left: list[Range] = []
-    at = 0
+    number = 0
     for part in ranges:
         low = part.start
-        while at < len(taken) and taken[at].end <= low:
-            at += 1
-        which = at
+        while number < len(taken) and taken[number].end <= low:
+            number += 1
+        which = number
         while which < len(taken) and taken[which].start < part.end:
             if taken[which].start > low:
                 left.append(Range(low, taken[which].start - low))
@@ -177,8 +177,8 @@ def _may_be_zero(kernel: Kernel, low: int, high: int) -> bool:
 
     Not none: what was zero when it was read may be in use by the time that its struct pages are read.
     """
-    for at in range(low, high, BLOCK):
-        first, end = at >> 12, min(at + BLOCK, high) >> 12
+    for start in range(low, high, BLOCK):
+        first, end = start >> 12, min(start + BLOCK, high) >> 12
         unread, held = page.held_by_kernel(kernel, first, end - first)
         if unread or held > _FEW:
             return False

@@ -64,11 +64,11 @@ def explain(memory: PhysicalMemory, kernel: Kernel, shift: int) -> RawLayout | N
         return None
     for exact in (ranges, whole_pages(ranges)):
         joined = _joined(exact, _range_of(exact, init), shift, memory.end)
-        if joined is not None and _links(memory, kernel, exact, [one.start - one.offset for one in joined])[1]:
+        if joined is not None and _links(memory, kernel, exact, [item.start - item.offset for item in joined])[1]:
             header = f", {joined[0].offset} bytes in" if joined[0].offset else ""
             return RawLayout(joined, f"the ranges of RAM stand in it one after the other{header}")
     shifts = _by_links(memory, kernel, ranges, own, shift)
-    if any(one != shift for one in shifts):
+    if any(item != shift for item in shifts):
         return RawLayout(_split(ranges, shifts, memory.end), "the holes between the ranges of RAM are left out of it")
     if shift == 0:
         return None
@@ -95,15 +95,15 @@ def _joined(ranges: Sequence[Range], own: int | None, shift: int, size: int) -> 
     """The ranges one after the other, if that puts the kernel's own where it is, behind a small header at most."""
     if own is None or len(ranges) < 2:
         return None
-    at = ranges[own].start - shift - sum(part.size for part in ranges[:own])
-    if not 0 <= at <= _MAX_HEADER or size > at + sum(part.size for part in ranges) + _MAX_TAIL:
+    begin = ranges[own].start - shift - sum(part.size for part in ranges[:own])
+    if not 0 <= begin <= _MAX_HEADER or size > begin + sum(part.size for part in ranges) + _MAX_TAIL:
         return None
     out = []
     for part in ranges:
-        if at < size:
-            out.append(Segment(part.start, min(part.size, size - at), at))
-        at += part.size
-    return out if any(one.start - one.offset != out[0].start - out[0].offset for one in out) else None
+        if begin < size:
+            out.append(Segment(part.start, min(part.size, size - begin), begin))
+        begin += part.size
+    return out if any(segment.start - segment.offset != out[0].start - out[0].offset for segment in out) else None
 
 
 def _by_links(memory: PhysicalMemory, kernel: Kernel, ranges: Sequence[Range], own: int, shift: int) -> list[int]:
@@ -125,9 +125,9 @@ def _by_links(memory: PhysicalMemory, kernel: Kernel, ranges: Sequence[Range], o
         node = following
     out = []
     for number, part in enumerate(ranges):
-        near = sorted(proved, key=lambda one: abs(one - number))
+        near = sorted(proved, key=lambda offset: abs(offset - number))
         # an offset cannot be negative: what lies below a moved range was not moved with it
-        others = [one for one in [*(proved[one] for one in near), 0] if part.start - one >= 0]
+        others = [offset for offset in [*(proved[offset] for offset in near), 0] if part.start - offset >= 0]
         out.append(proved.get(number, others[0] if others else 0))
     return out
 
@@ -172,8 +172,8 @@ def _search(
     A place is believed when the node after it links back to it: in the same range, or in one that is proved.
     """
     own = _range_of(ranges, node.pa)
-    for at, _ in matches(memory, re.compile(re.escape(node.before.to_bytes(8, "little")), re.DOTALL)):
-        shift = node.pa - (at - 8)
+    for place, _ in matches(memory, re.compile(re.escape(node.before.to_bytes(8, "little")), re.DOTALL)):
+        shift = node.pa - (place - 8)
         following = _next(memory, kernel, node, shift)
         if following is None:
             continue

@@ -24,7 +24,7 @@ def nodes(kernel: Kernel, root: U64, kind: str) -> tuple[NDArray[np.int64], U64]
     """
     owner = np.flatnonzero(root != 0).astype(np.int64)
     node = root[owner]
-    owners, found, total = [], [], 0
+    owners, met, total = [], [], 0
     seen: set[tuple[int, int]] = set(zip(owner.tolist(), node.tolist(), strict=True))
     for _ in range(_MAX_HEIGHT):
         if not len(node) or total > _MAX_NODES:
@@ -33,15 +33,15 @@ def nodes(kernel: Kernel, root: U64, kind: str) -> tuple[NDArray[np.int64], U64]
         right, _ = kernel.try_read(node, "rb_node", "rb_right")
         kernel.count_unread(kind, node, ok)
         owners.append(owner[ok])
-        found.append(node[ok])
+        met.append(node[ok])
         total += int(ok.sum())
         child = np.concatenate((left, right)).astype(np.uint64)
         owner, node = _new(np.concatenate((owner, owner))[child != 0], child[child != 0], seen)
     if len(node):
         kernel.gaps.add(kind, f"{int(node[0]):#x}", "tree too deep or too large", len(node))
-    if not found:
+    if not met:
         return np.zeros(0, np.int64), np.zeros(0, np.uint64)
-    every, where = np.concatenate(owners), np.concatenate(found)
+    every, where = np.concatenate(owners), np.concatenate(met)
     order = np.argsort(every, kind="stable")
     return every[order], where[order]
 

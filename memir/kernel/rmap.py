@@ -42,5 +42,5 @@ def anonymous_regions(kernel: Kernel, mapping: U64) -> tuple[NDArray[np.int64], 
     low, high = np.searchsorted(tree, back), np.searchsorted(tree, back, "right")
     count = np.where(anon != 0, high - low, 0)
     page = np.repeat(np.arange(len(mapping)), count)
-    at = np.repeat(low, count) + np.arange(len(page)) - np.repeat(np.cumsum(count) - count, count)
-    return page.astype(np.int64), vma[at]
+    row = np.repeat(low, count) + np.arange(len(page)) - np.repeat(np.cumsum(count) - count, count)
+    return page.astype(np.int64), vma[row]

@@ -35,7 +35,7 @@ class PageCounts:
 def page_counts(kernel: Kernel, mm: U64) -> PageCounts:
     """Counts of struct mm_struct objects (uint64[n] addresses)."""
     mm = np.asarray(mm, np.uint64)
-    start = kernel.at(mm, "mm_struct", "rss_stat")
+    start = kernel.embedded(mm, "mm_struct", "rss_stat")
     columns, read = [], np.ones(len(mm), bool)
     if kernel.types.member("mm_struct", "rss_stat").type.kind == "array":
         # 6.2 (f1a7941243c1 "mm: convert mm's rss stats into percpu_counter")

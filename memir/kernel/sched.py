@@ -153,18 +153,18 @@ def _from_list(kernel: Kernel, init: int, known: U64) -> U64:
 
 def _from_threads(kernel: Kernel, known: U64) -> U64:
     signals = np.unique(kernel.pointer(known, "task_struct", "signal"))
-    _, nodes = list_nodes(kernel, kernel.at(signals, "signal_struct", "thread_head"), "thread list")
+    _, nodes = list_nodes(kernel, kernel.embedded(signals, "signal_struct", "thread_head"), "thread list")
     return _accept(kernel, kernel.container(nodes, "task_struct", "thread_node"), "task in a thread list")
 
 
 def _from_children(kernel: Kernel, known: U64) -> U64:
-    _, nodes = list_nodes(kernel, kernel.at(known, "task_struct", "children"), "children list")
+    _, nodes = list_nodes(kernel, kernel.embedded(known, "task_struct", "children"), "children list")
     return _accept(kernel, kernel.container(nodes, "task_struct", "sibling"), "task in a children list")
 
 
 def _from_css_sets(kernel: Kernel, known: U64) -> U64:
     css_sets = np.unique(kernel.pointer(known, "task_struct", "cgroups"))
-    _, nodes = list_nodes(kernel, kernel.at(css_sets[css_sets != 0], "css_set", "tasks"), "css_set task list")
+    _, nodes = list_nodes(kernel, kernel.embedded(css_sets[css_sets != 0], "css_set", "tasks"), "css_set task list")
     return _accept(kernel, kernel.container(nodes, "task_struct", "cg_list"), "task in a css_set")
 
 
@@ -237,8 +237,8 @@ def _columns(kernel: Kernel, task: U64, witness: dict[str, U64]) -> Tasks:
     leader = (kernel.pointer(task, "task_struct", "group_leader") == task) & (pid == tgid)
     seen = {name: np.isin(task, witness[name]) for name in WITNESSES}
     order = np.lexsort((task, pid))
-    found = Tasks(task, pid, tgid, ppid, comm, read("flags").astype(np.uint32), _states(kernel, task), leader, seen)
-    return found.select(order)
+    known = Tasks(task, pid, tgid, ppid, comm, read("flags").astype(np.uint32), _states(kernel, task), leader, seen)
+    return known.select(order)
 
 
 def _states(kernel: Kernel, task: U64) -> list[str]:
@@ -249,4 +249,4 @@ def _states(kernel: Kernel, task: U64) -> list[str]:
     report = ((state | exit_state) & np.uint64(_TASK_REPORT)).astype(np.int64)
     idle = (state & np.uint64(_TASK_IDLE)) == _TASK_IDLE
     index = np.where(idle, 8, np.frexp(report.astype(np.float64))[1])
-    return [_STATES[at] for at in index.tolist()]
+    return [_STATES[number] for number in index.tolist()]

@@ -64,14 +64,14 @@ def _pages_of(kernel: Kernel, cache: int) -> U64:
     """struct pages (heads) whose slab_cache is this one, over all RAM in the image."""
     space = kernel.space
     offset = kernel.types.offset(*_member(kernel, "slab_cache"))
-    found: list[U64] = []
+    pages_met: list[U64] = []
     for part in kernel.memory.ranges:
         first = int(space.struct_page(np.array([part.start], np.uint64))[0])
         last = int(space.struct_page(np.array([part.end - 1], np.uint64))[0]) + space.page_struct
         low = first & ~(_PAGE - 1)
         every = np.arange(low, last, _PAGE, dtype=np.uint64)
-        for at in range(0, len(every), _BLOCK):
-            va = every[at : at + _BLOCK]
+        for begin in range(0, len(every), _BLOCK):
+            va = every[begin : begin + _BLOCK]
             pa, known = space.physical(va)
             raw, ok = kernel.memory.gather(pa, _PAGE)
             raw[~(ok & known)] = 0
@@ -80,7 +80,7 @@ def _pages_of(kernel: Kernel, cache: int) -> U64:
             rows = (len(flat) - shift) // space.page_struct
             column = np.ndarray((rows,), "<u8", flat, shift + offset, (space.page_struct,))
             hit = np.flatnonzero(column == np.uint64(cache))
-            found.append(va[0] + np.uint64(shift) + hit.astype(np.uint64) * np.uint64(space.page_struct))
-    pages = np.concatenate(found) if found else np.zeros(0, np.uint64)
+            pages_met.append(va[0] + np.uint64(shift) + hit.astype(np.uint64) * np.uint64(space.page_struct))
+    pages = np.concatenate(pages_met) if pages_met else np.zeros(0, np.uint64)
     # a tail page of an old layout repeats nothing, but a stale word may look like the cache: heads only
     return np.unique(pages[heads(kernel, pages) == pages])

@@ -89,35 +89,35 @@ def smear(kernel: Kernel, contradictions: int = 0) -> Smear:
 
 def _jiffies(kernel: Kernel, monotonic: int) -> int | None:
     """jiffies as nanoseconds since boot; None if the length of a tick is not known or an hour would not explain it."""
-    at = kernel.symbols.get("jiffies_64") or kernel.symbols.get("jiffies")
-    if at is None:
+    address = kernel.symbols.get("jiffies_64") or kernel.symbols.get("jiffies")
+    if address is None:
         return None
-    value, read = kernel.try_pointers(u64(at))
+    value, read = kernel.try_pointers(u64(address))
     if not read[0]:
         return None
     tick = _tick(kernel)
     if tick is None:
         return None
     # they start five minutes before 32 bits overflow (INITIAL_JIFFIES)
-    found = (int(value[0]) - (2**32 - 300 * (_SECOND // tick))) * tick
-    return found if abs(found - monotonic) < 3600 * _SECOND else None
+    uptime = (int(value[0]) - (2**32 - 300 * (_SECOND // tick))) * tick
+    return uptime if abs(uptime - monotonic) < 3600 * _SECOND else None
 
 
 def _tick(kernel: Kernel) -> int | None:
     """Nanoseconds of a jiffy: the clock source "jiffies" multiplies by them (kernel/time/jiffies.c)."""
-    at = kernel.symbols.get("clocksource_jiffies")
-    if at is None or not kernel.types.has("clocksource", "mult"):
+    address = kernel.symbols.get("clocksource_jiffies")
+    if address is None or not kernel.types.has("clocksource", "mult"):
         return None
-    mult, read = kernel.try_read(u64(at), "clocksource", "mult")
-    shift, _ = kernel.try_read(u64(at), "clocksource", "shift")
+    mult, read = kernel.try_read(u64(address), "clocksource", "mult")
+    shift, _ = kernel.try_read(u64(address), "clocksource", "shift")
     tick = int(mult[0]) >> min(int(shift[0]), 63)
     return tick if read[0] and _SHORTEST <= tick <= _LONGEST else None
 
 
 def _cpus(kernel: Kernel) -> int:
     """nr_cpu_ids: behind the offsets of processors that can be there, arm64 has other data."""
-    at = kernel.symbols.get("nr_cpu_ids")
-    value, read = kernel.try_pointers(u64(at or 0))
+    address = kernel.symbols.get("nr_cpu_ids")
+    value, read = kernel.try_pointers(u64(address or 0))
     count = int(value[0]) & 0xFFFF_FFFF
     return count if read[0] and 0 < count <= _MAX_CPUS else 1
 

@@ -55,17 +55,17 @@ class AddressSpace:
         va = np.asarray(va, np.uint64)
         direct = (va >= np.uint64(self.direct[0])) & (va < np.uint64(self.direct[1]))
         pa = va - np.uint64(self.direct_delta)
-        found = direct & (pa < np.uint64(self.memory.end))
-        if found.all():
-            return pa, found
+        known = direct & (pa < np.uint64(self.memory.end))
+        if known.all():
+            return pa, known
         image = (va >= np.uint64(self.image[0])) & (va < np.uint64(self.image[1]))
         pa = np.where(image, va - np.uint64(self.image_delta), pa)
-        found |= image
-        rest = np.flatnonzero(~found & self.arch.is_kernel_pointer(va, self.fmt))
+        known |= image
+        rest = np.flatnonzero(~known & self.arch.is_kernel_pointer(va, self.fmt))
         if len(rest):
             walked, ok = translate(self.memory, self.fmt, u64(self.root), va[rest])
-            pa[rest], found[rest] = walked, ok
-        return pa, found
+            pa[rest], known[rest] = walked, ok
+        return pa, known
 
     def user_physical(self, roots: U64, va: U64) -> tuple[U64, Bools]:
         """(physical address, known) of user virtual addresses, each under its own root (physical address)."""
@@ -147,10 +147,10 @@ def open_space(memory: PhysicalMemory, anchors: Anchors, gaps: Gaps | None = Non
 
 def _mapping_roots(memory: PhysicalMemory, fmt: Format, roots: U64, va: int, pa: int) -> Iterator[int]:
     """Those of the candidates that map this virtual to this physical address."""
-    for at in range(0, len(roots), 4096):
-        part = roots[at : at + 4096]
-        found, ok = translate(memory, fmt, part, np.full(len(part), va, np.uint64))
-        yield from part[ok & (found == np.uint64(pa))].tolist()
+    for first in range(0, len(roots), 4096):
+        part = roots[first : first + 4096]
+        mapped, ok = translate(memory, fmt, part, np.full(len(part), va, np.uint64))
+        yield from part[ok & (mapped == np.uint64(pa))].tolist()
 
 
 def _stated_delta(memory: PhysicalMemory, anchors: Anchors, arch: Any, fmt: Format) -> int | None:
@@ -159,8 +159,8 @@ def _stated_delta(memory: PhysicalMemory, anchors: Anchors, arch: Any, fmt: Form
     if "page_offset_base" in anchors.symbols:
         value, ok = memory.gather_as(u64(anchors.image_pa(anchors.symbols["page_offset_base"])), "<u8")
         base = int(value[0]) if ok[0] and value[0] else None
-    found: int | None = arch.stated_delta(fmt, dict(anchors.numbers), base)
-    return found
+    delta: int | None = arch.stated_delta(fmt, dict(anchors.numbers), base)
+    return delta
 
 
 def _section_map(memory: PhysicalMemory, anchors: Anchors, delta: int) -> int | None:

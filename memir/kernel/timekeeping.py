@@ -100,13 +100,13 @@ def _column(kernel: Kernel, span: NDArray[np.uint8], path: str) -> NDArray[np.in
 def _consistent(kernel: Kernel, span: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Byte offsets in the span where the fields of a timekeeper agree with each other."""
     seconds = _column(kernel, span, "xtime_sec")
-    at = np.flatnonzero((seconds > _EARLIEST) & (seconds < _LATEST))
-    real = _column(kernel, span, "offs_real")[at]
-    wall = _column(kernel, span, "wall_to_monotonic.tv_sec")[at]
-    mono = _column(kernel, span, "ktime_sec")[at]
+    place = np.flatnonzero((seconds > _EARLIEST) & (seconds < _LATEST))
+    real = _column(kernel, span, "offs_real")[place]
+    wall = _column(kernel, span, "wall_to_monotonic.tv_sec")[place]
+    mono = _column(kernel, span, "ktime_sec")[place]
     whole = real // _SECOND
-    agree = (whole > _EARLIEST) & (np.abs(whole + wall) <= 1) & (np.abs(whole + mono - seconds[at]) <= 2)
-    places: NDArray[np.int64] = at[agree].astype(np.int64) * 8
+    agree = (whole > _EARLIEST) & (np.abs(whole + wall) <= 1) & (np.abs(whole + mono - seconds[place]) <= 2)
+    places: NDArray[np.int64] = place[agree].astype(np.int64) * 8
     return places
 
 

@@ -42,8 +42,8 @@ def anonymous_memory(kernel: Kernel, task: int) -> Iterator[tuple[int, bytes]]:
     step = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
     va = np.repeat(maps.va, count) + step.astype(np.uint64) * np.uint64(_PAGE)
     pa = np.repeat(maps.pa, count) + step.astype(np.uint64) * np.uint64(_PAGE)
-    at = np.searchsorted(start, va, "right") - 1
-    inside = (at >= 0) & (va < end[np.maximum(at, 0)])
+    row = np.searchsorted(start, va, "right") - 1
+    inside = (row >= 0) & (va < end[np.maximum(row, 0)])
     va, pa = va[inside], pa[inside]
     if len(va) > MAX_PAGES:
         kernel.gaps.add("process memory", f"task {task:#x}", "more than is read of one process", len(va) - MAX_PAGES)

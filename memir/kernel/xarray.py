@@ -47,7 +47,7 @@ def entries(kernel: Kernel, heads: U64, kind: str) -> Entries:
     entry = heads[owner]
     base = np.zeros(len(owner), np.uint64)
     ceiling = np.full(len(owner), 64, np.int64)
-    found: list[tuple[NDArray[np.int64], U64, U64]] = []
+    parts: list[tuple[NDArray[np.int64], U64, U64]] = []
     values = np.zeros(len(heads), np.int64)
     total = 0
     for _ in range(_MAX_HEIGHT):
@@ -56,7 +56,7 @@ def entries(kernel: Kernel, heads: U64, kind: str) -> Entries:
         node = ((entry & np.uint64(3)) == 2) & (entry > 4096)
         plain = ~is_value & ~node & ((entry & np.uint64(3)) == 0)
         if plain.any():
-            found.append((owner[plain], base[plain], entry[plain]))
+            parts.append((owner[plain], base[plain], entry[plain]))
             total += int(plain.sum())
         owner, base, ceiling = owner[node], base[node], ceiling[node]
         address = entry[node] - np.uint64(2)
@@ -78,8 +78,8 @@ def entries(kernel: Kernel, heads: U64, kind: str) -> Entries:
         entry = table[row, column]
         owner, ceiling = owner[row], shifts[row].astype(np.int64)
         base = base[row] + (column.astype(np.uint64) << shifts[row])
-    if not found:
+    if not parts:
         return Entries(np.zeros(0, np.int64), np.zeros(0, np.uint64), np.zeros(0, np.uint64), values)
-    owners, indexes, pointers = (np.concatenate(column) for column in zip(*found, strict=True))
+    owners, indexes, pointers = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.lexsort((indexes, owners))
     return Entries(owners[order], indexes[order], pointers[order], values)

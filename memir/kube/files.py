@@ -130,7 +130,9 @@ class Files:
         nlink, read = kernel.try_read(inode, "inode", "i_nlink")
         number = kernel.try_read(inode, "inode", "i_ino")[0]
         kinds = fs.types_of(kernel, superblock)
-        first, node = hlist_nodes(kernel, np.where(inode != 0, kernel.at(inode, "inode", "i_dentry"), 0), "file name")
+        first, node = hlist_nodes(
+            kernel, np.where(inode != 0, kernel.embedded(inode, "inode", "i_dentry"), 0), "file name"
+        )
         dentry = np.zeros(len(mapping), np.uint64)
         name = kernel.first_member("dentry", "d_alias", "d_u.d_alias")
         aliases = kernel.container(node, "dentry", name)

@@ -32,15 +32,15 @@ def make_api(options: KubeOptions) -> Api:
 
     configuration = client.Configuration()
     try:
-        with _exec_plugin_errors() as said:
+        with _exec_plugin_errors() as messages:
             config.load_kube_config(
                 options.kubeconfig,
                 context=options.context,
                 client_configuration=configuration,
                 persist_config=False,
             )
-        if said:
-            raise AccessError(f"the kubeconfig's exec plugin failed, so nobody is signed in: {said[0]}")
+        if messages:
+            raise AccessError(f"the kubeconfig's exec plugin failed, so nobody is signed in: {messages[0]}")
     except ConfigException as error:
         if options.kubeconfig or options.context:
             raise UsageError(f"the kubeconfig cannot be used: {error}") from error
@@ -55,18 +55,18 @@ def make_api(options: KubeOptions) -> Api:
 @contextmanager
 def _exec_plugin_errors() -> Iterator[list[str]]:
     """What the client only logs, and then goes on without credentials: why an exec plugin failed."""
-    said: list[str] = []
+    messages: list[str] = []
 
     class Listener(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             message = record.getMessage()
             if record.levelno >= logging.ERROR and record.module == "kube_config":
-                said.append(message.strip()[:500])
+                messages.append(message.strip()[:500])
 
     root, listener = logging.getLogger(), Listener()
     root.addHandler(listener)
     try:
-        yield said
+        yield messages
     finally:
         root.removeHandler(listener)
 
@@ -102,16 +102,16 @@ def explain(error: Exception, action: str, where: str) -> RemoteError:
     from urllib3.exceptions import HTTPError
 
     if isinstance(error, ApiException):
-        said = message_of(error)
+        message = message_of(error)
         if error.status == 401:
-            return AccessError(f"{where}: the cluster no longer accepts the credentials ({said}): sign in again")
+            return AccessError(f"{where}: the cluster no longer accepts the credentials ({message}): sign in again")
         if error.status == 403:
-            return AccessError(f"{where}: not allowed to {action} ({said}): bind a role that allows it")
+            return AccessError(f"{where}: not allowed to {action} ({message}): bind a role that allows it")
         if error.status == 404:
-            return NodeError(f"{where}: {action}: not found ({said})")
+            return NodeError(f"{where}: {action}: not found ({message})")
         if not error.status:
-            return ConnectError(f"{where}: {action} did not get through: {said}")
-        return NodeError(f"{where}: {action} failed with {error.status}: {said}")
+            return ConnectError(f"{where}: {action} did not get through: {message}")
+        return NodeError(f"{where}: {action} failed with {error.status}: {message}")
     if isinstance(error, (HTTPError, OSError)):
         return ConnectError(f"{where}: {action} did not get through: {error}")
     raise error
@@ -171,7 +171,11 @@ def call_json(
 def authorization(api: Api) -> dict[str, str]:
     """The headers that sign in, fresh from the client's own refresh hook."""
     settings = api.configuration.auth_settings().values()
-    return {one["key"]: one["value"] for one in settings if one.get("in") == "header" and one.get("value")}
+    return {
+        setting["key"]: setting["value"]
+        for setting in settings
+        if setting.get("in") == "header" and setting.get("value")
+    }
 
 
 def pages(api: Api, path: str, accept: str, limit: int = 500) -> Iterator[list[dict[str, Any]]]:

@@ -27,7 +27,7 @@ def instances(selector: str, kube: KubeOptions) -> Sequence[str]:
 
     Raises NodeError for a node that is no instance, and for those that no command over SSM reaches (no_ssm).
     """
-    found = []
+    ids = []
     nodes = _nodes(selector, kube)
     if closed := {str(node["metadata"]["name"]): why for node in nodes if (why := no_ssm(node))}:
         raise NodeError(
@@ -41,8 +41,8 @@ def instances(selector: str, kube: KubeOptions) -> Sequence[str]:
         if not match:
             name = node["metadata"]["name"]
             raise NodeError(f"node {name} is no EC2 instance ({provider or 'no provider id'}): Fargate has no node")
-        found.append(match[1])
-    return found
+        ids.append(match[1])
+    return ids
 
 
 def no_ssm(node: Mapping[str, Any]) -> str:

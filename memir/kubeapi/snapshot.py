@@ -172,7 +172,7 @@ def write_items(out: TextIO, api: Api, resource: Resource, notes: Notes, *, firs
             return 0
         why = f"{status}: {reason_of(error)}" if status else f"not received whole: {error}"
         notes.unread.append(Unread(resource.plural, why, status == 403, count))
-    if count or not any(one.resource == resource.plural for one in notes.unread):
+    if count or not any(unread.resource == resource.plural for unread in notes.unread):
         notes.counts[resource.plural] = count
     return count
 

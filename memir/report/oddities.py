@@ -48,16 +48,16 @@ def oddities(tables: Mapping[str, Sequence[Row]], gaps: Iterable[Gap] = (), smea
 
     smear: over how long RAM was read and how torn it is, in words; said beside every task that a list lacks.
     """
-    found: list[Oddity] = []
+    odd: list[Oddity] = []
     kinds = [gap.kind for gap in gaps]
     torn = "the image lacks RAM" if "RAM" in kinds else "lists of tasks are torn" if _any_list(kinds) else None
     listed = [row["start_time"] for row in tables["processes"] if row["start_time"] and "tasks" in row["seen_by"]]
     for row in tables["processes"]:
-        found.extend(_process(row))
-        found.extend(_off_the_lists(row, torn, max(listed, default=None), smear))
+        odd.extend(_process(row))
+        odd.extend(_off_the_lists(row, torn, max(listed, default=None), smear))
     for row in tables["containers"]:
-        found.extend(_container(row))
-    return found
+        odd.extend(_container(row))
+    return odd
 
 
 def _any_list(kinds: Iterable[str]) -> bool:

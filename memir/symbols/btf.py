@@ -68,20 +68,20 @@ class BtfTypes:
         """The name under which `struct` gives the struct with this id."""
         name = self.blob.raw(number).name
         # Two files of a kernel may have different structs of one name: only the first goes by it.
-        found = self.blob.named(STRUCTS, name) if name else None
-        if found is not None and (found == number or found < self.blob.first <= number):
+        first = self.blob.named(STRUCTS, name) if name else None
+        if first is not None and (first == number or first < self.blob.first <= number):
             return name
         return f"{self._prefix if number >= self.blob.first else '#'}{number}"
 
     def layout(self, number: int) -> tuple[int, dict[str, Member]]:
         """Size and members, as `struct` gives them, of the struct with this id; BtfError if malformed."""
-        found = self._structs.get(number)
-        if found is None:
+        known = self._structs.get(number)
+        if known is None:
             members: dict[str, Member] = {}
             raw = self.blob.raw(number)
             self._flatten(raw, 0, members, [0], 0)
-            found = self._structs[number] = (raw.size_or_type, members)
-        return found
+            known = self._structs[number] = (raw.size_or_type, members)
+        return known
 
     def constants(self, number: int) -> dict[str, int]:
         """The constants of the enum with this id."""

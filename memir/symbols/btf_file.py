@@ -39,7 +39,7 @@ def _section(path: Path, head: bytes) -> tuple[int, int]:
     with path.open("rb") as file:
         file.seek(min(table, _MAX_FILE))
         raw = file.read(count * _SHDR.size)
-        headers = [_SHDR.unpack_from(raw, at) for at in range(0, len(raw) - _SHDR.size + 1, _SHDR.size)]
+        headers = [_SHDR.unpack_from(raw, offset) for offset in range(0, len(raw) - _SHDR.size + 1, _SHDR.size)]
         if names < len(headers):
             file.seek(min(headers[names][4], _MAX_FILE))
             texts = file.read(min(headers[names][5], 1 << 20))

@@ -120,23 +120,23 @@ class Blob:
 
     def _find_starts(self, lengths: _Lengths) -> list[int]:
         words, starts = self._words, list[int]()
-        at, end, note = 0, len(words), starts.append
+        word, end, note = 0, len(words), starts.append
         try:
-            while at < end:
-                note(at)
-                at += lengths[words[at + 1]]
+            while word < end:
+                note(word)
+                word += lengths[words[word + 1]]
         except (IndexError, KeyError) as error:
-            raise BtfError(f"BTF type at offset {self._offset + 4 * at}: {error.args[0]}") from None
-        if at != end:
+            raise BtfError(f"BTF type at offset {self._offset + 4 * word}: {error.args[0]}") from None
+        if word != end:
             raise BtfError(f"BTF type at offset {self._offset + 4 * starts[-1]} runs past the type section")
         return starts
 
     def raw(self, number: int) -> RawType:
         """The type of this number, of this blob or its base; BtfError if there is none."""
         owner, index = self._owner(number)
-        at = owner._starts[index]
+        start = owner._starts[index]
         stop = owner._starts[index + 1] if index + 1 < len(owner._starts) else len(owner._words)
-        name, info, size_or_type, *words = owner._words[at:stop].tolist()
+        name, info, size_or_type, *words = owner._words[start:stop].tolist()
         return RawType(number, self.string(name), info >> 24 & 0x7F, bool(info >> 31), size_or_type, words)
 
     def string(self, offset: int) -> str:
@@ -194,11 +194,11 @@ class Blob:
     def _bytes(self, offset: int) -> bytes:
         if self.base and offset < self._first_string:
             return self.base._bytes(offset)
-        at = offset - self._first_string
-        end = self._strings.find(0, at, at + _MAX_NAME)
+        start = offset - self._first_string
+        end = self._strings.find(0, start, start + _MAX_NAME)
         if end < 0:
             raise BtfError(f"BTF string at offset {offset} of the string section is outside it or too long")
-        return self._strings[at:end]
+        return self._strings[start:end]
 
 
 class _Lengths(dict[int, int]):

@@ -38,7 +38,7 @@ def read(path: Path) -> IsfTypes:
     try:
         with path.open("rb") as file:
             magic = file.read(6)
-        opener = next((found for start, found in _OPENERS.items() if magic.startswith(start)), Path.open)
+        opener = next((opening for start, opening in _OPENERS.items() if magic.startswith(start)), Path.open)
         with opener(path, "rb") as file:
             data: bytes = file.read(_MAX_BYTES + 1)
     except OSError as error:
@@ -77,13 +77,13 @@ class IsfTypes:
     @functools.cached_property
     def symbols(self) -> Mapping[str, int]:
         """Every symbol's virtual address as linked, that is without KASLR, modulo 2**64."""
-        found = {}
+        addresses = {}
         for name, symbol in self.document["symbols"].items():
             address = symbol.get("address") if isinstance(symbol, dict) else None
             if not isinstance(address, int):
                 self._fail(f"symbol {name!r} has no address")
-            found[name] = address & (1 << 64) - 1
-        return found
+            addresses[name] = address & (1 << 64) - 1
+        return addresses
 
     @functools.cached_property
     def banner(self) -> bytes | None:
@@ -185,14 +185,14 @@ class IsfTypes:
             self._fail(f"base type {name!r} is of the unknown kind {base['kind']!r}")
         return TypeRef(kind, self._number(base, "size", f"base type {name!r}"), name, signed=bool(base.get("signed")))
 
-    def _number(self, found: dict[str, Any], key: str, where: str) -> int:
-        value = found.get(key, 0 if key == "offset" else None)
+    def _number(self, entry: dict[str, Any], key: str, where: str) -> int:
+        value = entry.get(key, 0 if key == "offset" else None)
         if not isinstance(value, int) or not 0 <= value < 1 << 32:
             self._fail(f"{where} has the {key} {value!r}")
         return value
 
-    def _get(self, found: dict[str, Any], key: str, kind: type[Any]) -> Any:
-        value = found.get(key)
+    def _get(self, entry: dict[str, Any], key: str, kind: type[Any]) -> Any:
+        value = entry.get(key)
         if not isinstance(value, kind):
             self._fail(f"has no {key!r} where one must be")
         return value

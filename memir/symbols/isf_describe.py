@@ -95,19 +95,19 @@ class Describer:
     @functools.cached_property
     def base_types(self) -> dict[str, Json]:
         """Base types by name: the kernel's, by GCC's and Clang's names, and those volatility3 demands."""
-        found: dict[str, Json] = {}
+        types: dict[str, Json] = {}
         for number in self._blob.names((f.INT, f.FLOAT)).values():
             raw = self._blob.raw(number)
             encoding = raw.words[0] >> 24 if raw.kind == f.INT else 1
             kind = "float" if raw.kind == f.FLOAT else "bool" if encoding & 4 else "int"
             kind = "char" if raw.name in ("char", "signed char", "unsigned char") else kind
-            found[raw.name] = _base_type(raw.size_or_type, bool(encoding & 1), kind)
+            types[raw.name] = _base_type(raw.size_or_type, bool(encoding & 1), kind)
         for gcc, clang in _ALIASES.items():
-            if here := found.get(gcc) or found.get(clang):
-                found[gcc] = found[clang] = here
+            if here := types.get(gcc) or types.get(clang):
+                types[gcc] = types[clang] = here
         for text, (size, signed, kind) in _ALWAYS.items():
-            found.setdefault(text, _base_type(size, signed, kind))
-        return found
+            types.setdefault(text, _base_type(size, signed, kind))
+        return types
 
     def base(self, name: str) -> Json:
         """The descriptor of a base type, of void if there is none of that name."""
@@ -115,10 +115,10 @@ class Describer:
 
     def descriptor(self, number: int, depth: int = 0) -> Json:
         """The descriptor of the type with this BTF id, for a member's or symbol's `type`."""
-        found = self._descriptors.get(number)
-        if found is None:
-            found = self._descriptors[number] = self._describe(number, depth)
-        return found
+        descriptor = self._descriptors.get(number)
+        if descriptor is None:
+            descriptor = self._descriptors[number] = self._describe(number, depth)
+        return descriptor
 
     def _describe(self, number: int, depth: int) -> Json:
         if depth > _MAX_DEPTH:
@@ -150,12 +150,12 @@ class Describer:
 
     def _user_type(self, raw: RawType) -> Json:
         fields: Json = {}
-        for at, (name_at, target, where) in enumerate(zip(*[iter(raw.words)] * 3, strict=True)):
+        for row, (name_at, target, where) in enumerate(zip(*[iter(raw.words)] * 3, strict=True)):
             bits, place = (where >> 24, where & 0xFFFFFF) if raw.kind_flag else (0, where)
             name = self._blob.string(name_at)
             if not name:
-                if (found := self.descriptor(target))["kind"] in ("struct", "union"):
-                    fields[f"unnamed_field_{at}"] = {"type": found, "offset": place // 8, "anonymous": True}
+                if (inner := self.descriptor(target))["kind"] in ("struct", "union"):
+                    fields[f"unnamed_field_{row}"] = {"type": inner, "offset": place // 8, "anonymous": True}
             elif bits or place % 8 or (self._has_narrow_ints and not raw.kind_flag):
                 fields[name] = self._bit_field(raw, name, target)
             else:
@@ -174,10 +174,10 @@ class Describer:
     def _member_type(self, raw: RawType, name: str) -> Json:
         """The descriptor of a member, of an anonymous struct's inside too."""
         for name_at, target, _ in zip(*[iter(raw.words)] * 3, strict=True):
-            found = self._blob.string(name_at)
-            if found == name:
+            type_name = self._blob.string(name_at)
+            if type_name == name:
                 return self.descriptor(target)
-            inner = None if found else self._types.blob.raw(target)
+            inner = None if type_name else self._types.blob.raw(target)
             if inner and inner.kind in STRUCTS and name in self._types.layout(inner.number)[1]:
                 return self._member_type(inner, name)
         return VOID
@@ -210,19 +210,19 @@ class Describer:
 
     def _name_all(self, kinds: tuple[int, ...]) -> dict[int, str]:
         blob = self._blob
-        found = {number: _text(name) for name, number in blob.names(kinds).items()}
-        taken = set(found.values())
+        names = {number: _text(name) for name, number in blob.names(kinds).items()}
+        taken = set(names.values())
         for name, typedef in blob.names((f.TYPEDEF,)).items():
             target = blob.raw(typedef).size_or_type
-            if target and target not in found and _text(name) not in taken:
+            if target and target not in names and _text(name) not in taken:
                 raw = blob.raw(target)
                 if raw.kind in kinds and not raw.name:
-                    found[target] = _text(name)
+                    names[target] = _text(name)
         for index in np.flatnonzero(np.isin(blob.kinds() & 0x7F, kinds)).tolist():
             number = index + blob.first
-            if number not in found:
-                found[number] = f"{blob.raw(number).name or 'unnamed'}_{number}"
-        return found
+            if number not in names:
+                names[number] = f"{blob.raw(number).name or 'unnamed'}_{number}"
+        return names
 
     @functools.cached_property
     def _has_narrow_ints(self) -> bool:

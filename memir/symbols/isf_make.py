@@ -63,8 +63,8 @@ class IsfSource:
 
     def address(self, name: str) -> int | None:
         """A symbol's address as linked; None if there is none."""
-        found = self._symbols.get(name)
-        return self._extra.get(name) if found is None else found
+        address = self._symbols.get(name)
+        return self._extra.get(name) if address is None else address
 
     def symbol(self, name: str) -> Json | None:
         """A symbol's address, type and, for linux_banner, text; None if there is none."""
@@ -139,8 +139,8 @@ class IsfSource:
             size = (self.types.user_type(text.removeprefix("struct ")) or {"size": 0})["size"]
         else:
             size = self.types.base_types.get(text, {"size": 4})["size"]
-        at = int(np.searchsorted(self._addresses, np.uint64(self.symbols[name]), "right"))
-        room = int(self._addresses[at]) - self.symbols[name] if at < len(self._addresses) else 0
+        following = int(np.searchsorted(self._addresses, np.uint64(self.symbols[name]), "right"))
+        room = int(self._addresses[following]) - self.symbols[name] if following < len(self._addresses) else 0
         return min(room, 1 << 26) // size if size else 0
 
     @functools.cached_property

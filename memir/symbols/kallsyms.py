@@ -152,22 +152,22 @@ def addresses(span: Bytes, layout: Layout, offsets_va: int) -> NDArray[np.uint64
 
 def _token_tables(span: Bytes) -> list[tuple[int, int]]:
     """(token_table, token_index) offsets of everything in the span that has the shape of a token table."""
-    found: list[tuple[int, int]] = []
+    tables: list[tuple[int, int]] = []
     for match in re.finditer(re.escape(_DIGITS), span.data):
-        if len(found) >= 16:
+        if len(tables) >= 16:
             break
         digits = match.start()
-        for at in range((digits + 3) & ~3, min(digits + 4096, len(span) - 512), 4):
-            if span[at] or span[at + 1]:
+        for offset in range((digits + 3) & ~3, min(digits + 4096, len(span) - 512), 4):
+            if span[offset] or span[offset + 1]:
                 continue
-            index = np.frombuffer(span, "<u2", 256, at).astype(np.int64)
+            index = np.frombuffer(span, "<u2", 256, offset).astype(np.int64)
             if (np.diff(index) <= 0).any() or index[ord("1")] - index[ord("0")] != 2:
                 continue
             table = digits - int(index[ord("0")])
-            if table >= 0 and table + int(index[-1]) < at:
-                found.append((table, at))
+            if table >= 0 and table + int(index[-1]) < offset:
+                tables.append((table, offset))
                 break
-    return found
+    return tables
 
 
 def _marker_candidates(span: Bytes, token_table: int) -> list[int]:
@@ -179,7 +179,7 @@ def _marker_candidates(span: Bytes, token_table: int) -> list[int]:
     run = words[:-8] == 0
     for ahead in range(8):
         run &= good[ahead : ahead + len(run)]
-    return [low + 4 * int(at) for at in np.flatnonzero(run)[::-1][:64]]
+    return [low + 4 * int(word) for word in np.flatnonzero(run)[::-1][:64]]
 
 
 def layouts_with_markers(
@@ -209,13 +209,13 @@ def find_layouts(span: Bytes) -> list[Layout]:
 
     The address tables have two possible places; both are returned for the caller to judge by a known symbol.
     """
-    found: list[Layout] = []
+    layouts: list[Layout] = []
     for table, index in _token_tables(span):
         for markers in _marker_candidates(span, table):
-            found.extend(_layouts_at(span, table, index, markers))
-            if found:
-                return found
-    return found
+            layouts.extend(_layouts_at(span, table, index, markers))
+            if layouts:
+                return layouts
+    return layouts
 
 
 def _layouts_at(span: Bytes, table: int, index: int, markers: int) -> list[Layout]:

@@ -189,17 +189,19 @@ def _symbols_from_image(memory: PhysicalMemory, place: _Place, extra: dict[str, 
         if high - low > 64 << 20:
             raise KallsymsError("the kallsyms tables lie implausibly far apart")
         span = np.frombuffer(memory.read(low, high - low), np.uint8)
-        at = {name: address - low for name, address in places.items()}
+        offsets = {name: address - low for name, address in places.items()}
         # kallsyms_markers is not in VMCOREINFO: it lies between the names and the token table
         layouts = kallsyms.layouts_with_markers(
-            span, count, at["kallsyms_names"], at["kallsyms_token_table"], at["kallsyms_token_index"],
-            at["kallsyms_offsets"], at.get("kallsyms_relative_base"),
+            span, count, offsets["kallsyms_names"], offsets["kallsyms_token_table"], offsets["kallsyms_token_index"],
+            offsets["kallsyms_offsets"], offsets.get("kallsyms_relative_base"),
         )  # fmt: skip
     else:
         text = extra.get("_stext") or extra.get("swapper_pg_dir") or place.init_task or 0
         pa = (text - place.delta) & ADDRESS_MASK
         if "_stext" not in extra:  # a place in the data, which lies behind the read-only data
-            pa = max(pa - IMAGE_SPAN // 2, next((one.start for one in memory.ranges if one.start <= pa < one.end), pa))
+            pa = max(
+                pa - IMAGE_SPAN // 2, next((part.start for part in memory.ranges if part.start <= pa < part.end), pa)
+            )
         low, span = image_span(memory, pa)
         layouts = kallsyms.find_layouts(span)
     check: dict[str, int] = {name: extra[name] for name in ("_stext", "init_uts_ns", "swapper_pg_dir") if name in extra}
@@ -218,12 +220,12 @@ def _symbols_from_image(memory: PhysicalMemory, place: _Place, extra: dict[str, 
 
 
 def _types_from_image(memory: PhysicalMemory, place: _Place, symbols: Symbols, text: int) -> BtfTypes:
-    found = btf_between(memory, symbols, place.delta)
-    if found is None:  # smeared or absent there: BTF may still be found whole by its magic
-        found = find_btf(memory, near=(text - place.delta) & ADDRESS_MASK)
-    if found is None:
+    btf = btf_between(memory, symbols, place.delta)
+    if btf is None:  # smeared or absent there: BTF may still be found whole by its magic
+        btf = find_btf(memory, near=(text - place.delta) & ADDRESS_MASK)
+    if btf is None:
         raise BtfError(f"{memory.path}: {_why_no_btf(place, symbols)}. {_other_types(place)}")
-    return found
+    return btf
 
 
 def _why_no_btf(place: _Place, symbols: Symbols) -> str:

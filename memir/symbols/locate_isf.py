@@ -55,10 +55,10 @@ def locate_with_isf(memory: PhysicalMemory, path: Path, delta: int | None, info:
 
 def _banner_fits(memory: PhysicalMemory, symbols: Symbols, delta: int, banner: str) -> bool:
     """Whether the ISF's banner lies in the image where the ISF puts it; true where it cannot be told."""
-    at = symbols.get("linux_banner")
-    if not banner or at is None or at < 1 << 63:
+    address = symbols.get("linux_banner")
+    if not banner or address is None or address < 1 << 63:
         return True
     try:
-        return memory.read((at - delta) & ADDRESS_MASK, len(banner)) == banner.encode("utf-8", "replace")
+        return memory.read((address - delta) & ADDRESS_MASK, len(banner)) == banner.encode("utf-8", "replace")
     except AbsentMemoryError:
         return True

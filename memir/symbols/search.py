@@ -69,8 +69,8 @@ def find_btf(memory: PhysicalMemory, near: int | None) -> BtfTypes | None:
     tried: set[int] = set()
     for pa, view in _windows(memory, near):
         skip = -pa % 4
-        for at in np.flatnonzero(_words(view, "<u4", skip) == _BTF_MAGIC):
-            address = pa + skip + 4 * int(at)
+        for word in np.flatnonzero(_words(view, "<u4", skip) == _BTF_MAGIC):
+            address = pa + skip + 4 * int(word)
             if address in tried:
                 continue
             tried.add(address)
@@ -93,8 +93,8 @@ def find_init_tasks(memory: PhysicalMemory, types: KernelTypes, near: int | None
     seen: set[int] = set()
     for pa, view in _windows(memory, near):
         skip = (comm - pa) % 8
-        for at in np.flatnonzero(_words(view, "<u8", skip) == _SWAPPER):
-            task = pa + skip + 8 * int(at) - comm
+        for word in np.flatnonzero(_words(view, "<u8", skip) == _SWAPPER):
+            task = pa + skip + 8 * int(word) - comm
             if task in seen or task < 0:
                 continue
             seen.add(task)
@@ -113,20 +113,20 @@ def find_banner(memory: PhysicalMemory, symbols: Symbols, delta: int, release: s
     """The text of linux_banner, by its symbol or by its words in the kernel image; None if it is not readable."""
     known = symbols.get("linux_banner")
     if known is not None:
-        found = _banner_at(memory, (known - delta) & ADDRESS_MASK, release)
-        if found is not None:
-            return found
+        banner = _banner_at(memory, (known - delta) & ADDRESS_MASK, release)
+        if banner is not None:
+            return banner
     try:
         low, span = image_span(memory, (text - delta) & ADDRESS_MASK)
     except AbsentMemoryError:
         return None
     unnumbered = None
     for match in re.finditer(re.escape(_BANNER + release.encode()), span.data):
-        found = _banner_at(memory, low + match.start(), release)
-        if found is not None and re.search("#[0-9]", found):
-            return found
-        if found is not None and "#" in found:
-            unnumbered = unnumbered or found  # 6.1 (2df8220cc511) on: a weak copy is left behind the real one
+        banner = _banner_at(memory, low + match.start(), release)
+        if banner is not None and re.search("#[0-9]", banner):
+            return banner
+        if banner is not None and "#" in banner:
+            unnumbered = unnumbered or banner  # 6.1 (2df8220cc511) on: a weak copy is left behind the real one
     return unnumbered
 
 

@@ -34,8 +34,8 @@ def shifts(memory: PhysicalMemory) -> Iterator[int]:
             continue
         pa = (uts - delta) & ADDRESS_MASK
         pattern = re.compile(rb"Linux\0{60}[^\0]{0,64}\0{1,65}" + re.escape(info.release.encode()) + rb"\0")
-        places = [at for at, _ in matches(memory, pattern)]
-        wanted = sorted({pa + name - at for at in places for name in _NAME_OFFSETS}, key=abs)
+        places = [place for place, _ in matches(memory, pattern)]
+        wanted = sorted({pa + name - place for place in places for name in _NAME_OFFSETS}, key=abs)
         for shift in wanted:
             if shift not in tried and len(tried) < _MAX_SHIFTS and _has_tables(memory, info, delta, shift):
                 tried.add(shift)
@@ -44,8 +44,8 @@ def shifts(memory: PhysicalMemory) -> Iterator[int]:
 
 def _infos(memory: PhysicalMemory) -> Iterator[VmcoreInfo]:
     """VMCOREINFO texts at any offset."""
-    for at, _ in matches(memory, _RELEASE):
-        info = vmcoreinfo.parse(memory.read_partial(at, 4096)[0], at)
+    for place, _ in matches(memory, _RELEASE):
+        info = vmcoreinfo.parse(memory.read_partial(place, 4096)[0], place)
         if info.release and "swapper_pg_dir" in info.symbols:
             yield info
 
@@ -60,9 +60,9 @@ def _image_delta(info: VmcoreInfo) -> int | None:
 
 def _has_tables(memory: PhysicalMemory, info: VmcoreInfo, delta: int, shift: int) -> bool:
     """Whether a page table lies where swapper_pg_dir must be: some entries present, most of them empty."""
-    at = ((info.symbols["swapper_pg_dir"] - delta) & ADDRESS_MASK) - shift
+    table = ((info.symbols["swapper_pg_dir"] - delta) & ADDRESS_MASK) - shift
     try:
-        words = np.frombuffer(memory.read(at, 4096), "<u8") if at >= 0 else np.zeros(0, np.uint64)
+        words = np.frombuffer(memory.read(table, 4096), "<u8") if table >= 0 else np.zeros(0, np.uint64)
     except AbsentMemoryError:
         return False
     present = (words & np.uint64(1)) != 0
@@ -72,12 +72,12 @@ def _has_tables(memory: PhysicalMemory, info: VmcoreInfo, delta: int, shift: int
 def matches(memory: PhysicalMemory, pattern: re.Pattern[bytes]) -> Iterator[tuple[int, bytes]]:
     """(offset, bytes) of every match in the file, those across two views included."""
     tail, after = b"", 0
-    for at, view in memory.views(skip_zeros=True):
-        if tail and at == after:
+    for start, view in memory.views(skip_zeros=True):
+        if tail and start == after:
             edge = tail + view[:_OVERLAP].tobytes()
             for match in pattern.finditer(edge):
                 if match.start() < len(tail) < match.end():
-                    yield at - len(tail) + match.start(), match.group()
+                    yield start - len(tail) + match.start(), match.group()
         for match in pattern.finditer(view.data):
-            yield at + match.start(), bytes(match.group())
-        tail, after = view[-_OVERLAP:].tobytes(), at + len(view)
+            yield start + match.start(), bytes(match.group())
+        tail, after = view[-_OVERLAP:].tobytes(), start + len(view)

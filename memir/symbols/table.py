@@ -42,7 +42,9 @@ class Symbols(Mapping[str, int]):
         moved = np.where(
             self.addresses >= np.uint64(1 << 63), self.addresses + np.uint64(shift & _MASK), self.addresses
         )
-        return Symbols(self.names, moved, self.source, {name: (at + shift) & _MASK for name, at in self.extra.items()})
+        return Symbols(
+            self.names, moved, self.source, {name: (address + shift) & _MASK for name, address in self.extra.items()}
+        )
 
     def _lookup(self) -> dict[bytes, int]:
         if self._index is None:
@@ -52,8 +54,8 @@ class Symbols(Mapping[str, int]):
         return self._index
 
     def __getitem__(self, name: str) -> int:
-        at = self._lookup().get(name.encode())
-        return int(self.addresses[at]) if at is not None else self.extra[name]
+        row = self._lookup().get(name.encode())
+        return int(self.addresses[row]) if row is not None else self.extra[name]
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and (name.encode() in self._lookup() or name in self.extra)

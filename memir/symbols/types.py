@@ -75,7 +75,7 @@ class KernelTypes:
 
     def _struct(self, name: str) -> tuple[int, dict[str, Member]] | None:
         if name not in self._structs:
-            self._structs[name] = next((found for s in self._sources if (found := s.struct(name)) is not None), None)
+            self._structs[name] = next((layout for s in self._sources if (layout := s.struct(name)) is not None), None)
         return self._structs[name]
 
     def exists(self, name: str) -> bool:
@@ -88,24 +88,24 @@ class KernelTypes:
 
     def size(self, name: str) -> int:
         """Size of a struct or union in bytes; SymbolsError if it is not known."""
-        found = self._struct(name)
-        if found is None:
+        layout = self._struct(name)
+        if layout is None:
             raise SymbolsError(f"the kernel's types have no struct {name}")
-        return found[0]
+        return layout[0]
 
     def members(self, name: str) -> dict[str, Member]:
         """All members by name, those of anonymous members included; SymbolsError if not known."""
-        found = self._struct(name)
-        if found is None:
+        layout = self._struct(name)
+        if layout is None:
             raise SymbolsError(f"the kernel's types have no struct {name}")
-        return found[1]
+        return layout[1]
 
     def member(self, name: str, path: str) -> Member:
         """The member at a dotted path; SymbolsError if there is none."""
-        found = self._find(name, path)
-        if found is None:
+        layout = self._find(name, path)
+        if layout is None:
             raise SymbolsError(f"the kernel's types have no member {name}.{path}")
-        return found
+        return layout
 
     def offset(self, name: str, path: str) -> int:
         """Offset in bytes of the member at a dotted path; SymbolsError if there is none."""
@@ -120,7 +120,7 @@ class KernelTypes:
 
     def enum(self, name: str) -> dict[str, int] | None:
         """The constants of a named enum, None if it is not known."""
-        return next((found for s in self._sources if (found := s.enum(name)) is not None), None)
+        return next((values for s in self._sources if (values := s.enum(name)) is not None), None)
 
     def _find(self, name: str, path: str) -> Member | None:
         offset, head = 0, name

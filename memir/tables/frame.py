@@ -53,7 +53,7 @@ class Frame:
         schema = schema or self._schema
         if schema is None:
             return pa.table({name: _array(values, None) for name, values in self.data.items()})
-        return pa.Table.from_arrays([_array(self.data[one.name], one.type) for one in schema], schema=schema)
+        return pa.Table.from_arrays([_array(self.data[column.name], column.type) for column in schema], schema=schema)
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows as plain Python, for printing: times are datetime (UTC), None is not known."""

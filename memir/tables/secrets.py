@@ -52,7 +52,7 @@ def row_of(secret: Secret, clock: int | None) -> dict[str, Any]:
     begins = _seconds(claims.get("iat")) if begins is None else begins
     row |= {
         "claims": json.dumps(claims, sort_keys=True)[:16384],
-        "audience": [one for one in listed if isinstance(one, str)],
+        "audience": [entry for entry in listed if isinstance(entry, str)],
         "expires": None if ends is None else ends * 1_000_000,
     }
     if clock is not None and ends is not None:
@@ -67,14 +67,14 @@ def rows_of_hits(
 
     Their fingerprints are those of the same secrets in environments and arguments.
     """
-    found: dict[Any, dict[str, Any]] = {}
+    rows: dict[Any, dict[str, Any]] = {}
     for hit in hits:
         secret = secrets.get(hit["hit_id"])
         if secret is not None:
             place = {name: hit[name] for name in (*_OWNER, "pid")}
             row = row_of(secret, clock) | place | {"holder": "hit", "source": f"rule {hit['rule']}: {hit['owner']}"}
-            found.setdefault((secret.fingerprint, row["source"], *place.values()), row)
-    return list(found.values())
+            rows.setdefault((secret.fingerprint, row["source"], *place.values()), row)
+    return list(rows.values())
 
 
 def _of_processes(source: RamSource, clock: int | None) -> Iterator[dict[str, Any]]:

@@ -151,7 +151,9 @@ class Table:
 
         from memir.tables.frame import arrow_type
 
-        return pa.schema([pa.field(one.name, arrow_type(one.type), metadata={"doc": one.doc}) for one in self.columns])
+        return pa.schema(
+            [pa.field(column.name, arrow_type(column.type), metadata={"doc": column.doc}) for column in self.columns]
+        )
 
 
 @functools.cache
@@ -160,7 +162,7 @@ def tables() -> dict[str, Table]:
 
     Only modules whose text begins a line with `TABLE` are imported: the others may be slow to import (yara).
     """
-    found: dict[str, Table] = {}
+    known: dict[str, Table] = {}
     for folder in FOLDERS:
         for info in pkgutil.iter_modules(importlib.import_module(folder).__path__, folder + "."):
             spec = importlib.util.find_spec(info.name)
@@ -168,10 +170,10 @@ def tables() -> dict[str, Table]:
             if text is None or "\nTABLE" not in text:
                 continue
             table = importlib.import_module(info.name).TABLE
-            if table.name in found:
+            if table.name in known:
                 raise ValueError(f"two tables are named {table.name}")
-            found[table.name] = table
-    return dict(sorted(found.items()))
+            known[table.name] = table
+    return dict(sorted(known.items()))
 
 
 def read_tables(source: Source, names: Iterable[str] | None = None) -> dict[str, Frame]:

@@ -33,7 +33,7 @@ def read(source: RamSource) -> Frame:
             "pid": threads.tgid,
             "comm": [None if name is None else text(name) for name in names],
             "state": threads.state,
-            "seen_by": [[WITNESSES[at] for at in np.flatnonzero(row)] for row in seen],
+            "seen_by": [[WITNESSES[witness] for witness in np.flatnonzero(row)] for row in seen],
             "source": ["task_struct"] * len(threads),
         },
         keys=threads.task,

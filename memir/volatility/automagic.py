@@ -29,10 +29,10 @@ class KnownKernel(interfaces.automagic.AutomagicInterface):  # type: ignore[misc
         del progress_callback
         if self._layer not in context.layers or not isinstance(context.layers[self._layer], KernelPages):
             return []
-        for one in requirement.requirements.values():
-            path = f"{config_path}.{requirement.name}.{one.name}"
-            if isinstance(one, requirements.ModuleRequirement | requirements.SymbolTableRequirement):
+        for part in requirement.requirements.values():
+            path = f"{config_path}.{requirement.name}.{part.name}"
+            if isinstance(part, requirements.ModuleRequirement | requirements.SymbolTableRequirement):
                 context.config[path] = self._module
-            elif isinstance(one, requirements.TranslationLayerRequirement):
+            elif isinstance(part, requirements.TranslationLayerRequirement):
                 context.config[path] = self._layer
         return []

@@ -82,16 +82,16 @@ def _masked(row: Mapping[str, Any], secrets: Secrets) -> dict[str, Any]:
     line that it may be.
     """
     name = row.get("KEY")
-    found = dict(row)
+    masked = dict(row)
     for column, cell in row.items():
         if not isinstance(cell, str) or column in POD_COLUMNS:
             continue
         if column == "VALUE" and isinstance(name, str):
-            found[column] = secrets.text(cell, name)[0]
+            masked[column] = secrets.text(cell, name)[0]
         else:
-            found[column] = " ".join(secrets.args(cell.split(" "))[0] or ()) if " " in cell else secrets.text(cell)[0]
-            found[column] = secrets.text(found[column])[0]  # a secret that goes over several words
-    return found
+            masked[column] = " ".join(secrets.args(cell.split(" "))[0] or ()) if " " in cell else secrets.text(cell)[0]
+            masked[column] = secrets.text(masked[column])[0]  # a secret that goes over several words
+    return masked
 
 
 def plugin_list(plugin_dirs: Sequence[Path] = ()) -> list[tuple[str, str]]:

@@ -25,15 +25,15 @@ _S_IFMT, _S_IFSOCK = 0o170000, 0o140000
 
 def missing_symbols(memory: PhysicalMemory, anchors: Anchors) -> dict[str, int]:
     """Runtime addresses of variables that the kernel's symbols lack; what cannot be found is left out."""
-    found = {"init_task": anchors.init_task} if "init_task" not in anchors.symbols else {}
+    symbols = {"init_task": anchors.init_task} if "init_task" not in anchors.symbols else {}
     if all(name in anchors.symbols for name in _WANTED):
-        return found
+        return symbols
     try:
         kernel = Kernel(memory, anchors)
         derived = {**_socket_operations(kernel), **_network_namespaces(kernel), **_namespaces(kernel)}
     except (KernelError, SymbolsError):
-        return found
-    return found | {name: at for name, at in derived.items() if at and name not in anchors.symbols}
+        return symbols
+    return symbols | {name: address for name, address in derived.items() if address and name not in anchors.symbols}
 
 
 def _socket_operations(kernel: Kernel) -> dict[str, int]:
@@ -54,7 +54,7 @@ def _network_namespaces(kernel: Kernel) -> dict[str, int]:
     """The head of the list of network namespaces: its one node but init_net's that is no heap memory."""
     nsproxy = kernel.pointer(u64(kernel.anchors.init_task), "task_struct", "nsproxy")
     init_net = kernel.pointer(nsproxy, "nsproxy", "net_ns")
-    start = kernel.at(init_net, "net", "list")
+    start = kernel.embedded(init_net, "net", "list")
     _, nodes = list_nodes(kernel, start, "network namespaces")
     low, high = (np.uint64(bound) for bound in kernel.space.direct)
     heads = nodes[(nodes < low) | (nodes >= high)]
@@ -65,16 +65,16 @@ def _namespaces(kernel: Kernel) -> dict[str, int]:
     """What init_task points to and is static in every kernel."""
     task = u64(kernel.anchors.init_task)
     nsproxy = kernel.pointer(task, "task_struct", "nsproxy")
-    found = {"init_nsproxy": nsproxy}
+    symbols = {"init_nsproxy": nsproxy}
     for name, member in (
         ("init_uts_ns", "uts_ns"),
         ("init_ipc_ns", "ipc_ns"),
         ("init_cgroup_ns", "cgroup_ns"),
     ):
-        found[name] = kernel.pointer(nsproxy, "nsproxy", member)
-    found["init_pid_ns"] = kernel.pointer(nsproxy, "nsproxy", "pid_ns_for_children")
-    found["init_files"] = kernel.pointer(task, "task_struct", "files")
-    return {name: int(address[0]) for name, address in found.items()}
+        symbols[name] = kernel.pointer(nsproxy, "nsproxy", member)
+    symbols["init_pid_ns"] = kernel.pointer(nsproxy, "nsproxy", "pid_ns_for_children")
+    symbols["init_files"] = kernel.pointer(task, "task_struct", "files")
+    return {name: int(address[0]) for name, address in symbols.items()}
 
 
 def _commonest(values: NDArray[np.uint64]) -> int:

@@ -44,7 +44,7 @@ def program(read: Any, start: int) -> bytes | None:
     if size != (56 if wide else 32) or not 0 < count <= _MAX_HEADERS or table > MAX_FILE:
         return None
     raw = read(start + table, size * count)
-    segments = [segment for at in range(count) if (segment := _segment(raw[at * size : (at + 1) * size], wide))]
+    segments = [segment for row in range(count) if (segment := _segment(raw[row * size : (row + 1) * size], wide))]
     first = next((virtual - offset for offset, virtual, _ in segments if offset < _PAGE), None)
     end = max((offset + length for offset, _, length in segments), default=0)
     if first is None or max(end, sum(length for _, _, length in segments)) > MAX_FILE:

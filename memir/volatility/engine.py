@@ -45,7 +45,7 @@ def memory_of(base: Any) -> PhysicalMemory:
     """Physical memory behind a volatility3 layer, brought in as it is read."""
     start, end = base.minimum_address, base.maximum_address + 1
     if isinstance(base, interfaces.layers.TranslationLayerInterface):
-        parts = [(at, size) for at, size, *_ in base.mapping(start, end - start, ignore_errors=True)]
+        parts = [(address, size) for address, size, *_ in base.mapping(start, end - start, ignore_errors=True)]
     else:
         parts = [(start, end - start)]
 
@@ -75,7 +75,7 @@ def _anchors(context: Any, module: Any, layer: Any, memory: PhysicalMemory) -> A
     shift = int(module.offset)
     # a layer keeps as many bits of an address as it can translate: the others repeat the highest
     symbols = Symbols.from_pairs(
-        ((name, layer.canonicalize((at + shift) & layer.address_mask)) for name, at in types.symbols.items()),
+        ((name, layer.canonicalize((address + shift) & layer.address_mask)) for name, address in types.symbols.items()),
         "ISF",
     )
     task = symbols.get("init_task")
@@ -85,7 +85,7 @@ def _anchors(context: Any, module: Any, layer: Any, memory: PhysicalMemory) -> A
     delta = (task - pa) & ADDRESS_MASK
     known = KernelTypes(types)
     arch: Architecture = "arm64" if known.has("pt_regs", "pstate") else "x86_64"
-    info = next((one for one in vmcoreinfo.find(memory) if _is_of(one, arch, delta)), None)
+    info = next((note for note in vmcoreinfo.find(memory) if _is_of(note, arch, delta)), None)
     banner = (types.banner or b"").rstrip(b"\0\n").decode("utf-8", "replace")
     words = banner.split(" ")
     return Anchors(

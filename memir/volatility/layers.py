@@ -54,14 +54,14 @@ class MemirLayer(interfaces.layers.DataLayerInterface):  # type: ignore[misc]  #
 
     def is_valid(self, offset: int, length: int = 1) -> bool:
         """Whether all bytes lie in one range of RAM; only reading finds pages that are missing inside."""
-        at = bisect.bisect_right(self._starts, offset) - 1
-        return at >= 0 and offset + length <= self._ends[at]
+        row = bisect.bisect_right(self._starts, offset) - 1
+        return row >= 0 and offset + length <= self._ends[row]
 
     def read(self, offset: int, length: int, pad: bool = False) -> bytes:
         """Bytes of RAM; InvalidAddressException where some are absent, zeros for them with `pad`."""
-        number, at = divmod(offset, _PAGE)
-        if at + length <= _PAGE and (page := self._page(number)) is not None:
-            return page[at : at + length]
+        number, place = divmod(offset, _PAGE)
+        if place + length <= _PAGE and (page := self._page(number)) is not None:
+            return page[place : place + length]
         if not pad:
             try:
                 return self._image.read(offset, length)
@@ -175,8 +175,8 @@ class AArch64(KernelPages):
             # the fifth level has 16 entries in a table that need not be a page
             index = address >> shift & (15 if level == 4 else 511)
             page = self._get_valid_table(table & ~0xFFF)
-            at = (table & 0xFFF) + 8 * index
-            entry = struct.unpack_from("<Q", page, at)[0] if page and at < len(page) else 0
+            place = (table & 0xFFF) + 8 * index
+            entry = struct.unpack_from("<Q", page, place)[0] if page and place < len(page) else 0
             kind = entry & 3
             if kind == 3:
                 if level == 0:

@@ -67,11 +67,11 @@ def find_plugin(name: str) -> type[Any]:
     """
     if not _NAME.fullmatch(name):
         raise UsageError(f"{name!r} is not a plugin's name; they look like linux.pslist")
-    found = _import_exact(name) or _search(name)
-    system = found.__module__.removeprefix(f"{_PACKAGE}.").split(".")[0]
+    plugin = _import_exact(name) or _search(name)
+    system = plugin.__module__.removeprefix(f"{_PACKAGE}.").split(".")[0]
     if system in ("windows", "mac"):
-        raise UsageError(f"{full_name(found)} is a plugin for {system}; the image is of a Linux node")
-    return found
+        raise UsageError(f"{full_name(plugin)} is a plugin for {system}; the image is of a Linux node")
+    return plugin
 
 
 def full_name(plugin: type[Any]) -> str:

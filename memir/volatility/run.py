@@ -149,16 +149,16 @@ class Host:
         self, columns: tuple[PluginColumn, ...], rows: list[tuple[Cell, ...]], owners: Owners
     ) -> tuple[tuple[PluginColumn, ...], list[tuple[Cell, ...]]]:
         names = [column.name.casefold() for column in columns]
-        tasks = [at for at, name in enumerate(names) if name in _TASKS]
+        tasks = [column for column, name in enumerate(names) if name in _TASKS]
         pids = [names.index(name) for name in _PIDS if name in names][:1]
         if (not tasks and not pids) or not {name.casefold() for name in POD_COLUMNS}.isdisjoint(names):
             return columns, rows
         canonicalize = self.context.layers[LAYER].canonicalize
 
         # a task's address is the better witness: pids repeat, in time and in namespaces
-        batches = [owners.by_task([_address(row[at], canonicalize) for row in rows]) for at in tasks]
-        batches += [owners.by_pid([_number(row[at]) for row in rows]) for at in pids]
-        who = [next((batch[at] for batch in batches if batch[at]), ()) for at in range(len(rows))]
+        batches = [owners.by_task([_address(row[column], canonicalize) for row in rows]) for column in tasks]
+        batches += [owners.by_pid([_number(row[column]) for row in rows]) for column in pids]
+        who = [next((batch[row] for batch in batches if batch[row]), ()) for row in range(len(rows))]
         more = [tuple(getattr(owner[0], name) if owner else None for name in POD_COLUMNS) for owner in who]
         wider = (*columns, *(PluginColumn(name, "string") for name in POD_COLUMNS))
         return wider, [row + pod for row, pod in zip(rows, more, strict=True)]

@@ -32,10 +32,10 @@ class _Section(Mapping[str, Json]):
         self._names, self._entry = names, functools.cache(entry)
 
     def __getitem__(self, name: str) -> Json:
-        found = self._entry(name)
-        if found is None:
+        value = self._entry(name)
+        if value is None:
             raise KeyError(name)
-        return found
+        return value
 
     @functools.cached_property
     def _known(self) -> dict[str, None]:
@@ -120,10 +120,10 @@ class KernelTable(linux.LinuxKernelIntermedSymbols, _InMemory):  # type: ignore[
     def get_symbols_by_location(self, offset: int, size: int = 0) -> Iterable[str]:
         """Names of the symbols in offset..offset + size; volatility3's own way builds every symbol first."""
         ordered = self._by_address
-        at = bisect.bisect_left(ordered, (offset, ""))
-        while at < len(ordered) and ordered[at][0] <= offset + size:
-            yield ordered[at][1]
-            at += 1
+        row = bisect.bisect_left(ordered, (offset, ""))
+        while row < len(ordered) and ordered[row][0] <= offset + size:
+            yield ordered[row][1]
+            row += 1
 
 
 class Page(extensions.page):  # type: ignore[misc]  # volatility3 has no types

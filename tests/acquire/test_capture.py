@@ -62,7 +62,7 @@ def capture(
 def test_every_byte_is_stored_and_its_ranges_seen(tmp_path: Path, python: bool, node_hash: bool) -> None:
     one = capture(tmp_path, FileSink(tmp_path / "ev"), python=python, node_hash=node_hash)
     one.go()
-    got = one.got
+    got = one.captured
     digest = hashlib.sha256(STREAM).hexdigest()
     assert (tmp_path / "ev/image.lime").read_bytes() == STREAM
     assert got.receipt is not None
@@ -79,16 +79,16 @@ def test_every_byte_is_stored_and_its_ranges_seen(tmp_path: Path, python: bool, 
 def test_a_tool_that_fails_leaves_a_partial_image(tmp_path: Path) -> None:
     one = capture(tmp_path, FileSink(tmp_path / "ev"), tail="; exit 3")
     one.go()
-    assert one.got.stored is not None
-    assert not one.got.stored.complete
-    assert one.got.stored.missing == ("the tool ended with 3, its sender with 0",)
+    assert one.captured.stored is not None
+    assert not one.captured.stored.complete
+    assert one.captured.stored.missing == ("the tool ended with 3, its sender with 0",)
     assert (tmp_path / "ev/image.lime.partial").read_bytes() == STREAM
 
 
 def test_bytes_that_are_no_image_are_kept_all_the_same(tmp_path: Path) -> None:
     one = capture(tmp_path, FileSink(tmp_path / "ev"), b"no image" * 1000)
     one.go()
-    assert "no LiME or AVML record" in one.got.format_problem
+    assert "no LiME or AVML record" in one.captured.format_problem
     assert (tmp_path / "ev/image.lime").read_bytes() == b"no image" * 1000
 
 
@@ -97,8 +97,8 @@ def test_a_stream_without_its_receipt_was_cut(tmp_path: Path) -> None:
     one = capture(tmp_path, FileSink(tmp_path / "ev"), tail="; : > tool.done; kill -s KILL $PPID")
     with pytest.raises(ConnectError, match=rf"ended after {len(STREAM):,} bytes without the node's receipt"):
         one.go()
-    assert one.got.stored is None
-    kept = one.got.give_up(one.sink, "cut")
+    assert one.captured.stored is None
+    kept = one.captured.give_up(one.sink, "cut")
     assert kept is not None
     assert (kept.complete, kept.missing, kept.size) == (False, ("cut",), len(STREAM))
 
@@ -118,7 +118,7 @@ def test_straight_from_the_node(s3: Any, bucket: str, shim: Shim, tmp_path: Path
     sink = direct(s3, bucket, shim)
     one = capture(tmp_path, sink)
     one.go()
-    got = one.got
+    got = one.captured
     assert got.stored is not None
     assert (got.stored.complete, got.size, got.walker) == (True, len(STREAM), None)
     assert [(part.number, part.size) for part in got.parts] == [(1, len(STREAM))]
@@ -128,10 +128,10 @@ def test_straight_from_the_node(s3: Any, bucket: str, shim: Shim, tmp_path: Path
 def test_straight_from_a_node_whose_tool_fails(s3: Any, bucket: str, shim: Shim, tmp_path: Path) -> None:
     one = capture(tmp_path, direct(s3, bucket, shim), tail="; exit 4")
     one.go()
-    assert one.got.stored is not None
-    assert one.got.stored.missing == ("the tool ended with 4, the uploader with 0",)
-    assert "the parts are kept in upload" in one.got.stored.resume
-    kept = one.got.give_up(one.sink, "stopped")
+    assert one.captured.stored is not None
+    assert one.captured.stored.missing == ("the tool ended with 4, the uploader with 0",)
+    assert "the parts are kept in upload" in one.captured.stored.resume
+    kept = one.captured.give_up(one.sink, "stopped")
     assert kept is not None
     assert (kept.size, kept.missing) == (len(STREAM), ("stopped",))
 

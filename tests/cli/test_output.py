@@ -40,7 +40,7 @@ def nasty_image(raw_image: Path, tmp_path_factory: pytest.TempPathFactory) -> tu
         if one.args and one.args[0].startswith("/app/server") and one.pid
     )
     task = np.array([row.task], np.uint64)
-    comm, _ = kernel.space.physical(kernel.at(task, "task_struct", "comm"))
+    comm, _ = kernel.space.physical(kernel.embedded(task, "task_struct", "comm"))
     mm = kernel.read(task, "task_struct", "mm").astype(np.uint64)
     root, _ = kernel.space.physical(kernel.read(mm, "mm_struct", "pgd").astype(np.uint64))
     start = kernel.read(mm, "mm_struct", "arg_start").astype(np.uint64)

@@ -30,10 +30,10 @@ def test_frames() -> None:
 
 def test_bytes_of_a_hit() -> None:
     data = np.frombuffer(b"b" * 100 + b"M" * 900 + b"a" * 9000, np.uint8)
-    hit = about(()).found("$a", (10,), 100, (100, 900), data)
+    hit = about(()).hit("$a", (10,), 100, (100, 900), data)
     assert (hit.data, hit.before, hit.after) == (b"M" * MAX_DATA, b"b" * 64, b"a" * 64)
     assert hit.paddr == 10 * PAGE + 100 and hit.mms == {7} and hit.key == ("r.yar", "R", "$a", (10,), 100, 900)
-    assert about(("secret",)).found("$a", (10,), 100, (100, 900), data).data == b"M" * 900
+    assert about(("secret",)).hit("$a", (10,), 100, (100, 900), data).data == b"M" * 900
 
 
 def test_a_secret_goes_on_after_the_match() -> None:

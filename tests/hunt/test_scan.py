@@ -13,7 +13,7 @@ from memir.gaps import Gaps
 from memir.hunt import hit as hits
 from memir.hunt import scan as scanning
 from memir.hunt.rules import RuleSet, load_rules
-from memir.hunt.scan import Found, Scan
+from memir.hunt.scan import Hit, Scan
 from memir.hunt.units import Unit
 from tests.hunt.hunting import PAGE, frames, ram, rules, strings
 
@@ -22,11 +22,11 @@ def unit(place: list[int], pfn: list[int], span: int | None = None, **more: Any)
     return Unit("process", "unit", np.array(place, np.int64), frames(*pfn), span or place[-1] + 1, **more)
 
 
-def scan(memory: Any, ruleset: RuleSet, *units: Unit, **options: Any) -> tuple[list[Found], Gaps]:
+def scan(memory: Any, ruleset: RuleSet, *units: Unit, **options: Any) -> tuple[list[Hit], Gaps]:
     gaps = Gaps()
     one = Scan(memory, ruleset, gaps, **options)
     one.run(units, 2)
-    return sorted(one.found.values(), key=lambda hit: (hit.rule, hit.paddr)), gaps
+    return sorted(one.hits.values(), key=lambda hit: (hit.rule, hit.paddr)), gaps
 
 
 def test_a_string_over_pages_that_lie_apart(tmp_path: Path) -> None:
@@ -151,8 +151,8 @@ def test_small_units_together_give_what_each_gives(tmp_path: Path) -> None:
     for part in units:
         one.scan(part)
     many.run(units, 2)
-    assert set(many.found) == set(one.found) and many.scanned == one.scanned
-    assert {(hit.rule, hit.pages) for hit in many.found.values()} == {
+    assert set(many.hits) == set(one.hits) and many.scanned == one.scanned
+    assert {(hit.rule, hit.pages) for hit in many.hits.values()} == {
         ("Both", (17,)), ("Both", (18,)), ("B", (18,)),
     }  # fmt: skip  # 90 and 399 are in other units than their partners
 
@@ -161,7 +161,7 @@ def test_rules_that_match_everywhere_are_not_looked_for_twice(tmp_path: Path) ->
     content = dict.fromkeys(range(4096), b"common")
     scan = Scan(ram(content), strings(tmp_path, "common"), Gaps())
     scan.run([unit([0], [at], mms=[at]) for at in range(4096)], 1)
-    assert len(scan.found) == 4096 and scan.scanned == 4096 * 4096
+    assert len(scan.hits) == 4096 and scan.scanned == 4096 * 4096
 
 
 def test_a_rule_that_matches_everywhere_is_bounded_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -170,7 +170,7 @@ def hashes(rule: str, text: bytes) -> set[str]:
     scan = Scan(memory, load_rules([STARTER]), Gaps())
     every = np.arange((len(data) >> 12) + 1)
     scan.scan(Unit("process", "unit", every, every.astype(np.uint64), len(every)))
-    shown = [masked(hit.data, dict(hit.meta)["secret"]) for hit in scan.found.values() if hit.rule == rule]
+    shown = [masked(hit.data, dict(hit.meta)["secret"]) for hit in scan.hits.values() if hit.rule == rule]
     return {text.partition("sha256 ")[2] for text in shown}
 
 

@@ -34,7 +34,7 @@ def test_a_rule_without_end_is_found_out_and_set_aside(tmp_path: Path) -> None:
     begun = time.monotonic()
     scan.run(units(10), 2)
     assert time.monotonic() - begun < 60
-    assert {(hit.rule, hit.pages) for hit in scan.found.values()} == {
+    assert {(hit.rule, hit.pages) for hit in scan.hits.values()} == {
         (rule, (10 + at,)) for rule in ("Good", "Also") for at in range(10)
     }
     said = {gap.why: gap for gap in gaps}
@@ -50,7 +50,7 @@ def test_compiled_rules_without_end_are_set_aside_as_a_whole(tmp_path: Path) -> 
     gaps = Gaps()
     scan = Scan(ram(MEMORY), load_rules([tmp_path]), gaps, timeout=1)
     scan.run(units(6), 1)
-    assert {(hit.rule, hit.pages[0]) for hit in scan.found.values()} == {("Fine", 10 + at) for at in range(6)}
+    assert {(hit.rule, hit.pages[0]) for hit in scan.hits.values()} == {("Fine", 10 + at) for at in range(6)}
     assert {gap.why: gap.count for gap in gaps} == {
         "rules took longer than 1 s": STRIKES,
         f"all rules of set 1 were set aside after {STRIKES} such units": 1,

@@ -43,7 +43,7 @@ def test_members_of_every_task(node_of: NodeOf, image: str) -> None:
     assert comm.shape == (len(task), 16)
     leader = kernel.pointer(task, "task_struct", "group_leader")
     assert leader.dtype == np.uint64 and np.array_equal(leader, task)
-    node_addresses = kernel.at(task, "task_struct", "tasks")
+    node_addresses = kernel.embedded(task, "task_struct", "tasks")
     assert np.array_equal(kernel.container(node_addresses, "task_struct", "tasks"), task)
     assert np.array_equal(kernel.pointers(node_addresses), kernel.read(task, "task_struct", "tasks.next"))
 
@@ -74,7 +74,7 @@ def test_nothing_reads_as_nothing_and_the_unreadable_is_counted() -> None:
     assert list(kernel.gaps) == []
     assert kernel.pointer(addresses, "task_struct", "tasks").tolist() == [0x1234, 0, 0, 0]
     assert [(gap.kind, gap.where, gap.count) for gap in kernel.gaps] == [("task_struct.tasks", f"{beyond:#x}", 2)]
-    assert kernel.at(u64(0, 16), "task_struct", "tasks").tolist() == [0, 32]
+    assert kernel.embedded(u64(0, 16), "task_struct", "tasks").tolist() == [0, 32]
     assert kernel.container(u64(0, 32), "task_struct", "tasks").tolist() == [0, 16]
     assert kernel.try_pointers(u64(0, DIRECT + 0x2010, beyond))[1].tolist() == [False, True, False]
     assert kernel.pointers(u64(0, DIRECT + 0x2010)).tolist() == [0, 0x1234]

@@ -39,7 +39,7 @@ def test_modules_of_file_systems(node_of: NodeOf, image: str) -> None:
     kernel = node.kernel
     kinds = by_type(node)
     module = module_of_filesystem(kernel, kinds[b"overlay"])
-    assert kernel.strings(kernel.at(module, "module", "name"), 64) == [b"overlay"]
+    assert kernel.strings(kernel.embedded(module, "module", "name"), 64) == [b"overlay"]
     assert module_of_filesystem(kernel, kinds[b"proc"]).tolist() == [0]
     assert module_of_filesystem(kernel, np.zeros(0, np.uint64)).tolist() == []
 
@@ -65,7 +65,7 @@ def test_no_module_and_a_size_that_cannot_be(node_of: NodeOf) -> None:
     kernel = node.kernel
     assert types_with_module(kernel, u64(0)) is None
     module = module_of_filesystem(kernel, by_type(node)[b"overlay"])
-    pa, _ = kernel.space.physical(kernel.at(module, "module", "btf_data_size"))
+    pa, _ = kernel.space.physical(kernel.embedded(module, "module", "btf_data_size"))
     huge = patched(kernel.memory, {int(pa[0]): (1 << 31).to_bytes(4, "little")})
     assert types_with_module(Kernel(damaged(kernel.memory, huge), kernel.anchors), module) is None
 
@@ -88,7 +88,7 @@ def test_types_that_are_not_there_are_a_gap(node_of: NodeOf) -> None:
     node = node_of("s-6.1-small")
     kernel = node.kernel
     module = module_of_filesystem(kernel, by_type(node)[b"overlay"])
-    at, _ = kernel.space.physical(kernel.at(module, "module", "btf_data"))
+    at, _ = kernel.space.physical(kernel.embedded(module, "module", "btf_data"))
     lie = patched(kernel.memory, {int(at[0]): kernel.symbols["linux_banner"].to_bytes(8, "little")})
     own = Kernel(damaged(kernel.memory, lie), kernel.anchors, Gaps())
     assert types_with_module(own, module) is None

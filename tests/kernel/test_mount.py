@@ -64,7 +64,7 @@ def test_the_mount_of_a_vfsmount(node_of: NodeOf, image: str) -> None:
     node = node_of(image)
     kernel = node.kernel
     _, mount = mounts_of(node, 1)
-    assert np.array_equal(mount_of(kernel, kernel.at(mount, "mount", "mnt")), mount)
+    assert np.array_equal(mount_of(kernel, kernel.embedded(mount, "mount", "mnt")), mount)
     assert mount_of(kernel, u64(0)).tolist() == [0]
 
 

@@ -72,7 +72,7 @@ def test_sizes_that_lie(node_of: NodeOf) -> None:
     (pages,) = file_pages(own, inode[:1], 10_000)
     assert [len(page or b"") for page in pages] == [4096, 4096, 1808]
     assert [(gap.kind, gap.count) for gap in own.gaps] == [("file", 1)]
-    pa, _ = kernel.space.physical(kernel.at(inode, "inode", "i_size"))
+    pa, _ = kernel.space.physical(kernel.embedded(inode, "inode", "i_size"))
     lies = patched(kernel.memory, {int(pa[0]): b"\xff" * 8, int(pa[1]): (20_000).to_bytes(8, "little")})
     own = Kernel(damaged(kernel.memory, lies), kernel.anchors, Gaps())
     assert file_pages(own, inode, LIMIT) == [[], [None] * 5]  # a directory has no pages, whatever its size says

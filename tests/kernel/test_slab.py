@@ -20,7 +20,7 @@ def test_the_cache_of_tasks_has_every_task(node_of: NodeOf, image: str) -> None:
     node = node_of(image)
     kernel, task = node.kernel, node.processes.threads.task
     cache = slab.cache_of(kernel, task)
-    name = kernel.strings(kernel.pointers(kernel.at(u64(cache), "kmem_cache", "name")))
+    name = kernel.strings(kernel.pointers(kernel.embedded(u64(cache), "kmem_cache", "name")))
     assert name == [b"task_struct"]
     slots = slab.objects(kernel, cache)
     assert len(np.unique(slots)) == len(slots)

@@ -52,7 +52,7 @@ def changed(node: RamSource, values: list[tuple[int, str, str, int]]) -> RamSour
     """The node with other pointers in some members: (address, struct, member, value)."""
     kernel, changes = node.kernel, {}
     for address, struct, member, value in values:
-        pa, known = kernel.space.physical(kernel.at(np.array([address], np.uint64), struct, member))
+        pa, known = kernel.space.physical(kernel.embedded(np.array([address], np.uint64), struct, member))
         assert known[0]
         changes[int(pa[0])] = value.to_bytes(8, "little")
     memory = damaged(kernel.memory, patched(kernel.memory, changes))

@@ -40,7 +40,7 @@ def main_thread_ended() -> tuple[Kernel, ProcessList]:
     changes: dict[int, bytes] = {}
 
     def put(member: str, size: int, value: int) -> None:
-        at = kernel.at(task, "task_struct", member)
+        at = kernel.embedded(task, "task_struct", member)
         changes[int(kernel.space.physical(at)[0][0])] = value.to_bytes(size, "little")
 
     for member in GIVEN_BACK:

@@ -40,7 +40,7 @@ def test_swapped_pages_are_gaps_by_pod(node_of: Callable[[str], RamSource], name
 def place(kernel: Kernel, task: int) -> int:
     """Physical address of a process's count of swapped pages (MM_SWAPENTS, the third)."""
     mm = kernel.read(np.array([task], np.uint64), "task_struct", "mm").astype(np.uint64)
-    start = int(kernel.at(mm, "mm_struct", "rss_stat")[0])
+    start = int(kernel.embedded(mm, "mm_struct", "rss_stat")[0])
     step = 8
     if kernel.types.member("mm_struct", "rss_stat").type.kind == "array":
         step = kernel.types.size("percpu_counter")

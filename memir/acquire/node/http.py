@@ -110,7 +110,7 @@ class Connection:
                 connection.send(piece)
             answer = connection.getresponse()
             text = answer.read()
-            found = {name.lower(): value for name, value in answer.getheaders()}
+            answered = {name.lower(): value for name, value in answer.getheaders()}
             if answer.will_close:
                 self.close()
         except (OSError, http.client.HTTPException):
@@ -124,4 +124,4 @@ class Connection:
                 code.group(1).decode("ascii", "replace") if code else "",
                 message.group(1).decode("utf-8", "replace") if message else "",
             )
-        return found, text
+        return answered, text

@@ -160,8 +160,8 @@ class Desk:
 def peak_rss() -> int:
     """Highest resident memory of this process in bytes."""
     # not ru_maxrss: it starts with what the parent had when it forked
-    found = re.search(r"VmHWM:\s+([0-9]+) kB", Path("/proc/self/status").read_text())
-    return int(found.group(1)) * 1024 if found else 0
+    peak = re.search(r"VmHWM:\s+([0-9]+) kB", Path("/proc/self/status").read_text())
+    return int(peak.group(1)) * 1024 if peak else 0
 
 
 def put_file(path: str, checksum: str, attempts: int) -> int:

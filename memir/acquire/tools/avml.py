@@ -43,13 +43,13 @@ class Avml:
 
     def learn(self, result: Result) -> None:
         """The version and the command line. Raises NodeError if it is not AVML, or not the version pinned."""
-        found = re.search(r"^avml (\d+(?:\.\d+){1,3}\S*)", result.text, re.MULTILINE)
-        if not found:
-            said = (result.text + result.error).strip()[:200]
-            raise NodeError(f"{self.files[0].source} does not answer as AVML does on the node: {said!r}")
-        if self.version and self.version != found[1]:
-            raise NodeError(f"{self.files[0].source} is pinned as AVML {self.version} but says {found[1]}")
-        self.version = found[1]
+        version = re.search(r"^avml (\d+(?:\.\d+){1,3}\S*)", result.text, re.MULTILINE)
+        if not version:
+            answer = (result.text + result.error).strip()[:200]
+            raise NodeError(f"{self.files[0].source} does not answer as AVML does on the node: {answer!r}")
+        if self.version and self.version != version[1]:
+            raise NodeError(f"{self.files[0].source} is pinned as AVML {self.version} but says {version[1]}")
+        self.version = version[1]
         self.old = not re.search(r"^\s+acquire\s", result.text, re.MULTILINE)
         if "--source" not in result.text:
             raise NodeError(f"AVML {self.version} has no --source: it may join two sources; use 0.3 or later")

@@ -29,7 +29,7 @@ def build_avml(store: Store, machine: str, version: str = AVML_VERSION) -> Pinne
     """
     if not shutil.which("cargo"):
         raise UsageError("cargo is not on PATH: install Rust 1.89 or later, or `memir tools add FILE`")
-    said = []
+    errors = []
     for target, flags in _targets(machine):
         if shutil.which("rustup"):
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -44,8 +44,8 @@ def build_avml(store: Store, machine: str, version: str = AVML_VERSION) -> Pinne
             program = Path(folder) / "bin" / "avml"
             if done.returncode == 0 and program.is_file():
                 return store.add(program, version=version, origin=f"cargo install avml {version} for {target}")
-            said.append(f"{target}: {_error_of(done.stderr)}")
-    raise UsageError(f"AVML {version} could not be built: {'; '.join(said)}")
+            errors.append(f"{target}: {_error_of(done.stderr)}")
+    raise UsageError(f"AVML {version} could not be built: {'; '.join(errors)}")
 
 
 def _error_of(text: str) -> str:
@@ -80,10 +80,10 @@ def build_helper(store: Store, machine: str) -> Pinned:
         f"{machine}-linux-musl-gcc",
         f"{machine}-linux-gnu-gcc",
     ]
-    said = []
+    errors = []
     for compiler in compilers:
         if not shutil.which(compiler):
-            said.append(f"{compiler} is not on PATH")
+            errors.append(f"{compiler} is not on PATH")
             continue
         with tempfile.TemporaryDirectory(prefix="memir-helper-") as folder:
             program = Path(folder) / "helper"
@@ -91,32 +91,32 @@ def build_helper(store: Store, machine: str) -> Pinned:
                 command = [compiler, "-static", "-O2", "-s", "-o", str(program), str(source)]
                 done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
-                said.append(f"{compiler}: {_error_of(done.stderr)}")
+                errors.append(f"{compiler}: {_error_of(done.stderr)}")
             elif program.stat().st_size >= HELPER_LIMIT:
-                said.append(f"{compiler}: {program.stat().st_size:,} bytes do not fit into a Secret")
+                errors.append(f"{compiler}: {program.stat().st_size:,} bytes do not fit into a Secret")
             else:
                 return store.add(program, origin=f"helper.c built with {compiler}")
     raise UsageError(
-        f"the helper for {machine} could not be built: {'; '.join(said)}. Install musl-tools, or for another processor "
+        f"the helper for {machine} could not be built: {'; '.join(errors)}. Install musl-tools, or for another "
         f"gcc-{machine.replace('_', '-')}-linux-gnu"
     )
 
 
 def build_lime(store: Store, headers: Path, source: Path | None = None) -> Pinned:
     """Build lime.ko against a kernel's headers and pin it. Raises UsageError with make's last words."""
-    found = source or next(iter(sorted(Path(LIME_SOURCES).glob("lime-forensics-*"))), None)
-    if found is None or not (found / "Makefile").is_file():
+    sources = source or next(iter(sorted(Path(LIME_SOURCES).glob("lime-forensics-*"))), None)
+    if sources is None or not (sources / "Makefile").is_file():
         raise UsageError("no LiME source: install lime-forensics-dkms or give --source FOLDER")
     if not (headers / "Makefile").is_file():
         raise UsageError(f"{headers} holds no kernel headers (no Makefile): give /usr/src/linux-headers-RELEASE")
     with tempfile.TemporaryDirectory(prefix="memir-lime-") as folder:
         work = Path(folder) / "lime"
-        shutil.copytree(found, work)
+        shutil.copytree(sources, work)
         command = ["make", "-C", str(headers.resolve()), f"M={work}", "modules"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         modules = sorted(work.glob("lime*.ko"))
         if done.returncode or not modules:
             last = (done.stderr or done.stdout).strip()[-500:]
             raise UsageError(f"LiME does not build against {headers}: {last}")
-        version = found.name.removeprefix("lime-forensics-") if found.name.startswith("lime-forensics-") else ""
-        return store.add(modules[0], version=version, origin=f"built from {found.name} against {headers.name}")
+        version = sources.name.removeprefix("lime-forensics-") if sources.name.startswith("lime-forensics-") else ""
+        return store.add(modules[0], version=version, origin=f"built from {sources.name} against {headers.name}")

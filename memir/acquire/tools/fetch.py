@@ -22,10 +22,10 @@ def expand(sources: Sequence[str]) -> Iterator[list[tuple[Path, str]]]:
     nothing.
     """
     with tempfile.TemporaryDirectory(prefix="memir-tools-") as scratch:
-        found: list[tuple[Path, str]] = []
+        files: list[tuple[Path, str]] = []
         for source in sources:
             if source.startswith("s3://"):
-                found += _from_s3(source, Path(scratch))
+                files += _from_s3(source, Path(scratch))
                 continue
             path = Path(source)
             if not path.exists():
@@ -33,8 +33,8 @@ def expand(sources: Sequence[str]) -> Iterator[list[tuple[Path, str]]]:
             modules = sorted(path.rglob("*.ko")) if path.is_dir() else [path]
             if not modules:
                 raise UsageError(f"{path} holds no .ko file")
-            found += [(one, str(one)) for one in modules]
-        yield found
+            files += [(module, str(module)) for module in modules]
+        yield files
 
 
 def _from_s3(source: str, scratch: Path) -> list[tuple[Path, str]]:
@@ -44,7 +44,7 @@ def _from_s3(source: str, scratch: Path) -> list[tuple[Path, str]]:
 
     address = S3Address.parse(source)
     client = s3_client(Connection())
-    found: list[tuple[Path, str]] = []
+    files: list[tuple[Path, str]] = []
     with calling("s3:ListBucket and s3:GetObject", source):
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=address.bucket, Prefix=address.prefix)
         for page in pages:
@@ -52,9 +52,9 @@ def _from_s3(source: str, scratch: Path) -> list[tuple[Path, str]]:
                 name = item["Key"].rsplit("/", 1)[-1]
                 if item["Size"] > MAX_FILE or not (name.endswith(".ko") or name.startswith("avml")):
                     continue
-                path = scratch / f"{len(found)}-{name}"
+                path = scratch / f"{len(files)}-{name}"
                 client.download_file(address.bucket, item["Key"], str(path))
-                found.append((path, f"s3://{address.bucket}/{item['Key']}"))
-    if not found:
+                files.append((path, f"s3://{address.bucket}/{item['Key']}"))
+    if not files:
         raise UsageError(f"{source} holds no .ko and no avml")
-    return found
+    return files

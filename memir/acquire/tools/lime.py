@@ -36,9 +36,9 @@ class Lime:
         if self.modinfo.get("name", "lime") != "lime":
             out.append(Check("lime", "fail", f"the module is {self.modinfo['name']!r}, not lime", "give another"))
         if self.kernel != facts.kernel or self.machine != facts.machine:
-            said = f"built for {self.kernel} {self.machine}, the node runs {facts.kernel} {facts.machine}"
+            what = f"built for {self.kernel} {self.machine}, the node runs {facts.kernel} {facts.machine}"
             advice = "build it with `memir tools build lime --headers`, or use --tool avml"
-            out.append(Check("vermagic", "fail", said, advice))
+            out.append(Check("vermagic", "fail", what, advice))
         if facts.lockdown != "none" and not self.signed:
             out.append(Check("lime", "fail", f"unsigned, and lockdown is {facts.lockdown}", "use --tool avml"))
         elif facts.module_signatures_forced and not self.signed:

@@ -89,9 +89,9 @@ class Store:
             target = self.folder / pinned.file
             target.write_bytes(data)
             target.chmod(0o600)
-            entries = [one for one in self.list() if one.file != pinned.file]
+            entries = [entry for entry in self.list() if entry.file != pinned.file]
             fresh = self.folder / (INDEX + ".new")
-            fresh.write_text(json.dumps([asdict(one) for one in [*entries, pinned]], indent=2) + "\n")
+            fresh.write_text(json.dumps([asdict(entry) for entry in [*entries, pinned]], indent=2) + "\n")
             fresh.replace(self.folder / INDEX)
         except OSError as error:
             raise UsageError(f"cannot write to the tool store {self.folder}: {error}") from error
@@ -99,14 +99,14 @@ class Store:
 
     def verify(self) -> Iterator[tuple[Pinned, str]]:
         """Every tool and what is wrong with it, "" if its file is there and has the pinned hash."""
-        for one in self.list():
-            path = self.folder / Path(one.file).name
+        for entry in self.list():
+            path = self.folder / Path(entry.file).name
             if not path.is_file():
-                yield one, "the file is gone"
-            elif (found := hashlib.sha256(path.read_bytes()).hexdigest()) != one.sha256:
-                yield one, f"SHA-256 is {found}, pinned is {one.sha256}"
+                yield entry, "the file is gone"
+            elif (digest := hashlib.sha256(path.read_bytes()).hexdigest()) != entry.sha256:
+                yield entry, f"SHA-256 is {digest}, pinned is {entry.sha256}"
             else:
-                yield one, ""
+                yield entry, ""
 
     def helper(self, machine: str) -> Path:
         """The newest helper for a processor, hash checked. Raises UsageError when there is none."""
@@ -118,12 +118,12 @@ class Store:
             "--helper none and an --image that has sh, setsid, mkfifo, base64, sha256sum and stat"
         )
 
-    def load(self, one: Pinned) -> Path:
+    def load(self, pinned: Pinned) -> Path:
         """The path of a pinned tool, hash checked. Raises UsageError when it is not the pinned file."""
         for entry, wrong in self.verify():
-            if entry == one and wrong:
-                raise UsageError(f"{self.folder / one.file}: {wrong}; add it again from a source that you trust")
-        return self.folder / Path(one.file).name
+            if entry == pinned and wrong:
+                raise UsageError(f"{self.folder / pinned.file}: {wrong}; add it again from a source that you trust")
+        return self.folder / Path(pinned.file).name
 
 
 def describe(data: bytes, source: Path, *, version: str = "", origin: str = "") -> Pinned:
@@ -135,10 +135,10 @@ def describe(data: bytes, source: Path, *, version: str = "", origin: str = "") 
             raise UsageError(f"{source} is a kernel module, but not LiME: {facts.modinfo.get('name')!r}")
         magic = facts.modinfo["vermagic"]
         kernel = (magic.split() or [""])[0]
-        said = version or facts.modinfo.get("version", "")
+        known = version or facts.modinfo.get("version", "")
         return Pinned(
             "lime", f"lime-{_safe(kernel)}-{facts.machine}-{digest[:12]}.ko", digest, len(data),
-            facts.machine, said, kernel, magic, facts.signed, origin, now(),
+            facts.machine, known, kernel, magic, facts.signed, origin, now(),
         )  # fmt: skip
     if HELPER_MARK in data and facts.static:
         name = f"helper-{facts.machine}-{digest[:12]}"
@@ -149,15 +149,15 @@ def describe(data: bytes, source: Path, *, version: str = "", origin: str = "") 
     return Pinned("avml", name, digest, len(data), facts.machine, version, origin=origin, added=now())
 
 
-def make(one: Pinned, path: Path, form: Format) -> Tool:
+def make(pinned: Pinned, path: Path, form: Format) -> Tool:
     """The Tool of a pinned file."""
-    if one.tool == "lime":
+    if pinned.tool == "lime":
         if form != "lime":
             raise UsageError("LiME writes --format lime only")
         facts = read_elf(_read(path), str(path))
-        file = ToolFile(path, "lime.ko", one.sha256, one.size, 0o600)
-        return Lime(file, {"version": one.version, **facts.modinfo}, signed=facts.signed, machine=facts.machine)
-    return Avml(ToolFile(path, "avml", one.sha256, one.size), one.machine, form, one.version)
+        file = ToolFile(path, "lime.ko", pinned.sha256, pinned.size, 0o600)
+        return Lime(file, {"version": pinned.version, **facts.modinfo}, signed=facts.signed, machine=facts.machine)
+    return Avml(ToolFile(path, "avml", pinned.sha256, pinned.size), pinned.machine, form, pinned.version)
 
 
 def choose(facts: NodeFacts, choice: Choice, form: Format, path: Path | None, store: Store) -> Tool:
@@ -173,12 +173,12 @@ def choose(facts: NodeFacts, choice: Choice, form: Format, path: Path | None, st
         return make(pinned, path, form)
     wanted = [choice] if choice != "auto" else (["avml", "lime"] if facts.kcore else ["lime", "avml"])
     for name in wanted:
-        for one in reversed(store.list()):
-            fits = one.machine == facts.machine and (one.tool == "avml" or one.kernel == facts.kernel)
-            if one.tool == name and fits and not (name == "lime" and form != "lime"):
-                return make(one, store.load(one), form)
-        if name == "avml" and (found := _on_path(facts.machine)):
-            return make(describe(_read(found), found, origin=str(found)), found, form)
+        for entry in reversed(store.list()):
+            fits = entry.machine == facts.machine and (entry.tool == "avml" or entry.kernel == facts.kernel)
+            if entry.tool == name and fits and not (name == "lime" and form != "lime"):
+                return make(entry, store.load(entry), form)
+        if name == "avml" and (program := _on_path(facts.machine)):
+            return make(describe(_read(program), program, origin=str(program)), program, form)
     raise NodeError(
         f"no {' or '.join(wanted)} for {facts.machine} {facts.kernel}: `memir tools build avml --machine "
         f"{facts.machine}`, `memir tools add FILE`, or --tool-path FILE"
@@ -186,14 +186,14 @@ def choose(facts: NodeFacts, choice: Choice, form: Format, path: Path | None, st
 
 
 def _on_path(machine: str) -> Path | None:
-    found = shutil.which("avml")
-    if not found:
+    program = shutil.which("avml")
+    if not program:
         return None
     try:
-        facts = read_elf(_read(Path(found)), found)
+        facts = read_elf(_read(Path(program)), program)
     except UsageError:
         return None
-    return Path(found) if facts.machine == machine and facts.static and not facts.module else None
+    return Path(program) if facts.machine == machine and facts.static and not facts.module else None
 
 
 def _read(path: Path) -> bytes:

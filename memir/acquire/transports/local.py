@@ -91,8 +91,8 @@ class LocalTransport:
         """See that scripts run as root."""
         result = self.run("id -u", timeout=20)
         if result.text.strip() != "0":
-            said = result.error.strip() or f"user id {result.text.strip()}"
-            raise AccessError(f"memir cannot read this machine's RAM as it is not root ({said}): run it with sudo")
+            why = result.error.strip() or f"user id {result.text.strip()}"
+            raise AccessError(f"memir cannot read this machine's RAM as it is not root ({why}): run it with sudo")
 
     def identity(self) -> Mapping[str, str]:
         """Host name and kernel of this machine."""

@@ -38,10 +38,10 @@ UNABLE = "the node has neither Python 3.6 with its standard library nor bash wit
 THROUGH = "send the image through the controller, over SSH or a pod (--via controller)"
 
 
-def _can_run(said: Result) -> tuple[str, bool]:
+def _can_run(answer: Result) -> tuple[str, bool]:
     """What node/probe.sh says: the name of a usable Python, "" if none, and whether bash and its helpers are there."""
-    python = re.search(r"python=(\S+)", said.text)
-    return python.group(1) if python and python.group(1) != "no" else "", "bash=yes" in said.text
+    python = re.search(r"python=(\S+)", answer.text)
+    return python.group(1) if python and python.group(1) != "no" else "", "bash=yes" in answer.text
 
 
 def archive() -> bytes:
@@ -74,14 +74,14 @@ class S3DirectSink(S3Upload):
         """Whether the node can send by itself, and reaches the store's endpoint."""
         url = str(self.client.meta.endpoint_url)
         script = node_script("probe", "reach", URL=url, REACH=node_text("reach.py"))
-        said = transport.run(script, timeout=90)
-        python, bash = _can_run(said)
+        answer = transport.run(script, timeout=90)
+        python, bash = _can_run(answer)
         if not python and not bash:
             return (Check("uploader", "fail", UNABLE, THROUGH),)
         able = Check("uploader", "ok", python or "bash, curl")
-        if said.text.split()[-1:] == ["reached"]:
+        if answer.text.split()[-1:] == ["reached"]:
             return (able, Check("the node's way to S3", "ok", url))
-        why = said.error.strip().splitlines()[-1:] or ["no answer"]
+        why = answer.error.strip().splitlines()[-1:] or ["no answer"]
         advice = f"a gateway endpoint or a route for the node; or {THROUGH}"
         return (able, Check("the node's way to S3", "fail", f"{url} cannot be reached: {why[0][:300]}", advice))
 
@@ -99,17 +99,19 @@ class S3DirectSink(S3Upload):
         else:
             raise NodeError(f"{UNABLE}; {THROUGH}")
         transport.put(run.path(name), body, mode=0o600)
-        said = transport.run(f"sha256sum < {shlex.quote(run.path(name))}", timeout=60)
-        if said.text.split(" ", 1)[0] != hashlib.sha256(body).hexdigest():
-            raise NodeError(f"{run.path(name)} on the node is not what was sent: {said.text[:80]!r} {said.error[:200]}")
+        answer = transport.run(f"sha256sum < {shlex.quote(run.path(name))}", timeout=60)
+        if answer.text.split(" ", 1)[0] != hashlib.sha256(body).hexdigest():
+            raise NodeError(
+                f"{run.path(name)} on the node is not what was sent: {answer.text[:80]!r} {answer.error[:200]}"
+            )
 
     def adopt(self, transport: Transport, run: NodeRun) -> None:
         """Take over the uploader that another controller started."""
-        said = transport.run(node_script("probe", "at_work", DIR=run.directory))
-        python, _ = _can_run(said)
-        if "upload.pyz" in said.text and python:
+        answer = transport.run(node_script("probe", "at_work", DIR=run.directory))
+        python, _ = _can_run(answer)
+        if "upload.pyz" in answer.text and python:
             self._python = python
-        elif "upload.sh" not in said.text:
+        elif "upload.sh" not in answer.text:
             raise NodeError(f"{run.directory} on the node has no uploader at work: there is nothing to go on with")
         self.adopted = True
 
@@ -155,21 +157,21 @@ class S3DirectSink(S3Upload):
         receipt: NodeReceipt,  # noqa: ARG002  part of the shape that all direct sinks share
     ) -> tuple[Part, ...]:
         """The parts that the node says it stored."""
-        said = transport.run(f"cat {shlex.quote(run.path('done'))} 2>/dev/null", timeout=120, limit=4 << 20)
-        found: dict[int, Part] = {}
-        for line in said.text.splitlines():
+        answer = transport.run(f"cat {shlex.quote(run.path('done'))} 2>/dev/null", timeout=120, limit=4 << 20)
+        parts: dict[int, Part] = {}
+        for line in answer.text.splitlines():
             match = DONE.fullmatch(line)
             if match and int(match[1]) <= MAX_PARTS:
-                found[int(match[1])] = Part(int(match[1]), int(match[2]), int(match[3]), match[4], match[5])
-        return tuple(found[number] for number in sorted(found))
+                parts[int(match[1])] = Part(int(match[1]), int(match[2]), int(match[3]), match[4], match[5])
+        return tuple(parts[number] for number in sorted(parts))
 
     def send(self, transport: Transport, run: NodeRun, path: str, name: str) -> bytes:
         """Take one file from the node through the store."""
         copy = run.path("send.tmp")
-        said = transport.run(node_script("copy", FILE=path, COPY=copy, LIMIT=SEND_LIMIT + 1), timeout=120)
-        words = said.text.split()
-        if said.code != 0 or len(words) < 2 or not re.fullmatch(r"[0-9]+ [0-9a-f]{64}", " ".join(words[:2])):
-            raise NodeError(f"{path} on the node cannot be read: {said.error.strip()[:300] or said.code}")
+        answer = transport.run(node_script("copy", FILE=path, COPY=copy, LIMIT=SEND_LIMIT + 1), timeout=120)
+        words = answer.text.split()
+        if answer.code != 0 or len(words) < 2 or not re.fullmatch(r"[0-9]+ [0-9a-f]{64}", " ".join(words[:2])):
+            raise NodeError(f"{path} on the node cannot be read: {answer.error.strip()[:300] or answer.code}")
         size, sha256 = int(words[0]), words[1]
         if size > SEND_LIMIT:
             transport.run(f"rm -f {shlex.quote(copy)}", timeout=60)
@@ -178,9 +180,11 @@ class S3DirectSink(S3Upload):
             "Bucket": self.address.bucket, "Key": self.address.key(name), "ChecksumSHA256": b64(sha256),
         }  # fmt: skip
         url = self.client.generate_presigned_url("put_object", Params=params, ExpiresIn=900)
-        said = transport.run(self._put_script(run, copy, b64(sha256)), data=f"{url}\n".encode(), timeout=600)
-        if said.code != 0:
-            raise StorageError(f"{self.address.url(name)}: the node could not store {path}: {said.error.strip()[:300]}")
+        answer = transport.run(self._put_script(run, copy, b64(sha256)), data=f"{url}\n".encode(), timeout=600)
+        if answer.code != 0:
+            raise StorageError(
+                f"{self.address.url(name)}: the node could not store {path}: {answer.error.strip()[:300]}"
+            )
         return self._fetch(name, sha256)
 
     def _put_script(self, run: NodeRun, copy: str, checksum: str) -> str:

@@ -102,10 +102,10 @@ class S3Upload(S3Sink):
         """Answer wishes with URLs. What is not a wish for a part of this upload is not answered."""
         out = []
         for line in lines:
-            found = WANT.fullmatch(line)
-            if not found:
+            wish = WANT.fullmatch(line)
+            if not wish:
                 continue
-            number, size, sha256, attempt = int(found[1]), int(found[2]), found[3], int(found[4])
+            number, size, sha256, attempt = int(wish[1]), int(wish[2]), wish[3], int(wish[4])
             if attempt > MAX_RENEWALS:
                 continue
             try:
@@ -118,7 +118,7 @@ class S3Upload(S3Sink):
     def held(self) -> dict[int, Held]:
         """The parts that the store has. A part that was sent twice keeps both ETags (seaweedfs lists
         both)."""
-        found: dict[int, Held] = {}
+        parts: dict[int, Held] = {}
         marker = 0
         with calling("s3:ListMultipartUploadParts", self.where):
             while True:
@@ -128,33 +128,33 @@ class S3Upload(S3Sink):
                 )  # fmt: skip
                 for part in answer.get("Parts", []):
                     number, etag = part["PartNumber"], part["ETag"]
-                    etags = found[number].etags if number in found else frozenset()
-                    found[number] = Held(part["Size"], etags | {etag})
+                    etags = parts[number].etags if number in parts else frozenset()
+                    parts[number] = Held(part["Size"], etags | {etag})
                 marker = answer.get("NextPartNumberMarker", 0)
                 if not answer.get("IsTruncated") or not marker:
-                    return found
+                    return parts
 
     def lacking(self, parts: Sequence[Part], size: int | None) -> list[str]:
         """What is wrong with a list of parts before it may be completed, in words; empty when nothing is."""
         if not parts:
             return ["no part was stored"]
-        said, offset, held = [], 0, self.held()
+        problems, offset, held = [], 0, self.held()
         for number, part in enumerate(parts, 1):
             if part.number != number or part.offset != offset:
-                said.append(f"part {number} at byte {offset} is missing")
+                problems.append(f"part {number} at byte {offset} is missing")
                 break
             if number < len(parts) and part.size != self.part_size:
-                said.append(f"part {number} has {part.size} bytes instead of {self.part_size}")
+                problems.append(f"part {number} has {part.size} bytes instead of {self.part_size}")
             there = held.get(number)
             if there is None or there.size != part.size or part.etag not in there.etags:
-                said.append(f"the store does not hold part {number} as the node sent it")
+                problems.append(f"the store does not hold part {number} as the node sent it")
             offset += part.size
         extra = sorted(set(held) - {part.number for part in parts})
         if extra:
-            said.append(f"the store holds parts that the node did not report: {extra[:10]}")
+            problems.append(f"the store holds parts that the node did not report: {extra[:10]}")
         if size is not None and offset != size:
-            said.append(f"the parts hold {offset} bytes, the node sent {size}")
-        return said
+            problems.append(f"the parts hold {offset} bytes, the node sent {size}")
+        return problems
 
     def finish(self, parts: Sequence[Part], size: int | None, sha256: str) -> Stored:
         """Complete, then compare. Complete is False, with reasons, unless everything is equal."""

@@ -36,7 +36,7 @@ class UrlSigner:
                 PAUSE="0.05" if offset == 0 else "0.1",
             )  # fmt: skip
             try:
-                said = self.transport.run(script, data=owed, timeout=60, limit=1 << 18)
+                answer = self.transport.run(script, data=owed, timeout=60, limit=1 << 18)
             except ConnectError as error:
                 # the node asks again by itself; a wish that was answered twice does no harm
                 self.sink.errors.append(str(error))
@@ -44,12 +44,12 @@ class UrlSigner:
                 pause = min(5.0, pause * 2)
                 continue
             pause = 0.5
-            if said.code == 66:
+            if answer.code == 66:
                 self.stop.wait(0.5)
                 continue
-            if said.code != 0:
+            if answer.code != 0:
                 continue
-            whole = said.out[: said.out.rfind(b"\n") + 1]
+            whole = answer.out[: answer.out.rfind(b"\n") + 1]
             offset += len(whole)
             lines = self.sink.grants(whole.decode("ascii", "replace").splitlines())
             owed, serial = "".join(f"{line}\n" for line in lines).encode(), serial + 1

@@ -87,7 +87,7 @@ def _image(call: Call, name: str, image: str) -> Check:
     except RemoteError as error:
         return Check("image", "warn", str(error), "")
     images = (node.get("status") or {}).get("images") or []
-    there = {name for one in images for name in one.get("names") or []}
+    there = {name for entry in images for name in entry.get("names") or []}
     if image in there:
         return Check("image", "ok", f"{image} is on the node")
     advice = "an image from the node's own list leaves no layers on its disk (kubectl get node -o yaml)"

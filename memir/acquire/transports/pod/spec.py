@@ -156,14 +156,14 @@ def trouble(pod: Mapping[str, Any]) -> tuple[str, bool]:
     status = pod.get("status") or {}
     if ended(pod):
         return f"{status.get('phase')}: {status.get('reason', '')} {status.get('message', '')}".strip(), True
-    for one in status.get("containerStatuses") or []:
-        waiting = (one.get("state") or {}).get("waiting") or {}
+    for entry in status.get("containerStatuses") or []:
+        waiting = (entry.get("state") or {}).get("waiting") or {}
         reason = str(waiting.get("reason", ""))
         if reason and reason not in ("ContainerCreating", "PodInitializing"):
             hopeless = reason in ("ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError")
             hopeless = hopeless or reason in ("ImagePullBackOff", "CreateContainerError")
             return f"{reason}: {waiting.get('message', '')}".strip(), hopeless
-    for one in status.get("conditions") or []:
-        if one.get("status") == "False" and one.get("reason") == "Unschedulable":
-            return str(one.get("message", "")), False
+    for entry in status.get("conditions") or []:
+        if entry.get("status") == "False" and entry.get("reason") == "Unschedulable":
+            return str(entry.get("message", "")), False
     return "", False

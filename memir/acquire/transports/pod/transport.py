@@ -85,8 +85,8 @@ class PodTransport:
         """See that the node is there and ready, and that no other run is on it. Makes nothing."""
         self._node = self._call("get nodes", f"node {self.node}", "GET", f"/api/v1/nodes/{self.node}")
         ready = [
-            one.get("status") for one in (self._node.get("status") or {}).get("conditions") or []
-            if one.get("type") == "Ready"
+            condition.get("status") for condition in (self._node.get("status") or {}).get("conditions") or []
+            if condition.get("type") == "Ready"
         ]  # fmt: skip
         if ready and ready[0] != "True":
             raise NodeError(f"node {self.node} is not ready ({ready[0]}): its kubelet starts no pod; use ssh or ssm")

@@ -22,8 +22,8 @@ def caller(sts: Client) -> tuple[Check, dict[str, str]]:
             answer = sts.get_caller_identity()
     except RemoteError as error:
         return Check("AWS identity", "fail", str(error), "sign in, or choose another profile"), {}
-    found = {"caller": str(answer["Arn"]), "account": str(answer["Account"])}
-    return Check("AWS identity", "ok", found["caller"]), found
+    identity = {"caller": str(answer["Arn"]), "account": str(answer["Account"])}
+    return Check("AWS identity", "ok", identity["caller"]), identity
 
 
 def ssm_checks(commander: Commander, sts: Client | None) -> tuple[Sequence[Check], dict[str, str]]:

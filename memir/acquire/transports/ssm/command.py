@@ -110,9 +110,9 @@ class Commander:
                 answer = self._call("ssm:ListCommands", "list_commands", InstanceId=self.instance_id, MaxResults=50)
             except RemoteError:
                 return ""
-            for one in answer.get("Commands", []):
-                if one.get("Comment") == comment:
-                    return str(one["CommandId"])
+            for command in answer.get("Commands", []):
+                if command.get("Comment") == comment:
+                    return str(command["CommandId"])
             time.sleep(self.poll)
         return ""
 
@@ -139,11 +139,11 @@ class Commander:
         start = self.clock()
         end, pause, quiet_since = start + timeout + self.delivery + 30, self.poll, None
         while True:
-            found = self._look(command_id, start)
-            if found is not None and found["Status"] in DONE:
-                return self._judge(command_id, found)
+            invocation = self._look(command_id, start)
+            if invocation is not None and invocation["Status"] in DONE:
+                return self._judge(command_id, invocation)
             now = self.clock()
-            if found is not None and found["Status"] == "InProgress":
+            if invocation is not None and invocation["Status"] == "InProgress":
                 # the agent may be starved while RAM is read; only a long silence counts
                 lost = self.ping() != "Online"
                 quiet_since = (quiet_since or now) if lost else None
@@ -159,7 +159,7 @@ class Commander:
 
     def _look(self, command_id: str, start: float) -> dict[str, Any] | None:
         try:
-            found = self._call(
+            invocation = self._call(
                 "ssm:GetCommandInvocation", "get_command_invocation", CommandId=command_id, InstanceId=self.instance_id
             )
         except ConnectError:
@@ -175,13 +175,13 @@ class Commander:
             if code in AGAIN:
                 return None
             raise
-        return found
+        return invocation
 
-    def _judge(self, command_id: str, found: dict[str, Any]) -> Answer:
-        status, details = str(found["Status"]), str(found.get("StatusDetails", ""))
+    def _judge(self, command_id: str, invocation: dict[str, Any]) -> Answer:
+        status, details = str(invocation["Status"]), str(invocation.get("StatusDetails", ""))
         answer = Answer(
-            command_id, status, details, int(found.get("ResponseCode", -1)),
-            str(found.get("StandardOutputContent", "")), str(found.get("StandardErrorContent", "")),
+            command_id, status, details, int(invocation.get("ResponseCode", -1)),
+            str(invocation.get("StandardOutputContent", "")), str(invocation.get("StandardErrorContent", "")),
         )  # fmt: skip
         if status in ("Success", "Failed") and details not in ("Undeliverable", "Terminated"):
             return answer
@@ -202,8 +202,8 @@ class Commander:
             "ssm:DescribeInstanceInformation", "describe_instance_information",
             Filters=[{"Key": "InstanceIds", "Values": [self.instance_id]}],
         )  # fmt: skip
-        found: list[dict[str, Any]] = answer.get("InstanceInformationList", [])
-        return found[0] if found else {}
+        instances: list[dict[str, Any]] = answer.get("InstanceInformationList", [])
+        return instances[0] if instances else {}
 
     def cancel(self, command_id: str) -> None:
         """Cancel; the agent answers with SIGKILL. A command that has ended is not touched."""

@@ -178,8 +178,8 @@ class SsmTransport:
 
     def _once(self, script: str, timeout: float, limit: int) -> Result | None:
         answer = self.commander.run(node_script("ssm_once", S=script, ROOM=ROOM), timeout)
-        said = self._receipt(answer)
-        if said.get("cut") is True:
+        receipt = self._receipt(answer)
+        if receipt.get("cut") is True:
             return None
         body = unpack(self._line(answer.out, "O"), "output")
         out, _, code = body.rpartition(b"\n")
@@ -207,14 +207,14 @@ class SsmTransport:
                 self._spool.forget(spooled)
         if answer.code == 77:
             raise ConnectError(f"{self.commander.where}: the session on the node is gone (reboot, or watchdog)")
-        said = self._receipt(answer)
-        code, size, sha256 = said.get("code"), said.get("size"), said.get("sha256")
+        receipt = self._receipt(answer)
+        code, size, sha256 = receipt.get("code"), receipt.get("size"), receipt.get("sha256")
         if not isinstance(code, int) or not isinstance(size, int) or not isinstance(sha256, str):
             raise NodeError(f"{self.commander.where}: the node's receipt is not whole")
         err = unpack(self._line(answer.err, "E"), "error output")
         if code == 78 and b"did not open" in err:
             raise ConnectError(f"{self.commander.where}: data did not reach the script: {err[:300]!r}")
-        if said.get("kept") is True:
+        if receipt.get("kept") is True:
             out = self._fetch(session, serial, size, sha256, limit)
         else:
             out = unpack(self._line(answer.out, "O"), "output")
@@ -229,12 +229,12 @@ class SsmTransport:
                     "ssm_open", NAME=self._name, GRACE=self.grace, POLL=max(1, min(15, self.grace // 4)),
                     LIB=node_text("ssm_lib.sh"), WATCH=node_text("ssm_watch.sh"),
                 )  # fmt: skip
-                said = self._receipt(self.commander.run(script, 120))
-                directory = str(said.get("dir", ""))
+                receipt = self._receipt(self.commander.run(script, 120))
+                directory = str(receipt.get("dir", ""))
                 if not re.fullmatch(r"/(dev/shm|run)/\.memir-ssm-[0-9a-f]+", directory):
                     raise NodeError(f"{self.commander.where}: no session could be opened on tmpfs")
-                certificate = b64decode(str(said.get("cert", "")))
-                self._session = Session(directory, certificate, str(said.get("http", "")))
+                certificate = b64decode(str(receipt.get("cert", "")))
+                self._session = Session(directory, certificate, str(receipt.get("http", "")))
             return self._session
 
     def _envelope(self, session: Session, data: bytes, serial: int) -> tuple[str, str]:
@@ -278,11 +278,11 @@ class SsmTransport:
         lines = answer.out.rstrip("\n").splitlines()
         if lines and lines[-1].startswith(RECEIPT) and not answer.truncated:
             try:
-                said = json.loads(lines[-1][len(RECEIPT) :])
+                receipt = json.loads(lines[-1][len(RECEIPT) :])
             except ValueError:
-                said = None
-            if isinstance(said, dict):
-                return said
+                receipt = None
+            if isinstance(receipt, dict):
+                return receipt
         why = "SSM cut its output" if answer.truncated else answer.err.strip()[-300:] or "no reason was given"
         raise ConnectError(
             f"{self.commander.where}: command {answer.command_id} ended as {answer.status} with "
