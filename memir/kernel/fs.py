@@ -37,7 +37,7 @@ def mounts_of(kernel: Kernel, superblock: U64) -> tuple[NDArray[np.int64], U64]:
     if kernel.types.has("mount", "mnt_next_for_sb"):  # 6.18: singly linked
         first = kernel.pointer(superblock, "super_block", "s_mounts")
         return chain(kernel, first, kernel.types.offset("mount", "mnt_next_for_sb"), "superblock's mounts")
-    owner, node = list_nodes(kernel, kernel.at(superblock, "super_block", "s_mounts"), "superblock's mounts")
+    owner, node = list_nodes(kernel, kernel.embedded(superblock, "super_block", "s_mounts"), "superblock's mounts")
     return owner, kernel.container(node, "mount", "mnt_instance")
 
 

@@ -42,7 +42,7 @@ def ring(kernel: Kernel, struct: str, link: str, members: U64, kind: str) -> U64
     for _ in range(_PIECES):
         if not len(rest):
             break
-        _, node = list_nodes(kernel, kernel.at(rest[:1], struct, link), kind)
+        _, node = list_nodes(kernel, kernel.embedded(rest[:1], struct, link), kind)
         node = node[kernel.try_pointers(node)[1]]  # the last one met may be an address of nothing
         piece = np.concatenate((rest[:1], kernel.container(node, struct, link)))
         found, rest = np.union1d(found, piece), rest[~np.isin(rest, piece)]

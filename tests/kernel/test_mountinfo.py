@@ -56,7 +56,7 @@ def test_a_mount_of_another_file_system_is_torn(node_of: NodeOf) -> None:
     node = node_of("s-6.1-small")
     kernel = node.kernel
     space, root = reader_roots(kernel, node.processes.threads.task)
-    at = kernel.at(root[:1], "mount", "mnt.mnt_sb")
+    at = kernel.embedded(root[:1], "mount", "mnt.mnt_sb")
     pa, _ = kernel.space.physical(at)
     memory = kernel.memory
     wrong = int(kernel.pointers(at)[0]) + 64
