@@ -97,7 +97,7 @@ def test_tokens() -> None:
 def test_tokens_are_pieces_of_the_text_in_order(text: str) -> None:
     end = 0
     for token in tokens(text):
-        assert token.at >= end
-        assert text.startswith(token.text, token.at)
-        end = token.at + len(token.text)
+        assert token.offset >= end
+        assert text.startswith(token.text, token.offset)
+        end = token.offset + len(token.text)
     assert len(read_source(text).rules) <= text.count("rule")
