@@ -26,8 +26,8 @@ def whole(kernel: Kernel, address: U64, size: int) -> Bools:
     last = (address + np.uint64(max(size, 1) - 1)) & ~np.uint64(_PAGE - 1)
     pages = np.unique(np.concatenate((first, last)))
     good = np.zeros(len(pages), bool)
-    for at in range(0, len(pages), _AT_ONCE):
-        raw, ok = kernel.read_bytes(pages[at : at + _AT_ONCE], _PAGE)
-        good[at : at + _AT_ONCE] = ok & raw.view("<u8").any(axis=1)
-    found: Bools = good[np.searchsorted(pages, first)] & good[np.searchsorted(pages, last)] & (address != 0)
-    return found
+    for begin in range(0, len(pages), _AT_ONCE):
+        raw, ok = kernel.read_bytes(pages[begin : begin + _AT_ONCE], _PAGE)
+        good[begin : begin + _AT_ONCE] = ok & raw.view("<u8").any(axis=1)
+    both: Bools = good[np.searchsorted(pages, first)] & good[np.searchsorted(pages, last)] & (address != 0)
+    return both

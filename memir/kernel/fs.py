@@ -26,10 +26,11 @@ def types_of(kernel: Kernel, superblock: U64) -> list[bytes | None]:
 
 def superblocks(kernel: Kernel, known: U64) -> U64:
     """Every superblock of the node (super_block.s_list), sorted; some have to be known, as no symbol is needed then."""
-    found = ring(kernel, "super_block", "s_list", known, "superblock list")
+    blocks = ring(kernel, "super_block", "s_list", known, "superblock list")
     low, high = kernel.space.direct
-    found = found[(found >= np.uint64(low)) & (found < np.uint64(high))]  # the list's head lies in the kernel image
-    return found[kernel.space.is_kernel_pointer(kernel.try_read(found, "super_block", "s_type")[0].astype(np.uint64))]
+    # the list's head lies in the kernel image
+    blocks = blocks[(blocks >= np.uint64(low)) & (blocks < np.uint64(high))]
+    return blocks[kernel.space.is_kernel_pointer(kernel.try_read(blocks, "super_block", "s_type")[0].astype(np.uint64))]
 
 
 def mounts_of(kernel: Kernel, superblock: U64) -> tuple[NDArray[np.int64], U64]:

@@ -37,16 +37,16 @@ def ring(kernel: Kernel, struct: str, link: str, members: U64, kind: str) -> U64
 
     For a list whose head no symbol names. Where it is torn, the pieces that members lie on are walked one by one.
     """
-    found = np.unique(np.asarray(members, np.uint64))
-    found = rest = found[found != 0]
+    addresses = np.unique(np.asarray(members, np.uint64))
+    addresses = rest = addresses[addresses != 0]
     for _ in range(_PIECES):
         if not len(rest):
             break
         _, node = list_nodes(kernel, kernel.embedded(rest[:1], struct, link), kind)
         node = node[kernel.try_pointers(node)[1]]  # the last one met may be an address of nothing
         piece = np.concatenate((rest[:1], kernel.container(node, struct, link)))
-        found, rest = np.union1d(found, piece), rest[~np.isin(rest, piece)]
-    return found
+        addresses, rest = np.union1d(addresses, piece), rest[~np.isin(rest, piece)]
+    return addresses
 
 
 def chain(kernel: Kernel, first: U64, offset: int, kind: str, limit: int = LIMIT) -> tuple[NDArray[np.int64], U64]:

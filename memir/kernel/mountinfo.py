@@ -91,7 +91,7 @@ def every_mount(kernel: Kernel, space: U64, superblock: U64) -> tuple[U64, U64, 
     other, of = other[np.isin(of, real)], of[np.isin(of, real)]
     every = np.unique(np.concatenate((mount, other)))
     by_list = dict(zip(other.tolist(), of.tolist(), strict=True))
-    spaces = np.array([whose.get(one, by_list.get(one, 0)) for one in every.tolist()], np.uint64)
+    spaces = np.array([whose.get(address, by_list.get(address, 0)) for address in every.tolist()], np.uint64)
     sound = _sound(kernel, every)
     kernel.gaps.add("mount", f"{int(every[~sound][0]):#x}" if (~sound).any() else "", "torn", int((~sound).sum()))
     seen = {"namespace": np.isin(every, mount)[sound], "superblock": np.isin(every, other)[sound]}
@@ -119,8 +119,8 @@ def mountinfo(kernel: Kernel, mounts: Mounts, space: U64, root: U64) -> MountInf
     fields = {name: kernel.pointer(mount, "mount", name) for name in ("mnt_parent", "mnt_mountpoint", "mnt_master")}
     parent, master = fields["mnt_parent"], fields["mnt_master"]
     superblock, top = (kernel.pointer(mount, "mount", f"mnt.{name}") for name in ("mnt_sb", "mnt_root"))
-    at = dict(zip(space.tolist(), root.tolist(), strict=True))
-    visible = _visible(mount, parent, np.array([at.get(one, 0) for one in of.tolist()], np.uint64))
+    root_of = dict(zip(space.tolist(), root.tolist(), strict=True))
+    visible = _visible(mount, parent, np.array([root_of.get(value, 0) for value in of.tolist()], np.uint64))
     flags = kernel.read(mount, "mount", "mnt.mnt_flags").astype(np.int64)
     spaces, back = np.unique(of, return_inverse=True)
     blank = ~whole(kernel, superblock, kernel.types.offset("super_block", "s_root"))
@@ -136,7 +136,7 @@ def mountinfo(kernel: Kernel, mounts: Mounts, space: U64, root: U64) -> MountInf
         device=_devices(kernel, superblock, blank),
         root=_roots(kernel, mounts, top, [kind == b"nsfs" for kind in kinds]),
         mount_point=texts(mounts.paths(parent, fields["mnt_mountpoint"])),
-        options=[_words(one, _FLAGS, bool(one & _READONLY)) for one in flags.tolist()],
+        options=[_words(value, _FLAGS, bool(value & _READONLY)) for value in flags.tolist()],
         propagation=_propagation(kernel, mount, of, master, flags, visible),
         fstype=fstype,
         device_name=texts([name or None for name in kernel.strings(
@@ -158,12 +158,12 @@ def _numbers(kernel: Kernel, mount: U64, member: str) -> NDArray[np.int64]:
 
 def _devices(kernel: Kernel, superblock: U64, blank: Bools) -> list[str | None]:
     number = kernel.read(superblock, "super_block", "s_dev").astype(np.int64).tolist()
-    return [None if bad else f"{one >> 20}:{one & 0xFFFFF}" for one, bad in zip(number, blank, strict=True)]
+    return [None if bad else f"{device >> 20}:{device & 0xFFFFF}" for device, bad in zip(number, blank, strict=True)]
 
 
 def _super_options(kernel: Kernel, superblock: U64, blank: Bools) -> list[list[str] | None]:
     flags = kernel.read(superblock, "super_block", "s_flags").astype(np.int64).tolist()
-    return [None if bad else _words(one, _SB_FLAGS, bool(one & 1)) for one, bad in zip(flags, blank, strict=True)]
+    return [None if bad else _words(bits, _SB_FLAGS, bool(bits & 1)) for bits, bad in zip(flags, blank, strict=True)]
 
 
 def _with_subtype(kernel: Kernel, superblock: U64, kinds: list[str | None]) -> list[str | None]:
@@ -178,24 +178,24 @@ def _roots(kernel: Kernel, mounts: Mounts, top: U64, is_nsfs: list[bool]) -> lis
     common = kernel.pointer(inode, "inode", "i_private")
     kind = kernel.strings(kernel.pointer(kernel.pointer(common, "ns_common", "ops"), "proc_ns_operations", "name"), 16)
     number = kernel.read(common, "ns_common", "inum").tolist()
-    paths = [mounts.dentries.path(one) for one in top.tolist()]
-    named = [name + b":[%d]" % at if name else None for name, at in zip(kind, number, strict=True)]
+    paths = [mounts.dentries.path(entry) for entry in top.tolist()]
+    named = [name + b":[%d]" % inum if name else None for name, inum in zip(kind, number, strict=True)]
     return texts([name if ns else path for ns, name, path in zip(is_nsfs, named, paths, strict=True)])
 
 
 def _visible(mount: U64, parent: U64, root: U64) -> Bools:
     """Whether the way from each mount up through its parents meets the root that the namespace's processes have."""
     order = np.argsort(mount)
-    at, found = np.arange(len(mount)), np.zeros(len(mount), bool)
+    current, visible = np.arange(len(mount)), np.zeros(len(mount), bool)
     for _ in range(_DEPTH if len(mount) else 0):
-        found |= mount[at] == root
-        place = np.minimum(np.searchsorted(mount[order], parent[at]), len(mount) - 1)
+        visible |= mount[current] == root
+        place = np.minimum(np.searchsorted(mount[order], parent[current]), len(mount) - 1)
         above = order[place]
-        above = np.where(mount[above] == parent[at], above, at)
-        if (above == at).all():
+        above = np.where(mount[above] == parent[current], above, current)
+        if (above == current).all():
             break
-        at = above
-    return found
+        current = above
+    return visible
 
 
 def _propagation(
@@ -207,20 +207,20 @@ def _propagation(
     if kernel.types.has("mount", "mnt_t_flags"):  # 6.17: moved out of mnt_flags
         moved = kernel.read(mount, "mount", "mnt_t_flags")
         shared, unbindable = (moved & 1) != 0, (moved & 2) != 0
-    above = {int(one): int(up) for one, up in zip(mount, master, strict=True)}
+    above = {int(member): int(up) for member, up in zip(mount, master, strict=True)}
     strange = np.unique(master[(master != 0) & ~np.isin(master, mount)])
     number = dict(zip(mount.tolist(), group, strict=True))
     number |= dict(zip(strange.tolist(), kernel.read(strange, "mount", "mnt_group_id").tolist(), strict=True))
-    in_sight = {(int(of), one) for of, one, see in zip(space, group, visible, strict=True) if see}
-    found: list[list[str] | None] = []
-    for at, first in enumerate(master.tolist()):
-        words = [f"shared:{group[at]}"] if shared[at] else []
+    in_sight = {(int(of), member) for of, member, see in zip(space, group, visible, strict=True) if see}
+    options: list[list[str] | None] = []
+    for row, first in enumerate(master.tolist()):
+        words = [f"shared:{group[row]}"] if shared[row] else []
         if first:
             words.append(f"master:{number[first]}")
             up, hops = first, 0
-            while up and (int(space[at]), number.get(up)) not in in_sight and hops < _DEPTH:
+            while up and (int(space[row]), number.get(up)) not in in_sight and hops < _DEPTH:
                 up, hops = above.get(up, 0), hops + 1
             if up and number[up] != number[first]:
                 words.append(f"propagate_from:{number[up]}")
-        found.append(words + (["unbindable"] if unbindable[at] else []))
-    return found
+        options.append(words + (["unbindable"] if unbindable[row] else []))
+    return options

@@ -51,8 +51,8 @@ def container_id_of_path(path: str) -> str | None:
 
     An id that is not 64 hex digits (`ctr run ... helper`) counts too.
     """
-    found = _BUNDLE.search(path[-300:])
-    name = found.group(1) if found and found.end() == len(path[-300:]) else None
+    match = _BUNDLE.search(path[-300:])
+    name = match.group(1) if match and match.end() == len(path[-300:]) else None
     return name if name and _ANY_ID.fullmatch(name) else None
 
 
@@ -100,7 +100,7 @@ def contradictions(
     own = _id(annotations.get(CRIO + "ContainerID"))
     if names.kind == "sandbox":
         own = own or names.sandbox_id
-    ids = {one for one in (from_path, own, in_cgroup) if one and CONTAINER_ID.fullmatch(one)}
+    ids = {ident for ident in (from_path, own, in_cgroup) if ident and CONTAINER_ID.fullmatch(ident)}
     if len(ids) > 1:
         out.append("container ids differ: " + " ".join(sorted(ids)))
     uids = {names.pod_uid, cgroup.pod_uid if cgroup else None, *map(pod_uid_of, mounts)} - {None}
@@ -109,7 +109,7 @@ def contradictions(
     sandboxes = {names.sandbox_id, *map(sandbox_id_of, mounts), *map(storage_id_of, mounts)}
     sandboxes -= {None, names.container_id if names.kind == "container" else None}
     if names.sandbox_id and len(sandboxes) > 1:
-        out.append("sandbox ids differ: " + " ".join(sorted(one for one in sandboxes if one)))
+        out.append("sandbox ids differ: " + " ".join(sorted(ident for ident in sandboxes if ident)))
     return out
 
 

@@ -20,7 +20,7 @@ _KINDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class At:
+class JsonObject:
     """A JSON object and where it is: `pods.json: items[3].spec`.
 
     A member that is absent or null is None (or empty); one of another type than asked for raises
@@ -31,43 +31,43 @@ class At:
     where: str
 
     @classmethod
-    def of(cls, value: Any, where: str) -> At:
+    def of(cls, value: Any, where: str) -> JsonObject:
         """Check that `value` is an object."""
         if not isinstance(value, dict):
             raise wrong_type(where, value, "an object")
         return cls(value, where)
 
-    def at(self, key: str) -> str:
+    def place(self, key: str) -> str:
         """The place of a member."""
         return f"{self.where}.{key}" if not self.where.endswith(": ") else self.where + key
 
-    def object(self, key: str) -> At:
+    def object(self, key: str) -> JsonObject:
         """The object at `key`; an empty one if there is none."""
         value = self.value.get(key)
-        return At({} if value is None else _typed(value, dict, self.at(key)), self.at(key))
+        return JsonObject({} if value is None else _typed(value, dict, self.place(key)), self.place(key))
 
-    def objects(self, key: str) -> list[At]:
+    def objects(self, key: str) -> list[JsonObject]:
         """The objects in the list at `key`."""
         value = self.value.get(key)
-        items = [] if value is None else _typed(value, list, self.at(key))
-        return [At.of(item, f"{self.at(key)}[{index}]") for index, item in enumerate(items)]
+        items = [] if value is None else _typed(value, list, self.place(key))
+        return [JsonObject.of(item, f"{self.place(key)}[{index}]") for index, item in enumerate(items)]
 
     def text(self, key: str) -> str | None:
         """The text at `key`; None also for an empty one, which the API writes for not known."""
         value = self.value.get(key)
-        return None if value is None else _typed(value, str, self.at(key)) or None
+        return None if value is None else _typed(value, str, self.place(key)) or None
 
     def needed(self, key: str) -> str:
         """The text at `key`, which must be there."""
         value = self.text(key)
         if value is None:
-            raise ClusterError(f"{self.at(key)}: missing; is this `kubectl get ... -o json`, unedited?")
+            raise ClusterError(f"{self.place(key)}: missing; is this `kubectl get ... -o json`, unedited?")
         return value
 
     def flag(self, key: str) -> bool:
         """The boolean at `key`, False if there is none."""
         value = self.value.get(key)
-        return False if value is None else _typed(value, bool, self.at(key))
+        return False if value is None else _typed(value, bool, self.place(key))
 
     def number(self, key: str) -> int | None:
         """The whole number at `key`."""
@@ -75,13 +75,13 @@ class At:
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int):
-            raise wrong_type(self.at(key), value, "a whole number")
+            raise wrong_type(self.place(key), value, "a whole number")
         return value
 
     def texts(self, key: str) -> dict[str, str]:
         """The object of texts at `key` (labels, annotations)."""
         inner = self.object(key)
-        return {name: _typed(text, str, inner.at(name)) for name, text in inner.value.items()}
+        return {name: _typed(text, str, inner.place(name)) for name, text in inner.value.items()}
 
     def moment(self, key: str) -> datetime | None:
         """The time at `key`, UTC."""
@@ -92,7 +92,7 @@ class At:
             moment = datetime.fromisoformat(text)
             return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
         except (ValueError, OverflowError) as error:
-            raise ClusterError(f"{self.at(key)}: {text[:40]!r} is not a time") from error
+            raise ClusterError(f"{self.place(key)}: {text[:40]!r} is not a time") from error
 
 
 def _typed(value: Any, kind: type, where: str) -> Any:

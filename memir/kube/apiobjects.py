@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from memir.kube.apifields import At
+from memir.kube.apifields import JsonObject
 
 ContainerKind = Literal["container", "init", "sidecar", "ephemeral"]
 State = Literal["running", "waiting", "terminated"]
@@ -122,7 +122,7 @@ class ApiNode:
     system_uuid: str | None = None
 
 
-def pod_of(item: At, owners: Owners, odd: list[tuple[str, str]] | None = None) -> ApiPod:
+def pod_of(item: JsonObject, owners: Owners, odd: list[tuple[str, str]] | None = None) -> ApiPod:
     """Read a Pod; raises ClusterError with its place where a member is not as the API writes it.
 
     odd: gets (place, why) of container ids that are none; the pod is kept without them.
@@ -132,7 +132,7 @@ def pod_of(item: At, owners: Owners, odd: list[tuple[str, str]] | None = None) -
     annotations = meta.texts("annotations")
     namespace = meta.needed("namespace")
     owner = controller_of(item)
-    ips = [ip for one in status.objects("podIPs") if (ip := one.text("ip"))]
+    ips = [ip for part in status.objects("podIPs") if (ip := part.text("ip"))]
     return ApiPod(
         uid=meta.needed("uid"),
         name=meta.needed("name"),
@@ -157,23 +157,26 @@ def pod_of(item: At, owners: Owners, odd: list[tuple[str, str]] | None = None) -
         pod_ips=tuple(ips or filter(None, [status.text("podIP")])),
         host_ip=status.text("hostIP"),
         iam_role=_iam_role(spec),
-        containers=tuple(one for names in _LISTS for one in _containers(spec, status, *names, odd)),
+        containers=tuple(part for names in _LISTS for part in _containers(spec, status, *names, odd)),
     )
 
 
-def _iam_role(spec: At) -> str | None:
+def _iam_role(spec: JsonObject) -> str | None:
     """The role that EKS's webhook wrote into the containers' environment (IAM roles for service accounts)."""
     entries = (
-        entry for kind in ("containers", "initContainers") for one in spec.objects(kind) for entry in one.objects("env")
+        entry
+        for kind in ("containers", "initContainers")
+        for container in spec.objects(kind)
+        for entry in container.objects("env")
     )
     return next((role for entry in entries if entry.text("name") == ROLE and (role := entry.text("value"))), None)
 
 
-def node_of(item: At) -> ApiNode:
+def node_of(item: JsonObject) -> ApiNode:
     """Read a Node."""
     meta, spec, info = item.object("metadata"), item.object("spec"), item.object("status").object("nodeInfo")
     provider_id = spec.text("providerID")
-    addresses = [text for one in item.object("status").objects("addresses") if (text := one.text("address"))]
+    addresses = [text for address in item.object("status").objects("addresses") if (text := address.text("address"))]
     return ApiNode(
         name=meta.needed("name"),
         uid=meta.text("uid"),
@@ -190,7 +193,7 @@ def node_of(item: At) -> ApiNode:
     )
 
 
-def controller_of(item: At) -> str | None:
+def controller_of(item: JsonObject) -> str | None:
     """`Kind/name` of the object's controller, of its owners the one that manages it."""
     for owner in item.object("metadata").objects("ownerReferences"):
         if owner.flag("controller"):
@@ -209,30 +212,30 @@ def _end_of_chain(owner: str | None, namespace: str, owners: Owners) -> str | No
 
 
 def _containers(
-    spec: At, status: At, in_spec: str, in_status: str, kind: ContainerKind, odd: list[tuple[str, str]]
+    spec: JsonObject, status: JsonObject, in_spec: str, in_status: str, kind: ContainerKind, odd: list[tuple[str, str]]
 ) -> list[ApiContainer]:
-    statuses = {one.needed("name"): one for one in status.objects(in_status)}
-    specs = {one.needed("name"): one for one in spec.objects(in_spec)}
+    statuses = {container.needed("name"): container for container in status.objects(in_status)}
+    specs = {container.needed("name"): container for container in spec.objects(in_spec)}
     names = dict.fromkeys([*specs, *statuses])
     return [_container(name, kind, specs.get(name), statuses.get(name), odd) for name in names]
 
 
 def _container(
-    name: str, kind: ContainerKind, spec: At | None, status: At | None, odd: list[tuple[str, str]]
+    name: str, kind: ContainerKind, spec: JsonObject | None, status: JsonObject | None, odd: list[tuple[str, str]]
 ) -> ApiContainer:
-    spec, status = spec or At({}, ""), status or At({}, "")
+    spec, status = spec or JsonObject({}, ""), status or JsonObject({}, "")
     if kind == "init" and spec.text("restartPolicy") == "Always":
         kind = "sidecar"  # KEP-753: an init container that runs on beside the others
     state, what = _state(status.object("state"))
     last = status.object("lastState").object("terminated")
-    found = [_id(status, odd), _id(what, odd), _id(last, odd)]
-    ids = tuple(dict.fromkeys(ident for one in found if one for ident in [one[1]]))
+    idents = [_id(status, odd), _id(what, odd), _id(last, odd)]
+    ids = tuple(dict.fromkeys(ident for known in idents if known for ident in [known[1]]))
     return ApiContainer(
         name=name,
         kind=kind,
-        container_id=found[0][1] if found[0] else None,
+        container_id=idents[0][1] if idents[0] else None,
         ids=ids,
-        runtime=next((one[0] for one in found if one), None),
+        runtime=next((known[0] for known in idents if known), None),
         image=spec.text("image") or status.text("image"),
         image_id=status.text("imageID"),
         privileged=spec.object("securityContext").flag("privileged"),
@@ -242,11 +245,11 @@ def _container(
         started_at=what.moment("startedAt"),
         finished_at=what.moment("finishedAt"),
         restarts=status.number("restartCount") or 0,
-        last=_end(last, found[2]) if last.value else None,
+        last=_end(last, idents[2]) if last.value else None,
     )
 
 
-def _end(last: At, ident: tuple[str, str] | None) -> ApiEnd:
+def _end(last: JsonObject, ident: tuple[str, str] | None) -> ApiEnd:
     return ApiEnd(
         ident[1] if ident else None,
         last.number("exitCode"),
@@ -256,21 +259,21 @@ def _end(last: At, ident: tuple[str, str] | None) -> ApiEnd:
     )
 
 
-def _state(state: At) -> tuple[State | None, At]:
+def _state(state: JsonObject) -> tuple[State | None, JsonObject]:
     kinds: tuple[State, ...] = ("running", "waiting", "terminated")
     for kind in kinds:
         if state.value.get(kind) is not None:
             return kind, state.object(kind)
-    return None, At({}, state.where)
+    return None, JsonObject({}, state.where)
 
 
-def _id(status: At, odd: list[tuple[str, str]]) -> tuple[str, str] | None:
+def _id(status: JsonObject, odd: list[tuple[str, str]]) -> tuple[str, str] | None:
     """(runtime, id) of `containerd://<id>`."""
     text = status.text("containerID")
     if text is None:
         return None
-    found = _CONTAINER_ID.fullmatch(text)
-    if found is None:
-        odd.append((status.at("containerID"), f"{text[:80]!r} is not <runtime>://<id>"))
+    match = _CONTAINER_ID.fullmatch(text)
+    if match is None:
+        odd.append((status.place("containerID"), f"{text[:80]!r} is not <runtime>://<id>"))
         return None
-    return found.group(1), found.group(2)
+    return match.group(1), match.group(2)

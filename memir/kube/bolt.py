@@ -43,7 +43,7 @@ class Bucket:
     buckets: dict[bytes, Bucket] = field(default_factory=dict)
     holes: list[str] = field(default_factory=list)
 
-    def at(self, *path: bytes) -> Bucket | None:
+    def bucket(self, *path: bytes) -> Bucket | None:
         """The bucket at a path of keys; None if there is none."""
         bucket: Bucket | None = self
         for key in path:
@@ -60,7 +60,7 @@ def read_bolt(pages: Sequence[bytes | None]) -> Bucket | None:
 
     The newer of the two meta pages whose checksum is right leads. What cannot be read is in the buckets' `holes`.
     """
-    metas = [meta for at in (0, 1) for meta in _metas(pages, at)]
+    metas = [meta for number in (0, 1) for meta in _metas(pages, number)]
     if not metas:
         return None
     _, size, root, end = max(metas)
@@ -122,11 +122,11 @@ class _Reader:
     def _tree(self, number: int, out: Bucket, depth: int) -> None:
         todo = [number]
         while todo:
-            at = todo.pop()
+            page = todo.pop()
             try:
-                todo.extend(self._page(self._load(at), out, depth))
+                todo.extend(self._page(self._load(page), out, depth))
             except TornError as error:
-                out.holes.append(f"page {at}: {error}")
+                out.holes.append(f"page {page}: {error}")
 
     def _load(self, number: int) -> bytes:
         if number in self.met or not 2 <= number < self.end:
@@ -152,16 +152,16 @@ class _Reader:
             raise TornError(f"more than {MAX_ELEMENTS} elements")
         below: list[int] = []
         for index in range(count):
-            at = _PAGE.size + index * kind.size
+            offset = _PAGE.size + index * kind.size
             if kind is _BRANCH:
-                below.append(_BRANCH.unpack_from(data, at)[2])
+                below.append(_BRANCH.unpack_from(data, offset)[2])
             else:
-                self._leaf(data, at, out, depth)
+                self._leaf(data, offset, out, depth)
         return below
 
-    def _leaf(self, data: bytes, at: int, out: Bucket, depth: int) -> None:
-        flags, pos, ksize, vsize = _LEAF.unpack_from(data, at)
-        start = at + pos
+    def _leaf(self, data: bytes, offset: int, out: Bucket, depth: int) -> None:
+        flags, pos, ksize, vsize = _LEAF.unpack_from(data, offset)
+        start = offset + pos
         if start + ksize + vsize > len(data):
             out.holes.append("element past its page's end")
             return

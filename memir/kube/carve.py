@@ -43,7 +43,7 @@ class Carved(Generic[T]):
     offset: int
     length: int
     crossings: int
-    found: T
+    value: T
 
 
 def carve_specs(

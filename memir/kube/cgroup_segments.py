@@ -54,7 +54,7 @@ _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.+-]{0,127}")
 
 
 @dataclass(slots=True)
-class Found:
+class ContainerSegment:
     """A container segment as read by itself."""
 
     container_id: str | None = None
@@ -98,20 +98,20 @@ def _uid(raw: str, escaped: bool) -> str | None:
     return raw.replace("_", "-") if escaped else raw
 
 
-def from_colons(rest: str) -> Found | None:
+def from_colons(rest: str) -> ContainerSegment | None:
     """`prefix:name` after a slice: a systemd cgroupsPath that became a directory name."""
     prefix, colon, name = rest.partition(":")
     if not colon or ":" in name:
         return None
     runtime = RUNTIMES.get(prefix)
     if _HEX64.fullmatch(name):
-        return Found(container_id=name.lower(), runtime=runtime, driver="mismatch")
+        return ContainerSegment(container_id=name.lower(), runtime=runtime, driver="mismatch")
     if runtime and _NAME.fullmatch(name):
-        return Found(name=name, runtime=runtime, driver="mismatch")
+        return ContainerSegment(name=name, runtime=runtime, driver="mismatch")
     return None
 
 
-def container_segment(segment: str, before: str, parent: str | None) -> Found | None:
+def container_segment(segment: str, before: str, parent: str | None) -> ContainerSegment | None:
     """A container's own segment: a bare id, `<prefix>-<id>`, `<prefix>-<id>.scope`, `kata_<id>`."""
     stem = segment.removesuffix(".scope")
     driver: Driver = "systemd" if stem != segment else "cgroupfs"
@@ -122,25 +122,25 @@ def container_segment(segment: str, before: str, parent: str | None) -> Found | 
     if len(stem) == 64:
         # ECS hands ids of 64 digits to Docker; Fargate has its own form since it runs containerd (1.4).
         runtime = _NAMESPACES.get(before, "docker" if parent == "ecs" else parent)
-        return Found(ident, driver=driver, runtime=runtime)
+        return ContainerSegment(ident, driver=driver, runtime=runtime)
     prefix, dash = stem[:-65], stem[-65]
     if prefix == "kata" and dash in "_-":
-        return Found(ident, driver=driver, runtime="kata", sandbox=True, guest="kata")
+        return ContainerSegment(ident, driver=driver, runtime="kata", sandbox=True, guest="kata")
     if dash != "-" or prefix.endswith("_pod"):
         return None
     if prefix in _MONITORS:
-        return Found(monitor_of=ident, runtime=_MONITORS[prefix], driver=driver)
+        return ContainerSegment(monitor_of=ident, runtime=_MONITORS[prefix], driver=driver)
     runtime = RUNTIMES.get(prefix)
     # An unknown prefix counts in a scope only: runc takes any, and units such as mounts end otherwise.
     if runtime is None and driver != "systemd":
         return None
-    return Found(ident, runtime=runtime, driver=driver, guest="gvisor" if runtime == "gvisor" else None)
+    return ContainerSegment(ident, runtime=runtime, driver=driver, guest="gvisor" if runtime == "gvisor" else None)
 
 
-def _odd(stem: str, driver: Driver, parent: str | None) -> Found | None:
+def _odd(stem: str, driver: Driver, parent: str | None) -> ContainerSegment | None:
     """Container names that are not 64 hex digits."""
     if parent == "ecs" and _FARGATE.fullmatch(stem):
-        return Found(stem.lower(), runtime="containerd", driver=driver)
+        return ContainerSegment(stem.lower(), runtime="containerd", driver=driver)
     if driver != "systemd":
         return None
     for prefix in _NAMED:
@@ -148,5 +148,5 @@ def _odd(stem: str, driver: Driver, parent: str | None) -> Found | None:
         if stem.startswith(prefix + "-") and _NAME.fullmatch(name):
             runtime = RUNTIMES[prefix]
             guest: Guest | None = "gvisor" if runtime == "gvisor" else None
-            return Found(name=name, runtime=runtime, driver=driver, guest=guest)
+            return ContainerSegment(name=name, runtime=runtime, driver=driver, guest=guest)
     return None

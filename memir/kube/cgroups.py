@@ -15,8 +15,8 @@ from memir.kube.cgroup_segments import (
     HEX32,
     PARENTS,
     UUID,
+    ContainerSegment,
     Driver,
-    Found,
     Guest,
     Qos,
     container_segment,
@@ -130,13 +130,13 @@ class _Walk:
         if uid:
             named: Driver = "systemd" if slice_.endswith(".slice") else "cgroupfs"
             self._enter_pod(uid, qos, "mismatch" if colon else named)
-        found = from_colons(rest) if colon else container_segment(segment, self.before, self.parent)
-        if found is None and plain is not segment:
-            found = container_segment(plain, self.before, self.parent)
-        if found:
+        container = from_colons(rest) if colon else container_segment(segment, self.before, self.parent)
+        if container is None and plain is not segment:
+            container = container_segment(plain, self.before, self.parent)
+        if container:
             if overhead or plain is not segment:
-                found.sandbox, found.runtime = True, found.runtime or "kata"
-            self._enter_container(found)
+                container.sandbox, container.runtime = True, container.runtime or "kata"
+            self._enter_container(container)
         elif uid is None:
             self._pass(segment)
         self.before = segment.lower()
@@ -164,24 +164,24 @@ class _Walk:
         self.ids = CgroupIds(pod_uid=uid, qos=qos, driver=driver, outer=outer)
         self.child, self.parent = [], None
 
-    def _enter_container(self, found: Found) -> None:
+    def _enter_container(self, container: ContainerSegment) -> None:
         pod, outer = self.ids, self.ids.outer if self.ids else None
         if pod is not None and (pod.container_id or pod.name or pod.monitor_of):
             outer = self._close()
-        driver = found.driver or "cgroupfs"
+        driver = container.driver or "cgroupfs"
         if pod is not None and pod.driver == "mismatch":
             driver = "mismatch"
         self.ids = CgroupIds(
-            runtime=found.runtime,
-            container_id=found.container_id,
-            name=found.name,
+            runtime=container.runtime,
+            container_id=container.container_id,
+            name=container.name,
             # A container inside a pod's container is still that pod's.
             pod_uid=pod.pod_uid if pod else None,
             qos=pod.qos if pod else None,
             driver=driver,
-            sandbox=found.sandbox,
-            guest=found.guest,
-            monitor_of=found.monitor_of,
+            sandbox=container.sandbox,
+            guest=container.guest,
+            monitor_of=container.monitor_of,
             task=self.task,
             outer=outer,
         )

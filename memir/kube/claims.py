@@ -214,9 +214,9 @@ DISPUTED = frozenset({
 """Fields in which a difference is worth a line: the others differ by nature (times, states) or by how much is said."""
 
 
-def _same(field: str, one: Value, other: Value) -> bool:
+def _same(field: str, value: Value, other: Value) -> bool:
     """Whether two values of a field mean the same."""
-    return _image(str(one)) == _image(str(other)) if field == "image" else one == other
+    return _image(str(value)) == _image(str(other)) if field == "image" else value == other
 
 
 def _image(name: str) -> str:

@@ -79,7 +79,7 @@ def documents(file: Path) -> tuple[list[tuple[str, Any]], list[tuple[str, str]]]
 
 
 def _numbered(values: list[Any]) -> list[tuple[str, Any]]:
-    return [("" if len(values) == 1 else f"document[{at}].", value) for at, value in enumerate(values)]
+    return [("" if len(values) == 1 else f"document[{number}].", value) for number, value in enumerate(values)]
 
 
 def _read(file: Path) -> bytes:
@@ -124,27 +124,27 @@ def _stream(text: str) -> tuple[list[Any], list[tuple[int, str]]]:
     decoder = json.JSONDecoder()
     values: list[Any] = []
     odd: list[tuple[int, str]] = []
-    at, wasted, line, counted = 0, 0, 1, 0
-    while at < len(text):
-        space = _SPACE.match(text, at)
-        at = space.end() if space else at
-        start = _START.search(text, at)
+    offset, wasted, line, counted = 0, 0, 1, 0
+    while offset < len(text):
+        space = _SPACE.match(text, offset)
+        offset = space.end() if space else offset
+        start = _START.search(text, offset)
         begin = start.end() - 1 if start else len(text)
-        line, counted = line + text.count("\n", counted, at), at
-        if text[at:begin].strip():
+        line, counted = line + text.count("\n", counted, offset), offset
+        if text[offset:begin].strip():
             odd.append((line, "text that is not JSON"))
         if start is None:
             break
         line, counted = line + text.count("\n", counted, begin), begin
         try:
-            value, at = decoder.raw_decode(text, begin)
-            values.append(without_lone_surrogates(value, text[begin:at]))
+            value, offset = decoder.raw_decode(text, begin)
+            values.append(without_lone_surrogates(value, text[begin:offset]))
         except (ValueError, RecursionError) as error:
             failed = error.pos if isinstance(error, json.JSONDecodeError) else begin + 4096
             wasted += failed - begin
             odd.append((line, "JSON that is not whole"))
             end = text.find("\n", begin)
-            at = end + 1 if end >= 0 else len(text)
+            offset = end + 1 if end >= 0 else len(text)
             if wasted > 2 * len(text) + (1 << 20) or len(odd) > MAX_FILES:
                 odd.append((line, "the rest was not read: too much of it is not JSON"))
                 break

@@ -67,24 +67,24 @@ def claim_status(status: ContainerStatus, claims: Claims) -> None:
         claims.add(of_container(status.container_id), name, value, "status")
 
 
-def claim_api(container: str, pod: ApiPod, one: ApiContainer, claims: Claims) -> None:
+def claim_api(container: str, pod: ApiPod, api: ApiContainer, claims: Claims) -> None:
     """What the API says of a container id: the present one of the pod's container, or the one before a restart."""
     for name, value in (
-        ("kind", one.kind), ("container_name", one.name), ("pod_uid", pod.config_hash or pod.uid),
-        ("pod_name", pod.name), ("namespace", pod.namespace), ("image", one.image), ("runtime", one.runtime),
-        *_ending(container, one),
+        ("kind", api.kind), ("container_name", api.name), ("pod_uid", pod.config_hash or pod.uid),
+        ("pod_name", pod.name), ("namespace", pod.namespace), ("image", api.image), ("runtime", api.runtime),
+        *_ending(container, api),
     ):  # fmt: skip
         claims.add(of_container(container), name, value, "API")
 
 
-def _ending(container: str, one: ApiContainer) -> list[tuple[str, Value | None]]:
+def _ending(container: str, api: ApiContainer) -> list[tuple[str, Value | None]]:
     """When a container of the API began and how it ended: the present one, or the one before a restart."""
-    end: ApiContainer | ApiEnd | None = one if container == one.container_id or one.last is None else one.last
-    if end is None or (end is one and container != one.container_id):
+    end: ApiContainer | ApiEnd | None = api if container == api.container_id or api.last is None else api.last
+    if end is None or (end is api and container != api.container_id):
         return []
     return [
         ("exit_code", end.exit_code), ("reason", end.reason), ("started_at", _ns(end.started_at)),
-        ("finished_at", _ns(end.finished_at)), ("restarts", one.restarts if end is one else max(one.restarts - 1, 0)),
+        ("finished_at", _ns(end.finished_at)), ("restarts", api.restarts if end is api else max(api.restarts - 1, 0)),
     ]  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from memir.kube.oci import OciSpec, spec_of
 from memir.kube.tornjson import read_object
 
 KIND, NAME = b"io.cri-containerd.kind", b"io.kubernetes.container.name"
-POD_NAME, POD_NAMESPACE, POD_UID = (b"io.kubernetes.pod." + one for one in (b"name", b"namespace", b"uid"))
+POD_NAME, POD_NAMESPACE, POD_UID = (b"io.kubernetes.pod." + label for label in (b"name", b"namespace", b"uid"))
 _METADATA = b"io.cri-containerd.container.metadata"
 # <state>/io.containerd.runtime.v2.task/<namespace>/<id>/config.json; <root>/runc/<namespace>/<id>/state.json
 _BUNDLE = re.compile(r"/(?:io\.containerd\.runtime\.v[12]\.(?:task|linux)|runc|runtime-runc)/([^/]{1,76})/[^/]{1,76}/")
@@ -56,17 +56,17 @@ class Registry:
 
 def registry(root: Bucket, where: str) -> Registry:
     """The containers of all of containerd's namespaces. where: the file's path, for the specs."""
-    found = Registry(whole=not root.holes)
-    top = root.at(b"v1") or Bucket()
-    found.whole &= b"v1" in root.buckets and not top.holes
+    known = Registry(whole=not root.holes)
+    top = root.bucket(b"v1") or Bucket()
+    known.whole &= b"v1" in root.buckets and not top.holes
     for key, namespace in top.buckets.items():
         containers = namespace.buckets.get(b"containers")
-        found.whole &= not namespace.holes and (containers is None or containers.whole())
+        known.whole &= not namespace.holes and (containers is None or containers.whole())
         for ident, bucket in (containers or Bucket()).buckets.items():
             container_id = _text(ident)
             if container_id:
-                found.containers[container_id] = _container(container_id, _text(key) or "", bucket, where)
-    return found
+                known.containers[container_id] = _container(container_id, _text(key) or "", bucket, where)
+    return known
 
 
 def namespace_of(path: str) -> str | None:
@@ -76,7 +76,7 @@ def namespace_of(path: str) -> str | None:
 
 
 def _container(container_id: str, namespace: str, bucket: Bucket, where: str) -> Registered:
-    labels = (bucket.at(b"labels") or Bucket()).values
+    labels = (bucket.bucket(b"labels") or Bucket()).values
     kind = labels.get(KIND)
     named = {name: _text(labels.get(key)) for name, key in (
         ("container_name", NAME), ("pod_name", POD_NAME), ("pod_namespace", POD_NAMESPACE), ("pod_uid", POD_UID),
@@ -99,7 +99,7 @@ def _container(container_id: str, namespace: str, bucket: Bucket, where: str) ->
 
 def _cri(bucket: Bucket) -> tuple[str | None, int | None]:
     """Sandbox id and attempt of the CRI plugin's own metadata."""
-    raw = (bucket.at(b"extensions") or Bucket()).values.get(_METADATA, b"")
+    raw = (bucket.bucket(b"extensions") or Bucket()).values.get(_METADATA, b"")
     start = raw.find(b"{")  # behind a protobuf Any's type and length
     document = read_object(raw[start:]) if 0 <= start < 256 else None
     if document is None:

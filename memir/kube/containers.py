@@ -249,14 +249,14 @@ def _sidecars(rows: dict[str, Container]) -> None:
 def _from_api(rows: dict[str, Container], claims: Claims, cluster: ClusterSnapshot) -> None:
     """What the API says of the containers of this node's pods."""
     for pod in cluster.pods.values():
-        for one in pod.containers:
-            for container in one.ids:
+        for known in pod.containers:
+            for container in known.ids:
                 row = rows.get(container)
                 if row is None:
                     row = rows[container] = Container(container, seen_in="api")
-                    ended = one.state == "terminated" or container != one.container_id
+                    ended = known.state == "terminated" or container != known.container_id
                     row.state = "exited" if ended else row.state
                 else:
                     row.seen_in = "both" if row.seen_in == "ram" else row.seen_in
-                claim_api(container, pod, one, claims)
+                claim_api(container, pod, known, claims)
                 row.sources.append("API")

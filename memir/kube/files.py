@@ -91,9 +91,9 @@ class Files:
         owner, mount = namespace_mounts(self._kernel, spaces)
         node.mounts.load(mount)
         self._mounts_of: dict[int, list[tuple[int, int]]] = defaultdict(list)  # superblock: namespace, mount
-        for space, at in zip(spaces[owner].tolist(), mount.tolist(), strict=True):
-            if at in node.mounts.known:
-                self._mounts_of[node.mounts.known[at].superblock].append((space, at))
+        for space, address in zip(spaces[owner].tolist(), mount.tolist(), strict=True):
+            if address in node.mounts.known:
+                self._mounts_of[node.mounts.known[address].superblock].append((space, address))
         self._of_space = node.owners.by_mount_namespace
         self._tops = node_paths(self._node.mounts, self._node.sources.host)
         overlays = overlays_of(self._kernel, np.array(sorted(self._mounts_of), np.uint64))
@@ -105,10 +105,10 @@ class Files:
     def of(self, mapping: Iterable[int]) -> dict[int, FileInfo]:
         """What is known of these files."""
         wanted = list(dict.fromkeys(mapping))
-        new = np.array([at for at in wanted if at not in self._known], np.uint64)
+        new = np.array([address for address in wanted if address not in self._known], np.uint64)
         if len(new):
             self._load(new)
-        return {at: self._known[at] for at in wanted}
+        return {address: self._known[address] for address in wanted}
 
     def of_superblock(self, superblock: int) -> tuple[Owner, ...]:
         """Whose a whole file system is: of containers that alone have it, or have it as root; none: nobody has it."""
@@ -140,13 +140,13 @@ class Files:
         self._node.mounts.dentries.load(dentry)
         gone = unlinked(kernel, dentry) | (read & (nlink == 0))
         root = kernel.try_read(superblock, "super_block", "s_root")[0]
-        for row, at in enumerate(mapping.tolist()):
+        for row, address in enumerate(mapping.tolist()):
             kind = (kinds[row] or b"?").decode("utf-8", "backslashreplace")
             about = f"page cache of {kind} inode {int(number[row])}" if inode[row] else "page cache, no inode"
-            one = _Inode(at, int(dentry[row]), int(superblock[row]), int(root[row]))
-            path, owners, place = self._place(one)
+            inode_read = _Inode(address, int(dentry[row]), int(superblock[row]), int(root[row]))
+            path, owners, place = self._place(inode_read)
             deleted = bool(gone[row]) if inode[row] else None
-            self._known[at] = FileInfo(path, deleted, owners or (NODE,), about + place)
+            self._known[address] = FileInfo(path, deleted, owners or (NODE,), about + place)
 
     def _place(self, file: _Inode) -> tuple[str | None, tuple[Owner, ...], str]:
         """(path, owners, what to add to the source) of a file."""
@@ -215,9 +215,9 @@ class Files:
     def _seen_at(self, superblock: int, dentry: int) -> str | None:
         """The path through some mount of its file system, containers' before the node's."""
         mounts = self._node.mounts
-        for _, at in sorted(self._mounts_of.get(superblock, []), key=lambda one: one[0] == self._host):
-            if mounts.dentries.below(dentry, mounts.known[at].root) is not None:
-                path = mounts.paths(np.array([at], np.uint64), np.array([dentry], np.uint64))[0]
+        for _, mount in sorted(self._mounts_of.get(superblock, []), key=lambda place: place[0] == self._host):
+            if mounts.dentries.below(dentry, mounts.known[mount].root) is not None:
+                path = mounts.paths(np.array([mount], np.uint64), np.array([dentry], np.uint64))[0]
                 if path is not None:
                     return _text(path)
         return None
@@ -232,13 +232,13 @@ class Files:
         roots: dict[int, set[Owner]] = defaultdict(set)
         volumes: dict[int, set[Owner]] = defaultdict(set)
         rows = [
-            (at, mounts.known[at], self._of_space[space])
+            (address, mounts.known[address], self._of_space[space])
             for superblock, places in self._mounts_of.items()
-            for space, at in places
+            for space, address in places
             if space in self._of_space and superblock not in self._overlays
         ]
-        at = np.array([row[0] for row in rows], np.uint64)
-        paths = mounts.paths(at, np.array([mount.root for _, mount, _ in rows], np.uint64))
+        address = np.array([row[0] for row in rows], np.uint64)
+        paths = mounts.paths(address, np.array([mount.root for _, mount, _ in rows], np.uint64))
         for (_, mount, owners), path in zip(rows, paths, strict=True):
             whole = mounts.dentries.parent(mount.root) == mount.root
             if path == b"/" and not (whole and self._tops.get(mount.superblock) == b""):
@@ -252,10 +252,10 @@ class Files:
         mounts = self._node.mounts
         owners = {
             owner
-            for space, at in self._mounts_of.get(superblock, [])
-            if space != self._host and mounts.known[at].root in self._roots()
+            for space, mount in self._mounts_of.get(superblock, [])
+            if space != self._host and mounts.known[mount].root in self._roots()
             for owner in self._of_space.get(space, ())
-            if (space, mounts.known[at].superblock) in self._root_of
+            if (space, mounts.known[mount].superblock) in self._root_of
         }
         if not owners:
             path = self._tops.get(superblock)
@@ -268,11 +268,13 @@ class Files:
         if not hasattr(self, "_root_dentries"):
             kernel, node = self._kernel, self._node
             place = kernel.try_read(node.processes.living, "task_struct", "fs")[0].astype(np.uint64)
-            at = mount_of(kernel, kernel.try_read(place, "fs_struct", "root.mnt")[0].astype(np.uint64))
-            known = [node.mounts.known.get(one) for one in at.tolist()]
+            address = mount_of(kernel, kernel.try_read(place, "fs_struct", "root.mnt")[0].astype(np.uint64))
+            known = [node.mounts.known.get(mount) for mount in address.tolist()]
             spaces = node.processes.mnt_ns.tolist()
-            self._root_of = {(ns, one.superblock) for ns, one in zip(spaces, known, strict=True) if one is not None}
-            self._root_dentries = {one.root for one in known if one is not None}
+            self._root_of = {
+                (ns, mount.superblock) for ns, mount in zip(spaces, known, strict=True) if mount is not None
+            }
+            self._root_dentries = {mount.root for mount in known if mount is not None}
         return self._root_dentries
 
     def _mapped_by(self, mapping: int) -> tuple[Owner, ...]:

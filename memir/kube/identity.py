@@ -122,7 +122,7 @@ def _unlike_init(process: Process, known: Membership, identity: Identity, witnes
         return True
     kind = witness.removesuffix("_ns")
     init = known.init.get(identity.container_id or "")
-    others = [other for at, other in known.init.items() if known.pod_of.get(at) == identity.pod_uid]
+    others = [other for container, other in known.init.items() if known.pod_of.get(container) == identity.pod_uid]
     given = {inum for first in ([init] if init else others) if (inum := first.namespaces[kind])}
     return bool(given) and process.namespaces[kind] not in given
 

@@ -92,7 +92,7 @@ def decode_token(token: str | bytes) -> ServiceAccountToken | None:
         node=read.string(read.object(bound, "node"), "name"),
         secret=read.string(read.object(bound, "secret"), "name") or read.string(claims, _LEGACY + "secret.name"),
         issuer=read.string(claims, "iss"),
-        audiences=tuple(one for one in audiences if isinstance(one, str)),
+        audiences=tuple(text for text in audiences if isinstance(text, str)),
         issued=_time(claims.get("iat")),
         expires=_time(claims.get("exp")),
     )
@@ -112,10 +112,10 @@ def claims_of(token: str) -> dict[str, Any] | None:
 
 def find_tokens(data: bytes | memoryview) -> Iterator[tuple[int, ServiceAccountToken]]:
     """(offset, token) of every service account token in memory."""
-    for found in TOKEN.finditer(data):
-        token = decode_token(found.group())
+    for match in TOKEN.finditer(data):
+        token = decode_token(match.group())
         if token is not None:
-            yield found.start(), token
+            yield match.start(), token
 
 
 def _segment(text: bytes) -> dict[str, Any] | None:

@@ -86,30 +86,30 @@ def kubelet_options(rows: Iterable[Process]) -> dict[str, str]:
 def statuses(kernel: Kernel, rows: Iterable[Process]) -> Statuses:
     """What the kubelet's memory says of containers and pods."""
     kubelet = kubelet_of(rows)
-    found: list[ContainerStatus] = []
+    listed: list[ContainerStatus] = []
     phases: dict[str, str] = {}
     for _, piece in anonymous_memory(kernel, kubelet.task) if kubelet is not None else ():
-        found.extend(container_statuses(piece))
+        listed.extend(container_statuses(piece))
         for uid, phase in pod_phases(piece):
             if PHASES.index(phase) >= PHASES.index(phases.get(uid, PHASES[0])):
                 phases[uid] = phase
-        if len(found) > MAX_DOCUMENTS:
+        if len(listed) > MAX_DOCUMENTS:
             kernel.gaps.add("kubelet status", f"pid {kubelet.pid if kubelet else 0}", "too many: the rest is not read")
             break
-    return Statuses(latest(found), phases)
+    return Statuses(latest(listed), phases)
 
 
-def latest(found: Iterable[ContainerStatus]) -> dict[str, ContainerStatus]:
+def latest(statuses: Iterable[ContainerStatus]) -> dict[str, ContainerStatus]:
     """The latest status of each container id: one that ended does not start again, one with more restarts is later."""
     best: dict[str, ContainerStatus] = {}
     kinds: dict[str, StatusKind] = {}
-    for status in found:
+    for status in statuses:
         old = best.get(status.container_id)
         if old is None or _age(status) > _age(old):
             best[status.container_id] = status
         if status.kind is not None:
             kinds[status.container_id] = status.kind
-    return {at: replace(status, kind=kinds.get(at)) for at, status in best.items()}
+    return {container: replace(status, kind=kinds.get(container)) for container, status in best.items()}
 
 
 def _age(status: ContainerStatus) -> tuple[bool, int, int, bool]:

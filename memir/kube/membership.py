@@ -113,8 +113,8 @@ def _pods(known: Membership, files: RuntimeFiles, cluster: ClusterSnapshot | Non
     for container, row in files.registry.containers.items() if files.registry is not None else ():
         claims.add(of_container(container), "pod_uid", row.pod_uid, "metadata")
     for pod in cluster.pods.values() if cluster is not None else ():
-        for one in pod.containers:
-            for container in one.ids:
+        for described in pod.containers:
+            for container in described.ids:
                 claims.add(of_container(container), "pod_uid", pod.config_hash or pod.uid, "API")
     for claim in claims:
         if claim.field == "pod_uid" and (uid := claims.text(claim.subject, "pod_uid")):
@@ -132,14 +132,14 @@ def container_of_cgroup(known: Membership, path: str | None) -> str | None:
 
 def _host(processes: list[Process]) -> dict[str, int]:
     """The node's own namespaces: those of process 1; what it lacks from the kernel's threads, then by their numbers."""
-    first = next((one.namespaces for one in processes if one.pid == 1), {})
-    threads = [one.namespaces for one in processes if one.kernel_thread]
+    first = next((process.namespaces for process in processes if process.pid == 1), {})
+    threads = [process.namespaces for process in processes if process.kernel_thread]
     return {kind: first.get(kind) or _shared(kind, threads) or _INITIAL.get(kind, 0) for kind in KINDS}
 
 
 def _shared(kind: str, namespaces: list[dict[str, int]]) -> int:
     """The namespace that most of these have; one alone does not count (kdevtmpfs has mounts of its own)."""
-    known = Counter(inum for one in namespaces if (inum := one[kind])).most_common(1)
+    known = Counter(inum for inums in namespaces if (inum := inums[kind])).most_common(1)
     return known[0][0] if known and known[0][1] > 1 else 0
 
 
@@ -147,8 +147,8 @@ def _shared_pids(members: Mapping[str, list[Process]], host: dict[str, int]) -> 
     """Pid namespaces in which a container's first process is not pid 1: the node's, and those of several containers."""
     users: dict[int, set[str]] = defaultdict(set)
     for container, rows in members.items():
-        for one in rows:
-            users[one.namespaces["pid"]].add(container)
+        for process in rows:
+            users[process.namespaces["pid"]].add(container)
     return {inum for inum, who in users.items() if inum and (len(who) > 1 or inum == host.get("pid"))}
 
 
@@ -160,16 +160,16 @@ def _init(
     The one that its runtime names, else pid 1 of its own pid namespace, else the oldest that does not have the node's
     mounts: surely first only if its parent is known and outside, and no pid 1 is missing.
     """
-    named = [one for one in rows if state is not None and one.pid == state.init_pid]
-    inside = [one for one in rows if one.namespaces["mnt"] not in (0, host.get("mnt"))]
-    first = [one for one in inside if one.pids and one.pids[-1] == 1]
+    named = [process for process in rows if state is not None and process.pid == state.init_pid]
+    inside = [process for process in rows if process.namespaces["mnt"] not in (0, host.get("mnt"))]
+    first = [process for process in inside if process.pids and process.pids[-1] == 1]
     if named or first:
         return (named or first)[0], True
     if not inside:
         return None, False
-    oldest = min(inside, key=lambda one: (one.start or 0, one.pid))
-    outside = oldest.ppid is not None and oldest.ppid not in {one.pid for one in rows}
-    timed = all(one.start is not None for one in inside)
+    oldest = min(inside, key=lambda process: (process.start or 0, process.pid))
+    outside = oldest.ppid is not None and oldest.ppid not in {process.pid for process in rows}
+    timed = all(process.start is not None for process in inside)
     return oldest, state is None and outside and timed and oldest.namespaces["pid"] in shared
 
 

@@ -31,38 +31,40 @@ def mount_sources(kernel: Kernel, mounts: Mounts, namespace: U64, host: int) -> 
     """Read the mounts of these mount namespaces (unique addresses); `host` is the node's own."""
     owner, mount = namespace_mounts(kernel, namespace)
     mounts.load(mount)
-    found = MountSources(host=mount[namespace[owner] == host])
-    on_node = node_paths(mounts, found.host)
-    superblocks = np.unique(np.array([one.superblock for one in mounts.known.values() if one.superblock], np.uint64))
+    sources = MountSources(host=mount[namespace[owner] == host])
+    on_node = node_paths(mounts, sources.host)
+    superblocks = np.unique(
+        np.array([known.superblock for known in mounts.known.values() if known.superblock], np.uint64)
+    )
     kinds = dict(zip(superblocks.tolist(), fs.types_of(kernel, superblocks), strict=True))
-    overlays = np.array([at for at, kind in kinds.items() if kind == b"overlay"], np.uint64)
+    overlays = np.array([address for address, kind in kinds.items() if kind == b"overlay"], np.uint64)
     layers = dict(zip(overlays.tolist(), overlayfs.layers(kernel, overlays), strict=True))
-    for space, at in zip(namespace[owner].tolist(), mount.tolist(), strict=True):
-        if space == host or at not in mounts.known:
+    for space, address in zip(namespace[owner].tolist(), mount.tolist(), strict=True):
+        if space == host or address not in mounts.known:
             continue
-        one = mounts.known[at]
-        top = on_node.get(one.superblock)
-        inside = mounts.dentries.path(one.root)
+        known = mounts.known[address]
+        top = on_node.get(known.superblock)
+        inside = mounts.dentries.path(known.root)
         if inside is not None:
             path = ((top or b"") + inside).rstrip(b"/") or b"/"
-            found.sources.setdefault(space, []).append(path.decode("utf-8", "backslashreplace"))
-        if one.superblock in layers and mounts.paths(np.array([at], np.uint64), np.array([one.root], np.uint64)) == [
-            b"/"
-        ]:
-            found.root[space] = layers[one.superblock]
+            sources.sources.setdefault(space, []).append(path.decode("utf-8", "backslashreplace"))
+        if known.superblock in layers and mounts.paths(
+            np.array([address], np.uint64), np.array([known.root], np.uint64)
+        ) == [b"/"]:
+            sources.root[space] = layers[known.superblock]
             if top is not None:
-                found.rootfs[space] = top.decode("utf-8", "backslashreplace")
-    return found
+                sources.rootfs[space] = top.decode("utf-8", "backslashreplace")
+    return sources
 
 
 def node_paths(mounts: Mounts, host: U64) -> dict[int, bytes]:
     """Where each superblock's own root is mounted on the node; b"" for the node's root file system."""
-    rows = [(at, mounts.known[at]) for at in host.tolist() if at in mounts.known]
-    whole = [(at, one) for at, one in rows if mounts.dentries.parent(one.root) == one.root]
-    at = np.array([one[0] for one in whole], np.uint64)
-    root = np.array([one[1].root for one in whole], np.uint64)
-    found: dict[int, bytes] = {}
-    for (_, one), path in zip(whole, mounts.paths(at, root), strict=True):
+    rows = [(address, mounts.known[address]) for address in host.tolist() if address in mounts.known]
+    whole = [(address, known) for address, known in rows if mounts.dentries.parent(known.root) == known.root]
+    address = np.array([known[0] for known in whole], np.uint64)
+    root = np.array([known[1].root for known in whole], np.uint64)
+    paths: dict[int, bytes] = {}
+    for (_, known), path in zip(whole, mounts.paths(address, root), strict=True):
         if path is not None:
-            found.setdefault(one.superblock, path.rstrip(b"/"))
-    return found
+            paths.setdefault(known.superblock, path.rstrip(b"/"))
+    return paths

@@ -71,7 +71,7 @@ class NodeMatch:
 
 def node_facts(kernel: Kernel, listed: ProcessList, mounts: Mounts) -> NodeFacts:
     """Read what the node knows of itself."""
-    first = next((at for at, row in enumerate(listed.rows) if row.pid == 1), None)
+    first = next((number for number, row in enumerate(listed.rows) if row.pid == 1), None)
     init = listed.rows[first] if first is not None else None
     kubelet = kubelet_options(listed.rows)
     firmware = dmi.identifiers(kernel)
@@ -104,7 +104,7 @@ def _machine_id(kernel: Kernel, task: np.ndarray[tuple[int], np.dtype[np.uint64]
     superblock = kernel.pointer(mount[mount != 0], "vfsmount", "mnt_sb")
     _, dentry = fs.tree(kernel, superblock, depth=2)
     mounts.dentries.load(dentry)
-    dentry = dentry[[mounts.dentries.path(at) == _MACHINE_ID for at in dentry.tolist()]]
+    dentry = dentry[[mounts.dentries.path(address) == _MACHINE_ID for address in dentry.tolist()]]
     inode = kernel.pointer(dentry, "dentry", "d_inode")
     for pages in file_pages(kernel, inode[inode != 0], 4096):
         if pages and pages[0] is not None:
@@ -188,18 +188,24 @@ def compare_times(
     if cluster is None or clock is None:
         return
     where = cluster.files[0] if cluster.files else "the cluster's snapshot"
-    running = [one for pod in cluster.pods.values() for one in pod.containers if one.state == "running"]
-    unseen = [one for one in running if (row := containers.get(one.container_id or "")) is None or row.seen_in == "api"]
-    later = [one for one in unseen if one.started_at and _ns(one.started_at) > clock]
+    running = [
+        container for pod in cluster.pods.values() for container in pod.containers if container.state == "running"
+    ]
+    unseen = [
+        container
+        for container in running
+        if (row := containers.get(container.container_id or "")) is None or row.seen_in == "api"
+    ]
+    later = [container for container in unseen if container.started_at and _ns(container.started_at) > clock]
     gaps.add(
         "cluster snapshot", where, "taken later than the memory: containers run in it that began after", len(later)
     )
     newest = max((_ns(moment) for moment in _moments(cluster)), default=None)
     known = cluster.containers
     earlier = [
-        at for at, row in containers.items()
-        if row.state == "running" and row.kind != "sandbox" and row.pod_uid and at not in known
-        and newest is not None and started.get(at, 0) > newest + _SECOND
+        ident for ident, row in containers.items()
+        if row.state == "running" and row.kind != "sandbox" and row.pod_uid and ident not in known
+        and newest is not None and started.get(ident, 0) > newest + _SECOND
     ]  # fmt: skip
     why = "taken earlier than the memory: containers run here that began after it"
     gaps.add("cluster snapshot", where, why, len(earlier))
@@ -209,7 +215,12 @@ def _moments(cluster: ClusterSnapshot) -> Sequence[datetime]:
     """Every time that the pods of a snapshot tell."""
     pods = cluster.pods.values()
     of_pods = [moment for pod in pods for moment in (pod.created_at, pod.started_at)]
-    of_containers = [moment for pod in pods for one in pod.containers for moment in (one.started_at, one.finished_at)]
+    of_containers = [
+        moment
+        for pod in pods
+        for container in pod.containers
+        for moment in (container.started_at, container.finished_at)
+    ]
     return [moment for moment in (*of_pods, *of_containers) if moment is not None]
 
 

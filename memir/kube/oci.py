@@ -134,14 +134,14 @@ def parse_pages(pages: Sequence[bytes | None], where: str, gaps: Gaps | None = N
     if whole or (first is not None and first.complete):
         return parse_spec(runs[0] if runs else b"", where, gaps)
     value: dict[str, Any] = dict(first.value) if first else {"ociVersion": "unknown"}
-    found: dict[str, Any] = {}
+    members: dict[str, Any] = {}
     for run in runs if first is None else runs[1:]:
-        found |= find_members(run, ("annotations", "mounts", "namespaces", "cgroupsPath", "hostname"))
-    linux = {key: found.pop(key) for key in ("namespaces", "cgroupsPath") if key in found}
-    if first is None and not found and not linux:
+        members |= find_members(run, ("annotations", "mounts", "namespaces", "cgroupsPath", "hostname"))
+    linux = {key: members.pop(key) for key in ("namespaces", "cgroupsPath") if key in members}
+    if first is None and not members and not linux:
         _gap(gaps, where, "pages missing")
         return None
-    value |= found
+    value |= members
     if linux:
         before: Any = value.get("linux")
         value["linux"] = {**(before if isinstance(before, dict) else {}), **linux}

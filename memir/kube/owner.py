@@ -89,7 +89,7 @@ class Owners:
 
     def by_cgroup(self, path: Sequence[str | None]) -> OwnerBatch:
         """By paths of cgroups as the table `processes` has them; a path inside a container's cgroup is its."""
-        return OwnerBatch.of_lists(() if one is None else (self.cgroup(one),) for one in path)
+        return OwnerBatch.of_lists(() if text is None else (self.cgroup(text),) for text in path)
 
     def by_namespace(self, inum: Any) -> OwnerBatch:
         """By numbers of namespaces of any kind (the kernel numbers all kinds together)."""
@@ -97,16 +97,16 @@ class Owners:
 
     def by_container_id(self, container_id: Sequence[str | None]) -> OwnerBatch:
         """By container ids."""
-        return OwnerBatch.of_lists(() if one is None else (self.container(one),) for one in _plain(container_id))
+        return OwnerBatch.of_lists(() if ident is None else (self.container(ident),) for ident in _plain(container_id))
 
     def by_pod_uid(self, uid: Sequence[str | None]) -> OwnerBatch:
         """By pod UIDs."""
-        return OwnerBatch.of_lists(() if one is None else (self.pod(one),) for one in _plain(uid))
+        return OwnerBatch.of_lists(() if pod is None else (self.pod(pod),) for pod in _plain(uid))
 
     def by_superblock(self, superblock: Any) -> OwnerBatch:
         """By addresses of super_block; the node's where it has the file system mounted, for no container."""
         files = self._source.file_owners
-        return _each(superblock, lambda unique: [files.of_superblock(at) for at in unique])
+        return _each(superblock, lambda unique: [files.of_superblock(address) for address in unique])
 
     def by_inode(self, inode: Any) -> OwnerBatch:
         """By addresses of inode; one that is not readable has no owner."""
@@ -121,11 +121,11 @@ class Owners:
 
     def by_address(self, address: Any) -> OwnerBatch:
         """By physical addresses: the owners of the page there."""
-        return self.by_page([at >> 12 for at in _plain(address)])
+        return self.by_page([place >> 12 for place in _plain(address)])
 
     def by_pod_ip(self, address: Sequence[str | None]) -> OwnerBatch:
         """By IP addresses of pods, as the API has them; the node's own for a pod in its network is not a pod's."""
-        return OwnerBatch.of_lists(self._pod_ips.get(one, ()) for one in _plain(address))
+        return OwnerBatch.of_lists(self._pod_ips.get(ip, ()) for ip in _plain(address))
 
     def container(self, container_id: str) -> Owner:
         """A container by its id, also one that nothing else is known of."""
@@ -159,12 +159,12 @@ class Owners:
     def by_mount_namespace(self) -> dict[int, tuple[Owner, ...]]:
         """Containers by address of mount namespace; the node's own, and strangers in it, left out."""
         processes, host = self._source.processes, self._source.host_mnt_ns
-        found: dict[int, set[Owner]] = defaultdict(set)
+        owners_of: dict[int, set[Owner]] = defaultdict(set)
         for space, process in zip(processes.mnt_ns.tolist(), processes.rows, strict=True):
             owner = self.process(process.tgid)
             if space not in (0, host) and owner is not None and owner.container_id:
-                found[space].add(owner)
-        return {space: tuple(owners) for space, owners in found.items()}
+                owners_of[space].add(owner)
+        return {space: tuple(owners) for space, owners in owners_of.items()}
 
     def _of_container(self, row: Container) -> Owner:
         # A name that its own container does not know may be known of its pod, from the API or another container.
@@ -180,42 +180,42 @@ class Owners:
     @functools.cached_property
     def _processes(self) -> dict[int, Owner]:
         """By address of task_struct; a process of which nothing could say where it is, is left out."""
-        found = {}
+        owners = {}
         for process, identity in zip(self._source.processes.rows, self._source.identities, strict=True):
             if identity.container_id:
-                found[process.task] = self.container(identity.container_id)
+                owners[process.task] = self.container(identity.container_id)
             elif identity.pod_uid:
-                found[process.task] = self.pod(identity.pod_uid)
+                owners[process.task] = self.pod(identity.pod_uid)
             elif identity.in_container is not None:
-                found[process.task] = NODE
-        return found
+                owners[process.task] = NODE
+        return owners
 
     @functools.cached_property
     def _tasks(self) -> dict[Hashable, tuple[Owner, ...]]:
         known = self._processes
         groups = {process.tgid: known.get(process.task) for process in reversed(self._source.processes.rows)}
         threads = self._source.processes.threads
-        found: dict[Hashable, tuple[Owner, ...]] = {}
+        owners: dict[Hashable, tuple[Owner, ...]] = {}
         for task, tgid in zip(threads.task.tolist(), threads.tgid.tolist(), strict=True):
             owner = known.get(task, groups.get(tgid))
-            found[task] = () if owner is None else (owner,)
-        return found | {task: (owner,) for task, owner in known.items()}
+            owners[task] = () if owner is None else (owner,)
+        return owners | {task: (owner,) for task, owner in known.items()}
 
     @functools.cached_property
     def _pids(self) -> dict[Hashable, tuple[Owner, ...]]:
         threads = self._source.processes.threads
         rows = zip(threads.pid.tolist(), threads.task.tolist(), threads.leader.tolist(), strict=True)
-        found: dict[Hashable, tuple[Owner, ...]] = {}
+        owners: dict[Hashable, tuple[Owner, ...]] = {}
         for pid, task, _ in sorted(rows, key=lambda row: not row[2]):  # a process before a thread that has its number
-            found.setdefault(pid, self._tasks[task])
+            owners.setdefault(pid, self._tasks[task])
         for process in self._source.processes.rows:  # a group whose leader is not known, by what is left of it
-            found.setdefault(process.tgid, self._tasks[process.task])
-        return found
+            owners.setdefault(process.tgid, self._tasks[process.task])
+        return owners
 
     def _of_inodes(self, inode: list[int]) -> list[tuple[Owner, ...]]:
         mapping, read = self._source.kernel.try_read(np.array(inode, np.uint64), "inode", "i_mapping")
         known = self._source.file_owners.of(mapping[read].tolist())
-        return [known[at].owners if at in known else () for at in mapping.tolist()]
+        return [known[address].owners if address in known else () for address in mapping.tolist()]
 
     def _of_pages(self, pfn: list[int]) -> list[tuple[Owner, ...]]:
         frames, pages = np.array(pfn, np.uint64), self._pages
@@ -226,15 +226,15 @@ class Owners:
         row, region = anonymous_regions(self._source.kernel, mapping[anonymous])
         space = self._source.kernel.try_read(region, "vm_area_struct", "vm_mm")[0]
         people: dict[int, set[Owner]] = defaultdict(set)
-        for at, mm in zip(anonymous[row].tolist(), space.tolist(), strict=True):
-            people[at] |= self._address_spaces.get(mm, set())
-        found: list[tuple[Owner, ...]] = []
-        for at, (code, file) in enumerate(zip(use.tolist(), mapping.tolist(), strict=True)):
+        for place, mm in zip(anonymous[row].tolist(), space.tolist(), strict=True):
+            people[place] |= self._address_spaces.get(mm, set())
+        owners: list[tuple[Owner, ...]] = []
+        for place, (code, file) in enumerate(zip(use.tolist(), mapping.tolist(), strict=True)):
             if code == page.FILE and file in files:
-                found.append(files[file].owners)
+                owners.append(files[file].owners)
             else:
-                found.append((NODE,) if code == page.KERNEL else sort_owners(people.get(at, ())))
-        return found
+                owners.append((NODE,) if code == page.KERNEL else sort_owners(people.get(place, ())))
+        return owners
 
     @functools.cached_property
     def _pages(self) -> page.Pages:
@@ -243,36 +243,36 @@ class Owners:
     @functools.cached_property
     def _address_spaces(self) -> dict[int, set[Owner]]:
         """By address of mm_struct; one that two containers' processes share (CLONE_VM) has both."""
-        found: dict[int, set[Owner]] = defaultdict(set)
+        owners: dict[int, set[Owner]] = defaultdict(set)
         living = self._source.processes.living
         spaces = self._source.kernel.read(living, "task_struct", "mm").tolist()
         for mm, process in zip(spaces, self._source.processes.rows, strict=True):
             if mm and (owner := self._processes.get(process.task)) is not None:
-                found[mm].add(owner)
-        return found
+                owners[mm].add(owner)
+        return owners
 
     @functools.cached_property
     def _pod_ips(self) -> dict[str, tuple[Owner, ...]]:
-        found: dict[str, set[Owner]] = defaultdict(set)
+        owners_of: dict[str, set[Owner]] = defaultdict(set)
         cluster = self._source.node.cluster
         for pod in cluster.pods.values() if cluster is not None else ():
             uid = pod.config_hash if pod.config_hash in self._source.pods else pod.uid
             for address in () if pod.host_network else pod.pod_ips:
-                found[address].add(self.pod(uid))
-        return {address: sort_owners(owners) for address, owners in found.items()}
+                owners_of[address].add(self.pod(uid))
+        return {address: sort_owners(owners) for address, owners in owners_of.items()}
 
     @functools.cached_property
     def _namespaces(self) -> dict[Hashable, tuple[Owner, ...]]:
-        found: dict[int, set[Owner]] = defaultdict(set)
+        owners_of: dict[int, set[Owner]] = defaultdict(set)
         for process in self._source.processes.rows:
             owner = self._processes.get(process.task)
             for inum in process.namespaces.values():
                 if inum and owner is not None:
-                    found[inum].add(owner)
+                    owners_of[inum].add(owner)
         for inum in self._source.membership.host.values():
             if inum:
-                found[inum].add(NODE)
-        return {inum: tuple(sorted(owners, key=owner_order)) for inum, owners in found.items()}
+                owners_of[inum].add(NODE)
+        return {inum: tuple(sorted(owners, key=owner_order)) for inum, owners in owners_of.items()}
 
 
 def _plain(keys: Any) -> list[Any]:

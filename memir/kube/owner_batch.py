@@ -57,13 +57,13 @@ class OwnerBatch:
         number: dict[Owner, int] = {}
         rows = [[number.setdefault(owner, len(number)) for owner in owners] for owners in lists]
         first = np.concatenate(([0], np.cumsum([len(row) for row in rows], dtype=np.int64)))
-        return cls(tuple(number), first, np.array([at for row in rows for at in row], np.int64))
+        return cls(tuple(number), first, np.array([place for row in rows for place in row], np.int64))
 
     def __len__(self) -> int:
         return len(self.first) - 1
 
     def __getitem__(self, row: int) -> tuple[Owner, ...]:
-        return tuple(self.owners[at] for at in self.index[self.first[row] : self.first[row + 1]].tolist())
+        return tuple(self.owners[place] for place in self.index[self.first[row] : self.first[row + 1]].tolist())
 
     def single(self) -> tuple[list[Owner], I64]:
         """(owners, int64[n]): the one owner of each thing, -1 where there is none or several pods share it.
@@ -80,7 +80,7 @@ class OwnerBatch:
             part = self.index[self.first[row] : self.first[row + 1]]
             key = part.tobytes()
             if key not in known:
-                several = {self.owners[at] for at in part.tolist()}
+                several = {self.owners[place] for place in part.tolist()}
                 whole = {owner.whole_pod() for owner in several}
                 known[key] = -1
                 if len(several) == 1:
@@ -94,15 +94,15 @@ class OwnerBatch:
     def shared_by(self) -> list[list[str] | None]:
         """For each thing that has no single owner: UIDs of the pods that own it, sorted; None where no pod does."""
         _, alone = self.single()
-        found: list[list[str] | None] = [None] * len(self)
+        shared: list[list[str] | None] = [None] * len(self)
         known: dict[bytes, list[str] | None] = {}
         for row in np.flatnonzero((alone < 0) & (np.diff(self.first) > 0)).tolist():
             part = self.index[self.first[row] : self.first[row + 1]]
             key = part.tobytes()
             if key not in known:
-                known[key] = sorted({uid for at in part.tolist() if (uid := self.owners[at].pod_uid)}) or None
-            found[row] = known[key]
-        return found
+                known[key] = sorted({uid for place in part.tolist() if (uid := self.owners[place].pod_uid)}) or None
+            shared[row] = known[key]
+        return shared
 
     def columns(self) -> dict[str, Any]:
         """The tables' owner columns: filled where there is one owner, else null and the pods are in shared_by."""
@@ -111,10 +111,10 @@ class OwnerBatch:
         owners, alone = self.single()
         index = pa.array(alone, pa.int64(), mask=alone < 0)
         parts = zip(*(owner.parts() for owner in owners), strict=True) if owners else [()] * len(PARTS)
-        found: dict[str, Any] = {
+        columns: dict[str, Any] = {
             name: pa.array(list(part), pa.string()).take(index) for name, part in zip(PARTS, parts, strict=True)
         }
-        return found | {"shared_by": pa.array(self.shared_by(), pa.list_(pa.string()))}
+        return columns | {"shared_by": pa.array(self.shared_by(), pa.list_(pa.string()))}
 
 
 def owner_order(owner: Owner) -> tuple[str, ...]:

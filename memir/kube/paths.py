@@ -25,20 +25,20 @@ _TASK = re.compile(r"/io\.containerd\.runtime\.v[12]\.(?:task|linux)/[^/]{1,76}/
 
 def pod_uid_of(path: str) -> str | None:
     """The pod UID in a path below the kubelet's pods directory."""
-    found = _POD.search(path[:MAX_PATH]) or _BELOW_POD.match(path[:MAX_PATH])
-    return found.group(1) if found else None
+    match = _POD.search(path[:MAX_PATH]) or _BELOW_POD.match(path[:MAX_PATH])
+    return match.group(1) if match else None
 
 
 def container_name_of(path: str) -> tuple[str, str] | None:
     """(pod UID, container name) in the path of a container's termination log."""
-    found = _LOG.search(path[:MAX_PATH])
-    return (found.group(1), found.group(2)) if found else None
+    match = _LOG.search(path[:MAX_PATH])
+    return (match.group(1), match.group(2)) if match else None
 
 
 def sandbox_id_of(path: str) -> str | None:
     """The sandbox id in a path of containerd's CRI: `.../sandboxes/<id>/shm`, hostname, resolv.conf."""
-    found = _SANDBOX.search(path[:MAX_PATH])
-    return found.group(1) if found else None
+    match = _SANDBOX.search(path[:MAX_PATH])
+    return match.group(1) if match else None
 
 
 def storage_id_of(path: str) -> str | None:
@@ -46,11 +46,11 @@ def storage_id_of(path: str) -> str | None:
 
     A container mounts the shm, hostname and resolv.conf of its sandbox from there.
     """
-    found = _STORAGE.search(path[:MAX_PATH])
-    return found.group(1) if found else None
+    match = _STORAGE.search(path[:MAX_PATH])
+    return match.group(1) if match else None
 
 
 def container_id_of(path: str) -> str | None:
     """The container id in a path of Docker's or of a containerd bundle."""
-    found = _DOCKER.search(path[:MAX_PATH]) or _TASK.search(path[:MAX_PATH])
-    return found.group(1) if found else None
+    match = _DOCKER.search(path[:MAX_PATH]) or _TASK.search(path[:MAX_PATH])
+    return match.group(1) if match else None

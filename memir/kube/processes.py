@@ -94,16 +94,16 @@ class ProcessList:
 def processes(kernel: Kernel, mounts: Mounts) -> ProcessList:
     """Every process of the node. A thread is never one: threads without their main thread are a counted gap."""
     every = sched.tasks(kernel)
-    found = every.select(every.leader)
-    without = np.unique(every.tgid[~np.isin(every.tgid, found.pid)])
+    leaders = every.select(every.leader)
+    without = np.unique(every.tgid[~np.isin(every.tgid, leaders.pid)])
     kernel.gaps.add("process", f"pid {without[0]}" if len(without) else "", "known by its threads alone", len(without))
-    task = found.task
-    living, thread = living_threads(every, found)
+    task = leaders.task
+    living, thread = living_threads(every, leaders)
     who = cred.credentials(kernel, living)
     spaces = nsproxy.namespaces(kernel, living, who.user_ns)
     groups = cgroup.hierarchies(kernel, living)
-    ended = np.array([state in ENDED for state in found.state], bool) & (thread == 0)
-    memory, memory_known = mm.address_spaces(kernel, living, ((found.flags & kthread.PF_KTHREAD) != 0) | ended)
+    ended = np.array([state in ENDED for state in leaders.state], bool) & (thread == 0)
+    memory, memory_known = mm.address_spaces(kernel, living, ((leaders.flags & kthread.PF_KTHREAD) != 0) | ended)
     words = mm.arguments(kernel, memory, memory_known)
     programs = mm.executables(kernel, memory, mounts)
     numbers = pid.numbers(kernel, kernel.pointer(task, "task_struct", "thread_pid"))
@@ -111,36 +111,36 @@ def processes(kernel: Kernel, mounts: Mounts) -> ProcessList:
     threads = kernel.read(signal, "signal_struct", "nr_threads")
     boot, now = timekeeping.clocks(kernel)
     since = kernel.read(task, "task_struct", kernel.first_member("task_struct", "start_boottime", "real_start_time"))
-    names = kthread.names(kernel, task, found.flags.astype(np.uint64), found.comm)
+    names = kthread.names(kernel, task, leaders.flags.astype(np.uint64), leaders.comm)
     hosts = _hostnames(kernel, spaces.address["uts"])
     rows = []
-    for at in range(len(found)):
-        args, environ, path = words.args[at], words.environ[at], programs.path[at]
-        known = bool(who.known[at])
+    for row in range(len(leaders)):
+        args, environ, path = words.args[row], words.environ[row], programs.path[row]
+        known = bool(who.known[row])
         rows.append(
             Process(
-                task=int(task[at]),
-                pid=int(found.pid[at]),
-                ppid=int(found.ppid[at]) if found.ppid[at] >= 0 else None,
-                tgid=int(found.tgid[at]),
-                comm=None if (name := names[at]) is None else text(name),
-                args=None if args is None else [text(one) for one in args],
-                environ=None if environ is None else [text(one) for one in environ],
+                task=int(task[row]),
+                pid=int(leaders.pid[row]),
+                ppid=int(leaders.ppid[row]) if leaders.ppid[row] >= 0 else None,
+                tgid=int(leaders.tgid[row]),
+                comm=None if (name := names[row]) is None else text(name),
+                args=None if args is None else [text(word) for word in args],
+                environ=None if environ is None else [text(word) for word in environ],
                 exe=None if path is None else text(path),
-                exe_deleted=bool(programs.deleted[at]) if programs.known[at] else None,
-                start=None if boot is None or not 0 < since[at] < now else boot + int(since[at]),
-                uid=int(who.uid[at]) if known else None,
-                cap_effective=int(who.cap_effective[at]) if known else None,
-                seccomp=int(who.seccomp[at]) if 0 <= who.seccomp[at] <= _SECCOMP_LAST else None,
-                pids=numbers[at],
-                threads=int(threads[at]) if 0 < threads[at] <= sched.PID_MAX else None,
-                kernel_thread=bool(found.flags[at] & kthread.PF_KTHREAD),
-                state=found.state[at],
-                cgroups=groups[at],
-                namespaces={kind: int(spaces.inum[kind][at]) for kind in nsproxy.KINDS},
-                hostname=hosts[at],
-                seen_by=[name for name in sched.WITNESSES if found.seen[name][at]],
-                living_thread=int(thread[at]) or None,
+                exe_deleted=bool(programs.deleted[row]) if programs.known[row] else None,
+                start=None if boot is None or not 0 < since[row] < now else boot + int(since[row]),
+                uid=int(who.uid[row]) if known else None,
+                cap_effective=int(who.cap_effective[row]) if known else None,
+                seccomp=int(who.seccomp[row]) if 0 <= who.seccomp[row] <= _SECCOMP_LAST else None,
+                pids=numbers[row],
+                threads=int(threads[row]) if 0 < threads[row] <= sched.PID_MAX else None,
+                kernel_thread=bool(leaders.flags[row] & kthread.PF_KTHREAD),
+                state=leaders.state[row],
+                cgroups=groups[row],
+                namespaces={kind: int(spaces.inum[kind][row]) for kind in nsproxy.KINDS},
+                hostname=hosts[row],
+                seen_by=[name for name in sched.WITNESSES if leaders.seen[name][row]],
+                living_thread=int(thread[row]) or None,
             )
         )
     orphaned = ended & (threads > 1) & (threads <= sched.PID_MAX)
@@ -159,14 +159,14 @@ def living_threads(every: sched.Tasks, processes: sched.Tasks) -> tuple[U64, NDA
     task, thread = processes.task.copy(), np.zeros(len(processes), np.int32)
     if len(group):
         ended = np.array([state in ENDED for state in processes.state], bool)
-        at = np.minimum(np.searchsorted(group, processes.tgid), len(group) - 1)
-        moved = ended & (group[at] == processes.tgid) & processes.leader
-        task[moved], thread[moved] = alive.task[first[at[moved]]], alive.pid[first[at[moved]]]
+        place = np.minimum(np.searchsorted(group, processes.tgid), len(group) - 1)
+        moved = ended & (group[place] == processes.tgid) & processes.leader
+        task[moved], thread[moved] = alive.task[first[place[moved]]], alive.pid[first[place[moved]]]
     return task, thread
 
 
 def _hostnames(kernel: Kernel, uts: U64) -> list[str | None]:
     unique, back = np.unique(uts, return_inverse=True)
     names = nsproxy.uts_names(kernel, unique)
-    found = [None if name is None else text(name) for name in names]
-    return [found[at] for at in back]
+    texts = [None if name is None else text(name) for name in names]
+    return [texts[row] for row in back]

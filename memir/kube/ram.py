@@ -63,7 +63,7 @@ class RamSource:
     @functools.cached_property
     def smear(self) -> Smear:
         """Over how long the image was read, and how much of it does not fit together."""
-        return smear(self.kernel, sum(bool(one.disagreements) for one in self.identities))
+        return smear(self.kernel, sum(bool(identity.disagreements) for identity in self.identities))
 
     @functools.cached_property
     def mounts(self) -> Mounts:
@@ -135,7 +135,7 @@ class RamSource:
             statuses=self.statuses.containers,
             torn=torn,
         )
-        started = {at: init.start for at, init in self.membership.init.items() if init.start is not None}
+        started = {container: init.start for container, init in self.membership.init.items() if init.start is not None}
         compare_times(containers, started, self.node.cluster, self.facts.clock, self.gaps)
         return containers
 

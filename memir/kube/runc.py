@@ -111,8 +111,8 @@ def _crun(document: Document, where: str) -> RuntimeState:
     cgroup = parse_cgroup(path) if path else None
     bundle = read.string(root, "bundle")
     names = names_of({}, cgroup, f"{bundle}/config.json" if bundle else where, read.doubts)
-    found = _STATUS_PATH.search(where[-200:])
-    from_path = found.group(1) if found and found.end() == len(where[-200:]) else None
+    match = _STATUS_PATH.search(where[-200:])
+    from_path = match.group(1) if match and match.end() == len(where[-200:]) else None
     if from_path and names.container_id and from_path != names.container_id:
         read.doubts.append(f"container ids differ: {from_path} {names.container_id}")
     return RuntimeState(

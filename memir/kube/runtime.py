@@ -61,33 +61,33 @@ def runtime_files(kernel: Kernel, mounts: Mounts, host_mounts: U64, task: U64) -
     files their path. task: processes whose open files are searched for runtimes' metadata.
     """
     specs = _tmpfs_files(kernel, mounts, host_mounts)
-    found = RuntimeFiles()
+    files = RuntimeFiles()
     every: list[OciSpec] = []
     for path, pages in specs:
         if path.endswith(_TOKEN):
-            _token(found, path, pages)
+            _token(files, path, pages)
             continue
         if path.rsplit(b"/", 1)[-1] == _STATE:
-            _state(kernel, found, path, pages)
+            _state(kernel, files, path, pages)
             continue
         if not _is_spec(pages):
             continue
         spec = parse_pages(pages, path.decode("utf-8", "backslashreplace"), kernel.gaps)
         if spec is not None:
             every.append(spec)
-    found.registry, freed = _metadata(kernel, mounts, task)
-    if found.registry is not None:
-        every.extend(row.spec for row in found.registry.containers.values() if row.spec is not None)
+    files.registry, freed = _metadata(kernel, mounts, task)
+    if files.registry is not None:
+        every.extend(row.spec for row in files.registry.containers.values() if row.spec is not None)
     every.extend(freed)
-    found.specs = best_by_container(every)
-    return found
+    files.specs = best_by_container(every)
+    return files
 
 
 def _wanted(name: bytes | None) -> bool:
     return name is not None and (name in (_SPEC, _STATE) or name.endswith(_TOKEN))
 
 
-def _token(found: RuntimeFiles, path: bytes, pages: list[bytes | None]) -> None:
+def _token(files: RuntimeFiles, path: bytes, pages: list[bytes | None]) -> None:
     """A token in a pod's projected volume: the kubelet writes it there, and a pod cannot."""
     where = path.decode("utf-8", "backslashreplace")
     uid = pod_uid_of(where)
@@ -95,7 +95,7 @@ def _token(found: RuntimeFiles, path: bytes, pages: list[bytes | None]) -> None:
         return
     token = decode_token(b"".join(page or b"" for page in pages).partition(b"\0")[0])
     if token is not None:
-        found.tokens.append((uid, where, token))
+        files.tokens.append((uid, where, token))
 
 
 def _is_spec(pages: list[bytes | None]) -> bool:
@@ -103,23 +103,23 @@ def _is_spec(pages: list[bytes | None]) -> bool:
     return bool(pages) and (pages[0] is None or b'"ociVersion"' in pages[0][:256])
 
 
-def _state(kernel: Kernel, found: RuntimeFiles, path: bytes, pages: list[bytes | None]) -> None:
+def _state(kernel: Kernel, files: RuntimeFiles, path: bytes, pages: list[bytes | None]) -> None:
     if not pages or pages[0] is None or b'"init_process' not in b"".join(page or b"" for page in pages):
         return
     where = path.decode("utf-8", "backslashreplace")
     whole = b"".join(page if page is not None else bytes(4096) for page in pages)
     state = parse_state(whole, where, kernel.gaps)
     if state is not None and state.container_id is not None:
-        found.states.setdefault(state.container_id, state)
+        files.states.setdefault(state.container_id, state)
 
 
 def _tmpfs_files(kernel: Kernel, mounts: Mounts, host_mounts: U64) -> list[tuple[bytes, list[bytes | None]]]:
     """Path and pages of every config.json and state.json on a tmpfs."""
     of_superblock: dict[int, int] = {}
-    for at in host_mounts.tolist():
-        known = mounts.known.get(at)
+    for address in host_mounts.tolist():
+        known = mounts.known.get(address)
         if known is not None:
-            of_superblock.setdefault(known.superblock, at)
+            of_superblock.setdefault(known.superblock, address)
     superblock = np.unique(
         np.array([mount.superblock for mount in mounts.known.values() if mount.superblock], np.uint64)
     )
@@ -127,18 +127,18 @@ def _tmpfs_files(kernel: Kernel, mounts: Mounts, host_mounts: U64) -> list[tuple
     tmpfs = superblock[[kind == b"tmpfs" for kind in kinds]]
     owner, dentry = fs.tree(kernel, tmpfs)
     mounts.dentries.load(dentry)
-    wanted = np.array([_wanted(mounts.dentries.name(at)) for at in dentry.tolist()], bool)
+    wanted = np.array([_wanted(mounts.dentries.name(address)) for address in dentry.tolist()], bool)
     owner, dentry = owner[wanted], dentry[wanted]
     inode = kernel.pointer(dentry, "dentry", "d_inode")
     owner, dentry, inode = owner[inode != 0], dentry[inode != 0], inode[inode != 0]
-    mount = np.array([of_superblock.get(int(at), 0) for at in tmpfs[owner]], np.uint64)
+    mount = np.array([of_superblock.get(int(address), 0) for address in tmpfs[owner]], np.uint64)
     paths = mounts.paths(mount, dentry)
     pages = file_pages(kernel, inode, SPEC_LIMIT)
-    inside = [mounts.dentries.path(at) for at in dentry.tolist()]
+    inside = [mounts.dentries.path(address) for address in dentry.tolist()]
     # a tmpfs whose place on the node is not known still has a path of its own
     return [
-        (path if at and path else b"tmpfs:" + (own or b"?"), content)
-        for path, at, own, content in zip(paths, mount.tolist(), inside, pages, strict=True)
+        (path if address and path else b"tmpfs:" + (own or b"?"), content)
+        for path, address, own, content in zip(paths, mount.tolist(), inside, pages, strict=True)
     ]
 
 
@@ -148,13 +148,13 @@ def _metadata(kernel: Kernel, mounts: Mounts, task: U64) -> tuple[Registry | Non
     file = np.unique(file)
     dentry = kernel.pointer(file, "file", "f_path.dentry")
     mounts.dentries.load(dentry)
-    named = np.array([mounts.dentries.name(at) == _METADATA for at in dentry.tolist()], bool)
+    named = np.array([mounts.dentries.name(address) == _METADATA for address in dentry.tolist()], bool)
     dentry = np.unique(dentry[named])
     inode = kernel.pointer(dentry, "dentry", "d_inode")
     known: Registry | None = None
     carved: list[OciSpec] = []
-    for at, pages in zip(dentry.tolist(), file_pages(kernel, inode, METADATA_LIMIT), strict=True):
-        path = (mounts.dentries.path(at) or b"meta.db").decode("utf-8", "backslashreplace")
+    for address, pages in zip(dentry.tolist(), file_pages(kernel, inode, METADATA_LIMIT), strict=True):
+        path = (mounts.dentries.path(address) or b"meta.db").decode("utf-8", "backslashreplace")
         root = read_bolt(pages)
         if root is not None and b"v1" in root.buckets:
             here = registry(root, path)
@@ -162,7 +162,7 @@ def _metadata(kernel: Kernel, mounts: Mounts, task: U64) -> tuple[Registry | Non
                 kernel.gaps.add("containerd metadata", path, "its tree has holes: containers may be missing")
             known = here if known is None else Registry(known.containers | here.containers, known.whole and here.whole)
         for start, run in _runs(pages):
-            carved.extend(one.found for one in carve_specs(run, f"meta.db:{path}+", base=start, in_order=True))
+            carved.extend(carving.value for carving in carve_specs(run, f"meta.db:{path}+", base=start, in_order=True))
     ids = set(known.containers) if known is not None else set()
     return known, [spec for spec in carved if spec.container_id not in ids]
 

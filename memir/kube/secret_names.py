@@ -99,7 +99,7 @@ def secrets_in(text: str, name: str | None = None) -> Iterator[Match]:
         shaped = _SHAPE.fullmatch(text)
         yield Match(_KINDS[(shaped.lastindex or 1) - 1] if shaped else kind, name, 0, len(text))
         return
-    found = [Match(_KINDS[(match.lastindex or 1) - 1], name, *_password_of(match)) for match in _SHAPE.finditer(text)]
+    matches = [Match(_KINDS[(match.lastindex or 1) - 1], name, *_password_of(match)) for match in _SHAPE.finditer(text)]
     for match in _INSIDE.finditer(text):
         inner = match["name"] or match["option"]
         kind = kind_of_name(inner)
@@ -108,9 +108,9 @@ def secrets_in(text: str, name: str | None = None) -> Iterator[Match]:
             start, end = start + 1, end - 1
         value = text[start:end]
         if kind is not None and value.lower() not in _PLAIN and not value.startswith(("/", "$")):
-            found.append(Match(kind, inner, start, end))
+            matches.append(Match(kind, inner, start, end))
     last = 0
-    for secret in sorted(found, key=lambda secret: (secret.start, -secret.end)):
+    for secret in sorted(matches, key=lambda secret: (secret.start, -secret.end)):
         if secret.start >= last:
             yield secret
             last = secret.end

@@ -56,20 +56,20 @@ class Secrets:
         if variables is None:
             return None, ()
         masked: list[str] = []
-        found: list[Secret] = []
+        known: list[Secret] = []
         for variable in variables:
             name, equals, value = variable.partition("=")
             text, secrets = self.text(value, name) if equals else self.text(variable)
             masked.append(name + equals + text if equals else text)
-            found += secrets
-        return masked, tuple(found)
+            known += secrets
+        return masked, tuple(known)
 
     def args(self, args: Sequence[str] | None) -> tuple[list[str] | None, tuple[Secret, ...]]:
         """A command line masked, and its secrets; of `--password x` the x is one. None stays None."""
         if args is None:
             return None, ()
         masked: list[str] = []
-        found: list[Secret] = []
+        known: list[Secret] = []
         option = None
         for arg in args:
             name, equals, value = arg.partition("=")
@@ -80,9 +80,9 @@ class Secrets:
             else:
                 text, secrets = self.text(arg, None if arg.startswith("-") else option)
             masked.append(text)
-            found += secrets
+            known += secrets
             option = plain if arg.startswith("--") and not equals else None
-        return masked, tuple(found)
+        return masked, tuple(known)
 
     def add(self, kind: str, name: str | None, value: str) -> Secret:
         """Take note of a secret that was found otherwise, such as a hit of a rule tagged `secret`."""
@@ -91,13 +91,13 @@ class Secrets:
         return secret
 
     def _mask(self, text: str, name: str | None) -> tuple[str, tuple[Secret, ...]]:
-        parts, found, last = [], [], 0
+        parts, known, last = [], [], 0
         for match in secrets_in(text, name):
             secret = self.add(match.kind, match.name, text[match.start : match.end])
             parts += [text[last : match.start], mask(secret)]
-            found.append(secret)
+            known.append(secret)
             last = match.end
-        return ("".join([*parts, text[last:]]), tuple(found)) if found else (text, ())
+        return ("".join([*parts, text[last:]]), tuple(known)) if known else (text, ())
 
 
 def mask(secret: Secret) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from memir.errors import ClusterError
-from memir.kube.apifields import At, wrong_type
+from memir.kube.apifields import JsonObject, wrong_type
 from memir.kube.apiobjects import ApiContainer, ApiNode, ApiPod, controller_of, node_of, pod_of
 from memir.kube.clusterfiles import cluster_files, documents
 
@@ -57,7 +57,7 @@ class ClusterSnapshot:
     def only(self, uids: Collection[str]) -> ClusterSnapshot:
         """The snapshot with these pods alone; nodes and other objects stay."""
         pods = {uid: pod for uid, pod in self.pods.items() if uid in uids}
-        containers = {at: pair for at, pair in self.containers.items() if pair[0].uid in uids}
+        containers = {ident: pair for ident, pair in self.containers.items() if pair[0].uid in uids}
         by_hash = {pod.config_hash: pod for pod in pods.values() if pod.config_hash}
         return replace(self, pods=pods, containers=containers, by_hash=by_hash)
 
@@ -74,7 +74,7 @@ def load_cluster(source: Path | str) -> ClusterSnapshot:
     """
     path = Path(source)
     single = not path.is_dir()
-    items: list[At] = []
+    items: list[JsonObject] = []
     files: list[str] = []
     skipped: list[tuple[str, str]] = []
     for file in cluster_files(path):
@@ -106,17 +106,17 @@ def _place(error: ClusterError) -> tuple[str, str]:
     return (place, why) if place else ("", why)
 
 
-def _objects(value: Any, where: str, skipped: list[tuple[str, str]]) -> list[At]:
+def _objects(value: Any, where: str, skipped: list[tuple[str, str]]) -> list[JsonObject]:
     """The objects of a List or a plain list, or the one object; none if it is none of these."""
     if isinstance(value, list):
         kinds = [item for item in value if isinstance(item, dict) and isinstance(item.get("kind"), str)]
-        objects = [at for at, item in enumerate(value) if kinds and isinstance(item, dict)]
-        others = [(at, item) for at, item in enumerate(value) if kinds and not isinstance(item, dict)]
-        skipped += [_place(wrong_type(f"{where}[{at}]", item, "an object")) for at, item in others]
-        return [one for at in objects for one in _objects(value[at], f"{where}[{at}]", skipped)]
+        objects = [number for number, item in enumerate(value) if kinds and isinstance(item, dict)]
+        others = [(number, item) for number, item in enumerate(value) if kinds and not isinstance(item, dict)]
+        skipped += [_place(wrong_type(f"{where}[{number}]", item, "an object")) for number, item in others]
+        return [inner for number in objects for inner in _objects(value[number], f"{where}[{number}]", skipped)]
     if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
         return []
-    kind, top = value["kind"], At(value, where)
+    kind, top = value["kind"], JsonObject(value, where)
     if not kind.endswith("List"):
         return [top]
     # A PodList, from `kubectl get --raw`, leaves out what its items are.
@@ -124,21 +124,21 @@ def _objects(value: Any, where: str, skipped: list[tuple[str, str]]) -> list[At]
     members = value.get("items")
     if not isinstance(members, list):
         if members is not None:
-            skipped.append(_place(wrong_type(top.at("items"), members, "a list")))
+            skipped.append(_place(wrong_type(top.place("items"), members, "a list")))
         return []
-    found: list[At] = []
-    for at, item in enumerate(members):
-        place = f"{top.at('items')}[{at}]"
+    listed: list[JsonObject] = []
+    for number, item in enumerate(members):
+        place = f"{top.place('items')}[{number}]"
         if isinstance(item, dict):
-            found.append(At(named | item, place))
+            listed.append(JsonObject(named | item, place))
         else:
             skipped.append(_place(wrong_type(place, item, "an object")))
-    return found
+    return listed
 
 
-def _assemble(items: list[At], files: tuple[str, ...], skipped: list[tuple[str, str]]) -> ClusterSnapshot:
+def _assemble(items: list[JsonObject], files: tuple[str, ...], skipped: list[tuple[str, str]]) -> ClusterSnapshot:
     """Put objects in their places; each that is not as the API writes it goes to `skipped`."""
-    pods: list[At] = []
+    pods: list[JsonObject] = []
     nodes: dict[str, ApiNode] = {}
     objects: dict[tuple[str, str, str], dict[str, Any]] = {}
     owners: dict[tuple[str, str, str], str] = {}
@@ -166,12 +166,12 @@ def _assemble(items: list[At], files: tuple[str, ...], skipped: list[tuple[str, 
             continue
         known = by_uid.setdefault(pod.uid, pod)
         if (known.namespace, known.name) != (pod.namespace, pod.name):
-            place = item.object("metadata").at("uid")
+            place = item.object("metadata").place("uid")
             skipped.append((place, f"{pod.uid} is the uid of {known.namespace}/{known.name} too"))
             continue
         by_uid[pod.uid] = pod
     # Past ids first, so that an id in use belongs to its present container.
-    pairs = [(pod, one) for pod in by_uid.values() for one in pod.containers]
+    pairs = [(pod, container) for pod in by_uid.values() for container in pod.containers]
     containers = {ident: pair for pair in pairs for ident in pair[1].ids[1:]}
     containers |= {pair[1].ids[0]: pair for pair in pairs if pair[1].ids}
     by_hash = {pod.config_hash: pod for pod in by_uid.values() if pod.config_hash}

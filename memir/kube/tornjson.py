@@ -69,7 +69,7 @@ def find_members(data: bytes | memoryview, keys: Iterable[str]) -> dict[str, Any
     """
     text = bytes(data[:LIMIT]).decode("utf-8", "replace")
     decoder = _decoder([])
-    found: dict[str, Any] = {}
+    members: dict[str, Any] = {}
     for key in keys:
         mark = re.search(r'[,{]"' + re.escape(key) + r'":', text)
         if mark is None:
@@ -79,8 +79,8 @@ def find_members(data: bytes | memoryview, keys: Iterable[str]) -> dict[str, Any
         except (ValueError, RecursionError):
             continue
         if text[end : end + 1] in (",", "}", "]"):
-            found[key] = without_lone_surrogates(value, text)
-    return found
+            members[key] = without_lone_surrogates(value, text)
+    return members
 
 
 def _text(data: bytes | memoryview) -> str:

@@ -146,9 +146,9 @@ def guest_witness(comm: str, args: Sequence[str]) -> tuple[Guest, str | None] | 
         ids = [arg for arg in args[1:MAX_ARGS] if CONTAINER_ID.fullmatch(arg)]
         return "gvisor", ids[-1] if ids else None
     for arg in args[:MAX_ARGS]:
-        found = _KATA_VM.search(arg[:MAX_PATH]) or _SANDBOX_NAME.fullmatch(arg[:MAX_PATH].partition(",")[0])
-        if found:
-            return "kata", found.group(1)
+        match = _KATA_VM.search(arg[:MAX_PATH]) or _SANDBOX_NAME.fullmatch(arg[:MAX_PATH].partition(",")[0])
+        if match:
+            return "kata", match.group(1)
     return None
 
 

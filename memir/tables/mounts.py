@@ -39,15 +39,15 @@ def read(source: RamSource) -> Frame:
     on_node = _on_node(source, info)
     volumes = _volumes(source, info, on_node)
     numbers = {name: getattr(info, name).tolist() for name in ("mount_id", "parent_id")}
-    inum = [int(one) or None for one in info.inum]
+    inum = [int(entry) or None for entry in info.inum]
     made = {
         "mnt_ns": inum,
-        **{name: [one if one >= 0 else None for one in values] for name, values in numbers.items()},
+        **{name: [entry if entry >= 0 else None for entry in values] for name, values in numbers.items()},
         "source_path": on_node,
         "hidden": (~info.visible).tolist(),
-        "volume_kind": [one and one.kind for one in volumes],
-        "volume_name": [one and one.name for one in volumes],
-        "volume_pod_uid": [one and one.pod_uid for one in volumes],
+        "volume_kind": [entry and entry.kind for entry in volumes],
+        "volume_name": [entry and entry.name for entry in volumes],
+        "volume_pod_uid": [entry and entry.pod_uid for entry in volumes],
         "seen_by": [[name for name, mask in info.seen.items() if mask[row]] for row in range(len(info))],
         "source": ["struct mount"] * len(info),
     }
@@ -60,24 +60,24 @@ def _on_node(source: RamSource, info: MountInfo) -> list[str | None]:
     """Where on the node lies what each mount shows."""
     host = info.mount[(info.space == source.host_mnt_ns) & info.visible]
     top = node_paths(source.mounts, host)
-    found: list[str | None] = []
+    paths: list[str | None] = []
     for superblock, inside, kind in zip(info.superblock.tolist(), info.root, info.fstype, strict=True):
         above = top.get(superblock)
         known = above is not None and inside is not None and kind != "nsfs"
-        found.append((above or b"").decode("utf-8", "backslashreplace") + (inside or "") if known else None)
-    return [path if path is None or path == "/" else path.rstrip("/") for path in found]
+        paths.append((above or b"").decode("utf-8", "backslashreplace") + (inside or "") if known else None)
+    return [path if path is None or path == "/" else path.rstrip("/") for path in paths]
 
 
 def _volumes(source: RamSource, info: MountInfo, on_node: list[str | None]) -> list[Volume | None]:
     """Of a container's mounts what volume they are; of the node's own those that the kubelet has mounted."""
     owners = source.owners.by_mount_namespace
-    found: list[Volume | None] = []
+    volumes: list[Volume | None] = []
     for row, space in enumerate(info.space.tolist()):
         if space == source.host_mnt_ns or space not in owners:
-            found.append(volume_of_path(on_node[row] or "") if info.root[row] == "/" else None)
+            volumes.append(volume_of_path(on_node[row] or "") if info.root[row] == "/" else None)
         else:
-            found.append(volume_of_mount(on_node[row], info.fstype[row], info.root[row], info.mount_point[row]))
-    return found
+            volumes.append(volume_of_mount(on_node[row], info.fstype[row], info.root[row], info.mount_point[row]))
+    return volumes
 
 
 TABLE = Table(

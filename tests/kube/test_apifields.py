@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from memir.errors import ClusterError
-from memir.kube.apifields import At, wrong_type
+from memir.kube.apifields import JsonObject, wrong_type
 
 VALUE: dict[str, Any] = {
     "name": "x", "empty": "", "on": True, "count": 3, "labels": {"a": "b"}, "inner": {"deep": {"text": "y"}},
     "list": [{"n": 1}], "at": "2026-11-23T22:27:29Z", "local": "2026-11-23T22:27:29", "null": None,
 }  # fmt: skip
-AT = At(VALUE, "pods.json: items[3]")
+AT = JsonObject(VALUE, "pods.json: items[3]")
 
 
 def test_what_is_there() -> None:
@@ -24,8 +24,8 @@ def test_what_is_there() -> None:
     assert AT.object("inner").object("deep").where == "pods.json: items[3].inner.deep"
     assert [one.number("n") for one in AT.objects("list")] == [1]
     assert AT.moment("at") == AT.moment("local") == datetime(2026, 11, 23, 22, 27, 29, tzinfo=UTC)
-    assert At({}, "pods.json: ").at("kind") == "pods.json: kind"
-    assert At.of({"a": 1}, "x").value == {"a": 1}
+    assert JsonObject({}, "pods.json: ").place("kind") == "pods.json: kind"
+    assert JsonObject.of({"a": 1}, "x").value == {"a": 1}
 
 
 def test_what_is_not_there() -> None:
@@ -46,7 +46,7 @@ def test_what_is_not_there() -> None:
         (lambda: AT.texts("inner"), "items[3].inner.deep: an object, not a string"),
         (lambda: AT.moment("name"), "items[3].name: 'x' is not a time"),
         (lambda: AT.needed("empty"), "items[3].empty: missing"),
-        (lambda: At.of(None, "items[4]"), "items[4]: null, not an object"),
+        (lambda: JsonObject.of(None, "items[4]"), "items[4]: null, not an object"),
     ],
 )
 def test_errors_name_the_place(read: Any, says: str) -> None:

@@ -67,11 +67,11 @@ def test_what_the_tree_leads_to() -> None:
     root = read_bolt(database())
     assert root is not None
     assert root.values == {b"version": b"3"}
-    top = root.at(b"v1")
+    top = root.bucket(b"v1")
     assert top is not None
     assert top.values == {b"a": b"first", b"m": b"x" * 5000}
-    assert root.at(b"v1", b"in") == Bucket({b"name": b"runc"})
-    assert root.at(b"v1", b"none", b"deeper") is None
+    assert root.bucket(b"v1", b"in") == Bucket({b"name": b"runc"})
+    assert root.bucket(b"v1", b"none", b"deeper") is None
     assert root.whole()
 
 
@@ -99,7 +99,7 @@ def test_a_page_that_is_not_in_memory() -> None:
     pages[5] = None
     root = read_bolt(pages)
     assert root is not None
-    top = root.at(b"v1")
+    top = root.bucket(b"v1")
     assert top is not None
     assert (set(top.values), top.holes) == ({b"m"}, ["page 5: page not in memory"])
     assert not root.whole()
@@ -110,7 +110,7 @@ def test_pages_that_lead_in_a_circle() -> None:
     pages[4] = page(4, BRANCH, [(4, b"a", b""), (3, b"b", b""), (99, b"c", b""), (8, b"d", b"")])
     root = read_bolt(pages)
     assert root is not None
-    top = root.at(b"v1")
+    top = root.bucket(b"v1")
     assert top is not None
     assert {hole.partition(": ")[2] for hole in top.holes} >= {"met before", "past the end"}
 

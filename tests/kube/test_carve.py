@@ -61,21 +61,21 @@ def carved() -> list[Carved[OciSpec]]:
 
 def test_real_pages(carved: list[Carved[OciSpec]]) -> None:
     assert len(carved) == 13
-    assert sum(one.found.complete for one in carved) == 7
+    assert sum(one.value.complete for one in carved) == 7
     for one in carved:
-        assert not wrong(one.found), (hex(one.offset), wrong(one.found))
+        assert not wrong(one.value), (hex(one.offset), wrong(one.value))
         assert PAGES[one.offset : one.offset + one.length].startswith(b'{"ociVersion"')
-        assert one.found.where == f"paddr {one.offset:#x}"
-        if one.found.complete:
+        assert one.value.where == f"paddr {one.offset:#x}"
+        if one.value.complete:
             json.loads(PAGES[one.offset : one.offset + one.length])
         else:
             assert one.crossings == 0
-        assert bool(one.crossings) == any("page borders" in doubt for doubt in one.found.doubts)
+        assert bool(one.crossings) == any("page borders" in doubt for doubt in one.value.doubts)
 
 
 def test_ended_containers_are_found(carved: list[Carved[OciSpec]]) -> None:
     """The job migrate has ended: runc knows neither its container nor its sandbox any more."""
-    best = best_by_container(one.found for one in carved)
+    best = best_by_container(one.value for one in carved)
     ended = {ident: spec for ident, spec in best.items() if ident not in TRUTH["states"]}
     assert {(spec.kind, spec.container_name, spec.pod_name) for spec in ended.values()} == {
         ("container", "migrate", "migrate-w57gd"),
@@ -84,21 +84,21 @@ def test_ended_containers_are_found(carved: list[Carved[OciSpec]]) -> None:
 
 
 def test_a_torn_page_says_what_it_holds(carved: list[Carved[OciSpec]]) -> None:
-    torn = [one.found for one in carved if not one.found.complete]
+    torn = [one.value for one in carved if not one.value.complete]
     assert any(spec.kind == "sandbox" and spec.pod_name == "web-7bf68f75d5-86xhc" for spec in torn)
     assert any(spec.container_name == "api" and spec.container_id is None for spec in torn)
     assert all(spec.privileged is None for spec in torn)
 
 
 def test_states() -> None:
-    found = {one.found.container_id: one for one in carve_states(PAGES, "paddr ", base=0x1000)}
+    found = {one.value.container_id: one for one in carve_states(PAGES, "paddr ", base=0x1000)}
     assert len(found) == 3
     for ident, one in found.items():
         truth = TRUTH["states"][ident]
-        assert one.found.init_pid == truth["init_process_pid"]
-        assert one.found.init_start == truth["init_process_start"]
-        assert one.found.where == f"paddr {one.offset + 0x1000:#x}"
-    whole = next(one.found for one in found.values() if one.found.complete)
+        assert one.value.init_pid == truth["init_process_pid"]
+        assert one.value.init_start == truth["init_process_start"]
+        assert one.value.where == f"paddr {one.offset + 0x1000:#x}"
+    whole = next(one.value for one in found.values() if one.value.complete)
     assert whole.names.pod_name == "node-agent-2zlxg"
 
 
@@ -135,7 +135,7 @@ def test_two_documents_that_met_are_doubted() -> None:
     for first in pages:
         for second in pages:
             for found in carve_specs(first[:4096] + second[4096:], ""):
-                spec = found.found
+                spec = found.value
                 assert not wrong(spec) or any("page borders" in doubt for doubt in spec.doubts)
 
 
@@ -194,4 +194,4 @@ def test_smeared_pages(seed: int, changes: int) -> None:
                 other = chance.randrange(len(pages))
                 pages[at], pages[other] = pages[other], pages[at]
     for one in carve_specs(b"".join(pages), ""):
-        assert one.found.doubts or not wrong(one.found)
+        assert one.value.doubts or not wrong(one.value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from memir.kube.cgroup_segments import Found, container_segment, from_colons, pod_segment
+from memir.kube.cgroup_segments import ContainerSegment, container_segment, from_colons, pod_segment
 
 ID = "0123456789abcdef" * 4
 UID = "dd1bf9d1-241d-47f5-8e25-12de83135812"
@@ -34,28 +34,33 @@ def test_pods(segment: str, before: str, wanted: tuple[str | None, str | None]) 
 @pytest.mark.parametrize(
     ("segment", "before", "parent", "wanted"),
     [
-        (f"cri-containerd-{ID}.scope", "", None, Found(ID, runtime="containerd", driver="systemd")),
-        (f"crio-{ID}", "", None, Found(ID, runtime="cri-o", driver="cgroupfs")),
-        (f"crio-conmon-{ID}.scope", "", None, Found(monitor_of=ID, runtime="cri-o", driver="systemd")),
-        (ID.upper(), "moby", None, Found(ID, runtime="docker", driver="cgroupfs")),
-        (ID, "x", "ecs", Found(ID, runtime="docker", driver="cgroupfs")),
-        (f"kata_{ID}", "", None, Found(ID, runtime="kata", driver="cgroupfs", sandbox=True, guest="kata")),
-        (f"runsc-{ID}.scope", "", None, Found(ID, runtime="gvisor", driver="systemd", guest="gvisor")),
-        (f"made-up-{ID}.scope", "", None, Found(ID, driver="systemd")),
+        (f"cri-containerd-{ID}.scope", "", None, ContainerSegment(ID, runtime="containerd", driver="systemd")),
+        (f"crio-{ID}", "", None, ContainerSegment(ID, runtime="cri-o", driver="cgroupfs")),
+        (f"crio-conmon-{ID}.scope", "", None, ContainerSegment(monitor_of=ID, runtime="cri-o", driver="systemd")),
+        (ID.upper(), "moby", None, ContainerSegment(ID, runtime="docker", driver="cgroupfs")),
+        (ID, "x", "ecs", ContainerSegment(ID, runtime="docker", driver="cgroupfs")),
+        (f"kata_{ID}", "", None, ContainerSegment(ID, runtime="kata", driver="cgroupfs", sandbox=True, guest="kata")),
+        (f"runsc-{ID}.scope", "", None, ContainerSegment(ID, runtime="gvisor", driver="systemd", guest="gvisor")),
+        (f"made-up-{ID}.scope", "", None, ContainerSegment(ID, driver="systemd")),
         (f"made-up-{ID}", "", None, None),
         (f"kubepods_pod-{ID}", "", None, None),
-        ("runc-helper.scope", "", None, Found(name="helper", runtime="runc", driver="systemd")),
-        ("a" * 32 + "-1234567890", "", "ecs", Found("a" * 32 + "-1234567890", runtime="containerd", driver="cgroupfs")),
+        ("runc-helper.scope", "", None, ContainerSegment(name="helper", runtime="runc", driver="systemd")),
+        (
+            "a" * 32 + "-1234567890",
+            "",
+            "ecs",
+            ContainerSegment("a" * 32 + "-1234567890", runtime="containerd", driver="cgroupfs"),
+        ),
         ("ssh.service", "", None, None),
     ],
 )
-def test_containers(segment: str, before: str, parent: str | None, wanted: Found | None) -> None:
+def test_containers(segment: str, before: str, parent: str | None, wanted: ContainerSegment | None) -> None:
     assert container_segment(segment, before, parent) == wanted
 
 
 def test_a_systemd_path_taken_for_a_name() -> None:
-    assert from_colons(f"cri-containerd:{ID}") == Found(ID, runtime="containerd", driver="mismatch")
-    assert from_colons("runc:helper") == Found(name="helper", runtime="runc", driver="mismatch")
+    assert from_colons(f"cri-containerd:{ID}") == ContainerSegment(ID, runtime="containerd", driver="mismatch")
+    assert from_colons("runc:helper") == ContainerSegment(name="helper", runtime="runc", driver="mismatch")
     assert from_colons("made-up:helper") is None
     assert from_colons("a:b:c") is None
     assert from_colons("nothing") is None

@@ -41,9 +41,9 @@ def open_client(target: SshTarget) -> tuple[paramiko.SSHClient, list[paramiko.SS
     try:
         client = _open(target, opened, MAX_JUMPS)
     except BaseException:
-        for one in reversed(opened):
+        for hop in reversed(opened):
             with contextlib.suppress(OSError, EOFError):
-                one.close()
+                hop.close()
         raise
     return client, opened
 

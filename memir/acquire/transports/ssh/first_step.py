@@ -20,14 +20,14 @@ def why_not_root(plain: Result, with_sudo: Result, account: str) -> str:
             "file that prints without a terminal; use another account, or make that file silent"
         )
     if not plain.text.strip() and plain.code != 0:
-        said = _last(plain.error) or f"exit code {plain.code}"
-        return f"{account} has no shell that runs /bin/sh ({said}): use another account"
+        why = _last(plain.error) or f"exit code {plain.code}"
+        return f"{account} has no shell that runs /bin/sh ({why}): use another account"
     if not re.fullmatch(r"\d+", plain.text.strip()):
-        said = _last(plain.text) or _last(plain.error) or "nothing"
-        return f"{account} runs no script: it answers {said!r} to `id -u` (a restricted shell, or a ForceCommand)"
-    said = _last(with_sudo.error) or f"exit code {with_sudo.code}"
+        why = _last(plain.text) or _last(plain.error) or "nothing"
+        return f"{account} runs no script: it answers {why!r} to `id -u` (a restricted shell, or a ForceCommand)"
+    why = _last(with_sudo.error) or f"exit code {with_sudo.code}"
     return (
-        f"{account} is not root and `sudo -n` does not work there ({said}): use --user root or give the user sudo "
+        f"{account} is not root and `sudo -n` does not work there ({why}): use --user root or give the user sudo "
         "without a password"
     )
 
