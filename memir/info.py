@@ -65,6 +65,8 @@ def describe(
         given = Given(*(Path(path) if path is not None else None for path in (btf, kallsyms, isf)))
         try:
             kernel = find_kernel(memory, given, Store(cache_folder(cache)), gaps)
+            if kernel.memory is not memory:  # a raw file whose offsets are no addresses: its RAM as it is read
+                facts |= {name: image_facts(kernel.memory)[name] for name in ("ram_size", "ranges")}
             facts["kernel"] = kernel_facts(kernel.anchors, kernel)
             present = coverage(kernel)
             facts |= {**present.facts(), "coverage": present.text(), **taken(kernel)}

@@ -41,6 +41,8 @@ def open_memory(
     from memir.aws.image import open_image
 
     path: str | Path = str(image)
+    if not path:
+        raise UsageError("no image is named: its name is empty (a variable that is not set?)")
     if not str(image).startswith("s3://") and Path(image).is_dir():
         from memir.evidence.folder import is_evidence
         from memir.evidence.location import address_of

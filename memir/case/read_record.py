@@ -31,8 +31,23 @@ def read_record(folder: Path) -> CaseRecord:
     """case.json of a case, of any version. CaseError if the folder is none, or names the field that is wrong."""
     path = folder / CASE_FILE
     if not path.exists():
-        raise CaseError(f"{folder} is not a case: it has no {CASE_FILE}")
+        raise CaseError(f"{folder} is not a case: {_what_instead(folder)}")
     return parse_record(read(path, CaseError), str(path))
+
+
+def _what_instead(folder: Path) -> str:
+    """Why a path is no case, and what to give or do."""
+    for above in (folder.parent, folder.parent.parent):
+        if folder.exists() and (above / CASE_FILE).is_file():
+            return f"it is a part of one: give {above}"
+    write = "`memir analyze IMAGE -o CASE` writes a case, which is then asked"
+    if not folder.exists():
+        return f"there is no such folder: {write}"
+    if not folder.is_dir():
+        return f"it is a file. {write.replace('IMAGE', str(folder))}"
+    if (folder / "manifest.jsonl").is_file():
+        return f"it is evidence that was acquired. {write.replace('IMAGE', str(folder))}"
+    return f"it has no {CASE_FILE}: {write}"
 
 
 def parse_record(document: Any, name: str) -> CaseRecord:

@@ -195,13 +195,18 @@ def write_json(document: Any, path: Path) -> None:
     """Write a document under a temporary name, then rename; CaseError if the folder cannot be written."""
     try:
         descriptor, name = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            # what is not ASCII is escaped: names from an image may hold lone surrogates, which UTF-8 cannot
-            json.dump(document, file, indent=2, ensure_ascii=True, allow_nan=False)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                # what is not ASCII is escaped: names from an image may hold lone surrogates, which UTF-8 cannot
+                json.dump(document, file, indent=2, ensure_ascii=True, allow_nan=False)
+                file.write("\n")
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        except BaseException:
+            # what a full disk left would make the folder someone else's for the next try
+            Path(name).unlink(missing_ok=True)
+            raise
     except OSError as error:
         raise CaseError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 
 from memir import __version__
 from memir.cli.handler import run
+from memir.errors import UsageError
 from memir.text import say
 
 
@@ -113,8 +114,20 @@ def _stop(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+def _no_empty(words: Sequence[str]) -> None:
+    """Refuse an empty word, which a path would take for the current folder; query tells of an empty SQL itself."""
+    for number, word in enumerate(words):
+        if word == "--":
+            return
+        if word or (words[0] == "query" and number > 1 and not words[number - 1].startswith("-")):
+            continue
+        before = f"behind {words[number - 1]!r}" if number else "of memir"
+        raise UsageError(f"the argument {before} is empty: is a variable not set?")
+
+
 def invoke(words: Sequence[str]) -> None:
     """Parse the words of a command line and do what they say; every error comes out as an exception."""
+    _no_empty(words)
     command: Any = typer.main.get_command(app)
     with command.make_context("memir", list(words)) as context:
         command.invoke(context)

@@ -51,6 +51,11 @@ def verify(
     if not evidence.startswith("s3://") and is_case(Path(evidence)):
         _verify_case(Path(evidence), public_key, as_json=as_json)
         return
+    if not evidence.startswith("s3://") and Path(evidence).is_file():
+        raise UsageError(
+            f"{evidence} is a file: verify takes the folder that `memir acquire` wrote, with the image and its "
+            "manifest.jsonl in it, or a case; `memir info` says what an image is"
+        )
     from memir.aws.client import Connection
     from memir.aws.evidence import S3PartReader, fetched
     from memir.evidence.findings import summary

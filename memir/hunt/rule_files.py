@@ -22,6 +22,8 @@ COMPILED = b"YARA"
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _STRAY = re.compile("[\udc80-\udcff]")
 MAX_INCLUDES = 10_000
+MAX_FILE = 256 << 20
+"""Bytes of a rule file: collections of a hundred thousand rules are smaller, and a device has no end."""
 
 
 @dataclass(frozen=True)
@@ -128,9 +130,12 @@ def _flatten(file: RuleFile, known: dict[Path, RuleFile]) -> Flat:
 def read_file(path: Path, namespace: str) -> RuleFile:
     """Read a file. A byte order mark is left out; bytes that are not UTF-8 become escapes, which mean the same."""
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(MAX_FILE + 1)
     except OSError as error:
         raise RulesError(f"{path}: cannot be read: {error.strerror}") from error
+    if len(raw) > MAX_FILE:
+        raise RulesError(f"{path}: more than {MAX_FILE >> 20} MiB: no rule file is as long; is it the image?")
     if raw.startswith(COMPILED):
         return RuleFile(path, namespace, None)
     encoding = "utf-8"
@@ -138,6 +143,11 @@ def read_file(path: Path, namespace: str) -> RuleFile:
         if raw.startswith(mark):
             raw, encoding = raw[len(mark) :], name
             break
+    if encoding == "utf-8" and b"\0" in raw:
+        raise RulesError(
+            f"{path}: not YARA rules: byte {raw.index(0)} is zero, which no rule's text holds "
+            "(compiled rules begin with YARA)"
+        )
     text = raw.decode(encoding, "surrogateescape" if encoding == "utf-8" else "replace")
     text = _STRAY.sub(lambda stray: f"\\x{ord(stray.group()) - 0xDC00:02x}", text)
     return RuleFile(path, namespace, text, read_source(text))

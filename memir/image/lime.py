@@ -42,8 +42,8 @@ def read_layout(source: Source, allow_truncated: bool, folder: Path | None) -> L
     """The layout of a file of records: served from the file itself, unless any of them is compressed.
 
     Read all the same, and said in the layout's repairs: zeros behind the last record (of a tape, a preallocated file),
-    records that are not in the order of their addresses, and a range that is there twice (a stream that was resumed).
-    ImageFormatError for ranges that overlap in any other way.
+    records that are not in the order of their addresses, and ranges that stand in it twice, whole or in part (a stream
+    that was resumed). allow_truncated: bytes behind whole records that are no record end the file, which is said too.
     """
     from memir.image.avml import Blocks
 
@@ -58,8 +58,12 @@ def read_layout(source: Source, allow_truncated: bool, folder: Path | None) -> L
             if offset and _zeros(source, offset):
                 repairs.append(f"{source.size - offset} zero bytes behind the last record are left out")
                 break
-            if not allow_truncated or not isinstance(error, TruncatedImageError):
+            if not allow_truncated or not (offset or isinstance(error, TruncatedImageError)):
                 raise
+            if not isinstance(error, TruncatedImageError):
+                rest = f"the last {source.size - offset} bytes, from offset {offset:#x} on, are left out"
+                repairs.append(f"{rest}: they are no record")
+                break
             missing = HEADER_SIZE - (source.size - offset)
             break
         compressed |= record.compressed
@@ -103,29 +107,27 @@ class _Walk:
         """(segments by address, what had to be repaired). Of two records of one range the first is taken."""
         start = np.array(self._start, np.int64)
         order = np.argsort(start, kind="stable")
-        repairs = []
+        repairs, again = [], 0
         if len(start) and (np.diff(start) < 0).any():
             repairs.append("its records are not in the order of their addresses: they were put in order")
         out: list[Segment] = []
-        twice, last = 0, -1
+        twice, last, end = 0, -1, 0
         place = self._flat if flat else self._body
         for number in order.tolist():
-            if last >= 0 and self._start[number] < self._start[last] + self._size[last]:
-                if (self._start[number], self._size[number]) == (self._start[last], self._size[last]):
-                    twice += 1
-                    continue
-                low, high = sorted((number, last), key=lambda record: self._body[record])
-                raise ImageFormatError(
-                    f"{name}: record at offset {self._body[high] - HEADER_SIZE:#x} starts at {self._start[high]:#x}, "
-                    f"but the one at {self._body[low] - HEADER_SIZE:#x} starts at {self._start[low]:#x} and ends at "
-                    f"{self._start[low] + self._size[low] - 1:#x}: ranges overlap"
-                )
-            last = number
-            append(out, Segment(self._start[number], self._done[number], place[number]), name)
+            low, size = self._start[number], self._done[number]
+            if last >= 0 and (low, self._size[number]) == (self._start[last], self._size[last]):
+                twice += 1
+                continue
+            held = min(max(end - low, 0), size)  # what the records before it hold of it
+            again += held
+            last, end = number, max(end, low + size)
+            append(out, Segment(low + held, size - held, place[number] + held), name)
         if twice:
             repairs.append(
                 f"{twice} records of ranges that stand in it before were left out: the first of each is read"
             )
+        if again:
+            repairs.append(f"{again} bytes stand in it twice: those of the record that begins lower are read")
         return out, repairs
 
 

@@ -8,6 +8,7 @@ import errno
 import io
 import mmap
 import os
+import re
 import stat
 import weakref
 from collections.abc import Iterator
@@ -202,6 +203,9 @@ class MappedFile:
         self._descriptor = -1
 
 
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):/+")
+
+
 def _open(path: Path) -> int:
     """A descriptor of a regular file; a FIFO would block in open() and a device may have effects, so look first."""
     try:
@@ -209,6 +213,8 @@ def _open(path: Path) -> int:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
+        if isinstance(error, FileNotFoundError) and (scheme := _SCHEME.match(str(path))):
+            why = f"memir opens files and s3://BUCKET/KEY, not {scheme[1]}: addresses"
         raise ImageError(f"{path}: cannot be opened: {why}") from error
     try:
         _regular(path, os.fstat(descriptor).st_mode)  # it may have been replaced in between
@@ -220,6 +226,10 @@ def _open(path: Path) -> int:
 
 def _regular(path: Path, mode: int) -> None:
     if stat.S_ISDIR(mode):
+        if (path / "case.json").is_file() and (path / "tables").is_dir():
+            raise ImageFormatError(
+                f"{path} is a case, not an image: ask it with `memir query {path} --list`, or give the image itself"
+            )
         raise ImageFormatError(
             f"{path} is a folder: give an image file, or an evidence folder that memir acquire wrote"
         )

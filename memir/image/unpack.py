@@ -27,6 +27,7 @@ from memir.image.source import Source, SourceReader
 
 Progress = Callable[[str, int, int], None]
 _STEP = 4 << 20
+AGAIN = "copy the file again, and compare its SHA-256 with that of the place it came from"
 _HOLE = 1 << 16
 
 
@@ -146,7 +147,7 @@ def _zstd_pieces(source: Source, reader: SourceReader, allow_truncated: bool) ->
                 yield piece
         except zstandard.ZstdError as error:
             raise ImageFormatError(
-                f"{source.name}: zstd data near offset {reader.tell():#x} is damaged: {error}"
+                f"{source.name}: zstd data near offset {reader.tell():#x} is damaged: {error}: {AGAIN}"
             ) from error
     if allow_truncated or source.lazy is not None:
         for _ in zstd.frames(source):  # the decoder ends without a word where the file does
@@ -165,7 +166,7 @@ def _gzip_pieces(source: Source, reader: SourceReader) -> Iterator[bytes]:
             except zlib.error as error:
                 offset = reader.tell() - len(pending)
                 raise ImageFormatError(
-                    f"{source.name}: gzip data after offset {offset:#x} is damaged: {error}"
+                    f"{source.name}: gzip data after offset {offset:#x} is damaged: {error}: {AGAIN}"
                 ) from error
             if not pending and not piece:
                 raise TruncatedImageError(

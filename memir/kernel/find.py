@@ -11,6 +11,7 @@ from memir.gaps import Gaps
 from memir.image.layout import MAX_PHYSICAL, Segment
 from memir.kernel import fits, ram, raw_layout
 from memir.kernel.engine import Kernel
+from memir.symbols import btf_file
 from memir.symbols.locate import Given, locate
 from memir.symbols.shift import shifts
 from memir.symbols.store import Store
@@ -31,6 +32,8 @@ def find_kernel(
     attempt = Gaps()
     failure: SymbolsError | KernelError | None = None
     kernel: Kernel | None = None
+    if given.btf is not None:
+        btf_file.read(given.btf)  # what is no BTF at all says nothing of the image
     try:
         kernel = Kernel(memory, locate(memory, given, store, attempt), attempt)
         wrong = fits.mismatch(kernel) if given.btf is not None else None

@@ -68,7 +68,7 @@ def explain(memory: PhysicalMemory, kernel: Kernel, shift: int) -> RawLayout | N
             header = f", {joined[0].offset} bytes in" if joined[0].offset else ""
             return RawLayout(joined, f"the ranges of RAM stand in it one after the other{header}")
     shifts = _by_links(memory, kernel, ranges, own, shift)
-    if any(item != shift for item in shifts):
+    if any(item is not None and item != shift for item in shifts):
         return RawLayout(_split(ranges, shifts, memory.end), "the holes between the ranges of RAM are left out of it")
     if shift == 0:
         return None
@@ -106,8 +106,14 @@ def _joined(ranges: Sequence[Range], own: int | None, shift: int, size: int) -> 
     return out if any(segment.start - segment.offset != out[0].start - out[0].offset for segment in out) else None
 
 
-def _by_links(memory: PhysicalMemory, kernel: Kernel, ranges: Sequence[Range], own: int, shift: int) -> list[int]:
-    """The shift of every range, proved by the task list; a range without a task takes that of a neighbour."""
+def _by_links(
+    memory: PhysicalMemory, kernel: Kernel, ranges: Sequence[Range], own: int, shift: int
+) -> list[int | None]:
+    """The shift of every range, proved by the task list; a range without a task takes that of a neighbour.
+
+    None: the range is not in the file, as each place that it could have is before the file's first byte, or that of a
+    proved range (a file whose beginning was cut off).
+    """
     proved = {own: shift}
     node = _head(kernel)
     for _ in range(_MAX_LINKS):
@@ -123,13 +129,20 @@ def _by_links(memory: PhysicalMemory, kernel: Kernel, ranges: Sequence[Range], o
         if following is None or following.va == _head(kernel).va or len(proved) == len(ranges):
             break
         node = following
-    out = []
+    taken = [(ranges[part].start - moved, ranges[part].end - moved) for part, moved in proved.items()]
+    out: list[int | None] = []
     for number, part in enumerate(ranges):
-        near = sorted(proved, key=lambda offset: abs(offset - number))
+        near = sorted(proved, key=lambda other: abs(other - number))
         # an offset cannot be negative: what lies below a moved range was not moved with it
-        others = [offset for offset in [*(proved[offset] for offset in near), 0] if part.start - offset >= 0]
-        out.append(proved.get(number, others[0] if others else 0))
+        others = [moved for moved in [*(proved[other] for other in near), 0] if _free(part, moved, taken)]
+        out.append(proved.get(number, others[0] if others else None))
     return out
+
+
+def _free(part: Range, shift: int, taken: Sequence[tuple[int, int]]) -> bool:
+    """Whether a range moved by a shift lies in the file, where no proved range does. taken: [low, high) in the file."""
+    low, high = part.start - shift, part.end - shift
+    return low >= 0 and not any(low < end and start < high for start, end in taken)
 
 
 def _links(memory: PhysicalMemory, kernel: Kernel, ranges: Sequence[Range], shifts: Sequence[int]) -> tuple[int, bool]:
@@ -185,18 +198,20 @@ def _search(
     return None
 
 
-def _split(ranges: Sequence[Range], shifts: Sequence[int], size: int) -> list[Segment]:
-    """Segments of the ranges, what lies between two ranges of one shift with them."""
+def _split(ranges: Sequence[Range], shifts: Sequence[int | None], size: int) -> list[Segment]:
+    """Segments of the ranges, what lies between two ranges of one shift with them; none before the file's start."""
     out: list[Segment] = []
     for part, shift in zip(ranges, shifts, strict=True):
-        offset = part.start - shift
-        length = min(part.size, size - offset)
-        if length <= 0 or (out and out[-1].start + out[-1].size > part.start):
+        if shift is None:
+            continue
+        start = max(part.start, shift)
+        length = min(part.end - start, size - (start - shift))
+        if length <= 0 or (out and out[-1].start + out[-1].size > start):
             continue
         if out and out[-1].start - out[-1].offset == shift:
-            out[-1] = Segment(out[-1].start, part.start + length - out[-1].start, out[-1].offset)
+            out[-1] = Segment(out[-1].start, start + length - out[-1].start, out[-1].offset)
         else:
-            out.append(Segment(part.start, length, offset))
+            out.append(Segment(start, length, start - shift))
     return out
 
 

@@ -140,8 +140,9 @@ def open_space(memory: PhysicalMemory, anchors: Anchors, gaps: Gaps | None = Non
                 )
             return _space(memory, anchors, arch, fmt, root, stated, gaps)
     raise KernelError(
-        f"{memory.path}: no page table maps the kernel {anchors.release} at {anchors.init_task:#x} to physical "
-        f"{here:#x}: the image is torn there, or its pages are not 4 KiB"
+        f"{memory.path}: no page table maps the kernel{' ' if anchors.release else ''}{anchors.release} at "
+        f"{anchors.init_task:#x} to physical {here:#x}: the image is torn there, its pages are not 4 KiB, or its first "
+        "byte is not the address that --base says"
     )
 
 

@@ -85,10 +85,11 @@ def _numbered(values: list[Any]) -> list[tuple[str, Any]]:
 def _read(file: Path) -> bytes:
     """The file's bytes, unpacked; no more than MAX_FILE of them."""
     try:
-        size = file.stat().st_size
-        if size > MAX_FILE:
-            raise ClusterError(f"{file}: {size} bytes, more than {MAX_FILE}; save it by namespace")
-        data = file.read_bytes()
+        with file.open("rb") as opened:  # a pipe (`<(kubectl ...)`) and a device have no size
+            data = opened.read(MAX_FILE + 1)
+        if len(data) > MAX_FILE:
+            size = file.stat().st_size
+            raise ClusterError(f"{file}: {size or 'endless'} bytes, more than {MAX_FILE}; save it by namespace")
     except OSError as error:
         raise ClusterError(f"{file}: {error.strerror or error}") from error
     if data.startswith(_GZIP):

@@ -27,7 +27,9 @@ def print_image(facts: Mapping[str, Any]) -> None:
     ]
     if len(ranges) > _RANGES:
         lines.append(("", f"... and {len(ranges) - _RANGES} more"))
-    if facts["missing"]:
+    if facts["missing"] == 1:  # a packed file that ends early and does not say how long it was
+        lines.append(("MISSING", "the file ends early; how much it lacks it does not say"))
+    elif facts["missing"]:
         lines.append(("MISSING", f"{facts['missing']:,} bytes that the headers promise are not in the file"))
     if facts["coverage"]:
         lines.append(("coverage", facts["coverage"]))

@@ -14,6 +14,7 @@ Row = Mapping[str, Any]
 _KERNEL_NAME = re.compile(
     r"\[.*\]|(kworker|kthread|ksoftirqd|migration|rcu_|kswapd|kdevtmpfs|khugepaged|kcompactd|irq/)"
 )
+LACKS = "the image lacks RAM"
 _ALL_WITNESSES = {"tasks", "pids"}
 _LISTS = ("task list", "thread list", "children list", "css_set task list", "task in")
 
@@ -50,7 +51,7 @@ def oddities(tables: Mapping[str, Sequence[Row]], gaps: Iterable[Gap] = (), smea
     """
     odd: list[Oddity] = []
     kinds = [gap.kind for gap in gaps]
-    torn = "the image lacks RAM" if "RAM" in kinds else "lists of tasks are torn" if _any_list(kinds) else None
+    torn = LACKS if "RAM" in kinds else "lists of tasks are torn" if _any_list(kinds) else None
     listed = [row["start_time"] for row in tables["processes"] if row["start_time"] and "tasks" in row["seen_by"]]
     for row in tables["processes"]:
         odd.extend(_process(row))
@@ -103,8 +104,10 @@ def _off_the_lists(row: Row, torn: str | None, newest: Any, smear: str) -> list[
     kind, text = "hidden task", f"{name} is known to {', '.join(row['seen_by'])}, not to {', '.join(sorted(missing))}"
     late = bool(row["start_time"] and newest and row["start_time"] > newest)
     if torn or late:
-        why = "it is newer than every task on the list" if late else torn
-        kind, text = "task off the lists", f"{text}: hidden, or started or ended while RAM was read ({why})"
+        why = torn if torn == LACKS or not late else "it is newer than every task on the list"
+        # where RAM lacks, so may the very link that would prove it listed: nothing is called hidden then
+        maybe = "the list is not whole, or it" if torn == LACKS else "hidden, or"
+        kind, text = "task off the lists", f"{text}: {maybe} started or ended while RAM was read ({why})"
     if smear:
         text += f" [of the image: {smear}]"
     return [Oddity(kind, text, row["pid"], row["container_id"], row["pod_uid"])]

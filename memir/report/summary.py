@@ -41,9 +41,9 @@ def print_summary(record: Mapping[str, Any], tables: Mapping[str, Sequence[Row]]
     if not gaps:
         say("Gaps: none: everything that was looked for could be read")
         return
-    say(f"Gaps ({sum(gap['count'] for gap in gaps)}): what could not be read is not in the tables")
+    say(f"Gaps ({len(gaps)} kind{'s' if len(gaps) != 1 else ''}): what could not be read is not in the tables")
     for gap in gaps:
-        say(f"  {gap['count']:>6}  {gap['kind']}: {gap['why']}, e.g. {gap['where']}")
+        say(f"  {gap['count']:>6,}  {gap['kind']}: {gap['why']}, e.g. {gap['where']}")
 
 
 def clock_words(clock: str | None) -> str:

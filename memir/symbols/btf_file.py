@@ -10,7 +10,8 @@ from memir.errors import BtfError
 from memir.symbols import btf
 from memir.symbols.btf import BtfTypes
 
-_ELF = b"\x7fELF"
+_ELF, _BTF = b"\x7fELF", b"\x9f\xeb"
+_PACKED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ", b"BZh")
 _SHDR = struct.Struct("<IIQQQQIIQQ")  # elf(5): name, type, flags, addr, offset, size, link, info, addralign, entsize
 _MAX_FILE = 4 << 30
 _MAX_BTF = 1 << 28  # a kernel's is 5 MB
@@ -22,6 +23,12 @@ def read(path: Path) -> BtfTypes:
         with path.open("rb") as file:
             head = file.read(64)
             if not head.startswith(_ELF):
+                if not head.startswith(_BTF):
+                    packed = ": it is packed: unpack it first" if head.startswith(_PACKED) else ""
+                    raise BtfError(
+                        f"{path}: neither BTF nor an ELF file with a .BTF section{packed}. Give "
+                        "/sys/kernel/btf/vmlinux of a node with this kernel, or its vmlinux"
+                    )
                 file.seek(0)
                 return btf.parse(file.read(_MAX_BTF))
             if path.stat().st_size > _MAX_FILE or len(head) < 64 or head[4:6] != b"\x02\x01":

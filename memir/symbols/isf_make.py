@@ -98,6 +98,9 @@ class IsfSource:
             data = lzma.compress(data, preset=1)
         part = path.with_name(f".{path.name}.{os.getpid()}")
         try:
+            if path.exists() and not path.is_file():  # a pipe or a device is written to: a rename would replace it
+                path.write_bytes(data)
+                return
             part.write_bytes(data)
             part.replace(path)
         except OSError as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memir.errors import BtfError, KallsymsError, UsageError
-from memir.symbols.btf import parse
+from memir.symbols import btf_file
 from memir.symbols.isf_lengths import array_lengths
 from memir.symbols.isf_make import IsfSource
 from memir.symbols.locate import X86_LINKED_TEXT
@@ -41,7 +41,9 @@ def of_files(btf: Path, kallsyms: Path, banner: str) -> tuple[IsfSource, str]:
     that is malformed.
     """
     try:
-        types, text = parse(btf.read_bytes()), Path(banner).read_text() if Path(banner).is_file() else banner
+        types, text = btf_file.read(btf), banner
+        if _is_file(banner):
+            text = Path(banner).read_text(errors="backslashreplace")
     except OSError as error:
         raise UsageError(f"{error.filename}: cannot be read: {error.strerror}") from error
     addresses = read_kallsyms_text(kallsyms)
@@ -50,3 +52,11 @@ def of_files(btf: Path, kallsyms: Path, banner: str) -> tuple[IsfSource, str]:
     shift = addresses.get("_text", X86_LINKED_TEXT) - X86_LINKED_TEXT if x86 else 0
     words = text.split(" ")
     return IsfSource(types, dict(addresses.shifted(-shift)), text.strip().encode()), words[2] if len(words) > 2 else "?"
+
+
+def _is_file(banner: str) -> bool:
+    """Whether it names a file; a version's text may be longer than any name can be."""
+    try:
+        return Path(banner).is_file()
+    except (OSError, ValueError):
+        return False

@@ -250,12 +250,30 @@ def _other_types(place: _Place) -> str:
     )
 
 
+def _what_is_there(memory: PhysicalMemory) -> str:
+    """How much RAM the file holds of what it promises: the kernel's own part may be what it lacks."""
+    size, count = memory.size, len(memory.ranges)
+    held = f"{size:,} bytes of RAM up to {memory.end - 1:#x}" + (f" in {count} ranges" if count > 1 else "")
+    step = "copy it again, or acquire again"
+    if memory.missing > 1:
+        share = min(99.9, 100 * size / (size + memory.missing))
+        held = f"{held}, {share:.1f} % of what its headers promise ({memory.missing:,} bytes are missing)"
+    elif memory.missing:
+        held = f"{held}; it ends early, and does not say how much it lacks"
+    else:
+        raw = memory.format == "raw"
+        held += "; a raw file does not say how much the node has" if raw else "; its headers promise no more"
+        step = f"compare that with the node's RAM (/proc/iomem, the machine's type), and if it has more, {step}"
+    return f"It holds {held}. The kernel's own code and data may lie in what is missing: {step}"
+
+
 def _without_vmcoreinfo(memory: PhysicalMemory, given: Given, store: Store, gaps: Gaps) -> Anchors:
     types = _given_btf(given) or find_btf(memory, near=None)
     if types is None:
         raise KernelNotFoundError(
             f"{memory.path}: no Linux kernel found: neither VMCOREINFO nor BTF is in the image "
-            "(not a Linux node, an encrypted or damaged image, or a kernel without BTF: then supply --isf FILE)"
+            f"(not a Linux node, an encrypted or damaged image, or a kernel without BTF: then supply --isf FILE)\n"
+            f"{_what_is_there(memory)}"
         )
     known = KernelTypes(types)
     arch: Architecture = "arm64" if known.has("pt_regs", "pstate") else "x86_64"

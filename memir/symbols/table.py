@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from memir.errors import KallsymsError
 
 _MASK = 2**64 - 1
+MAX_TEXT = 128 << 20
+"""Bytes of a copy of /proc/kallsyms: one of 200,000 symbols has 10 MB."""
 
 
 class Symbols(Mapping[str, int]):
@@ -76,9 +78,13 @@ def read_kallsyms_text(path: Path) -> Symbols:
     """
     pairs: list[tuple[str, int]] = []
     try:
-        lines = path.read_bytes().splitlines()
+        with path.open("rb") as file:
+            text = file.read(MAX_TEXT + 1)
     except OSError as error:
         raise KallsymsError(f"{path}: cannot be read: {error.strerror}") from error
+    if len(text) > MAX_TEXT:
+        raise KallsymsError(f"{path}: more than {MAX_TEXT >> 20} MiB: no copy of /proc/kallsyms is as long")
+    lines = text.splitlines()
     for number, line in enumerate(lines, 1):
         if b"\t" in line or not line.strip():
             continue

@@ -136,3 +136,26 @@ def check_mutations(document: Any, count: int) -> None:
 @pytest.mark.parametrize("document", [full(), VERSION1], ids=["version 2", "version 1"])
 def test_ten_thousand_malformed_shapes(document: Any) -> None:
     check_mutations(document, 5_000)
+
+
+def test_what_is_no_case_says_what_to_give(tmp_path: Path) -> None:
+    case = tmp_path / "case"
+    (case / "tables").mkdir(parents=True)
+    (case / "case.json").write_text("{}")
+    (case / "tables" / "pods.parquet").write_text("")
+    (tmp_path / "node.raw").write_text("")
+    (tmp_path / "evidence").mkdir()
+    (tmp_path / "evidence" / "manifest.jsonl").write_text("")
+    (tmp_path / "folder").mkdir()
+    for path, words in {
+        case / "case.json": f"it is a part of one: give {case}",
+        case / "tables": f"it is a part of one: give {case}",
+        case / "tables" / "pods.parquet": f"it is a part of one: give {case}",
+        tmp_path / "node.raw": f"it is a file. `memir analyze {tmp_path}/node.raw -o CASE` writes a case",
+        tmp_path / "evidence": f"it is evidence that was acquired. `memir analyze {tmp_path}/evidence -o CASE` writes",
+        tmp_path / "folder": "it has no case.json: `memir analyze IMAGE -o CASE` writes a case",
+        tmp_path / "absent": "there is no such folder: `memir analyze IMAGE -o CASE` writes a case",
+    }.items():
+        with pytest.raises(CaseError) as caught:
+            read_record(path)
+        assert str(caught.value).startswith(f"{path} is not a case: {words}")

@@ -145,3 +145,12 @@ def test_clear_values_gather(tmp_path: Path) -> None:
     write_table(pa.table({"x": [1]}), path)
     with pytest.raises(CaseError, match="not a table that memir wrote"):
         merged_values(path, {})
+
+
+def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    """A file that a full disk left would make the folder someone else's: the next try would be refused."""
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "case.json").mkdir()  # a rename to it fails as on a full disk: at the end
+    with pytest.raises(CaseError, match="cannot be written"):
+        write_json({"a": 1}, tmp_path / "case.json")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["case.json", "tables"]

@@ -50,7 +50,50 @@ def test_zeros(memir: Memir, tmp_path: Path) -> None:
     assert ran.err == (
         f"memir: {tmp_path / 'zeros'}: no Linux kernel found: neither VMCOREINFO nor BTF is in the image (not a Linux "
         "node, an encrypted or damaged image, or a kernel without BTF: then supply --isf FILE)\n"
+        "       It holds 8,388,608 bytes of RAM up to 0x7fffff; a raw file does not say how much the node has. The "
+        "kernel's own code and data may lie in what is missing: compare that with the node's RAM (/proc/iomem, the "
+        "machine's type), and if it has more, copy it again, or acquire again\n"
     )
+
+
+def test_the_kernel_lies_in_what_is_missing(memir: Memir, raw_image: Path, tmp_path: Path) -> None:
+    """Cut before the kernel's own code: what is there, what the header promises, and the next step."""
+    data = raw_image.read_bytes()
+    ran = memir("analyze", lime(tmp_path / "cut.lime", [(0x100000, data[0x100000:])], cut=len(data) // 2))
+    assert (ran.code, ran.out) == (3, "")
+    assert (
+        "It holds 99,614,720 bytes of RAM up to 0x5ffffff, 49.7 % of what its headers promise (100,663,296 bytes are "
+        "missing). The kernel's own code and data may lie in what is missing: copy it again, or acquire again"
+    ) in ran.err
+    assert memir("info", tmp_path / "cut.lime").err == ran.err
+    parts = [(0x1000, data[0x1000:0x9F000]), (0x100000, data[0x100000:0x4000000])]
+    ran = memir("hunt", lime(tmp_path / "low.lime", parts))
+    assert ran.code == 3
+    assert "66,707,456 bytes of RAM up to 0x3ffffff in 2 ranges; its headers promise no more." in ran.err
+
+
+def test_a_case_or_an_address_for_an_image(memir: Memir, raw_image: Path, tmp_path: Path) -> None:
+    assert memir("analyze", raw_image, "-o", tmp_path / "case").code == 0
+    ran = memir("info", tmp_path / "case")
+    assert (ran.code, ran.err) == (
+        3, f"memir: {tmp_path}/case is a case, not an image: ask it with `memir query {tmp_path}/case --list`, or give "
+        "the image itself\n",
+    )  # fmt: skip
+    assert memir("query", tmp_path / "case", "--list").code == 0
+    ran = memir("query", raw_image, "select 1")
+    assert ran.code == 3
+    assert f"it is a file. `memir analyze {raw_image} -o CASE` writes a case" in ran.err
+    ran = memir("verify", raw_image)
+    assert ran.code == 2
+    assert f"{raw_image} is a file: verify takes the folder that `memir acquire` wrote" in ran.err
+    assert "not http: addresses" in memir("info", "http://host/node.raw").err
+
+
+def test_a_file_without_types_for_btf(memir: Memir, raw_image: Path) -> None:
+    """The file is blamed, and neither the image nor its kernel."""
+    ran = memir("info", raw_image, "--btf", raw_image)
+    assert ran.code == 3
+    assert f"memir: {raw_image}: neither BTF nor an ELF file with a .BTF section. Give /sys/kernel/btf" in ran.err
 
 
 def lime(path: Path, parts: list[tuple[int, bytes]], cut: int = 0) -> Path:

@@ -59,3 +59,19 @@ def test_invoke_raises_what_a_verb_raises() -> None:
     with pytest.raises(typer.Exit) as ended:
         invoke(["--version"])
     assert ended.value.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [
+        (["info", ""], "behind 'info'"),
+        (["hunt", "image", ""], "behind 'image'"),
+        (["query", "", "select 1"], "behind 'query'"),
+        (["analyze", "image", "-o", ""], "behind '-o'"),
+        (["query", "case", "--schema", ""], "behind '--schema'"),
+        ([""], "of memir"),
+    ],
+)
+def test_an_empty_word_is_not_the_current_folder(words: list[str], where: str) -> None:
+    with pytest.raises(UsageError, match=f"the argument {where} is empty: is a variable not set"):
+        invoke(words)

@@ -63,3 +63,13 @@ def test_compiled_rules_and_what_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "c.yarc").unlink()
     with pytest.raises(RulesError, match="no rule files"):
         read_rule_files([tmp_path])
+
+
+def test_what_is_no_text_of_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image in the place of the rules is told at once, and a device is not read to its end."""
+    (tmp_path / "node.raw").write_bytes(b"S\xff\0\xf0" * 1000)
+    with pytest.raises(RulesError, match=r"node\.raw: not YARA rules: byte 2 is zero"):
+        read_file(tmp_path / "node.raw", "node.raw")
+    monkeypatch.setattr("memir.hunt.rule_files.MAX_FILE", 1 << 20)
+    with pytest.raises(RulesError, match="/dev/zero: more than 1 MiB: no rule file is as long"):
+        read_file(Path("/dev/zero"), "zero")

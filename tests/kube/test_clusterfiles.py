@@ -217,3 +217,9 @@ def test_mutated_files_load_or_say_why(scratch: Path, shape: str, seed: int, cha
         assert load_cluster(scratch).pods
     except ClusterError as error:
         assert str(scratch) in str(error)
+
+
+def test_a_file_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("memir.kube.clusterfiles.MAX_FILE", 1 << 20)
+    with pytest.raises(ClusterError, match="/dev/zero: endless bytes, more than 1048576"):
+        documents(Path("/dev/zero"))

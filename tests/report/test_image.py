@@ -53,3 +53,8 @@ def test_a_kernel(capsys: pytest.CaptureFixture[str]) -> None:
         "symbols       12,345 from kallsyms",
         "gap           a: c (2)",
     ]
+
+
+def test_a_packed_file_that_ends_early(capsys: pytest.CaptureFixture[str]) -> None:
+    print_image(facts(missing=1))
+    assert "MISSING  the file ends early; how much it lacks it does not say" in capsys.readouterr().out.splitlines()

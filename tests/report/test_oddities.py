@@ -26,6 +26,8 @@ def row(pid: int, start: float, seen: list[str]) -> dict[str, Any]:
         ([Gap("sockets", "0x1", "not readable", 1)], 10.0, "hidden task", "is known to slab, not to pids, tasks"),
         ([], 30.0, "task off the lists", "while RAM was read (it is newer than every task on the list)"),
         ([Gap("task list", "0x1", "link not readable", 1)], 10.0, "task off the lists", "(lists of tasks are torn)"),
+        ([Gap("RAM", "0x1", "lacks", 1)], 10.0, "task off the lists", "while RAM was read (the image lacks RAM)"),
+        ([Gap("RAM", "0x1", "lacks", 1)], 30.0, "task off the lists", "while RAM was read (the image lacks RAM)"),
         ([Gap("task in a css_set", "0x1", "not readable", 1)], 10.0, "task off the lists", "(lists of tasks are torn)"),
     ],
 )
@@ -35,6 +37,8 @@ def test_a_task_that_a_list_lacks(gaps: list[Gap], start: float, kind: str, why:
     assert [(one.kind, one.pid) for one in found] == [(kind, 3)]
     assert found[0].text.startswith("pid 3 sleep (node) is known to slab, not to pids, tasks")
     assert found[0].text.endswith(why)
+    # what a part of RAM shows proves nothing hidden, and the word is not said
+    assert ("hidden" in found[0].kind + found[0].text) == (not any(gap.kind == "RAM" for gap in gaps))
 
 
 def test_a_task_that_all_know_is_no_oddity() -> None:

@@ -61,3 +61,12 @@ def test_fuzz(tmp_path: Path) -> None:
             read(path)
         except BtfError as error:
             assert str(error)
+
+
+@pytest.mark.parametrize("head", [b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"])
+def test_packed_types_are_named(head: bytes, tmp_path: Path) -> None:
+    (tmp_path / "vmlinux.btf").write_bytes(head + bytes(100))
+    with pytest.raises(
+        BtfError, match=r"neither BTF nor an ELF file with a \.BTF section: it is packed: unpack it first"
+    ):
+        read(tmp_path / "vmlinux.btf")

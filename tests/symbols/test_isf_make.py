@@ -6,6 +6,9 @@ from __future__ import annotations
 import base64
 import json
 import lzma
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -82,3 +85,18 @@ def test_a_kernel_that_does_not_list_its_banner_still_has_one() -> None:
     assert document["symbols"]["tk_core"]["address"] == 5  # renamed in 6.17
     with pytest.raises(IsfError, match="must start with"):
         IsfSource(btf.parse(make.blob()), {}, b"garbage")
+
+
+def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
+    """`-o /dev/stdout` and the like: a file renamed over a device would take its place on the whole machine."""
+    source = small()
+    os.mkfifo(tmp_path / "pipe")
+    with ThreadPoolExecutor(1) as pool:
+        reader = pool.submit((tmp_path / "pipe").read_bytes)
+        source.write(tmp_path / "pipe")
+        assert json.loads(reader.result()) == source.document()
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+    with pytest.raises(IsfError, match="/dev/full: cannot be written: No space left on device"):
+        source.write(Path("/dev/full"))
+    assert stat.S_ISCHR(Path("/dev/full").stat().st_mode)

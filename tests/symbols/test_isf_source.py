@@ -12,6 +12,7 @@ from memir.errors import BtfError, KallsymsError, UsageError
 from memir.symbols.isf_source import of_files, of_kernel
 from memir.symbols.locate import locate
 from tests.images import case
+from tests.symbols.test_btf_file import BTF, elf
 
 
 def test_of_kernel() -> None:
@@ -38,5 +39,17 @@ def test_of_files(tmp_path: Path) -> None:
         assert release == "6.1.0-50-cloud-amd64"
         assert source.symbols["_text"] == 0xFFFF_FFFF_8100_0000
         assert source.symbols["init_task"] == of_kernel(anchors).symbols["init_task"]
-    with pytest.raises(UsageError, match="absent: cannot be read: No such file or directory"):
+    with pytest.raises((BtfError, UsageError), match="absent: cannot be read: No such file or directory"):
         of_files(tmp_path / "absent", tmp_path / "kallsyms", anchors.banner)
+
+
+def test_of_an_elf_file_and_a_long_banner(tmp_path: Path) -> None:
+    """A vmlinux with .BTF serves as well; a version's text that is too long for a file's name is still a text."""
+    (tmp_path / "vmlinux").write_bytes(elf(BTF))
+    (tmp_path / "kallsyms").write_text("ffffffff81000000 T _text\n")
+    banner = "Linux version 6.1.0-50 " + "x" * 5000
+    source, release = of_files(tmp_path / "vmlinux", tmp_path / "kallsyms", banner)
+    assert release == "6.1.0-50"
+    assert source.symbols["_text"] == 0xFFFF_FFFF_8100_0000
+    with pytest.raises(BtfError, match="neither BTF nor an ELF file"):
+        of_files(tmp_path / "kallsyms", tmp_path / "kallsyms", banner)

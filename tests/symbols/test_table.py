@@ -110,3 +110,9 @@ def test_mutated_text(tmp_path: Path) -> None:
         except KallsymsError:
             refused += 1
     assert refused > 10
+
+
+def test_a_file_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("memir.symbols.table.MAX_TEXT", 1 << 20)
+    with pytest.raises(KallsymsError, match="/dev/zero: more than 1 MiB: no copy of /proc/kallsyms is as long"):
+        read_kallsyms_text(Path("/dev/zero"))
