@@ -32,6 +32,21 @@ def hlist_nodes(kernel: Kernel, heads: U64, kind: str, limit: int = LIMIT) -> tu
     return _walk(kernel, np.asarray(heads, np.uint64), kernel.pointers(heads), kind, limit, circular=False)
 
 
+def hash_nodes(
+    kernel: Kernel, heads: U64, kind: str, limit: int = LIMIT, *, locked: bool = False
+) -> tuple[NDArray[np.int64], U64]:
+    """Nodes of hash chains that end with NULL or with a word whose bit 0 is set (hlist_nulls, rhashtable).
+
+    locked: bit 0 of a head itself is an rhashtable's lock, and an empty head may hold its own address. As list_nodes.
+    """
+    heads = np.asarray(heads, np.uint64)
+    first = kernel.pointers(heads)
+    if locked:
+        first = first & ~np.uint64(1)
+        first = np.where(first == heads, np.uint64(0), first)
+    return _walk(kernel, heads, first, kind, limit, circular=False)
+
+
 def ring(kernel: Kernel, struct: str, link: str, members: U64, kind: str) -> U64:
     """Every object of one circular list of which members are known, sorted; its head, which is none, may be among them.
 
@@ -72,7 +87,8 @@ def _walk(
     owners: list[NDArray[np.int64]] = []
     nodes: list[U64] = []
     for hop in range(limit):
-        done = (node == heads[alive]) if circular else (node == 0)
+        # hlist_nulls end with an odd word; no object lies at an odd address
+        done = (node == heads[alive]) if circular else (node == 0) | ((node & np.uint64(1)) != 0)
         broken = ~done & circular & (node == 0)
         looped = ~done & (node == marker) if hop else np.zeros(len(node), bool)
         if broken.any():

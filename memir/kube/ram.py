@@ -13,8 +13,10 @@ from memir.kernel import sched
 from memir.kernel.engine import Kernel
 from memir.kernel.mount import Mounts
 from memir.kernel.mountinfo import MountInfo, mountinfo, reader_roots
+from memir.kernel.pagetable import U64
 from memir.kernel.ram import Coverage, coverage
 from memir.kernel.smear import Smear, smear
+from memir.kube.addresses import Addresses
 from memir.kube.claims import Claims
 from memir.kube.containers import Container, RootFilesystem, build_containers
 from memir.kube.files import Files
@@ -23,12 +25,13 @@ from memir.kube.kubelet import Statuses, statuses
 from memir.kube.membership import Membership, memberships
 from memir.kube.mountpoints import MountSources, mount_sources
 from memir.kube.node_identity import NodeFacts, NodeMatch, compare_times, match_node, node_facts, pods_in_memory
-from memir.kube.owner import Owners
+from memir.kube.owner import Owner, Owners
 from memir.kube.pods import Pod, build_pods
 from memir.kube.processes import ProcessList, processes
 from memir.kube.runtime import RuntimeFiles, runtime_files
 from memir.kube.secrets import Secrets
 from memir.kube.snapshot import ClusterSnapshot
+from memir.kube.sockets import Sockets, owners_of, sockets
 from memir.kube.swap import count_swapped
 
 
@@ -86,6 +89,31 @@ class RamSource:
         """Every mount of every namespace that a thread is in, or that a superblock knows, as mountinfo shows it."""
         space, root = reader_roots(self.kernel, self.processes.threads.task)
         return mountinfo(self.kernel, self.mounts, space, root)
+
+    @functools.cached_property
+    def addresses(self) -> Addresses:
+        """What addresses are to this node: its pods', its own, services', ..."""
+        return Addresses(self)
+
+    @functools.cached_property
+    def sockets(self) -> Sockets:
+        """Every socket, and who holds it."""
+        return sockets(self.kernel, self.file_tasks)
+
+    @functools.cached_property
+    def socket_owners(self) -> list[tuple[Owner, ...]]:
+        """Whose each row of `sockets` is."""
+        return owners_of(self.kernel, self.sockets, self.owners, self.membership.host.get("net", 0))
+
+    @functools.cached_property
+    def file_tasks(self) -> U64:
+        """One living task for each table of open files that a process has (threads may have unshared theirs)."""
+        threads = self.processes.threads
+        table = self.kernel.pointer(threads.task, "task_struct", "files")
+        pairs = np.stack((threads.tgid.astype(np.uint64), table), 1)[table != 0]
+        _, first = np.unique(pairs, axis=0, return_index=True)
+        tasks: U64 = threads.task[table != 0][np.sort(first)]
+        return tasks
 
     @functools.cached_property
     def sources(self) -> MountSources:

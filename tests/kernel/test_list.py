@@ -102,3 +102,14 @@ def test_ring_of_members_in_pieces() -> None:
     assert numbers(lists.ring(kernel, "thing", "link", u64(at(2), 0, at(5)), "things").tolist()) == [0, 1, 2, 5, 6, 7]
     assert [(gap.kind, gap.why) for gap in kernel.gaps] == [("things", "link not readable")]
     assert lists.ring(kernel, "thing", "link", u64(), "things").tolist() == []
+
+
+def test_hash_chains() -> None:
+    """Chains that end with NULL, with an odd word, and heads that are locked or hold their own address."""
+    kernel = fake_kernel({0x1000: at(5), 0x1050: at(6), 0x1060: 0x31, 0x1010: 0x21, 0x1020: at(7) | 1, 0x1070: 1,
+                          0x1030: at(3) | 1})  # fmt: skip
+    owner, node = lists.hash_nodes(kernel, u64(at(0), at(1)), "table")
+    assert (owner.tolist(), numbers(node.tolist())) == ([0, 0], [5, 6])
+    owner, node = lists.hash_nodes(kernel, u64(at(2), at(3)), "table", locked=True)
+    assert (owner.tolist(), numbers(node.tolist())) == ([0], [7])
+    assert list(kernel.gaps) == []

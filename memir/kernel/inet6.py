@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""include/net/if_inet6.h: the IPv6 addresses of a network namespace's interfaces."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memir.kernel.engine import texts
+from memir.kernel.list import list_nodes
+
+if TYPE_CHECKING:
+    from memir.kernel.engine import Kernel
+    from memir.kernel.pagetable import U64
+
+
+def ipv6_addresses(kernel: Kernel, net: U64) -> list[tuple[int, str, str]]:
+    """(index of the namespace, interface, address) of `struct net *` addresses; loopback's and link-local ones too.
+
+    net_device.ip6_ptr -> inet6_dev.addr_list -> inet6_ifaddr.if_list.
+    """
+    if not kernel.types.exists("inet6_ifaddr"):
+        return []  # a kernel without IPv6
+    owner, node = list_nodes(kernel, kernel.embedded(net, "net", "dev_base_head"), "network device list")
+    device = kernel.container(node, "net_device", "dev_list")
+    names = texts(kernel.strings(kernel.embedded(device, "net_device", "name"), 16))
+    inside = kernel.pointer(device, "net_device", "ip6_ptr")
+    which, entry = list_nodes(kernel, kernel.embedded(inside, "inet6_dev", "addr_list"), "interface address list")
+    entry = kernel.container(entry, "inet6_ifaddr", "if_list")
+    raw, ok = kernel.read_bytes(kernel.embedded(entry, "inet6_ifaddr", "addr"), 16)
+    kernel.count_unread("interface address", entry, ok)
+    real = ok & raw.any(axis=1)
+    rows = zip(which[real].tolist(), raw[real], strict=True)
+    return [
+        (
+            int(owner[place]),
+            names[place] or "",
+            socket.inet_ntop(socket.AF_INET6, np.ascontiguousarray(data).tobytes()),
+        )
+        for place, data in rows
+    ]

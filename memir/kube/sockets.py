@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every socket of the node, who holds it, and whose it is."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from memir.kernel import af_netlink, af_unix, fdtable, fs, inet_hashtables, net_namespace, sock
+from memir.kernel.cgroup import kernfs_paths
+from memir.kernel.engine import Kernel
+from memir.kernel.pagetable import U64, Bools
+from memir.kube.owner import Owner, Owners, sort_owners
+
+
+@dataclass(frozen=True)
+class Held:
+    """What opened files hold, one row an open file that is a socket: task (row of the tasks asked about), fd, and
+    struct socket."""
+
+    task: U64
+    fd: list[int]
+    socket: U64
+
+
+@dataclass
+class Sockets:
+    """rows: their fields. table: where each was found. ended: its slot has been given back.
+
+    holders: by row, (struct task_struct, fd) of each open file; listener: by row, the row of the listening socket in
+    whose queue it waits to be accepted. inum: by row, of the network namespace, 0 not known.
+    """
+
+    rows: sock.Socks
+    table: list[str]
+    ended: Bools
+    inum: U64
+    names: list[str | None]
+    peer: list[int | None]
+    holders: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    listener: dict[int, int] = field(default_factory=dict)
+
+
+def open_sockets(kernel: Kernel, task: U64) -> Held:
+    """Sockets that tasks have open, by file.private_data, where the socket names that file in turn."""
+    owner, number, file = fdtable.open_files(kernel, task)
+    superblock = kernel.pointer(kernel.pointer(file, "file", "f_inode"), "inode", "i_sb")
+    unique, back = np.unique(superblock, return_inverse=True)
+    mine = np.array([kind == b"sockfs" for kind in fs.types_of(kernel, unique)], bool)[back]
+    held = kernel.pointer(file[mine], "file", "private_data")
+    same = kernel.try_read(held, "socket", "file")[0].astype(np.uint64) == file[mine]
+    kernel.count_unread("socket of an open file", held, same)
+    return Held(task[owner[mine][same]], number[mine][same].tolist(), held[same])
+
+
+def sockets(kernel: Kernel, task: U64) -> Sockets:
+    """Every socket that a table of the kernel or an open file of a task knows, and ended TCP connections."""
+    nets = net_namespace.of_tasks(kernel, task)
+    net, number = net_namespace.net_namespaces(kernel, nets)
+    held = open_sockets(kernel, task)
+    # by socket.sk: unbound, unconnected, MPTCP sockets are in no table
+    bare = np.unique(kernel.pointer(np.unique(held.socket), "socket", "sk"))
+    bare = bare[sock.sound(kernel, bare, net)]
+    fields = (kernel.read(bare, "sock", f"sk_{name}").astype(np.int64) for name in ("protocol", "type"))
+    protocol, kind = (np.where(_of_ip(kernel, bare), value, -1) for value in fields)
+    own = kernel.pointer(bare, "sock_common", "skc_prot")  # which knows the table, where no symbol does
+    stream, datagram, is_raw = (kind == 1) & (protocol == 6), (kind == 2) & np.isin(protocol, (17, 136)), kind == 3
+    tables = {
+        "tcp": inet_hashtables.tcp(kernel, net, np.unique(own[stream])),
+        "udp": inet_hashtables.udp(kernel, net, np.unique(own[datagram])),
+        "raw": inet_hashtables.raw(kernel, np.unique(own[is_raw])),
+        "unix": af_unix.unix(kernel, net),
+        "packet": af_netlink.packet(kernel, net),
+        "netlink": af_netlink.netlink(kernel),
+    }
+    for name, every in tables.items():
+        good = sock.sound(kernel, every, net)
+        where = f"{int(every[~good][0]):#x}" if (~good).any() else ""
+        kernel.gaps.add(f"{name} socket", where, "torn", int((~good).sum()))
+        tables[name] = every[good]
+    live = tables["tcp"]
+    state = kernel.read(live, "sock_common", "skc_state")
+    of_queue, child = inet_hashtables.accept_queues(kernel, live[state == sock.LISTEN])
+    known = np.concatenate(list(tables.values()))
+    tables["file"] = np.setdiff1d(bare, known)
+    full = live[~np.isin(state, (sock.TIME_WAIT, sock.NEW_SYN_RECV))]
+    tcp_proto = np.unique(kernel.pointer(full, "sock_common", "skc_prot"))
+    dead = np.setdiff1d(sock.ended(kernel, tcp_proto), np.concatenate(list(tables.values())))
+    tables["free slot"] = dead[sock.sound(kernel, dead, net)]
+    return _joined(kernel, tables, held, dict(zip(net.tolist(), number.tolist(), strict=True)), (of_queue, child))
+
+
+def _of_ip(kernel: Kernel, address: U64) -> Bools:
+    is_ip: Bools = np.isin(kernel.read(address, "sock_common", "skc_family"), (sock.INET, sock.INET6))
+    return is_ip
+
+
+def _joined(
+    kernel: Kernel, tables: dict[str, U64], held: Held, inum: dict[int, int], queue: tuple[U64, U64]
+) -> Sockets:
+    every = np.concatenate(list(tables.values()))
+    table = [name for name, listed in tables.items() for _ in range(len(listed))]
+    rows = sock.socks(kernel, every)
+    dead = np.array([name == "free slot" for name in table], bool)
+    rows.local_port[dead] = sock.source_ports(kernel, every[dead])
+    local = np.where(rows.family == sock.UNIX, every, np.uint64(0))
+    place = {int(address): row for row, address in enumerate(every)}
+    made = Sockets(
+        rows=rows,
+        table=table,
+        ended=dead,
+        inum=np.array([inum.get(value, 0) for value in rows.net.tolist()], np.uint64),
+        names=af_unix.names(kernel, local),
+        peer=[place.get(value) for value in af_unix.peers(kernel, local).tolist()],
+    )
+    by_socket: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for value, task, number in zip(held.socket.tolist(), held.task.tolist(), held.fd, strict=True):
+        by_socket[value].append((task, number))
+    # not by socket.sk: a TCP subflow of MPTCP is grafted on the MPTCP socket's struct socket
+    for row, value in enumerate(rows.socket.tolist()):
+        if value in by_socket and not dead[row]:
+            made.holders[row] = by_socket[value]
+    for listening, child in zip(*(part.tolist() for part in queue), strict=True):
+        if child in place and listening in place:
+            made.listener[place[child]] = place[listening]
+    return made
+
+
+def owners_of(kernel: Kernel, every: Sockets, owners: Owners, host: int) -> list[tuple[Owner, ...]]:
+    """Whose each socket is: of those that hold it, of the listener's holders, else of its network namespace.
+
+    host: number of the node's own network namespace, which host-network pods share: there the cgroup of its creator
+    says whose a socket is that nobody holds.
+    """
+    tasks = sorted({task for holders in every.holders.values() for task, _ in holders})
+    batch = owners.by_task(tasks)
+    of_task = {task: batch[row] for row, task in enumerate(tasks)}
+    spaces = owners.by_namespace(every.inum)
+    creator = _creators(kernel, every, owners)
+    answer: list[tuple[Owner, ...]] = []
+    for row in range(len(every.rows)):
+        holders = every.holders.get(row) or every.holders.get(every.listener.get(row, -1), [])
+        if holders:
+            answer.append(sort_owners(owner for task, _ in holders for owner in of_task[task]))
+        elif int(every.inum[row]) == host and creator[row] is not None:
+            answer.append((creator[row],))  # type: ignore[arg-type]  # it was just compared
+        else:
+            answer.append(spaces[row])
+    return answer
+
+
+def _creators(kernel: Kernel, every: Sockets, owners: Owners) -> list[Owner | None]:
+    unique, back = np.unique(np.where(every.ended, np.uint64(0), every.rows.cgroup), return_inverse=True)
+    unique = np.where(kernel.space.is_kernel_pointer(unique), unique, np.uint64(0))
+    node, ok = kernel.try_read(unique, "cgroup", "kn")
+    paths = kernfs_paths(kernel, np.where(ok, node.astype(np.uint64), np.uint64(0)))
+    named = [None if path is None else owners.cgroup(path) for path in paths]
+    return [named[row] for row in back]

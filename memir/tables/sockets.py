@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table `sockets`."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import numpy as np
+
+from memir.kernel import sock
+from memir.kube.addresses import Remote
+from memir.kube.owner import OwnerBatch
+from memir.kube.ram import RamSource
+from memir.kube.sockets import Sockets
+from memir.tables.frame import Frame
+from memir.tables.table import Table, columns
+
+COLUMNS = columns("""
+    net_ns           uint64       network namespace inum
+    family           string       inet, inet6, unix, netlink, packet, ...
+    protocol         string       tcp, udp, icmp, mptcp, ...; a number where it has no name; null for unix
+    type             string       stream, dgram, raw, seqpacket, ...
+    local            string       address, or the name that a unix socket is bound to (@ and an abstract one)
+    local_port       int32        port, host order
+    remote           string       address of the other end, or the name of the unix socket there
+    remote_port      int32        port, host order
+    state            string       ESTABLISHED, LISTEN, TIME_WAIT, SYN_RECV, ...; ended: its slot has been given back
+    accepted         bool         false: the connection still waits for the listener to accept it
+    inode            uint64       number that /proc/PID/fd shows as socket:[N]
+    pid              int32        lowest pid of those that have it open
+    fd               int32        its file descriptor there
+    pids             list<int32>  every process that has it open
+    uid              uint32       user id of the socket's inode
+    rx_queue         int64        bytes that wait to be read; of a listener connections that wait to be accepted
+    tx_queue         int64        bytes that are not acknowledged
+    remote_pod_uid   string       pod at the other end
+    remote_name      string       namespace/name of that pod or service, node, or what an AWS address serves
+    remote_kind      string       pod, node, other node, service, aws, loopback, private, outside, multicast, process
+    seen_in          string       table of the kernel that has it: tcp, udp, unix, ...; file: an open file alone
+    sock             uint64       kernel virtual address of struct sock
+    source           string       where the row comes from
+""")
+_FAMILIES = {1: "unix", 2: "inet", 10: "inet6", 15: "key", 16: "netlink", 17: "packet", 38: "alg", 40: "vsock",
+             44: "xdp"}  # fmt: skip
+_TYPES = {1: "stream", 2: "dgram", 3: "raw", 4: "rdm", 5: "seqpacket", 6: "dccp", 10: "packet"}
+_STATES = (
+    None, "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE", "CLOSE_WAIT",
+    "LAST_ACK", "LISTEN", "CLOSING", "SYN_RECV", "BOUND_INACTIVE",
+)  # fmt: skip
+_PROTOCOLS = {0: "ip", 1: "icmp", 2: "igmp", 6: "tcp", 17: "udp", 58: "icmpv6", 132: "sctp", 136: "udplite",
+              255: "raw", 262: "mptcp"}  # fmt: skip
+_NETLINK = {0: "route", 4: "sock_diag", 6: "xfrm", 7: "selinux", 9: "audit", 12: "netfilter", 15: "uevent",
+            16: "generic"}  # fmt: skip
+
+
+def read(source: RamSource) -> Frame:
+    """Every socket, by namespace, family, protocol and port."""
+    every = source.sockets
+    rows = every.rows
+    pid = dict(zip(source.processes.threads.task.tolist(), source.processes.threads.tgid.tolist(), strict=True))
+    holders = [sorted({(pid[task], fd) for task, fd in every.holders.get(row, [])}) for row in range(len(rows))]
+    remotes = _remotes(source, every)
+    data: dict[str, Any] = {
+        "net_ns": _known(every.inum.astype(np.int64), 1),
+        "family": [_FAMILIES.get(value, str(value)) for value in rows.family.tolist()],
+        "protocol": [_protocol(*value) for value in zip(rows.family.tolist(), rows.protocol.tolist(), strict=True)],
+        "type": [_TYPES.get(value) for value in rows.type.tolist()],
+        "local": [name or local for name, local in zip(every.names, rows.local, strict=True)],
+        "local_port": _known(rows.local_port, 0),
+        "remote": _remote_names(every),
+        "remote_port": _known(rows.remote_port, 0),
+        "state": _states(every),
+        "accepted": _accepted(every),
+        "inode": _known(rows.inode, 0),
+        "pid": [value[0][0] if value else None for value in holders],
+        "fd": [value[0][1] if value else None for value in holders],
+        "pids": [sorted({process for process, _ in value}) for value in holders],
+        "uid": _known(rows.uid, 0),
+        "rx_queue": [None if gone else value for gone, value in zip(every.ended, rows.rx_queue.tolist(), strict=True)],
+        "tx_queue": [None if gone else value for gone, value in zip(every.ended, rows.tx_queue.tolist(), strict=True)],
+        "remote_pod_uid": [value.pod_uid for value in remotes],
+        "remote_name": [value.name for value in remotes],
+        "remote_kind": [value.kind for value in remotes],
+        "seen_in": every.table,
+        "sock": rows.sock.tolist(),
+        "source": ["struct sock, free slot" if gone else "struct sock" for gone in every.ended],
+    }
+    data |= OwnerBatch.of_lists(source.socket_owners).columns()
+    key = [(int(every.inum[row]), data["family"][row], data["protocol"][row] or "", data["local_port"][row] or 0,
+            data["local"][row] or "", data["remote"][row] or "", data["remote_port"][row] or 0, data["sock"][row])
+           for row in range(len(rows))]  # fmt: skip
+    order = sorted(range(len(rows)), key=key.__getitem__)
+    taken = {name: values.take(order) if hasattr(values, "take") else [values[row] for row in order]
+             for name, values in data.items()}  # fmt: skip
+    return Frame(taken, np.zeros(len(order), np.uint64))
+
+
+def _known(values: np.ndarray[Any, np.dtype[np.int64]], least: int) -> list[int | None]:
+    return [value if value >= least else None for value in values.tolist()]
+
+
+def _protocol(family: int, number: int) -> str | None:
+    if family == sock.UNIX:
+        return None
+    names = _NETLINK if family == sock.NETLINK else _PROTOCOLS if family in (sock.INET, sock.INET6) else {}
+    return names.get(number, str(number))
+
+
+def _states(every: Sockets) -> list[str | None]:
+    """Names of states; sockets without connections (raw, netlink, packet) have none."""
+    stateful = np.isin(every.rows.family, (sock.UNIX, sock.INET, sock.INET6)) & (every.rows.type != socket.SOCK_RAW)
+    rows = zip(every.rows.state.tolist(), every.ended.tolist(), stateful.tolist(), strict=True)
+    return [
+        "ended" if gone else _STATES[state] if has and 0 < state < len(_STATES) else None for state, gone, has in rows
+    ]
+
+
+def _accepted(every: Sockets) -> list[bool | None]:
+    """Of TCP connections: false where one waits in a listener's queue."""
+    whole = (every.rows.state != sock.LISTEN) & (every.rows.remote_port > 0) & ~every.rows.mini
+    tables = zip(every.table, whole.tolist(), strict=True)
+    return [row not in every.listener if fine and table == "tcp" else None for row, (table, fine) in enumerate(tables)]
+
+
+def _remote_names(every: Sockets) -> list[str | None]:
+    """Addresses of other ends; of a unix socket the name that its other end is bound to."""
+    return [
+        address if peer is None else every.names[peer]
+        for address, peer in zip(every.rows.remote, every.peer, strict=True)
+    ]
+
+
+def _remotes(source: RamSource, every: Sockets) -> list[Remote]:
+    name = source.addresses.name
+    pods = [{owner.pod_uid for owner in owners} for owners in source.socket_owners]
+    answer = []
+    for row, (address, peer) in enumerate(zip(every.rows.remote, every.peer, strict=True)):
+        if peer is not None:
+            uids = pods[peer]
+            uid = next(iter(uids)) if len(uids) == 1 else None
+            pod = source.pods.get(uid or "")
+            answer.append(Remote("process", f"{pod.namespace}/{pod.pod_name}" if pod and pod.pod_name else None, uid))
+        else:
+            answer.append(Remote() if address is None or not every.rows.remote_port[row] else name(address))
+    return answer
+
+
+TABLE = Table(
+    "sockets", "Sockets of every network namespace, whoever holds them, and ended connections.", COLUMNS, "task",
+    {"ram": read},
+)  # fmt: skip

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""IPv6 addresses of interfaces: loopback has ::1, and an address of IPv4 is none."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+
+import numpy as np
+
+from memir.kernel.inet6 import ipv6_addresses
+from memir.kernel.space import u64
+from memir.kube.ram import RamSource
+
+NodeOf = Callable[[str], RamSource]
+
+
+def test_addresses(node_of: NodeOf, image: str) -> None:
+    node = node_of(image)
+    nets = np.unique(node.sockets.rows.net)
+    rows = ipv6_addresses(node.kernel, nets)
+    if image.startswith("node-"):
+        assert [name for _, name, address in rows if address == "::1"] == ["lo"] * len(nets)
+        own = {address for _, name, address in rows if name == "eth0"}
+        assert own and all(ipaddress.ip_address(address).is_link_local for address in own if address.startswith("fe80"))
+    assert all(0 <= at < len(nets) and name and ipaddress.IPv6Address(address) for at, name, address in rows)
+    assert ipv6_addresses(node.kernel, u64()) == []

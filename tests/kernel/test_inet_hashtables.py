@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables of TCP, UDP and raw sockets, and sizes that no table has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from memir.kernel import net_namespace
+from memir.kernel.inet_hashtables import accept_queues, raw, slots, tcp, udp
+from memir.kernel.space import u64
+from memir.kube.ram import RamSource
+from tests.images import case
+from tests.kernel.fake import DIRECT, fake_kernel
+from tests.kernel.host import SMALL
+
+NodeOf = Callable[[str], RamSource]
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_as_many_as_proc_lists(node_of: NodeOf, name: str) -> None:
+    node = node_of(name)
+    kernel = node.kernel
+    net, _ = net_namespace.net_namespaces(kernel, net_namespace.of_tasks(kernel, node.processes.threads.task))
+    lines = {
+        kind: sum(len(one[file].splitlines()) - 1 for one in case(name).raw_truth()["net"] for file in files)
+        for kind, files in (("tcp", ("tcp", "tcp6")), ("udp", ("udp",)))
+    }
+    streams = tcp(kernel, net, u64())
+    assert len(streams) == lines["tcp"] == 3
+    listener = streams[kernel.read(streams, "sock_common", "skc_state") == 10]
+    assert [len(part) for part in accept_queues(kernel, listener)] == [0, 0]
+    # where no symbol of data is known, the protocol tells the table, or in 6.1 and later the namespace
+    proto = np.unique(kernel.pointer(streams, "sock_common", "skc_prot"))
+    told = "tcp_hashinfo" in kernel.symbols or (kernel.pointer(proto, "proto", "h.hashinfo") != 0).any()
+    assert tcp(kernel, u64(), proto).tolist() == (streams.tolist() if told else [])
+    known = "udp_table" in kernel.symbols or kernel.types.has("netns_ipv4", "udp_table")
+    assert len(udp(kernel, net, u64())) == (lines["udp"] if known else 0)
+    assert raw(kernel, u64()).tolist() == []
+    assert list(kernel.gaps) == [gap for gap in kernel.gaps if "table" not in gap.kind]
+
+
+def test_absurd_tables() -> None:
+    kernel = fake_kernel({})
+    found = slots(kernel, u64(DIRECT, DIRECT, 0), u64(3, 1 << 40, 5), 8, "table")
+    assert found.tolist() == [DIRECT, DIRECT + 8, DIRECT + 16]
+    assert [(gap.kind, gap.why) for gap in kernel.gaps] == [("table", "absurd size")]
+    assert slots(kernel, u64(), u64(), 8, "table").tolist() == []

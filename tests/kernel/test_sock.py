@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fields of sockets, those in slots given back, and what is no socket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from memir.kernel import sock
+from memir.kernel.space import u64
+from memir.kube.ram import RamSource
+
+NodeOf = Callable[[str], RamSource]
+
+
+def test_fields(node_of: NodeOf, image: str) -> None:
+    node = node_of(image)
+    kernel, rows = node.kernel, node.sockets.rows
+    again = sock.socks(kernel, rows.sock[:3])
+    assert len(again) == 3 and again.sock.tolist() == rows.sock[:3].tolist()
+    listening = np.flatnonzero((rows.state == sock.LISTEN) & (rows.family == sock.INET) & (rows.type == 1))
+    assert len(listening) and all(rows.local_port[listening] > 0) and not rows.remote_port[listening].any()
+    assert (rows.inode[listening] > 0).all() and not rows.mini[listening].any()
+    assert {rows.remote[row] for row in listening} == {"0.0.0.0"}  # any address
+
+
+def test_what_is_no_socket(node_of: NodeOf, image: str) -> None:
+    node = node_of(image)
+    kernel, rows = node.kernel, node.sockets.rows
+    nets = np.unique(rows.net)
+    assert sock.sound(kernel, rows.sock, nets).all()
+    assert not sock.sound(kernel, rows.sock + np.uint64(8), nets).any()
+    assert not sock.sound(kernel, rows.sock, nets[:0]).any()
+    assert sock.sound(kernel, u64(0, int(nets[0])), nets).tolist() == [False, False]
+
+
+def test_ended_connections(node_of: NodeOf, image: str) -> None:
+    """Free slots keep both ends; none of them is in a table."""
+    node = node_of(image)
+    kernel, found = node.kernel, node.sockets
+    live = found.rows.sock[(np.array(found.table) == "tcp") & ~found.rows.mini]
+    dead = sock.ended(kernel, np.unique(kernel.pointer(live, "sock_common", "skc_prot")))
+    assert not np.isin(dead, live).any()
+    assert len(dead) == int(found.ended.sum()) == (10 if image.startswith("node-") else len(dead))
+    assert (sock.source_ports(kernel, dead) > 0).all()
+    assert sock.ended(kernel, u64(0)).tolist() == []

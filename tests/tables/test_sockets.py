@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sockets as /proc/net listed them in every namespace, their holders as /proc/PID/fd did, and both ends named."""
+
+from __future__ import annotations
+
+import re
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from memir.kube.ram import RamSource
+from memir.tables.sockets import TABLE, read
+from tests.images import case
+
+NodeOf = Callable[[str], RamSource]
+Row = dict[str, Any]
+STATES = (
+    "", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE", "CLOSE_WAIT", "LAST_ACK",
+    "LISTEN", "CLOSING", "SYN_RECV",
+)  # fmt: skip
+
+
+def recorded(image: str) -> dict[int, dict[str, list[str]]]:
+    """Lines of /proc/net's files by number of the network namespace, without their heads."""
+    raw: Any = case(image).raw_truth()
+    if case(image).truth.suffix != ".txt":
+        return {int(ns[5:-1]): {"tcp": lines} for ns, lines in raw["tcp"].items()}
+    files = ("tcp", "tcp6", "udp", "unix")
+    return {
+        int(one["netns"][5:-1]): {name: one[name].splitlines()[1:] for name in files if name in one}
+        for one in raw["net"]
+    }
+
+
+def address(text: str) -> tuple[str, int]:
+    """`0100007F:1F90`: words of the address in the order of the machine, port as it is read."""
+    words, port = text.split(":")
+    raw = b"".join(struct.pack("<I", int(words[at : at + 8], 16)) for at in range(0, len(words), 8))
+    return socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw), int(port, 16)
+
+
+def of_ip(line: str) -> tuple[Any, ...]:
+    """What a line of tcp, tcp6 or udp says: both ends, state, queues, user, inode."""
+    parts = line.split()
+    tx, rx = (int(part, 16) for part in parts[4].split(":"))
+    return (*address(parts[1]), *address(parts[2]), STATES[int(parts[3], 16)], rx, tx, int(parts[7]), int(parts[9]))
+
+
+def shown(row: Row) -> tuple[Any, ...]:
+    """The same of a row; /proc shows what has no struct socket as user 0, inode 0."""
+    ends = (row["local"], row["local_port"], row["remote"], row["remote_port"])
+    return (*ends, row["state"], row["rx_queue"], row["tx_queue"], row["uid"] or 0, row["inode"] or 0)
+
+
+def live(rows: list[Row], ns: int, table: str, family: str) -> list[Row]:
+    return [row for row in rows if row["net_ns"] == ns and row["seen_in"] == table and row["family"] == family]
+
+
+def test_tcp_and_udp(image: str, node_of: NodeOf) -> None:
+    """Every line of every namespace is a row with the same values, and no row is added."""
+    node = node_of(image)
+    rows = TABLE.read(node).rows()
+    blind = "udp_table" not in node.kernel.symbols and not node.kernel.types.has("netns_ipv4", "udp_table")
+    compared = 0
+    for ns, files in recorded(image).items():
+        for name, lines in files.items():
+            if name == "unix":
+                continue
+            table, family = name.removesuffix("6"), "inet6" if name.endswith("6") else "inet"
+            truth = [of_ip(line) for line in lines if line.strip()]
+            found = [shown(row) for row in live(rows, ns, table, family)]
+            compared += len(truth)
+            if image.startswith("node-"):
+                # the connection that the measuring ran over has ended since; a TIME_WAIT ends by itself
+                gone = [one for one in truth if one not in found]
+                assert len(gone) <= 2 and all(one[1] == 22 or one[4] == "TIME_WAIT" for one in gone), gone
+            elif table == "udp" and blind:
+                assert set(found) <= set(truth)
+            else:
+                assert sorted(found, key=repr) == sorted(truth, key=repr), f"{ns} {name}"
+    assert compared >= 4
+
+
+def test_unix(image: str, node_of: NodeOf) -> None:
+    rows = TABLE.read(node_of(image)).rows()
+    for ns, files in recorded(image).items():
+        truth = sorted(
+            (int(parts[6]), int(parts[4], 16), " ".join(parts[7:]) or None)
+            for parts in (line.split() for line in files.get("unix", []))
+        )
+        kinds = {"stream": 1, "dgram": 2, "seqpacket": 5}
+        found = sorted((row["inode"], kinds[row["type"]], row["local"]) for row in live(rows, ns, "unix", "unix"))
+        if "unix" in files:
+            assert found == truth
+
+
+def test_holders(image: str, node_of: NodeOf) -> None:
+    """Every descriptor of the recording that is a socket is held by that process, and owned as that process is."""
+    node = node_of(image)
+    rows = {row["inode"]: row for row in TABLE.read(node).rows() if row["inode"]}
+    raw: Any = case(image).raw_truth()
+    listed = raw["proc"] if case(image).truth.suffix == ".txt" else raw["tasks"]
+    placed = {row.pid: identity for row, identity in zip(node.processes.rows, node.identities, strict=True)}
+    checked, unknown = 0, []
+    for one in listed:
+        for fd, target in (one.get("fds") or {}).items():
+            match = re.fullmatch(r"socket:\[([0-9]+)\]", target or "")
+            if match is None or one["pid"] not in placed or one.get("self"):
+                continue
+            row = rows.get(int(match[1]))
+            if row is None or one["pid"] not in row["pids"]:
+                unknown.append((one["pid"], fd, target))
+                continue
+            checked += 1
+            assert row["pid"] == min(row["pids"]) and row["fd"] is not None
+            if len(row["pids"]) == 1:
+                assert row["fd"] == int(fd) or image.startswith("node-")
+                assert row["container_id"] == placed[one["pid"]].container_id
+    assert checked >= 4
+    assert len(unknown) <= (6 if image.startswith("node-") else 0), unknown
+
+
+def test_both_ends_of_a_connection_are_pods(image: str, node_of: NodeOf) -> None:
+    rows = TABLE.read(node_of(image)).rows()
+    named = [row for row in rows if row["remote_kind"] == "pod"]
+    for row in named:
+        assert row["remote_pod_uid"] and "/" in row["remote_name"]
+    if image.startswith("node-"):
+        assert any(
+            (row["pod_name"] or "").startswith("api-") and row["remote_name"] == "payments/ledger" for row in named
+        )
+    else:
+        pair = [row for row in rows if row["state"] == "ESTABLISHED" and row["local_port"]]
+        assert {row["remote_kind"] for row in pair} <= {"loopback", "pod", "node"} and len(pair) == 2
+    assert not [row for row in rows if row["state"] == "ended" and row["pid"]]
+
+
+def test_rows_are_unique_and_nothing_is_torn(image: str, node_of: NodeOf) -> None:
+    node = node_of(image)
+    frame = read(node)
+    assert len(set(frame["sock"])) == len(frame) > 4
+    kinds = {gap.kind for gap in node.gaps if "socket" in gap.kind or "table" in gap.kind}
+    assert kinds <= ({"netlink table"} if "nl_table" not in node.kernel.symbols else set())
