@@ -16,7 +16,7 @@ from memir.acquire.tools.base import Tool
 from memir.acquire.transports.base import Transport
 from memir.errors import AccessError, NodeError
 from memir.evidence.iomem import parse_iomem, parse_kcore
-from memir.evidence.plan import Check, Plan
+from memir.evidence.plan import Check, Level, Plan
 from memir.evidence.ranges import Range, total
 
 NEEDED = ("base64", "mkfifo", "nice", "setsid", "sha256sum", "stat")
@@ -148,8 +148,8 @@ def _tmpfs(facts: NodeFacts) -> Check:
 
 
 def _clock(facts: NodeFacts) -> Check:
-    level = "warn" if abs(facts.clock_offset) > CLOCK_WARN else "ok"
-    return Check("clock", level, f"node minus controller: {facts.clock_offset:+.2f} s")  # type: ignore[arg-type]
+    level: Level = "warn" if abs(facts.clock_offset) > CLOCK_WARN else "ok"
+    return Check("clock", level, f"node minus controller: {facts.clock_offset:+.2f} s")
 
 
 def _running(state: NodeState) -> Check:

@@ -89,7 +89,7 @@ class MemirLayer(interfaces.layers.DataLayerInterface):  # type: ignore[misc]  #
                 first, last = max(start, low), min(start + length, high)
                 if first < last:
                     present.append((first, last - first))
-        return super()._scan_iterator(scanner, present)  # type: ignore[no-any-return]
+        return super()._scan_iterator(scanner, present)  # type: ignore[no-any-return]  # no types
 
 
 class KernelPages(intel.LinuxIntel32e):  # type: ignore[misc]  # volatility3 has no types

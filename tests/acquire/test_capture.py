@@ -181,7 +181,8 @@ def hostile(node: NodeRig, monkeypatch: pytest.MonkeyPatch, program: str) -> Non
 
 
 def acquire(node: NodeRig, folder: Path, avml: Path, **more: object) -> dict[str, object]:
-    options = Options(tool_path=avml, format="lime", grace=5, context=False, **more)  # type: ignore[arg-type]
+    chosen: dict[str, Any] = {"tool_path": avml, "format": "lime", "grace": 5, "context": False} | more
+    options = Options(**chosen)
     with pytest.raises(PartialError):
         Acquisition(LocalTransport(node.root), FileSink(folder), folder, options).execute()
     document: dict[str, object] = json.loads((folder / "receipt.json").read_bytes())

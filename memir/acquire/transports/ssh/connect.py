@@ -219,10 +219,10 @@ def _fast_transport(kinds: Sequence[str]) -> Any:
             if threading.current_thread() is self and not self.clear_to_send.is_set():
                 self._late.append(data)
             else:
-                super()._send_user_message(data)  # type: ignore[misc]
+                super()._send_user_message(data)  # type: ignore[misc]  # the stubs leave it out
 
         def _parse_newkeys(self, m: Any) -> None:
-            super()._parse_newkeys(m)  # type: ignore[misc]
+            super()._parse_newkeys(m)  # type: ignore[misc]  # the stubs leave it out
             late, self._late = self._late, []
             for data in late:
                 self._send_user_message(data)
