@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from _pytest.runner import runtestprotocol
@@ -12,7 +15,9 @@ from _pytest.runner import runtestprotocol
 from memir.kernel.engine import Kernel
 from memir.kube.ram import RamSource
 from memir.symbols.locate import locate
+from tests.acquire.rigs.seaweed import Seaweed
 from tests.images import case, cases
+from tests.longer import does_more
 
 
 @functools.lru_cache(maxsize=2)
@@ -25,6 +30,32 @@ def _node(name: str) -> RamSource:
 def node_of() -> Callable[[str], RamSource]:
     """The node of an image, by the image's name; the last ones are kept."""
     return _node
+
+
+@pytest.fixture(scope="session")
+def seaweed() -> Iterator[Seaweed]:
+    """The S3 server, one for every folder of tests."""
+    folder = Path(tempfile.mkdtemp(prefix="weed-"))
+    server = Seaweed(folder / "s3")
+    server.start()
+    yield server
+    server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """--longer: for the long run, after tests/run."""
+    parser.addoption(
+        "--longer", action="store_true", help="only tests that do more with CI and MEMIR_IMAGES than without"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With --longer, what tests/run has just done in the same way is not done again."""
+    if config.getoption("--longer"):
+        same = [item for item in items if not does_more(item)]
+        config.hook.pytest_deselected(items=same)
+        items[:] = [item for item in items if does_more(item)]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -3,11 +3,8 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,17 +13,6 @@ from tests.acquire.rigs.nodes import avml, make_node, node, small_node, small_ss
 from tests.acquire.rigs.s3shim import Shim
 from tests.acquire.rigs.seaweed import ACCESS_KEY, SECRET_KEY, Seaweed
 from tests.acquire.rigs.ssm import SsmServer
-
-
-@pytest.fixture(scope="session")
-def seaweed() -> Iterator[Seaweed]:
-    """The S3 server."""
-    folder = Path(tempfile.mkdtemp(prefix="weed-"))
-    server = Seaweed(folder / "s3")
-    server.start()
-    yield server
-    server.stop()
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ from memir.evidence.verify import verify
 from tests.acquire.rigs.noderig import MIB, NodeRig, Segment, banner, contents, kcore
 from tests.acquire.rigs.nodes import HIGH, LOW, MakeNode
 from tests.acquire.rigs.wait import until
+from tests.longer import not_here
 
 
 def job(rig: NodeRig, folder: Path, tool: Path, **changes: Any) -> Acquisition:
@@ -220,7 +221,7 @@ esac
 def old_avml(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Speaks the command line from before 0.19; says exit 0 whatever it wrote, as MEMIR_FAKE names."""
     if not shutil.which("rustc"):
-        pytest.skip("no rustc")
+        not_here("no rustc (apt-get install cargo)")
     return fake_tool(tmp_path_factory.mktemp("fake"), OLD + 'cat /ssh/fake-stream > "$3"; exit $(cat /ssh/fake-exit)')
 
 

@@ -3,28 +3,14 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.acquire.rigs.s3shim import Shim
 from tests.acquire.rigs.seaweed import ACCESS_KEY, SECRET_KEY, Seaweed
-
-
-@pytest.fixture(scope="session")
-def seaweed() -> Iterator[Seaweed]:
-    """The server, once."""
-    folder = Path(tempfile.mkdtemp(prefix="weed-"))
-    server = Seaweed(folder / "s3")
-    server.start()
-    yield server
-    server.stop()
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

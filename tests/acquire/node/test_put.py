@@ -16,9 +16,7 @@ from memir.acquire.node import put
 from memir.aws.checksum import b64
 
 
-def test_the_signed_bytes_and_no_others(
-    s3: Any, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_signed_bytes_and_no_others(s3: Any, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     body = b"kallsyms\n" * 1000
     checksum = b64(hashlib.sha256(body).hexdigest())
     url = s3.generate_presigned_url(

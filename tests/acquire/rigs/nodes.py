@@ -18,6 +18,7 @@ from memir.acquire.transports.ssh.target import SshTarget
 from memir.acquire.transports.ssh.transport import SshTransport
 from tests.acquire.rigs.noderig import MIB, NodeRig, Segment, contents
 from tests.acquire.rigs.sshd import SSHD, Sshd
+from tests.longer import not_here
 
 LOW = Segment(0x1000, contents(0x9E000, 7))
 HIGH = Segment(0x10_0000, contents(40 * MIB, 8, zero_blocks=(1,)))
@@ -93,7 +94,7 @@ def small_node(make_node: MakeNode) -> NodeRig:
 def serve(stack: ExitStack, rig: NodeRig) -> Sshd:
     """A real sshd in a node."""
     if not Path(SSHD).exists():
-        pytest.skip("no OpenSSH server (apt-get install openssh-server)")
+        not_here("no OpenSSH server (apt-get install openssh-server)")
     return stack.enter_context(Sshd(rig.root / "ssh", chroot=rig.root))
 
 
