@@ -32,6 +32,8 @@ from tests.acquire.rigs.ssm import SsmServer
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 ROOT = Path(__file__).resolve().parents[2]
 CODE = "from memir.cli.main import main; main()"
+RUN_BOUND = 1200
+"""Seconds after which a run of memir is interrupted; nothing is measured with it."""
 # what sshd, systemd and containerd write by themselves, whoever logs in
 EXPECTED_ON_DISK = ("/var/log/", "/var/lib/systemd/", "/var/lib/containerd/", "/var/lib/dbus")
 
@@ -63,10 +65,22 @@ def start(tools: Path, *arguments: str) -> subprocess.Popen[str]:
 
 def memir(tools: Path, *arguments: str, code: int = 0) -> Any:
     """The command line; what it printed as JSON."""
-    process = start(tools, *arguments)
-    out, error = process.communicate(timeout=900)
+    out, error = end_of(process := start(tools, *arguments))
     assert process.returncode == code, (arguments, process.returncode, error[-3000:])
     return json.loads(out) if "--json" in arguments else out + error
+
+
+def end_of(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """What a run printed. One that takes too long is interrupted, so that it gives the node back to the next test."""
+    try:
+        return process.communicate(timeout=RUN_BOUND)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        try:
+            _, error = process.communicate(timeout=300)
+        finally:
+            process.kill()
+        pytest.fail(f"not at its end after {RUN_BOUND} s: {process.args!r}, interrupted: {error[-3000:]}")
 
 
 def reach(node: EmulatedNode) -> list[str]:
@@ -318,7 +332,7 @@ def test_the_node_reboots_in_the_middle(
         assert process.poll() is None, process.communicate()
         time.sleep(0.1)
     threading.Thread(target=node.qmp, args=("system_reset",)).start()
-    out, error = process.communicate()
+    out, error = end_of(process)
     assert process.returncode == 4, error
     receipt = json.loads(out)
     assert receipt["status"] == "partial"

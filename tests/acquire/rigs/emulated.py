@@ -188,6 +188,7 @@ class EmulatedNode:
     def qmp(self, command: str) -> None:
         """One command to the machine itself, as system_reset."""
         with socket.socket(socket.AF_UNIX) as link:
+            link.settimeout(300)
             link.connect(str(self.work / "qmp"))
             lines = link.makefile("rwb", 0)
             lines.readline()

@@ -27,7 +27,7 @@ SHA = [hashlib.sha256(piece).hexdigest() for piece in PIECES]
 
 
 def make(s3: Any, bucket: str, shim: Shim, **options: Any) -> S3Upload:
-    chosen = {"part_size": FIVE, "connection": Connection(shim.region, shim.endpoint)} | options
+    chosen: dict[str, Any] = {"part_size": FIVE, "connection": Connection(shim.region, shim.endpoint)} | options
     return S3Upload(S3Address(bucket, "case"), S3Options(**chosen), s3)
 
 

@@ -136,9 +136,12 @@ def test_a_mailbox_that_was_taken_over_needs_no_command(
     assert upload.errors == []
 
 
-def test_a_node_that_does_not_take_the_first_url(upload: S3Upload, tmp_path: Path) -> None:
+def test_a_node_that_does_not_take_the_first_url(
+    upload: S3Upload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
     signer, _ = make(upload, tmp_path / "nowhere")
-    signer.stop.wait = lambda _=None: False  # type: ignore[method-assign]  # the pauses between the four attempts
+    # the pauses between the four attempts
+    monkeypatch.setattr(signer.stop, "wait", lambda _: False)
     with pytest.raises(StorageError, match="the node did not take the first URL"):
         signer.through_bucket()
 
