@@ -179,7 +179,7 @@ def _units(memory: Memory, rules: RuleSet, options: Options, node: RamSource | N
             # the difference
             programs = None
             if rules.unit_externals:
-                exe = memory.kernel.try_read(memory.mm, "mm_struct", "exe_file")[0].astype(np.uint64)
+                exe = memory.kernel.pointer(memory.mm, "mm_struct", "exe_file", gap=False)
                 programs = mapping_of(memory.kernel, exe).tolist()
             units += process_units(memory, chosen, rules.monotone and "files" in kinds, programs)
     if "files" in kinds:
@@ -194,7 +194,7 @@ def _wanted(memory: Memory, node: RamSource, wanted: Wanted) -> tuple[Bools, U64
     chosen = np.array([any(wanted.has(who[pid], pid) for pid in pids) for pids in memory.pids], bool)
     kernel = memory.kernel
     mine = chosen[memory.vmas.owner] & (memory.vmas.file != 0)
-    mapped = kernel.try_read(memory.vmas.file[mine], "file", "f_mapping")[0].astype(np.uint64)
+    mapped = kernel.pointer(memory.vmas.file[mine], "file", "f_mapping", gap=False)
     owned: list[int] = []
     if not wanted.pids:
         every = np.unique(memory.pages.mapping)

@@ -164,9 +164,9 @@ class Attribution:
         kernel, shift = self._memory.kernel, SHIFT
         mapping, index = page.owners(kernel, frames)
         row, vma = anonymous_regions(kernel, mapping)
-        mm = kernel.try_read(vma, "vm_area_struct", "vm_mm")[0]
-        start = kernel.try_read(vma, "vm_area_struct", "vm_start")[0].astype(np.uint64) >> shift
-        end = kernel.try_read(vma, "vm_area_struct", "vm_end")[0].astype(np.uint64) >> shift
+        mm = kernel.pointer(vma, "vm_area_struct", "vm_mm", gap=False)
+        start = kernel.pointer(vma, "vm_area_struct", "vm_start", gap=False) >> shift
+        end = kernel.pointer(vma, "vm_area_struct", "vm_end", gap=False) >> shift
         offset = kernel.try_read(vma, "vm_area_struct", "vm_pgoff")[0].astype(np.uint64)
         inside = (index[row] >= offset) & (index[row] - offset < end - start)
         place = (start + index[row] - offset) << shift

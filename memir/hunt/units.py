@@ -64,7 +64,7 @@ def process_units(
     mapping = None
     if programs is not None:
         kernel = memory.kernel
-        mapping = kernel.try_read(memory.vmas.file, "file", "f_mapping")[0].astype(np.uint64).tolist()
+        mapping = kernel.pointer(memory.vmas.file, "file", "f_mapping", gap=False).tolist()
     units: dict[bytes, Unit] = {}
     absent = 0
     for mm, start, end, low, high, region in _regions(memory, chosen):

@@ -27,7 +27,7 @@ NONE = {"filename": "", "filepath": "", "extension": "", "owner": ""}
 def set_variables(memory: Memory, units: Sequence[Unit]) -> None:
     """Fill in `variables` of every unit."""
     kernel = memory.kernel
-    program = mapping_of(kernel, kernel.try_read(memory.mm, "mm_struct", "exe_file")[0].astype(np.uint64))
+    program = mapping_of(kernel, kernel.pointer(memory.mm, "mm_struct", "exe_file", gap=False))
     users = _users(kernel, memory.mm)
     programs = program.tolist()
     wanted = {unit.mapping for unit in units} | set(programs)
@@ -42,12 +42,12 @@ def set_variables(memory: Memory, units: Sequence[Unit]) -> None:
 
 def mapping_of(kernel: Kernel, file: U64) -> U64:
     """The struct address_space of each struct file, 0 for none."""
-    return kernel.try_read(file, "file", "f_mapping")[0].astype(np.uint64)
+    return kernel.pointer(file, "file", "f_mapping", gap=False)
 
 
 def file_variables(kernel: Kernel, mapping: U64) -> dict[int, dict[str, str]]:
     """Variables of files by struct address_space; of one without a name only the owner."""
-    inode = kernel.try_read(mapping, "address_space", "host")[0].astype(np.uint64)
+    inode = kernel.pointer(mapping, "address_space", "host", gap=False)
     uid, known = kernel.try_read(inode, "inode", "i_uid.val")
     row, node = hlist_nodes(kernel, np.where(inode != 0, kernel.embedded(inode, "inode", "i_dentry"), 0), "file name")
     dentry = np.zeros(len(mapping), np.uint64)
@@ -74,8 +74,8 @@ def _users(kernel: Kernel, mm: U64) -> list[str]:
     """The user of each address space's process, by its main task (mm_struct.owner)."""
     if not kernel.types.has("mm_struct", "owner"):
         return [""] * len(mm)
-    task = kernel.try_read(mm, "mm_struct", "owner")[0].astype(np.uint64)
-    cred = kernel.try_read(task, "task_struct", "real_cred")[0].astype(np.uint64)
+    task = kernel.pointer(mm, "mm_struct", "owner", gap=False)
+    cred = kernel.pointer(task, "task_struct", "real_cred", gap=False)
     uid: NDArray[np.uint32]
     uid, known = kernel.try_read(cred, "cred", "uid.val")
     return [_user(user) if read else "" for user, read in zip(uid.tolist(), known.tolist(), strict=True)]

@@ -35,7 +35,7 @@ def credentials(kernel: Kernel, task: U64) -> Credentials:
     """The objective credentials (real_cred, which /proc/PID/status shows) of tasks."""
     cred = kernel.pointer(task, "task_struct", "real_cred")
     uid, known = kernel.try_read(cred, "cred", "uid.val")
-    user_ns = kernel.try_read(cred, "cred", "user_ns")[0].astype(np.uint64)
+    user_ns = kernel.pointer(cred, "cred", "user_ns", gap=False)
     # a page of zeros reads as root without capabilities: believe only what also names a user namespace and is in use
     usage, _ = kernel.try_read(
         cred, "cred", kernel.first_member("cred", "usage.refs.counter", "usage.counter", "usage")

@@ -75,12 +75,14 @@ class Kernel:
         self.count_unread(f"{struct}.{path}", addresses, ok)
         return values
 
-    def pointer(self, addresses: U64, struct: str, path: str) -> U64:
-        """Values of one pointer member of many objects, as read() gives them: what cannot be read is 0 and a gap.
+    def pointer(self, addresses: U64, struct: str, path: str, *, gap: bool = True) -> U64:
+        """Values of one member that holds an address, of many objects: what cannot be read is 0 and a gap.
 
-        An array of pointers gives shape (n, count).
+        An array of pointers gives shape (n, count). gap: False where the caller judges what a 0 means, or the object
+        may well be none.
         """
-        return np.asarray(self.read(addresses, struct, path), np.uint64)
+        values = self.read(addresses, struct, path) if gap else self.try_read(addresses, struct, path)[0]
+        return np.asarray(values, np.uint64)
 
     def embedded(self, addresses: U64, struct: str, path: str) -> U64:
         """Addresses of an embedded member of many objects; 0 stays 0."""

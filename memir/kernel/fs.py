@@ -30,7 +30,7 @@ def superblocks(kernel: Kernel, known: U64) -> U64:
     low, high = kernel.space.direct
     # the list's head lies in the kernel image
     blocks = blocks[(blocks >= np.uint64(low)) & (blocks < np.uint64(high))]
-    return blocks[kernel.space.is_kernel_pointer(kernel.try_read(blocks, "super_block", "s_type")[0].astype(np.uint64))]
+    return blocks[kernel.space.is_kernel_pointer(kernel.pointer(blocks, "super_block", "s_type", gap=False))]
 
 
 def mounts_of(kernel: Kernel, superblock: U64) -> tuple[NDArray[np.int64], U64]:

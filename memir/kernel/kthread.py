@@ -30,9 +30,9 @@ def names(kernel: Kernel, task: U64, flags: U64, comm: list[bytes | None]) -> li
     # before 5.17 (e32cf5dfbe22) set_child_tid held the pointer
     member = kernel.first_member("task_struct", "worker_private", "set_child_tid")
     rows = np.flatnonzero((flags & np.uint64(PF_KTHREAD)) != 0)
-    kthread = kernel.try_read(task[rows], "task_struct", member)[0].astype(np.uint64)
+    kthread = kernel.pointer(task[rows], "task_struct", member, gap=False)
     if types.has("kthread", "full_name"):
-        full = kernel.strings(kernel.try_read(kthread, "kthread", "full_name")[0].astype(np.uint64), _NAME_MAX)
+        full = kernel.strings(kernel.pointer(kthread, "kthread", "full_name", gap=False), _NAME_MAX)
         for row, name in zip(rows.tolist(), full, strict=True):
             # a worker is shown by its task's name, until 6.9 (2a1b02bcba78) made that "kworker/R-" and the queue
             is_worker = bool(flags[row] & np.uint64(PF_WQ_WORKER)) and not (name or b"").startswith(b"kworker/")
@@ -40,10 +40,10 @@ def names(kernel: Kernel, task: U64, flags: U64, comm: list[bytes | None]) -> li
                 longer[row] = name
     if types.has("worker", "desc") and types.has("kthread", "data"):
         works = (flags[rows] & np.uint64(PF_WQ_WORKER)) != 0
-        worker = kernel.try_read(kthread[works], "kthread", "data")[0].astype(np.uint64)
-        busy = kernel.try_read(worker, "worker", "current_work")[0]
+        worker = kernel.pointer(kthread[works], "kthread", "data", gap=False)
+        busy = kernel.pointer(worker, "worker", "current_work", gap=False)
         # a rescuer that is not at work has no pool, and tells nothing of what it last did
-        pool = kernel.try_read(worker, "worker", "pool")[0]
+        pool = kernel.pointer(worker, "worker", "pool", gap=False)
         described = kernel.strings(kernel.embedded(worker, "worker", "desc"), types.member("worker", "desc").type.count)
         for row, text, working, pooled in zip(
             rows[works].tolist(), described, busy.tolist(), pool.tolist(), strict=True

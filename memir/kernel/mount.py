@@ -50,9 +50,9 @@ class Mounts:
                 return
             parent, ok = kernel.try_read(frontier, "mount", "mnt_parent")
             kernel.count_unread("mount", frontier, ok)
-            point = kernel.try_read(frontier, "mount", "mnt_mountpoint")[0].astype(np.uint64)
-            root = kernel.try_read(frontier, "mount", "mnt.mnt_root")[0].astype(np.uint64)
-            superblock = kernel.try_read(frontier, "mount", "mnt.mnt_sb")[0]
+            point = kernel.pointer(frontier, "mount", "mnt_mountpoint", gap=False)
+            root = kernel.pointer(frontier, "mount", "mnt.mnt_root", gap=False)
+            superblock = kernel.pointer(frontier, "mount", "mnt.mnt_sb", gap=False)
             self.dentries.load(np.concatenate((point, root)))
             rows = zip(
                 frontier.tolist(),

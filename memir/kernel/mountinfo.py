@@ -64,8 +64,8 @@ def reader_roots(kernel: Kernel, task: U64) -> tuple[U64, U64]:
     space = kernel.pointer(kernel.pointer(task, "task_struct", "nsproxy"), "nsproxy", "mnt_ns")
     fs_struct = kernel.pointer(task, "task_struct", "fs")
     root = mount_of(kernel, kernel.pointer(fs_struct, "fs_struct", "root.mnt"))
-    entry = kernel.try_read(fs_struct, "fs_struct", "root.dentry")[0].astype(np.uint64)
-    plain = entry == kernel.try_read(root, "mount", "mnt.mnt_root")[0].astype(np.uint64)
+    entry = kernel.pointer(fs_struct, "fs_struct", "root.dentry", gap=False)
+    plain = entry == kernel.pointer(root, "mount", "mnt.mnt_root", gap=False)
     known = (space != 0) & (root != 0)
     pairs, count = np.unique(np.stack((space[known], root[known]), 1), axis=0, return_counts=True)
     whole_root = np.isin(pairs[:, 1], root[plain])
@@ -84,7 +84,7 @@ def every_mount(kernel: Kernel, space: U64, superblock: U64) -> tuple[U64, U64, 
     whose = dict(zip(mount.tolist(), space[owner].tolist(), strict=True))
     _, other = fs.mounts_of(kernel, fs.superblocks(kernel, superblock))
     other = np.unique(other)
-    of = kernel.try_read(other, "mount", "mnt_ns")[0].astype(np.uint64)
+    of = kernel.pointer(other, "mount", "mnt_ns", gap=False)
     known = np.isin(of, space) | (of == 0)
     rest = np.unique(of[~known & kernel.space.is_kernel_pointer(of) & (of < np.uint64(0xFFFF_FFFF_FFFF_F000))])
     real = np.concatenate((space, rest[nsproxy.numbers(kernel, "mnt", rest) != 0], np.zeros(1, np.uint64)))
@@ -100,9 +100,9 @@ def every_mount(kernel: Kernel, space: U64, superblock: U64) -> tuple[U64, U64, 
 
 def _sound(kernel: Kernel, mount: U64) -> Bools:
     """Mounts that are whole, with a root that lies on the file system that they name."""
-    superblock = kernel.try_read(mount, "mount", "mnt.mnt_sb")[0].astype(np.uint64)
-    root = kernel.try_read(mount, "mount", "mnt.mnt_root")[0].astype(np.uint64)
-    same = kernel.try_read(root, "dentry", "d_sb")[0].astype(np.uint64) == superblock
+    superblock = kernel.pointer(mount, "mount", "mnt.mnt_sb", gap=False)
+    root = kernel.pointer(mount, "mount", "mnt.mnt_root", gap=False)
+    same = kernel.pointer(root, "dentry", "d_sb", gap=False) == superblock
     sound: Bools = same & (superblock != 0) & whole(kernel, mount, kernel.types.size("mount"))
     return sound
 
@@ -113,7 +113,7 @@ def mountinfo(kernel: Kernel, mounts: Mounts, space: U64, root: U64) -> MountInf
     The options that a file system prints itself (overlay's layers, a tmpfs's size) are not among super_options.
     """
     mounts.load(root)
-    begin = np.unique(kernel.try_read(root, "mount", "mnt.mnt_sb")[0].astype(np.uint64))
+    begin = np.unique(kernel.pointer(root, "mount", "mnt.mnt_sb", gap=False))
     mount, of, seen = every_mount(kernel, space, begin)
     mounts.load(mount)
     fields = {name: kernel.pointer(mount, "mount", name) for name in ("mnt_parent", "mnt_mountpoint", "mnt_master")}
@@ -174,7 +174,7 @@ def _with_subtype(kernel: Kernel, superblock: U64, kinds: list[str | None]) -> l
 
 def _roots(kernel: Kernel, mounts: Mounts, top: U64, is_nsfs: list[bool]) -> list[str | None]:
     """Which directory of its file system each mount shows; of a namespace's file its kind and number."""
-    inode = np.where(is_nsfs, kernel.try_read(top, "dentry", "d_inode")[0].astype(np.uint64), np.uint64(0))
+    inode = np.where(is_nsfs, kernel.pointer(top, "dentry", "d_inode", gap=False), np.uint64(0))
     common = kernel.pointer(inode, "inode", "i_private")
     kind = kernel.strings(kernel.pointer(kernel.pointer(common, "ns_common", "ops"), "proc_ns_operations", "name"), 16)
     number = kernel.read(common, "ns_common", "inum").tolist()

@@ -60,7 +60,7 @@ def numbers(kernel: Kernel, pid: U64) -> list[list[int]]:
         address = kernel.embedded(pid[rows], "pid", "numbers") + np.uint64(step * size)
         columns[rows, step], read = kernel.try_read(address, "upid", "nr")
         # each number names a namespace: zeros and garbage do not
-        named = kernel.space.is_kernel_pointer(kernel.try_read(address, "upid", "ns")[0].astype(np.uint64))
+        named = kernel.space.is_kernel_pointer(kernel.pointer(address, "upid", "ns", gap=False))
         read &= named & (columns[rows, step] > 0)
         kernel.count_unread("upid", address, read)
         usable[rows[~read]] = False

@@ -31,12 +31,12 @@ def anonymous_regions(kernel: Kernel, mapping: U64) -> tuple[NDArray[np.int64], 
     plain = (mapping & _FLAGS) == _ANON
     anon = np.where(plain, mapping & ~_FLAGS, np.uint64(0))
     unique, back = np.unique(anon, return_inverse=True)
-    root = kernel.try_read(unique, "anon_vma", "rb_root.rb_root.rb_node")[0].astype(np.uint64)
+    root = kernel.pointer(unique, "anon_vma", "rb_root.rb_root.rb_node", gap=False)
     tree, node = rbtree.nodes(kernel, root, "anon_vma")
     link = kernel.container(node, "anon_vma_chain", "rb")
-    same = kernel.try_read(link, "anon_vma_chain", "anon_vma")[0] == unique[tree]
+    same = kernel.pointer(link, "anon_vma_chain", "anon_vma", gap=False) == unique[tree]
     tree, link = tree[same], link[same]
-    vma = kernel.try_read(link, "anon_vma_chain", "vma")[0].astype(np.uint64)
+    vma = kernel.pointer(link, "anon_vma_chain", "vma", gap=False)
     order = np.argsort(tree, kind="stable")
     tree, vma = tree[order], vma[order]
     low, high = np.searchsorted(tree, back), np.searchsorted(tree, back, "right")

@@ -36,7 +36,7 @@ def cache_of(kernel: Kernel, address: U64) -> int:
     """The kmem_cache that most of these objects (in the direct map) come from; 0 if none can be told."""
     pa, known = kernel.space.physical(address)
     page = kernel.space.struct_page(pa[known])
-    cache = kernel.try_read(heads(kernel, page), *_member(kernel, "slab_cache"))[0].astype(np.uint64)
+    cache = kernel.pointer(heads(kernel, page), *_member(kernel, "slab_cache"), gap=False)
     cache = cache[kernel.space.is_kernel_pointer(cache)]
     if not len(cache):
         return 0

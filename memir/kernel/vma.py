@@ -48,8 +48,8 @@ def vmas(kernel: Kernel, mm: U64) -> Vmas:
         first = kernel.pointer(mm, "mm_struct", "mmap")
         owner, vma = chain(kernel, first, kernel.types.offset("vm_area_struct", "vm_next"), "vma")
     back, ok = kernel.try_read(vma, "vm_area_struct", "vm_mm")
-    start = kernel.try_read(vma, "vm_area_struct", "vm_start")[0].astype(np.uint64)
-    end = kernel.try_read(vma, "vm_area_struct", "vm_end")[0].astype(np.uint64)
+    start = kernel.pointer(vma, "vm_area_struct", "vm_start", gap=False)
+    end = kernel.pointer(vma, "vm_area_struct", "vm_end", gap=False)
     good = ok & (back == mm[owner]) & (start < end) & (end <= np.uint64(kernel.space.user_limit))
     kernel.count_unread("vma", vma, good)
     owner, vma, start, end = owner[good], vma[good], start[good], end[good]

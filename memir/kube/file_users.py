@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 def files_in_use(kernel: Kernel, tasks: U64) -> set[tuple[int, int]]:
     """(row in tasks, struct address_space of a file) of what each task (struct task_struct, uint64[n]) maps or has
     open."""
-    mm, user = np.unique(kernel.read(tasks, "task_struct", "mm").astype(np.uint64), return_inverse=True)
+    mm, user = np.unique(kernel.pointer(tasks, "task_struct", "mm"), return_inverse=True)
     regions = vmas(kernel, mm)
-    mapped = kernel.try_read(regions.file, "file", "f_mapping")[0].tolist()
+    mapped = kernel.pointer(regions.file, "file", "f_mapping", gap=False).tolist()
     files: list[set[int]] = [set() for _ in mm]
     for space, file in set(zip(regions.owner.tolist(), mapped, strict=True)):
         files[space].add(file)
     task, _, file_of = fdtable.open_files(kernel, tasks)
-    opened = kernel.try_read(file_of, "file", "f_mapping")[0].tolist()
+    opened = kernel.pointer(file_of, "file", "f_mapping", gap=False).tolist()
     mappings = {(row, file) for row, space in enumerate(user.tolist()) for file in files[space]}
     return mappings | set(zip(task.tolist(), opened, strict=True))

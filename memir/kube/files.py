@@ -125,8 +125,8 @@ class Files:
 
     def _load(self, mapping: U64) -> None:
         kernel = self._kernel
-        inode = kernel.try_read(mapping, "address_space", "host")[0].astype(np.uint64)
-        superblock = kernel.try_read(inode, "inode", "i_sb")[0].astype(np.uint64)
+        inode = kernel.pointer(mapping, "address_space", "host", gap=False)
+        superblock = kernel.pointer(inode, "inode", "i_sb", gap=False)
         nlink, read = kernel.try_read(inode, "inode", "i_nlink")
         number = kernel.try_read(inode, "inode", "i_ino")[0]
         kinds = fs.types_of(kernel, superblock)
@@ -139,7 +139,7 @@ class Files:
         dentry[first[::-1]] = aliases[::-1]  # the first name of several
         self._node.mounts.dentries.load(dentry)
         gone = unlinked(kernel, dentry) | (read & (nlink == 0))
-        root = kernel.try_read(superblock, "super_block", "s_root")[0]
+        root = kernel.pointer(superblock, "super_block", "s_root", gap=False)
         for row, address in enumerate(mapping.tolist()):
             kind = (kinds[row] or b"?").decode("utf-8", "backslashreplace")
             about = f"page cache of {kind} inode {int(number[row])}" if inode[row] else "page cache, no inode"
@@ -267,8 +267,8 @@ class Files:
         """Roots of mounts that processes in containers have as /; fills _root_of: (namespace, superblock)."""
         if not hasattr(self, "_root_dentries"):
             kernel, node = self._kernel, self._node
-            place = kernel.try_read(node.processes.living, "task_struct", "fs")[0].astype(np.uint64)
-            address = mount_of(kernel, kernel.try_read(place, "fs_struct", "root.mnt")[0].astype(np.uint64))
+            place = kernel.pointer(node.processes.living, "task_struct", "fs", gap=False)
+            address = mount_of(kernel, kernel.pointer(place, "fs_struct", "root.mnt", gap=False))
             known = [node.mounts.known.get(mount) for mount in address.tolist()]
             spaces = node.processes.mnt_ns.tolist()
             self._root_of = {

@@ -38,7 +38,7 @@ def layer_roots(kernel: Kernel, overlays: U64) -> dict[int, list[tuple[int, bool
     types = overlayfs.overlay_types(kernel, overlays) if len(overlays) else None
     if types is None:
         return roots
-    info = kernel.read(overlays, "super_block", "s_fs_info").astype(np.uint64)
+    info = kernel.pointer(overlays, "super_block", "s_fs_info")
     array = kernel.pointers(info + np.uint64(types.offset("ovl_fs", "layers")))
     count = kernel.pointers(info + np.uint64(types.offset("ovl_fs", "numlayer"))) & np.uint64(0xFFFFFFFF)
     layers = count.astype(int)
@@ -48,7 +48,7 @@ def layer_roots(kernel: Kernel, overlays: U64) -> dict[int, list[tuple[int, bool
     owner = np.repeat(np.arange(len(overlays)), layers)
     number = np.arange(len(owner)) - np.repeat(np.cumsum(layers) - layers, layers)
     slot = array[owner] + (number * types.size("ovl_layer") + types.offset("ovl_layer", "mnt")).astype(np.uint64)
-    dentries = kernel.try_read(kernel.pointers(slot), "vfsmount", "mnt_root")[0]
+    dentries = kernel.pointer(kernel.pointers(slot), "vfsmount", "mnt_root", gap=False)
     for row, place, dentry in zip(owner.tolist(), number.tolist(), dentries.tolist(), strict=True):
         if dentry:
             roots[dentry].append((int(overlays[row]), place == 0))

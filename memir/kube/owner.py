@@ -224,7 +224,7 @@ class Owners:
         files = self._source.file_owners.of(mapping[use == page.FILE].tolist())
         anonymous = np.flatnonzero(use == page.ANON)
         row, region = anonymous_regions(self._source.kernel, mapping[anonymous])
-        space = self._source.kernel.try_read(region, "vm_area_struct", "vm_mm")[0]
+        space = self._source.kernel.pointer(region, "vm_area_struct", "vm_mm", gap=False)
         people: dict[int, set[Owner]] = defaultdict(set)
         for place, mm in zip(anonymous[row].tolist(), space.tolist(), strict=True):
             people[place] |= self._address_spaces.get(mm, set())

@@ -46,7 +46,7 @@ def swapped_pages(node: Source) -> dict[int, int]:
     """
     rows = node.processes.rows
     task = np.array([row.task for row in rows], np.uint64)
-    mm = node.kernel.try_read(task, "task_struct", "mm")[0].astype(np.uint64)
+    mm = node.kernel.pointer(task, "task_struct", "mm", gap=False)
     counts = page_counts(node.kernel, mm)
     node.kernel.count_unread("swap", mm, counts.read | (mm == 0))
     count = np.where((mm != 0) & (counts.swapped < _MOST), counts.swapped, 0).tolist()

@@ -71,6 +71,7 @@ def test_nothing_reads_as_nothing_and_the_unreadable_is_counted() -> None:
     addresses = u64(DIRECT + 0x2000, 0, beyond, 0x1000)
     values, read = kernel.try_read(addresses, "task_struct", "tasks")
     assert values.tolist() == [0x1234, 0, 0, 0] and read.tolist() == [True, False, False, False]
+    assert kernel.pointer(addresses, "task_struct", "tasks", gap=False).tolist() == [0x1234, 0, 0, 0]
     assert list(kernel.gaps) == []
     assert kernel.pointer(addresses, "task_struct", "tasks").tolist() == [0x1234, 0, 0, 0]
     assert [(gap.kind, gap.where, gap.count) for gap in kernel.gaps] == [("task_struct.tasks", f"{beyond:#x}", 2)]
