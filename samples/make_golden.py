@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write the golden tables of the samples: `python samples/make_golden.py`. Read the difference before you commit it."""
+"""Write the golden tables of the samples: `python -m samples.make_golden`. Read the difference before you commit it.
+
+They are every table that the registry can read from RAM, with every column, so that a new one is in them without being
+named here.
+"""
 
 from __future__ import annotations
 
@@ -13,38 +17,36 @@ from memir.image.open import open_image
 from memir.kernel.engine import Kernel
 from memir.kube.ram import RamSource
 from memir.symbols.locate import locate
-from memir.tables.frame import Frame
 from memir.tables.table import read_tables
 
 HERE = Path(__file__).resolve().parent
-COLUMNS = {
-    "processes": [
-        "pid", "ppid", "comm", "args", "exe", "exe_deleted", "start_time", "uid", "cap_effective", "seccomp", "pids",
-        "in_container", "container_id", "pod_uid", "pod_name", "namespace", "container_name", "cgroup_path", "mnt_ns",
-        "net_ns", "witnesses", "disagreements", "seen_by",
-    ],
-    "containers": [
-        "container_id", "kind", "container_name", "pod_uid", "pod_name", "namespace", "runtime", "state", "init_pid",
-        "cgroup_path", "privileged", "host_pid", "host_network", "rootfs", "overlay_upper", "overlay_lower", "args",
-    ],
-    "pods": ["pod_uid", "pod_name", "namespace", "qos", "host_network", "containers", "processes", "seen_in"],
-    "namespaces": ["kind", "inum", "initial", "pids", "pods"],
-}  # fmt: skip
+KEY = bytes(32)
+"""Of the fingerprints of what people choose, which otherwise differ from run to run."""
+
+Golden = Mapping[str, Mapping[str, list[Any]]]
+"""By table: `columns`, their names in order, and `rows`, a list a row."""
 
 
-def tables_of(image: Path, cache: Path | None) -> dict[str, list[list[Any]]]:
-    """The golden columns of every table of an image, a list a row."""
-    with open_image(image, cache=cache) as memory:
-        frames = read_tables(RamSource(Kernel(memory, locate(memory))), COLUMNS)
-    return golden(frames)
+def golden(source: RamSource) -> Golden:
+    """The tables of a source as JSON has them: times as ISO 8601."""
+    source.secret_key = KEY
+    vars(source).pop("secrets", None)  # made with another key, if it was asked for before
+    tables = {}
+    for name, frame in read_tables(source).items():
+        arrow = frame.to_arrow()
+        columns = [arrow.column(column).to_pylist() for column in arrow.column_names]
+        rows = [[_plain(value) for value in row] for row in zip(*columns, strict=True)]
+        tables[name] = {"columns": arrow.column_names, "rows": rows}
+    return tables
 
 
-def golden(frames: Mapping[str, Frame]) -> dict[str, list[list[Any]]]:
-    """Golden columns of frames as JSON has them: times as ISO 8601."""
-    return {
-        name: [[_plain(row[column]) for column in columns] for row in frames[name].rows()]
-        for name, columns in COLUMNS.items()
-    }
+def text_of(tables: Golden) -> str:
+    """The file: a row a line, so that a difference names the row."""
+    lines = []
+    for name, table in tables.items():
+        body = ",\n".join("  " + json.dumps(row) for row in table["rows"])
+        lines.append(f'"{name}": {{"columns": {json.dumps(table["columns"])}, "rows": [\n{body}\n]}}')
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def _plain(value: Any) -> Any:
@@ -54,14 +56,11 @@ def _plain(value: Any) -> Any:
 def main() -> None:
     """One file a sample."""
     for entry in json.loads((HERE / "manifest.json").read_text())["images"]:
-        found = tables_of(HERE / entry["file"], None)
-        lines = []
-        for name, rows in found.items():
-            body = ",\n".join("  " + json.dumps(row) for row in rows)
-            lines.append(f'"{name}": [\n{body}\n]')
-        path = HERE / f"{entry['name']}.golden.json"
-        path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
-        print(path.name, {name: len(rows) for name, rows in found.items()})
+        with open_image(HERE / entry["file"], cache=None) as memory:
+            tables = golden(RamSource(Kernel(memory, locate(memory))))
+        path = HERE / entry["golden"]
+        path.write_text(text_of(tables))
+        print(path.name, {name: len(table["rows"]) for name, table in tables.items()})
 
 
 if __name__ == "__main__":
