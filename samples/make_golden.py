@@ -31,7 +31,7 @@ def golden(source: RamSource) -> Golden:
     """The tables of a source as JSON has them: times as ISO 8601."""
     source.secret_key = KEY
     vars(source).pop("secrets", None)  # made with another key, if it was asked for before
-    tables = {}
+    tables: dict[str, dict[str, list[Any]]] = {}
     for name, frame in read_tables(source).items():
         arrow = frame.to_arrow()
         columns = [arrow.column(column).to_pylist() for column in arrow.column_names]

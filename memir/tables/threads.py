@@ -25,7 +25,10 @@ COLUMNS = columns("""
 def read(source: RamSource) -> Frame:
     """Every task of the node, main threads too, in the order of their ids."""
     threads = source.processes.threads
+    # a few sets of witnesses stand for all threads
     seen = np.column_stack([threads.seen[name] for name in WITNESSES])
+    patterns, which = np.unique(seen, axis=0, return_inverse=True)
+    sets = [[name for name, saw in zip(WITNESSES, pattern, strict=True) if saw] for pattern in patterns.tolist()]
     names = kthread.names(source.kernel, threads.task, threads.flags.astype(np.uint64), threads.comm)
     return Frame(
         {
@@ -33,7 +36,7 @@ def read(source: RamSource) -> Frame:
             "pid": threads.tgid,
             "comm": [None if name is None else text(name) for name in names],
             "state": threads.state,
-            "seen_by": [[WITNESSES[witness] for witness in np.flatnonzero(row)] for row in seen],
+            "seen_by": [sets[row] for row in which.tolist()],
             "source": ["task_struct"] * len(threads),
         },
         keys=threads.task,
