@@ -23,7 +23,7 @@ from memir.evidence.ranges import Range
 from memir.evidence.records import NodeReceipt, Part, Stored
 from memir.evidence.walker import RecordWalker
 
-CHUNK = 1 << 20
+CHUNK = 1 << 20  # a pipe's largest buffer: a read seldom gives more
 DAY = 86_400.0
 SLACK = 1.02
 """Record headers, and what packs badly, make a stream a little larger than the RAM."""

@@ -20,8 +20,8 @@ from memir.acquire.transports.base import Script, Stream, Transport
 from memir.errors import ConnectError, NodeError, StorageError
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,100}(/[A-Za-z0-9_][A-Za-z0-9._-]{0,100})?")
-MAX_LINE = 64 << 20
-MAX_TOTAL = 512 << 20
+MAX_LINE = 64 << 20  # base64 of the largest that before.sh sends, 32 MiB of one file, and room
+MAX_TOTAL = 512 << 20  # a node's context is a few MiB; a hostile one must not fill the controller's disk
 
 
 @dataclass(frozen=True, slots=True)

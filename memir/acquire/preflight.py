@@ -21,7 +21,7 @@ from memir.evidence.ranges import Range, total
 
 NEEDED = ("base64", "mkfifo", "nice", "setsid", "sha256sum", "stat")
 CLOCK_WARN = 2.0
-SPARE = 64 << 20
+SPARE = 64 << 20  # what the node goes on to need while the run's files lie in its memory
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from memir.acquire.tools.base import Tool
 from memir.acquire.transports.base import Transport
 from memir.errors import ConnectError, NodeError, RemoteError
 
-GRACE = 300
+GRACE = 300  # seconds: that the node's watchdog waits for a controller that was cut off
 SPARE_TMPFS = 64 << 20
 TRIES = 3
 

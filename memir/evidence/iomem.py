@@ -14,7 +14,7 @@ import struct
 
 from memir.evidence.ranges import Range, merge, subtract, total
 
-MAX_RANGES = 65_536
+MAX_RANGES = 65_536  # large machines have some hundred; more is a hostile node's
 _LINE = re.compile(r"^( *)([0-9a-f]{1,16})-([0-9a-f]{1,16}) : (.*)$")
 
 

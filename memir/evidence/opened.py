@@ -9,8 +9,8 @@ from pathlib import Path
 from memir.evidence.ranges import Range
 from memir.evidence.walker import RecordWalker
 
-CHUNK = 4 << 20
-LONGEST = 512
+CHUNK = 4 << 20  # a banner lies anywhere in RAM: large reads, bounded memory
+LONGEST = 512  # banners have some 200 characters; kept from a chunk to the next, so that none is cut
 _WHOLE = re.compile(rb"(?:[^ ]* )?\([ -~]+\) #\d[ -~]*")
 """Builder, compiler, number and date; a piece of it (in a log that was packed, say) is no banner."""
 

@@ -18,7 +18,7 @@ from memir.image.records import HEADER_SIZE, unpack_header
 STREAM_ID = b"\xff\x06\x00\x00sNaPpY"
 MAX_RECORDS = 1 << 19
 """8 TiB in blocks of 16 MiB. Whoever knows the node's RAM gives a smaller bound: each record costs 150 bytes here."""
-PIECE = 1 << 20
+PIECE = 1 << 20  # what of a record's data is asked for at once: nobody has to hold a record
 
 _Steps = Generator[int, bytes, None]
 """Asks for n > 0 bytes, or with n < 0 to pass over -n bytes unseen (it then gets b"")."""

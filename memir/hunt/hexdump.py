@@ -11,7 +11,7 @@ import re
 
 SHOWN = 64
 """Bytes of a match that a hexdump shows."""
-AROUND = 32
+AROUND = 32  # two lines of the dump on either side
 
 
 def printable(data: bytes) -> str:

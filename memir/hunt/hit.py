@@ -18,10 +18,10 @@ ABSENT = np.uint64((1 << 52) - 1)
 """Stands for a page that is absent or empty among a unit's frames."""
 SECRET = "secret"
 """Tag of rules whose matches are shown masked, and name of the metadata that says which part of it is the secret."""
-MAX_DATA = 256
+MAX_DATA = 256  # what a table's cell can show; the address leads to the rest
 MAX_SECRET = 8192
 """Bytes kept of a match of a rule tagged `secret`: a key of 4,096 bits in base64 twice over."""
-CONTEXT = 64
+CONTEXT = 64  # on either side; a dump shows the nearest half
 
 
 @dataclass(slots=True)

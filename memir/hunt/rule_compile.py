@@ -19,7 +19,7 @@ from memir.hunt.rule_text import RuleText, SourceText, read_source
 External = bool | int | float | str
 _LINE = re.compile(r"^line (?P<line>\d+): (?P<reason>.*)$", re.DOTALL)
 _UNDEFINED = re.compile(r'undefined identifier "(\w+)"')
-_MAX_FAULTS = 50
+_MAX_FAULTS = 50  # each fault costs one more compilation of the file
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ SUFFIXES = (".yar", ".yara", ".yarc")
 COMPILED = b"YARA"
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _STRAY = re.compile("[\udc80-\udcff]")
-MAX_INCLUDES = 10_000
+MAX_INCLUDES = 10_000  # ends a folder that was given by mistake
 MAX_FILE = 256 << 20
 """Bytes of a rule file: collections of a hundred thousand rules are smaller, and a device has no end."""
 

@@ -20,7 +20,7 @@ from memir.image.records import Record
 from memir.image.source import LazyFile, Source, read
 
 _COMPRESSED, _PLAIN, _IDENTIFIER = 0x00, 0x01, 0xFF
-_MAX_CHUNK = 1 << 16
+_MAX_CHUNK = 1 << 16  # of a framed snappy stream: framing_format.txt 4.2 allows no more
 _CHECKSUM = 4
 _HEAD = 4 + _CHECKSUM + 5  # a chunk's header, its checksum and the varint that the longest length takes
 _STREAM_START = b"\xff\x06\x00\x00sNaPpY"

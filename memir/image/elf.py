@@ -32,9 +32,9 @@ NHDR = Struct("n_namesz" / Int32ul, "n_descsz" / Int32ul, "n_type" / Int32ul)
 _SHDR_INFO = Struct("head" / Bytes(44), "sh_info" / Int32ul)
 _CORE, _LOAD, _NOTE = 4, 1, 4
 _PN_XNUM = 0xFFFF
-_MAX_HEADERS = 1 << 16
+_MAX_HEADERS = 1 << 16  # /proc/kcore and makedumpfile write some hundred at the most
 _MAX_NOTES = 1 << 24  # bytes, all together: two notes for each of 4,096 processors are 4 MiB
-_MAX_NOTE_COUNT = 1 << 14
+_MAX_NOTE_COUNT = 1 << 14  # one or two a processor: twice Linux's most, 8,192
 _NOT_PHYSICAL = 2**64 - 1
 
 

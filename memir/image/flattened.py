@@ -19,9 +19,9 @@ from memir.image.source import LazyFile, Source, read
 
 MAGIC = b"makedumpfile\0\0\0\0"
 _HEADER_SIZE = 4096
-_CHUNK = 1 << 18
-_MAX_RECORDS = 1 << 24
-_MAX_SIZE = 1 << 48
+_CHUNK = 1 << 18  # many small records lie in one: fewer cuts
+_MAX_RECORDS = 1 << 24  # 1 TiB in records of 64 KiB
+_MAX_SIZE = 1 << 48  # 256 TiB: more RAM than any machine has, and sums stay far from 64 bits
 
 
 def restored(source: Source, folder: Path | None, allow_truncated: bool) -> tuple[LazyFile, int]:

@@ -39,7 +39,7 @@ PAGE_DESC = np.dtype([("offset", "<u8"), ("size", "<u4"), ("flags", "<u4"), ("pa
 ZLIB, LZO, SNAPPY, ZSTD = 0x1, 0x2, 0x4, 0x20
 _PAGES = 64  # of a chunk that is read at once: 256 KiB
 _BLOCK_SIZES = (4096, 16384, 65536)
-_MAX_VMCOREINFO = 1 << 16
+_MAX_VMCOREINFO = 1 << 16  # the kernel keeps one page of it; makedumpfile copies that
 _EXCLUDED = ((1, "zeros"), (2, "page cache"), (4, "private page cache"), (8, "user pages"), (16, "free pages"))
 
 

@@ -18,7 +18,7 @@ from memir.image.source import MappedFile
 PATTERNS = (b"LEMON FAIL READ ", b"QUALCOMM SECURE ", b"TENSOR PROTECTED")
 PAGE = 4096
 _WHOLE = 1 << 30  # bytes up to which every page is looked at; of a larger file every 256th first, to open it at once
-_STEP = 256
+_STEP = 256  # a sample of every 256th page tells whether any failed page is worth a search
 
 
 def without_failed(layout: Layout) -> Layout:

@@ -17,7 +17,7 @@ from memir.image.lazy import is_zero
 from memir.image.records import HEADER_SIZE, Record, unpack_header
 from memir.image.source import Source, read
 
-_STEP = 1 << 20
+_STEP = 1 << 20  # zeros are looked through a MiB at a time: no file needs its own size in memory
 
 
 def read_header(source: Source, offset: int) -> Record:

@@ -15,7 +15,7 @@ from memir.image.lazy import PAGE, LazyBacking
 from memir.image.source import LazyFile
 
 Read = Callable[[int, int], bytes | None]
-_CHUNK = 1 << 16
+_CHUNK = 1 << 16  # one read for sixteen pages; where it fails, each page alone
 
 
 def reader_layout(ranges: Sequence[Range], read: Read, name: str, format: str, folder: Path | None) -> Layout:

@@ -21,7 +21,7 @@ from memir.image.source import Source, SourceReader, read
 
 STEP = 4 << 20
 _MAX_MEMORY = 1 << 30  # of xz's dictionary: level 9 takes 64 MiB
-_MAX_MEMBERS = 10_000
+_MAX_MEMBERS = 10_000  # an archive of an image has a handful of files
 _SMALLEST, _SMALLEST_PACKED = 1 << 20, 1 << 16  # bytes of a member that may be an image
 _SNAPPY_START = b"\xff\x06\x00\x00sNaPpY"
 _TAR_AT = 257

@@ -28,7 +28,7 @@ from memir.image.source import Source, SourceReader
 Progress = Callable[[str, int, int], None]
 _STEP = 4 << 20
 AGAIN = "copy the file again, and compare its SHA-256 with that of the place it came from"
-_HOLE = 1 << 16
+_HOLE = 1 << 16  # zeros of this length become a hole: shorter ones would cost more calls than they save
 
 
 def unpacked(

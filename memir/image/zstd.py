@@ -23,7 +23,7 @@ SEEK_FOOTER = Struct("count" / Int32ul, "descriptor" / Int8ul, "magic" / Const(0
 SKIPPABLE = Struct("magic" / Int32ul, "size" / Int32ul)
 _SKIPPABLE, _SKIPPABLE_MASK, _SEEK_TABLE = 0x184D2A50, 0xFFFFFFF0, 0x184D2A5E
 _CHECKSUMS, _RESERVED = 0x80, 0x7C
-WINDOW_LOG_MAX = 31
+WINDOW_LOG_MAX = 31  # zstd --long=31, its largest
 _SEEKABLE_LIMIT = 64 << 20  # bytes: a frame of more than this is no random access
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
 _PAGE = 4096
-_AT_ONCE = 1024
+_AT_ONCE = 1024  # 4 MiB of pages in memory
 
 
 def whole(kernel: Kernel, address: U64, size: int) -> Bools:

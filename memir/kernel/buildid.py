@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
 _SHA1 = 20  # BUILD_ID_SIZE_MAX: what the linker's default makes, and all that vmlinux_build_id holds
-_MAX_NOTES = 1 << 16
+_MAX_NOTES = 1 << 16  # a kernel's notes have a few hundred bytes; more is not the section
 _NT_GNU_BUILD_ID = 3
 
 

@@ -15,7 +15,7 @@ from memir.kernel.pagetable import U64, Bools
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
-_MAX_DEPTH = 256
+_MAX_DEPTH = 256  # cgroup.max.depth aside, pods are 4 to 6 deep; a longer way is a loop
 _CSS_ONLINE = 1 << 1
 
 

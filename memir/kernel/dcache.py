@@ -13,7 +13,7 @@ from memir.kernel.pagetable import U64, Bools
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
-_MAX_DEPTH = 512
+_MAX_DEPTH = 512  # PATH_MAX allows 2,048 names of one letter; real paths have below 100: more is a loop
 NAME_MAX = 256
 
 

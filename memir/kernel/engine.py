@@ -20,7 +20,7 @@ from memir.kernel.space import AddressSpace, open_space, u64
 from memir.symbols.anchors import Anchors
 from memir.symbols.types import KernelTypes, Member
 
-_STRING_STEP = 64
+_STRING_STEP = 64  # most names and paths end in the first 64 bytes: one gather
 
 
 def dtype_of(member: Member) -> np.dtype[Any]:

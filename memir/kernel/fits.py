@@ -22,7 +22,7 @@ CACHES = {
 """Structure by the name of its slab cache."""
 
 _MERGED = 64  # bytes that a merged cache's objects may be larger by: a cache line
-_MAX_CACHES = 4096
+_MAX_CACHES = 4096  # a node has some hundred slab caches; a longer list is a loop
 _FEWEST = 3
 
 

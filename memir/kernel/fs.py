@@ -15,7 +15,7 @@ from memir.kernel.pagetable import U64
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
-_MAX_TREE = 1 << 20
+_MAX_TREE = 1 << 20  # more is a loop, or a file system that is not to be walked whole
 
 
 def types_of(kernel: Kernel, superblock: U64) -> list[bytes | None]:

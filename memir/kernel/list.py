@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 LIMIT = 1 << 20
 """Hops after which a list is given up: none on a real node is longer."""
-_PIECES = 16
+_PIECES = 16  # a list that was cut in so many places is not put together any more
 
 
 def list_nodes(kernel: Kernel, heads: U64, kind: str, limit: int = LIMIT) -> tuple[NDArray[np.int64], U64]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
 _MAX_HEIGHT = 31  # MAPLE_HEIGHT_MAX
-_MAX_ENTRIES = 1 << 24
+_MAX_ENTRIES = 1 << 24  # 65,530 maps a process (vm.max_map_count) for 256 processes; more is a loop
 _NODE_MASK = np.uint64(0xFF)
 _LEAF, _RANGE, _ARANGE = 1, 2, 3
 _STRUCT = {_LEAF: "maple_range_64", _RANGE: "maple_range_64", _ARANGE: "maple_arange_64"}

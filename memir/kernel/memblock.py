@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
 MEMBLOCK_NOMAP = 0x4
-_MAX_REGIONS = 1 << 12
+_MAX_REGIONS = 1 << 12  # begins with 128 and doubles; firmware names some hundred
 
 
 def memory(kernel: Kernel) -> list[Range] | None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
 PAGE = 4096
-_MAX_NODES = 1024
+_MAX_NODES = 1024  # MAX_NUMNODES: NODES_SHIFT is 10 at the most
 
 
 def present_bytes(kernel: Kernel) -> int | None:

@@ -17,7 +17,7 @@ from memir.symbols.types import KernelTypes
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
-_MAX_BTF = 16 << 20
+_MAX_BTF = 16 << 20  # vmlinux's own has 5 to 8 MiB, a module's below one
 
 
 def read_virtual(kernel: Kernel, address: int, size: int) -> bytes | None:

@@ -24,8 +24,8 @@ NAMES = ("unknown", "free", "kernel", "anonymous", "file")
 
 _BLOCK = 1 << 15  # pages told apart at once: 2 MiB of struct pages
 _PAGE = 4096
-_MAX_ORDER = 20
-_UNREAD = 255
+_MAX_ORDER = 20  # a huge page of 1 GiB has order 18; the allocator's own end at 10 on most
+_UNREAD = 255  # no kind of page
 _OLD_BUDDY = 0xFFFF_FF7F  # PAGE_TYPE_BASE without PG_buddy: 4.18 to 6.10
 _MASK_HEADS = np.uint64(0xFFFF_FFFF_0000_0000)
 

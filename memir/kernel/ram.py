@@ -23,7 +23,7 @@ PAGE = 4096
 GAP = "RAM"
 """The kind of the gap that counts the missing bytes."""
 _FEW = 64  # of the 4,096 pages of a block: slabs that a running node makes meanwhile; a used block holds more
-_MANY = 1000
+_MANY = 1000  # ranges that a document lists; the count of bytes is exact all the same
 _ACCOUNTS = (
     ("iomem_resource", ioport.system_ram),
     ("e820_table", e820.kernel_ram),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
 _MAX_HEIGHT = 64  # twice the logarithm of any count that fits in RAM
-_MAX_NODES = 1 << 24
+_MAX_NODES = 1 << 24  # nodes of all trees walked at once; more is a loop
 
 
 def nodes(kernel: Kernel, root: U64, kind: str) -> tuple[NDArray[np.int64], U64]:

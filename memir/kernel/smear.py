@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _SECOND = 1_000_000_000
 _SHORTEST, _LONGEST = 100_000, 100_000_000  # nanoseconds of a tick: CONFIG_HZ is 100 to 1000
-_MAX_CPUS = 8192
+_MAX_CPUS = 8192  # NR_CPUS of x86-64's MAXSMP
 _UNSURE = _SECOND  # sched_clock starts a little before or after CLOCK_MONOTONIC: less than this proves nothing
 _LISTS = ("task list", "thread list", "children list", "css_set task list", "task in", "pid IDR", "mount list")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
 _SECOND = 1_000_000_000
-_FOREVER = 1 << 62
+_FOREVER = 1 << 62  # nanoseconds, 146 years: later than any start
 _EARLIEST, _LATEST = 946_684_800, 7_258_118_400  # 2000 and 2200, in seconds since 1970
 
 

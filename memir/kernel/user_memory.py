@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
 _PAGE = 4096
-PIECE = 32 << 20
+PIECE = 32 << 20  # bounded memory for whoever reads a run whole; most are shorter
 OVERLAP = 256 << 10
 """What two pieces of a longer run share, bytes: a document up to this size lies whole in one of them."""
 MAX_PAGES = 1 << 18

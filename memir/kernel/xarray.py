@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
 _MAX_HEIGHT = 12  # 64 bits of index at 6 bits a level
-_MAX_ENTRIES = 1 << 26
+_MAX_ENTRIES = 1 << 26  # 256 GiB of page cache; more is a loop
 
 
 @dataclass(frozen=True)

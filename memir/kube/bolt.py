@@ -26,7 +26,7 @@ _BRANCH = struct.Struct("<IIQ")
 _LEAF = struct.Struct("<IIII")
 _META = struct.Struct("<IIIIQQQQQQ")
 _OS_PAGE = 4096
-MAX_DEPTH = 32
+MAX_DEPTH = 32  # a tree of 4 KiB pages is below 10 deep for any file; more is a loop
 MAX_ELEMENTS = 1 << 20
 """A node's metadata has some ten thousand keys: more is no database, or one made to hold up whoever reads it."""
 

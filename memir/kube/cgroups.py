@@ -62,8 +62,8 @@ class CgroupIds:
 _PROC_LINE = re.compile(r"[0-9]{1,10}:[^:/]{0,256}:(?=/)")
 
 MAX_SEGMENT = 255  # NAME_MAX: no directory name of the kernel's is longer
-MAX_NESTED = 16
-MAX_PATH = 1 << 16
+MAX_NESTED = 16  # kind in kind in docker is 3
+MAX_PATH = 1 << 16  # a path of a hostile log or API; the kernel's own end at 4,096
 
 
 def parse_cgroup(path: str) -> CgroupIds | None:

@@ -18,10 +18,10 @@ from typing import Any
 from memir.errors import ClusterError
 from memir.kube.tornjson import without_lone_surrogates
 
-MAX_FILE = 1 << 30
+MAX_FILE = 1 << 30  # bounds what a small gzip file unpacks to in memory
 MAX_YAML = 128 << 20
 """YAML takes some 30 times as long to read as JSON: a file above this is hours."""
-MAX_FILES = 100_000
+MAX_FILES = 100_000  # ends a folder that was given by mistake, as /
 SUFFIXES = (".json", ".ndjson", ".jsonl", ".yaml", ".yml")
 
 _GZIP = b"\x1f\x8b"

@@ -22,7 +22,7 @@ POD_NAME, POD_NAMESPACE, POD_UID = (b"io.kubernetes.pod." + label for label in (
 _METADATA = b"io.cri-containerd.container.metadata"
 # <state>/io.containerd.runtime.v2.task/<namespace>/<id>/config.json; <root>/runc/<namespace>/<id>/state.json
 _BUNDLE = re.compile(r"/(?:io\.containerd\.runtime\.v[12]\.(?:task|linux)|runc|runtime-runc)/([^/]{1,76})/[^/]{1,76}/")
-_TEXT_LIMIT = 1024
+_TEXT_LIMIT = 1024  # names and images are below 300 bytes
 
 
 @dataclass(frozen=True, slots=True)

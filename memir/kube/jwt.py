@@ -23,7 +23,7 @@ from memir.kube.fields import Fields
 # Header, claims, signature: some 100, 800 and 342 bytes of a service account's token. Bounds and possessive
 # repeats keep the search linear on hostile text.
 TOKEN = re.compile(rb"eyJ[0-9A-Za-z_-]{10,300}+\.eyJ[0-9A-Za-z_-]{10,8000}+\.[0-9A-Za-z_-]{20,2000}+")
-MAX_TOKEN = 16 << 10
+MAX_TOKEN = 16 << 10  # Kubernetes tokens have 1 to 2 KiB
 _LEGACY = "kubernetes.io/serviceaccount/"
 
 

@@ -32,8 +32,8 @@ _STATUSES = re.compile(rb'"(containerStatuses|initContainerStatuses|ephemeralCon
 _ALONE = re.compile(rb'\{"containerID":"[a-z0-9.-]{1,64}://[0-9a-f]{64}",|\{"name":"[0-9a-z-]{1,63}","state":\{')
 _PATCH = re.compile(rb'\{"metadata":\{"uid":"(?=[0-9a-f-]{36}"\},)')
 _ID = re.compile(r"[a-z0-9.-]{1,64}://([0-9A-Za-z_.-]{1,128})")
-_LIMIT = 256 << 10
-MAX_DOCUMENTS = 100_000
+_LIMIT = 256 << 10  # more than a pod's status needs: behind it lies something else
+MAX_DOCUMENTS = 100_000  # bounds what a hostile process may have planted
 PHASES = ("Pending", "Running", "Failed", "Succeeded")
 """As a pod goes through them: of several statuses the one further on is the later."""
 

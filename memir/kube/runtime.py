@@ -26,8 +26,8 @@ from memir.kube.oci import OciSpec, parse_pages
 from memir.kube.paths import pod_uid_of
 from memir.kube.runc import RuntimeState, parse_state
 
-SPEC_LIMIT = 4 << 20
-METADATA_LIMIT = 256 << 20
+SPEC_LIMIT = 4 << 20  # config.json has 10 to 100 KiB; a device list makes it a MiB
+METADATA_LIMIT = 256 << 20  # meta.db has some MiB; it grows with all that was ever stored
 _SPEC, _STATE, _METADATA = b"config.json", b"state.json", b"meta.db"
 _TOKEN = b"token"  # token, eks-pod-identity-token: projected volumes' files
 _VOLUME = b"/volumes/kubernetes.io~projected/"

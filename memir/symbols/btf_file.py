@@ -13,7 +13,7 @@ from memir.symbols.btf import BtfTypes
 _ELF, _BTF = b"\x7fELF", b"\x9f\xeb"
 _PACKED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ", b"BZh")
 _SHDR = struct.Struct("<IIQQQQIIQQ")  # elf(5): name, type, flags, addr, offset, size, link, info, addralign, entsize
-_MAX_FILE = 4 << 30
+_MAX_FILE = 4 << 30  # vmlinux with debug information is below 1 GiB; bounds what a malformed header asks for
 _MAX_BTF = 1 << 28  # a kernel's is 5 MB
 
 

@@ -28,8 +28,8 @@ _OPENERS: dict[bytes, Callable[[Path, str], Any]] = {
     b"BZh": bz2.open,
 }
 _MAX_BYTES = 256 << 20  # the largest that dwarf2json makes of a kernel are some 60 MB
-_MAX_DEPTH = 64
-_MAX_MEMBERS = 1 << 13
+_MAX_DEPTH = 64  # structures in structures are below 10 deep; more is a loop
+_MAX_MEMBERS = 1 << 13  # task_struct has some 300, those inside it counted
 _KINDS: dict[str, Kind] = {"int": "int", "char": "int", "bool": "int", "float": "float", "void": "void"}
 
 

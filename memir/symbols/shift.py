@@ -16,7 +16,7 @@ from memir.symbols.vmcoreinfo import VmcoreInfo
 
 _RELEASE = re.compile(rb"OSRELEASE=[ -~]{1,64}\n")
 _MAX_SHIFTS = 16  # candidates that are tried: processes keep copies of utsname, each looks like one
-_OVERLAP = 4096
+_OVERLAP = 4096  # a page: longer than any pattern looked for, so that none is cut by a view's end
 _X86_START_KERNEL_MAP = 0xFFFF_FFFF_8000_0000
 _NAME_OFFSETS = (0, 4)  # of utsname in uts_namespace: 5.11 (9a56493f6942) moved the reference count behind it
 

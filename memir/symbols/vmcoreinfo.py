@@ -19,8 +19,8 @@ from memir.image.memory import PhysicalMemory
 
 _FIRST_WORD = np.uint64(int.from_bytes(b"OSRELEAS", "little"))
 _PAGE = 4096
-_EARLY = 96 << 20
-_ZONE = 1 << 32
+_EARLY = 96 << 20  # only time depends on it: the rest is looked through afterwards
+_ZONE = 1 << 32  # ZONE_DMA32 ends and ZONE_NORMAL begins here
 _LINE = re.compile(rb"^(?:([A-Z]+)\(([^()]{1,64})\)|([A-Za-z_][A-Za-z0-9_.-]{0,64}))=([ -~]{0,128})$")
 
 

@@ -25,7 +25,7 @@ from memir.symbols.anchors import Anchors
 _PAGE = 4096
 _PAGES = 1 << 13  # of RAM kept, 32 MiB
 _TABLES = 512  # of page tables kept for an address space
-_TRANSLATIONS = 1 << 16
+_TRANSLATIONS = 1 << 16  # page table entries that stay translated: 256 MiB of virtual memory
 
 
 class MemirLayer(interfaces.layers.DataLayerInterface):  # type: ignore[misc]  # volatility3 has no types

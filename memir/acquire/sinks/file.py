@@ -21,8 +21,8 @@ from memir.evidence.folder import require_private
 from memir.evidence.plan import Check, Step, Trace
 from memir.evidence.records import Part, Stored
 
-PART = 64 << 20
-CHUNK = 4 << 20
+PART = 64 << 20  # as the least part in S3 (s3/base.py)
+CHUNK = 4 << 20  # large enough that hashing, not reading, takes the time
 
 
 class FileSink:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from memir.errors import UsageError
 
-MAX_FILE = 256 << 20
+MAX_FILE = 256 << 20  # AVML and a module have a few MiB; with debug symbols some tens
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from memir.acquire.transports.base import Result, Stream, bootstrap
 from memir.errors import AccessError, ConnectError
 from memir.evidence.plan import Check, Step, Trace
 
-KEEP = 1 << 16
+KEEP = 1 << 16  # the end of what a script says on standard error: its receipt is in there
 
 
 class Drain(threading.Thread):

@@ -23,7 +23,7 @@ from memir.kubeapi.exec import open_exec
 
 STDIN, STDOUT, STDERR, ERROR = 0, 1, 2, 3
 FRAME = 1 << 15
-KEEP = 1 << 16
+KEEP = 1 << 16  # the end of standard error: the receipt is in there
 QUIET = 30.0
 
 

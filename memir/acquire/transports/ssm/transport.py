@@ -35,7 +35,7 @@ from memir.evidence.plan import Check, Step, Trace
 RECEIPT = "memir-ssm "
 ROOM = 18_000
 """Characters of output that travel in SSM's 24,000."""
-ERROR_BYTES = 16_000
+ERROR_BYTES = 16_000  # 21,336 characters of base64 at the worst, of SSM's 24,000
 INLINE = 8_000
 """Bytes of data that travel in a command."""
 
