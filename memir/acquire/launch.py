@@ -21,7 +21,7 @@ from memir.acquire.sinks.s3.stream import S3StreamSink
 from memir.acquire.tools.store import Choice
 from memir.acquire.transports.base import Transport
 from memir.aws.address import S3Address
-from memir.aws.client import Connection
+from memir.aws.client import Connection, bucket_owner
 from memir.errors import UsageError
 from memir.evidence.plan import Format
 from memir.evidence.progress import Report
@@ -120,9 +120,7 @@ def make_sink(shared: Shared, folder: Path, transport: Transport) -> Sink:
 
 def connection_of(shared: Shared) -> Connection:
     """How S3 is reached. Raises UsageError for an owner that is no account."""
-    if shared.bucket_owner is not None and not re.fullmatch("[0-9]{12}", shared.bucket_owner):
-        raise UsageError(f"--bucket-owner {shared.bucket_owner!r}: write the account's 12 digits")
-    return Connection(shared.region, shared.s3_endpoint, shared.profile, shared.bucket_owner)
+    return Connection(shared.region, shared.s3_endpoint, shared.profile, bucket_owner(shared.bucket_owner))
 
 
 def cluster_snapshot(shared: Shared) -> Callable[[Path], Sequence[Path]]:

@@ -3,11 +3,17 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from memir.aws.errors import credentials_error
+from memir.errors import UsageError
+
+OWNER = "MEMIR_BUCKET_OWNER"
+_KEY = re.compile(r"[A-Za-z0-9:/_-]{1,2048}")
 
 Client = Any
 """A boto3 client: its methods are made at run time."""
@@ -17,13 +23,16 @@ Client = Any
 class Connection:
     """How to reach AWS. None: as the environment and ~/.aws say; endpoint: None for Amazon's own.
 
-    owner: the account that must own every bucket; S3 refuses requests to another's (ExpectedBucketOwner).
+    owner: the account that must own every bucket; S3 refuses requests to another's (ExpectedBucketOwner). None: as
+    MEMIR_BUCKET_OWNER says, which reaches the processes that scan many images too. kms_key: encrypts every object that
+    is made; "" leaves that to the bucket.
     """
 
     region: str | None = None
     endpoint: str | None = None
     profile: str | None = None
     owner: str | None = None
+    kms_key: str = ""
 
 
 def s3_client(to: Connection, *, retries: int = 5, connections: int = 10, **credentials: str) -> Client:
@@ -43,9 +52,28 @@ def s3_client(to: Connection, *, retries: int = 5, connections: int = 10, **cred
         },
         **credentials,
     )  # fmt: skip
-    if to.owner:
-        client.meta.events.register("provide-client-params.s3", partial(_expect_owner, to.owner))
+    if owner := bucket_owner(to.owner):
+        client.meta.events.register("provide-client-params.s3", partial(_expect_owner, owner))
+    if to.kms_key:
+        if not _KEY.fullmatch(to.kms_key):
+            raise UsageError(f"--kms-key {to.kms_key!r} is no key: write its id, its ARN, or alias/NAME")
+        client.meta.events.register("provide-client-params.s3", partial(_encrypt, to.kms_key))
     return client
+
+
+def bucket_owner(named: str | None) -> str | None:
+    """The account that must own a bucket: the one named, else MEMIR_BUCKET_OWNER's. Raises UsageError."""
+    name, owner = ("--bucket-owner", named) if named is not None else (OWNER, os.environ.get(OWNER) or None)
+    if owner is not None and not re.fullmatch("[0-9]{12}", owner):
+        raise UsageError(f"{name} {owner!r}: write the account's 12 digits")
+    return owner
+
+
+def _encrypt(key: str, params: dict[str, Any], model: Any, **_: Any) -> None:
+    """Name the key in every request that makes an object; the parts of an upload have its key by themselves."""
+    if model.name in {"PutObject", "CreateMultipartUpload", "CopyObject"}:
+        params.setdefault("ServerSideEncryption", "aws:kms")
+        params.setdefault("SSEKMSKeyId", key)
 
 
 def _expect_owner(owner: str, params: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:

@@ -12,6 +12,7 @@ import typer
 from memir.cli.common import (
     BaseOption,
     BtfOption,
+    BucketOwnerOption,
     CacheOption,
     ClusterOption,
     ImageArgument,
@@ -54,6 +55,7 @@ def analyze(
     cache: CacheOption = None,
     allow_truncated: TruncatedOption = False,
     base: BaseOption = None,
+    bucket_owner: BucketOwnerOption = None,  # noqa: ARG001  (acts by itself)
     btf: BtfOption = None,
     kallsyms: KallsymsOption = None,
     isf: IsfOption = None,

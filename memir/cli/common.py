@@ -48,6 +48,23 @@ SignKeyOption = Annotated[
 ]
 
 
+def _expect_owner(account: str | None) -> str | None:
+    """Every S3 client of this command, and of the processes that it starts, names the account."""
+    if account is not None:
+        import os
+
+        from memir.aws.client import OWNER, bucket_owner
+
+        os.environ[OWNER] = str(bucket_owner(account))
+    return account
+
+
+BucketOwnerOption = Annotated[
+    str | None,
+    typer.Option("--bucket-owner", help="Account (12 digits) that must own buckets read from.", callback=_expect_owner),
+]
+
+
 def signing_key(path: Path | None) -> Ed25519PrivateKey | None:
     """The key of --sign-key; read before long work."""
     if path is None:

@@ -11,6 +11,7 @@ import typer
 from memir.cli.common import (
     BaseOption,
     BtfOption,
+    BucketOwnerOption,
     CacheOption,
     CsvOption,
     IsfOption,
@@ -94,6 +95,7 @@ def hunt(
     cache: CacheOption = None,
     allow_truncated: TruncatedOption = False,
     base: BaseOption = None,
+    bucket_owner: BucketOwnerOption = None,  # noqa: ARG001  (acts by itself)
     btf: BtfOption = None,
     kallsyms: KallsymsOption = None,
     isf: IsfOption = None,

@@ -10,6 +10,7 @@ import typer
 from memir.cli.common import (
     BaseOption,
     BtfOption,
+    BucketOwnerOption,
     CacheOption,
     ImageArgument,
     IsfOption,
@@ -34,6 +35,7 @@ def info(
     cache: CacheOption = None,
     allow_truncated: TruncatedOption = False,
     base: BaseOption = None,
+    bucket_owner: BucketOwnerOption = None,  # noqa: ARG001  (acts by itself)
     btf: BtfOption = None,
     kallsyms: KallsymsOption = None,
     isf: IsfOption = None,

@@ -11,6 +11,7 @@ import typer
 from memir.cli.common import (
     BaseOption,
     BtfOption,
+    BucketOwnerOption,
     CacheOption,
     JsonOption,
     KallsymsOption,
@@ -46,6 +47,7 @@ def symbols(
     cache: CacheOption = None,
     allow_truncated: TruncatedOption = False,
     base: BaseOption = None,
+    bucket_owner: BucketOwnerOption = None,  # noqa: ARG001  (acts by itself)
     btf: BtfOption = None,
     kallsyms: KallsymsOption = None,
 ) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from memir.cli.common import BucketOwnerOption
 from memir.errors import EXIT_EVIDENCE, EXIT_UNSIGNED, UsageError
 from memir.text import say, say_json
 
@@ -38,6 +39,7 @@ def verify(
     s3_endpoint: Annotated[str | None, typer.Option("--s3-endpoint", help="Another S3 endpoint.")] = None,
     region: Annotated[str | None, typer.Option("--region", help="AWS region.")] = None,
     profile: Annotated[str | None, typer.Option("--profile", help="AWS profile.")] = None,
+    bucket_owner: BucketOwnerOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> None:
     """Check everything again, judge it again, and say exactly what does not match.
@@ -61,7 +63,7 @@ def verify(
     from memir.evidence.findings import summary
     from memir.evidence.verify import verify as check
 
-    connection = Connection(region, s3_endpoint, profile)
+    connection = Connection(region, s3_endpoint, profile, bucket_owner)
     with fetched(evidence, connection) as folder:
         reader = S3PartReader(connection=connection, within=None if fetch else evidence)
         findings = check(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from memir.aws.client import Connection, s3_client, service_client
-from memir.errors import AccessError
+from memir.errors import AccessError, UsageError
 
 
 @pytest.fixture(autouse=True)
@@ -60,3 +60,67 @@ def test_other_partitions_have_their_own_names(region: str, domain: str, monkeyp
     for service in ("ssm", "sts", "ec2"):
         endpoint = service_client(service, Connection(region)).meta.endpoint_url
         assert endpoint == f"https://{service}.{region}.{domain}"
+
+
+def requests_of(client: object) -> list[tuple[str, dict[str, str]]]:
+    """(operation, headers) of each request that a client would send; nothing is sent."""
+    from botocore.awsrequest import AWSResponse
+
+    seen: list[tuple[str, dict[str, str]]] = []
+
+    class Nothing:
+        headers: dict[str, str] = {}  # noqa: RUF012
+
+        def stream(self, *_: object, **__: object) -> list[bytes]:
+            return [b"<r><UploadId>u</UploadId></r>"]
+
+        def read(self, *_: object) -> bytes:
+            return b""
+
+    def note(request: object, event_name: str, **_: object) -> AWSResponse:
+        heads = {str(k).lower(): v.decode() if isinstance(v, bytes) else str(v) for k, v in request.headers.items()}  # type: ignore[attr-defined]
+        seen.append((event_name.rpartition(".")[2], heads))
+        return AWSResponse("http://x", 200, {}, Nothing())
+
+    client.meta.events.register("before-send.s3", note)  # type: ignore[attr-defined]
+    return seen
+
+
+CALLS = {
+    "put_object": {"Key": "k", "Body": b""}, "get_object": {"Key": "k"}, "head_object": {"Key": "k"},
+    "list_objects_v2": {}, "head_bucket": {}, "delete_object": {"Key": "k"}, "create_multipart_upload": {"Key": "k"},
+    "upload_part": {"Key": "k", "UploadId": "u", "PartNumber": 1, "Body": b""},
+    "list_parts": {"Key": "k", "UploadId": "u"}, "abort_multipart_upload": {"Key": "k", "UploadId": "u"},
+    "complete_multipart_upload": {"Key": "k", "UploadId": "u"}, "list_object_versions": {},
+    "get_object_lock_configuration": {}, "get_object_retention": {"Key": "k"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("by", ["option", "environment"])
+def test_every_request_names_the_owner_and_those_that_make_objects_the_key(
+    by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    if by == "environment":
+        monkeypatch.setenv("MEMIR_BUCKET_OWNER", "123456789012")
+    owner = "123456789012" if by == "option" else None
+    client = s3_client(Connection("eu-west-1", "http://127.0.0.1:9", owner=owner, kms_key="alias/ir"))
+    seen = requests_of(client)
+    for name, arguments in CALLS.items():
+        getattr(client, name)(Bucket="bucket", **arguments)
+    assert len(seen) == len(CALLS)
+    assert {heads["x-amz-expected-bucket-owner"] for _, heads in seen} == {"123456789012"}
+    encrypted = {name for name, heads in seen if "x-amz-server-side-encryption" in heads}
+    assert encrypted == {"PutObject", "CreateMultipartUpload"}
+    assert {heads.get("x-amz-server-side-encryption-aws-kms-key-id") for _, heads in seen} == {None, "alias/ir"}
+
+
+def test_an_owner_or_a_key_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match=r"--bucket-owner '12': write the account's 12 digits"):
+        s3_client(Connection("eu-west-1", owner="12"))
+    monkeypatch.setenv("MEMIR_BUCKET_OWNER", "me")
+    with pytest.raises(UsageError, match=r"MEMIR_BUCKET_OWNER 'me': write the account's 12 digits"):
+        s3_client(Connection("eu-west-1"))
+    with pytest.raises(UsageError, match=r"--kms-key 'a b' is no key"):
+        s3_client(Connection("eu-west-1", owner="123456789012", kms_key="a b"))

@@ -17,6 +17,16 @@ from typing import Dict, Optional, Tuple, Union
 SLICE = 1 << 18
 
 
+def encryption(fragment: str) -> Dict[str, str]:
+    """Headers that a URL was signed with: its fragment `kms=KEY` names the key that encrypts the object."""
+    if not fragment.startswith("kms="):
+        return {}
+    return {
+        "x-amz-server-side-encryption": "aws:kms",
+        "x-amz-server-side-encryption-aws-kms-key-id": fragment[len("kms=") :],
+    }
+
+
 class UploadFailed(Exception):  # noqa: N818
     """A part could not be stored; `code` is the exit status."""
 
@@ -98,7 +108,7 @@ class Connection:
         try:
             connection = self._connect(parts)
             connection.putrequest(method, parts.path + "?" + parts.query, skip_accept_encoding=True)
-            for name, value in (headers or {}).items():
+            for name, value in dict(headers or {}, **encryption(parts.fragment)).items():
                 connection.putheader(name, value)
             if method == "PUT":
                 connection.putheader("Content-Length", str(len(body)))

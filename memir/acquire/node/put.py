@@ -12,6 +12,11 @@ def main() -> None:
     with open(sys.argv[1], "rb") as file:
         body = file.read()
     head = {"x-amz-checksum-sha256": sys.argv[2], "Content-Type": ""}
+    # a key that encrypts the object stands in the fragment, which is not sent
+    url, _, key = url.partition("#kms=")
+    if key:
+        head["x-amz-server-side-encryption"] = "aws:kms"
+        head["x-amz-server-side-encryption-aws-kms-key-id"] = key
     urllib.request.urlopen(urllib.request.Request(url, body, head, method="PUT"), timeout=120)
 
 

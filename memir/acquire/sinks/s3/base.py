@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -67,7 +68,7 @@ class S3Sink:
     def client(self) -> Client:
         """The S3 client, made when first needed."""
         if self._client is None:
-            self._client = s3_client(self.options.connection)
+            self._client = s3_client(replace(self.options.connection, kms_key=self.options.kms_key))
         return self._client
 
     @property

@@ -80,7 +80,7 @@ def lock_check(client: Client, address: S3Address, options: S3Options) -> Check:
     except RemoteError as error:
         if cause_code(error) == "ObjectLockConfigurationNotFoundError":
             if options.lock_mode:
-                advice = "use a bucket that was made with Object Lock, or leave out --lock"
+                advice = "use a bucket that was made with Object Lock, or leave out --object-lock"
                 return Check("Object Lock", "fail", "the bucket has no Object Lock", advice)
             advice = "evidence can be deleted: prefer a bucket with Object Lock"
             return Check("Object Lock", "warn", "the bucket has no Object Lock", advice)

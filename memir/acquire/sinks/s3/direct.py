@@ -26,6 +26,7 @@ from memir.acquire.sinks.s3.upload import S3Upload
 from memir.acquire.transports.base import Result, Transport
 from memir.aws.checksum import b64
 from memir.aws.errors import calling, cause_code
+from memir.aws.presign import put_url
 from memir.errors import NodeError, RemoteError, StorageError
 from memir.evidence.plan import Check
 from memir.evidence.progress import Report
@@ -176,10 +177,8 @@ class S3DirectSink(S3Upload):
         if size > SEND_LIMIT:
             transport.run(f"rm -f {shlex.quote(copy)}", timeout=60)
             raise NodeError(f"{path} on the node is larger than {SEND_LIMIT} bytes")
-        params = {
-            "Bucket": self.address.bucket, "Key": self.address.key(name), "ChecksumSHA256": b64(sha256),
-        }  # fmt: skip
-        url = self.client.generate_presigned_url("put_object", Params=params, ExpiresIn=900)
+        bucket, key = self.address.bucket, self.address.key(name)
+        url = put_url(self.client, bucket, key, seconds=900, checksum=b64(sha256))
         answer = transport.run(self._put_script(run, copy, b64(sha256)), data=f"{url}\n".encode(), timeout=600)
         if answer.code != 0:
             raise StorageError(

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from memir.aws.address import S3Address
 from memir.aws.client import Client
 from memir.aws.errors import ABSENT, calling, cause_code
+from memir.aws.presign import put_url
 from memir.errors import RemoteError
 
 LETTER = 1 << 20
@@ -41,15 +42,12 @@ class Mailbox:
 
     def invitation(self, slot: int) -> str:
         """The line that opens a slot to the node."""
-        put = self._sign("put_object", self.key(slot, "want"))
-        get = self._sign("get_object", self.key(slot, "grant"))
-        return f"M {slot} {put} {get}"
-
-    def _sign(self, method: str, key: str) -> str:
-        url: str = self.client.generate_presigned_url(
-            method, Params={"Bucket": self.address.bucket, "Key": key}, ExpiresIn=self.seconds
+        bucket = self.address.bucket
+        put = put_url(self.client, bucket, self.key(slot, "want"), seconds=self.seconds)
+        get = self.client.generate_presigned_url(
+            "get_object", Params={"Bucket": bucket, "Key": self.key(slot, "grant")}, ExpiresIn=self.seconds
         )
-        return url
+        return f"M {slot} {put} {get}"
 
     def find(self) -> None:
         """Take over another controller's mailbox: the slot that the node waits at, by the letters that are there."""

@@ -58,7 +58,8 @@ class SsmOptions:
         from memir.aws.client import Connection, s3_client, service_client
 
         way = self._way(shared)
-        s3 = s3_client(Connection(shared.region, shared.s3_endpoint, shared.profile, shared.bucket_owner))
+        owner, key = shared.bucket_owner, shared.kms_key
+        s3 = s3_client(Connection(shared.region, shared.s3_endpoint, shared.profile, owner, key))
         commander = Commander(service_client("ssm", way), name)
         spool = S3Address.parse(str(place_of(shared)))
         # an endpoint of one's own for SSM has no EC2 behind it

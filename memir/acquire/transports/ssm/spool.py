@@ -13,6 +13,7 @@ from memir.aws.address import S3Address
 from memir.aws.checksum import b64
 from memir.aws.client import Client
 from memir.aws.errors import calling
+from memir.aws.presign import put_url
 from memir.errors import RemoteError, StorageError
 
 SECONDS = 900
@@ -52,9 +53,7 @@ class Spool:
 
     def invite(self, name: str, sha256: str) -> str:
         """A URL that stores only what has this hash."""
-        params = {"Bucket": self.address.bucket, "Key": self.key(name), "ChecksumSHA256": b64(sha256)}
-        url: str = self.client.generate_presigned_url("put_object", Params=params, ExpiresIn=SECONDS)
-        return url
+        return put_url(self.client, self.address.bucket, self.key(name), seconds=SECONDS, checksum=b64(sha256))
 
     def take(self, name: str, sha256: str) -> bytes:
         """Read what the node stored, compare, delete."""
