@@ -167,6 +167,7 @@ class Capture:
     def direct(self, sink: DirectSink) -> None:
         """From the node to the store; the controller hands out addresses and waits."""
         captured = self.captured
+        sink.bound = self.bound()
         if self.going:
             sink.adopt(self.transport, self.run)
         else:

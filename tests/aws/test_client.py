@@ -65,6 +65,7 @@ def test_other_partitions_have_their_own_names(region: str, domain: str, monkeyp
 def requests_of(client: object) -> list[tuple[str, dict[str, str]]]:
     """(operation, headers) of each request that a client would send; nothing is sent."""
     from botocore.awsrequest import AWSResponse
+    from botocore.compat import HTTPHeaders
 
     seen: list[tuple[str, dict[str, str]]] = []
 
@@ -80,13 +81,13 @@ def requests_of(client: object) -> list[tuple[str, dict[str, str]]]:
     def note(request: object, event_name: str, **_: object) -> AWSResponse:
         heads = {str(k).lower(): v.decode() if isinstance(v, bytes) else str(v) for k, v in request.headers.items()}  # type: ignore[attr-defined]
         seen.append((event_name.rpartition(".")[2], heads))
-        return AWSResponse("http://x", 200, {}, Nothing())
+        return AWSResponse("http://x", 200, HTTPHeaders(), Nothing())
 
     client.meta.events.register("before-send.s3", note)  # type: ignore[attr-defined]
     return seen
 
 
-CALLS = {
+CALLS: dict[str, dict[str, object]] = {
     "put_object": {"Key": "k", "Body": b""}, "get_object": {"Key": "k"}, "head_object": {"Key": "k"},
     "list_objects_v2": {}, "head_bucket": {}, "delete_object": {"Key": "k"}, "create_multipart_upload": {"Key": "k"},
     "upload_part": {"Key": "k", "UploadId": "u", "PartNumber": 1, "Body": b""},

@@ -97,6 +97,9 @@ class StreamSink(SinkBase, Protocol):
 class DirectSink(SinkBase, Protocol):
     """Stores bytes that go from the node straight to the store."""
 
+    bound: tuple[int, str]
+    """How many bytes the node may send at most, and why; set before `tend`. (0, "") is no bound."""
+
     def check_node(self, transport: Transport) -> Sequence[Check]:
         """NodeState on the node: whether it can send by itself and reaches the store. Changes nothing."""
         ...

@@ -87,6 +87,13 @@ class S3Upload(S3Sink):
         most = int(self.expected * SLACK) // self.part_size + 2 if self.expected else MAX_PARTS
         if not 1 <= number <= min(most, MAX_PARTS) or not 0 < size <= self.part_size:
             raise StorageError(f"{self.where}: part {number} of {size} bytes was asked for; refused")
+        # all parts but the last are full, so that a part's number tells where it ends
+        most_bytes, why = self.bound
+        if most_bytes and (number - 1) * self.part_size + size > most_bytes:
+            raise StorageError(
+                f"{self.where}: the node sends more than {most_bytes:,} bytes ({why}): refused at part {number}; what "
+                "came before is kept"
+            )
         url: str = self.client.generate_presigned_url(
             "upload_part",
             Params={
