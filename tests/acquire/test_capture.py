@@ -25,7 +25,7 @@ from memir.aws.client import Connection
 from memir.errors import ConnectError, NodeError, PartialError, StorageError
 from memir.evidence.progress import Progress
 from memir.evidence.verify import verify
-from tests.acquire.rigs.noderig import NodeRig
+from tests.acquire.rigs.noderig import MIB, NodeRig
 from tests.acquire.rigs.s3shim import Shim
 from tests.image.files import lime, noise
 
@@ -213,3 +213,68 @@ def test_millions_of_records(node: NodeRig, tmp_path: Path, avml: Path, monkeypa
     assert "records at byte" in str(receipt["missing"])
     assert (tmp_path / "ev" / "receipt.json").stat().st_size < 200_000
     assert (tmp_path / "ev" / "manifest.jsonl").stat().st_size < 200_000
+
+
+ASKS_FOR_EVER = """#!/usr/bin/python3
+import hashlib, json, os, sys, time
+# memir's own uploader is not what runs: this asks for URLs of a thousand full parts, and for more after STOP
+folder, size = sys.argv[4], int(sys.argv[5])
+with open(f"{folder}/want", "ab", 0) as want:
+    for number in range(1, 1000):
+        want.write(f"W {number} {size} {hashlib.sha256(str(number).encode()).hexdigest()} 0\\n".encode())
+        time.sleep(0.01)
+    time.sleep(600)
+"""
+
+
+def to_s3(node: NodeRig, folder: Path, avml: Path, sink: S3DirectSink, **more: object) -> str:
+    options = Options(tool_path=avml, format="lime", grace=5, context=False, **more)  # type: ignore[arg-type]
+    with pytest.raises(PartialError) as caught:
+        Acquisition(LocalTransport(node.root), sink, folder, options).execute()
+    receipt = folder / "receipt.json"
+    return str(json.loads(receipt.read_bytes())["missing"]) if receipt.exists() else str(caught.value)
+
+
+def test_the_node_s_own_way_to_s3_is_bound_too(
+    node: NodeRig, tmp_path: Path, avml: Path, s3: Any, bucket: str, shim: Shim
+) -> None:
+    """An honest node that has more than --max-size: what fits is kept, nothing beyond is signed."""
+    chosen = S3Options(part_size=5 * MIB, backoff=0.05, connection=Connection(shim.region, shim.endpoint))
+    sink = S3DirectSink(S3Address(bucket, "case/run-1"), chosen, s3)
+    missing = to_s3(node, tmp_path / "ev", avml, sink, max_size=12 * MIB)
+    assert "the node sends more than 12,582,912 bytes (--max-size): refused at part 3" in missing
+    assert sum(part.size for part in sink.held().values()) <= 12 * MIB
+    # the bound of what it announced is set without being asked for
+    assert verify(tmp_path / "ev").exit_code == 4
+
+
+def test_a_node_that_asks_for_urls_without_end(
+    node: NodeRig, tmp_path: Path, avml: Path, s3: Any, bucket: str, shim: Shim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = S3Options(part_size=5 * MIB, backoff=0.05, connection=Connection(shim.region, shim.endpoint))
+    sink = S3DirectSink(S3Address(bucket, "case/run-1"), chosen, s3)
+    sink.uploader = "python"
+    signed: list[int] = []
+    sign = sink.sign
+
+    def note(number: int, size: int, sha256: str) -> str:
+        url = sign(number, size, sha256)
+        signed.append(number * size)
+        return url
+
+    monkeypatch.setattr(sink, "sign", note)
+    prepare = sink.prepare
+
+    def hostile_from_here(transport: Any, run: Any) -> None:
+        prepare(transport, run)
+        sink._python = "/hostile/python3"
+
+    monkeypatch.setattr(sink, "prepare", hostile_from_here)
+    hostile(node, monkeypatch, ASKS_FOR_EVER)
+    monkeypatch.setenv("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
+    begin = time.monotonic()
+    missing = to_s3(node, tmp_path / "ev", avml, sink)
+    ram = sum(len(segment.data) for segment in node.segments)
+    assert "(its RAM and 2 %): refused at part" in missing
+    assert max(signed) <= int(ram * 1.02) + (4 << 20)
+    assert time.monotonic() - begin < 120

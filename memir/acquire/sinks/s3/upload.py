@@ -41,6 +41,10 @@ class S3Upload(S3Sink):
     smallest_part = MIN_PART
     adopted = False
     """Another controller began this upload."""
+    bound: tuple[int, str] = (0, "")
+    """How many bytes the node may send at most, and why; (0, "") is no bound."""
+    refusal: StorageError | None = None
+    """Why a part was refused: what the node sends is not what was begun."""
 
     def __init__(self, address: S3Address, options: S3Options, client: Client | None = None) -> None:
         super().__init__(address, options, client)
@@ -118,7 +122,9 @@ class S3Upload(S3Sink):
             try:
                 out.append(f"{number} {attempt} {self.sign(number, size, sha256)}")
             except StorageError as error:
-                self.errors.append(str(error))
+                if self.refusal is None:
+                    self.errors.append(str(error))
+                self.refusal = self.refusal or error
                 out.append("STOP the controller refuses this part")
         return out
 

@@ -49,6 +49,9 @@ class UrlSigner:
                 continue
             if answer.code != 0:
                 continue
+            if self.sink.refusal is not None:
+                # it was told to stop, and asks on
+                raise self.sink.refusal
             whole = answer.out[: answer.out.rfind(b"\n") + 1]
             offset += len(whole)
             lines = self.sink.grants(whole.decode("ascii", "replace").splitlines())
@@ -67,6 +70,8 @@ class UrlSigner:
         while not self.stop.is_set():
             try:
                 letter = box.receive()
+                if letter is not None and sink.refusal is not None:
+                    break
                 if letter is not None:
                     box.answer(sink.grants(letter))
                     pause = 0.05
@@ -77,6 +82,8 @@ class UrlSigner:
             pause = min(1.0, pause * 1.1)
             self.report_progress()
         sink.errors += [f"{key} could not be removed from the bucket" for key in box.close()]
+        if sink.refusal is not None and not self.stop.is_set():
+            raise sink.refusal
 
     def _open_first_slot(self, box: Mailbox) -> None:
         line = (box.invitation(0) + "\n").encode()
