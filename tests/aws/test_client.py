@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from memir.aws.client import Connection, s3_client, service_client
+from memir.aws.client import Connection, bucket_owner, s3_client, service_client
 from memir.errors import AccessError, UsageError
 
 
@@ -118,6 +118,8 @@ def test_every_request_names_the_owner_and_those_that_make_objects_the_key(
 
 
 def test_an_owner_or_a_key_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert bucket_owner(None) is None
+    assert bucket_owner("123456789012") == "123456789012"
     with pytest.raises(UsageError, match=r"--bucket-owner '12': write the account's 12 digits"):
         s3_client(Connection("eu-west-1", owner="12"))
     monkeypatch.setenv("MEMIR_BUCKET_OWNER", "me")

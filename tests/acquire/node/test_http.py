@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from memir.acquire.node.http import Connection, Pace, Refused, UploadFailed
+from memir.acquire.node.http import Connection, Pace, Refused, UploadFailed, encryption
 
 
 def url(s3: Any, method: str, bucket: str, key: str) -> str:
@@ -48,3 +48,12 @@ def test_the_pace_is_held() -> None:
     begin = time.monotonic()
     Pace(0).wait(1 << 40)
     assert time.monotonic() - begin < 0.1
+
+
+def test_the_key_that_a_url_names() -> None:
+    assert encryption("") == {}
+    assert encryption("other") == {}
+    assert encryption("kms=arn:aws-cn:kms:cn-north-1:123456789012:key/a") == {
+        "x-amz-server-side-encryption": "aws:kms",
+        "x-amz-server-side-encryption-aws-kms-key-id": "arn:aws-cn:kms:cn-north-1:123456789012:key/a",
+    }
