@@ -87,6 +87,9 @@ class Acquisition:
             checks += judge(state, tool, sum(file.size for file in tool.files))
         if isinstance(self.sink, DirectSink):
             checks += self.sink.check_node(self.transport)
+        span = getattr(self.sink, "check_span", None)
+        if span is not None:
+            checks.append(span(state.facts.ram_bytes, self.options.limit_rate))
         plan = make_plan(
             self.transport, tool, self.sink, grace=self.options.grace, cluster=self.snapshot is not None,
             isolating=self.options.isolating,

@@ -34,6 +34,14 @@ def calling(action: str, where: str) -> Iterator[None]:
         yield
     except (ClientError, BotoCoreError) as error:
         raise explain(error, action, where) from error
+    except RuntimeError as error:
+        # botocore.credentials: those of the environment (AWS_CREDENTIAL_EXPIRATION) cannot be renewed
+        if "still expired" not in str(error):
+            raise
+        raise AccessError(
+            f"{where}: the AWS credentials have ended (AWS_CREDENTIAL_EXPIRATION): sign in again, or give --profile NAME "
+            "of a role or an SSO session, whose credentials are renewed"
+        ) from error
 
 
 def code_of(error: Exception) -> str:

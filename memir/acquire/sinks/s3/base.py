@@ -26,6 +26,8 @@ from memir.evidence.records import Scalar
 MIB = 1 << 20
 MIN_PART = 64 * MIB
 MAX_PARTS = 10_000
+USUAL = 50 * MIB
+"""Bytes a second that a node under way to S3 gives where nothing limits it: a modest network, compressing as it goes."""
 MAX_OBJECT = 50_000 * 1000 * MIB
 """48.8 TiB: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"""
 
@@ -93,6 +95,12 @@ class S3Sink:
         from memir.acquire.sinks.s3.check import bucket_checks
 
         return bucket_checks(self.client, self.address, self.options)
+
+    def check_span(self, ram_bytes: int, rate: int) -> Check:
+        """Whether the credentials outlast the run. rate: bytes a second, 0 where nothing limits it."""
+        from memir.aws.session_end import credentials_check
+
+        return credentials_check(self.client, ram_bytes / (rate or USUAL))
 
     def steps(self) -> Sequence[Step]:
         """What storing does."""
