@@ -39,8 +39,8 @@ def calling(action: str, where: str) -> Iterator[None]:
         if "still expired" not in str(error):
             raise
         raise AccessError(
-            f"{where}: the AWS credentials have ended (AWS_CREDENTIAL_EXPIRATION): sign in again, or give --profile NAME "
-            "of a role or an SSO session, whose credentials are renewed"
+            f"{where}: the AWS credentials have ended (AWS_CREDENTIAL_EXPIRATION): sign in again, or give --profile"
+            " NAME of a role or an SSO session, whose credentials are renewed"
         ) from error
 
 

@@ -27,7 +27,7 @@ MIB = 1 << 20
 MIN_PART = 64 * MIB
 MAX_PARTS = 10_000
 USUAL = 50 * MIB
-"""Bytes a second that a node under way to S3 gives where nothing limits it: a modest network, compressing as it goes."""
+"""Bytes a second that a node gives on its way to S3 where nothing limits it: a modest network."""
 MAX_OBJECT = 50_000 * 1000 * MIB
 """48.8 TiB: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"""
 
