@@ -40,7 +40,7 @@ def credentials_check(client: Client, expected: float, now: datetime | None = No
     if left <= 0:
         return Check("credentials", "fail", f"the credentials ended at {ends:%Y-%m-%dT%H:%M:%SZ}", "sign in again")
     # half as long again: a node under attack is slow
-    return Check("credentials", *(("ok", detail) if left > expected * 1.5 else ("warn", detail, _ADVICE)))  # type: ignore[arg-type]
+    return Check("credentials", *(("ok", detail) if left > expected * 1.5 else ("warn", detail, _ADVICE)))
 
 
 def _ending(credentials: Any) -> datetime | None:

@@ -31,7 +31,7 @@ _CRIU = (
 )
 # magics long enough not to be the first bytes of RAM by chance: (what it is, what to do)
 _FOREIGN = {
-    b"DISKDUMP": ("a diskdump", "convert it with `makedumpfile -E`"),
+    b"DISKDUMP": ("a diskdump, of a kernel before kdump", "crash reads it; memir reads kernels from 5.10 on"),
     b"PAGEDU64": ("a Windows crash dump", "memir reads Linux nodes"),
     b"PAGEDUMP": ("a Windows crash dump", "memir reads Linux nodes"),
     b"QFI\xfb": ("a qcow2 disk image", "memir needs RAM, not a disk"),
