@@ -26,7 +26,7 @@ SCRIPTS = ("memir/acquire/node/upload.py", "memir/acquire/sinks/s3/direct.py", "
 """Their options are those of programs on the node: the uploader, the tool."""
 OTHERS = {
     "memir/kube/node_identity.py": {"--hostname-override"}, "memir/volatility/run.py": {"--pids"},
-    "memir/volatility/elf_dump.py": {"--dump"}, "memir/kube/secrets.py": {"--password"},  # arguments of processes in memory
+    "memir/volatility/elf_dump.py": {"--dump"}, "memir/kube/secrets.py": {"--password"},
     "memir/kube/witness.py": {"--runtime-dir", "--name"},
     "memir/volatility/beside.py": {"--dump"},  # options of volatility3's plugins, and of vol
     "docs/guide/analyze.md": {"--output-directory"}, "docs/reference/volatility.md": {"--pids"},
