@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the long run takes, and what may be skipped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests import longer
+from tests.images import ROOT, ImageCase, cases
+
+# the same tests with and without: their files say so by what they read
+MORE = ("image/test_lime.py", "kube/test_bolt.py", "kernel/test_smear.py", "acquire/test_cuts.py", "hunt/test_owner.py")
+SAME = ("kernel/test_list.py", "case/test_seal.py", "acquire/test_fleet.py", "cli/test_verify.py")
+
+
+def test_files_that_do_more_with_ci() -> None:
+    assert [name for name in (*MORE, *SAME) if longer._file_does_more(ROOT / "tests" / name)] == list(MORE)
+
+
+def test_images_that_are_not_samples(tmp_path: Path) -> None:
+    sample = next(name for name, image in cases().items() if image.image.parent == ROOT / "samples")
+    other = ImageCase("other", tmp_path / "other.raw", tmp_path / "other.truth.txt")
+    known = {
+        sample: False,
+        "no image": False,
+        7: False,
+        (sample, "no image"): False,
+        other: True,
+        (sample, other): True,
+    }
+    assert {value: longer._is_new(value) for value in known} == known
+
+
+def test_what_tests_run_installs_is_no_reason_to_skip(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MEMIR_TESTS_RUN", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="no rustc"):
+        longer.not_here("no rustc")
+    monkeypatch.setenv("MEMIR_TESTS_RUN", "1")
+    with pytest.raises(pytest.fail.Exception, match="no rustc: tests/run installs it"):
+        longer.not_here("no rustc")
