@@ -15,7 +15,7 @@ from memir.acquire.facts import NodeRun
 from memir.acquire.pump import Pump
 from memir.acquire.scripts import RELAY, RELAY_HASHED, abort_script, capture_script, parse_receipt, relay_python
 from memir.acquire.sinks.base import DirectSink, Sink, SinkMeta, StreamSink
-from memir.acquire.transports.base import Transport
+from memir.acquire.transports.base import Result, Transport
 from memir.errors import ConnectError, ImageFormatError, Interrupted, MemirError, NodeError, RemoteError
 from memir.evidence.coverage import most_records
 from memir.evidence.progress import Progress, Report
@@ -158,7 +158,8 @@ class Capture:
         captured.seconds = time.monotonic() - begin
         receipt = captured.receipt = parse_receipt(result.err)
         if result.code is None or receipt is None:
-            raise ConnectError(f"the stream ended after {captured.size:,} bytes without the node's receipt")
+            size = f"{captured.size:,} bytes"
+            raise ConnectError(f"the stream ended after {size} without the node's receipt ({_how(result)})")
         if result.code == 0 and receipt.tool == 0 and receipt.consumer == 0:
             captured.stored = sink.commit()
         else:
@@ -207,6 +208,13 @@ class Capture:
             # nobody hands out addresses any more: end the capture now, not when its patience ends
             with suppress(RemoteError):
                 self.transport.run(abort_script(self.run), timeout=60)
+
+
+def _how(result: Result) -> str:
+    """How a script ended that sent no receipt."""
+    ended = "no exit code" if result.code is None else f"exit code {result.code}"
+    words = result.error.strip().splitlines()
+    return f"{ended}, its last words: {words[-1][:300]}" if words else ended
 
 
 def _walk(captured: Captured, chunk: bytes) -> None:

@@ -85,6 +85,8 @@ WITNESSES: Mapping[str, str] = {
     "file": "a file of the node in page cache",
     "token": "service account token in the pod's projected volume; its signature is not checked",
     "status": "pod status as the kubelet sent it to the API, found in its memory",
+    "cri": "status file of containerd's CRI plugin, in page cache",
+    "watch": "pod as the API server sent it to the kubelet, found in its memory",
     "API": "the API server's answer, given with --cluster",
 }
 
@@ -108,12 +110,12 @@ PRECEDENCE: Mapping[tuple[Kind, str], tuple[str, ...]] = {
     ("container", "host_network"): ("namespaces", "spec", "sandbox"),
     ("container", "host_users"): ("namespaces", "spec", "sandbox"),
     ("container", "rootfs"): ("mounts", "spec"),
-    # How a container ended only the kubelet tells: its memory is later than what was asked of the API.
-    ("container", "exit_code"): ("status", "API"),
-    ("container", "reason"): ("status", "API"),
+    # How a container ended the kubelet tells, and the runtime that told it: both later than what was asked of the API.
+    ("container", "exit_code"): ("status", "cri", "API"),
+    ("container", "reason"): ("status", "cri", "API"),
     ("container", "restarts"): ("metadata", "status", "API"),
-    ("container", "started_at"): ("status", "API", "process"),
-    ("container", "finished_at"): ("status", "API"),
+    ("container", "started_at"): ("status", "cri", "API", "process"),
+    ("container", "finished_at"): ("status", "cri", "API"),
     ("pod", "pod_name"): ("spec", "sandbox", "state", "metadata", "sibling", "token", "status", "API"),
     ("pod", "namespace"): ("spec", "sandbox", "state", "metadata", "sibling", "token", "status", "API"),
     ("pod", "qos"): ("spec", "cgroup", "status", "API"),
@@ -122,7 +124,7 @@ PRECEDENCE: Mapping[tuple[Kind, str], tuple[str, ...]] = {
     ("pod", "iam_role"): ("spec", "API"),
     ("pod", "owner"): ("API",),
     ("pod", "phase"): ("API", "status"),
-    ("pod", "deleted_at"): ("API",),
+    ("pod", "deleted_at"): ("API", "watch"),
     ("pod", "node"): ("API",),
     ("node", "name"): ("API", "kubelet", "hostname"),
 }

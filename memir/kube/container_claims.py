@@ -8,6 +8,7 @@ from datetime import datetime
 from memir.kube.apiobjects import ApiContainer, ApiEnd, ApiPod
 from memir.kube.claims import Claims, Subject, Value, of_container
 from memir.kube.containerd import Registered
+from memir.kube.cri_status import CriStatus
 from memir.kube.kubelet import ContainerStatus
 from memir.kube.oci import OciSpec
 from memir.kube.runc import RuntimeState
@@ -65,6 +66,15 @@ def claim_status(status: ContainerStatus, claims: Claims) -> None:
         ("started_at", status.started_at), ("finished_at", status.finished_at),
     ):  # fmt: skip
         claims.add(of_container(status.container_id), name, value, "status")
+
+
+def claim_cri(status: CriStatus, claims: Claims) -> None:
+    """What containerd's CRI plugin wrote of its start and end."""
+    for name, value in (
+        ("exit_code", status.exit_code), ("reason", status.reason), ("started_at", status.started_at),
+        ("finished_at", status.finished_at),
+    ):  # fmt: skip
+        claims.add(of_container(status.container_id), name, value, "cri", status.where)
 
 
 def claim_api(container: str, pod: ApiPod, api: ApiContainer, claims: Claims) -> None:

@@ -11,6 +11,7 @@ from memir.kernel.overlayfs import Layers
 from memir.kube.claims import Claims, Subject, of_container
 from memir.kube.container_claims import (
     claim_api,
+    claim_cri,
     claim_registered,
     claim_sandbox,
     claim_spec,
@@ -116,6 +117,10 @@ def build_containers(
         row.state = _state(row, alive[row.container_id], files, torn)
         if row.container_id in known.sandbox_pod:
             claims.add(of_container(row.container_id), "kind", "sandbox", "spec")
+    for container, ended in files.ended.items():
+        if container in rows:
+            rows[container].sources.append("containerd status")
+            claim_cri(ended, claims)
     for container, status in (statuses or {}).items():
         _from_status(rows.get(container), status, claims)
     if cluster is not None:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from memir.kernel.engine import Kernel
 from memir.kernel.user_memory import anonymous_memory
+from memir.kube.deletions import deletions
 from memir.kube.fields import Fields
 from memir.kube.processes import Process
 from memir.kube.tornjson import read_object
@@ -60,10 +61,14 @@ class ContainerStatus:
 
 @dataclass(frozen=True, slots=True)
 class Statuses:
-    """The latest status of each container, by id, and the last phase of each pod, by UID."""
+    """The latest status of each container, by id, and the last phase of each pod, by UID.
+
+    deleted: when each pod that is being deleted has to be gone, in ns since 1970 UTC, by UID.
+    """
 
     containers: dict[str, ContainerStatus]
     phases: dict[str, str]
+    deleted: dict[str, int] = field(default_factory=dict)
 
 
 def kubelet_of(rows: Iterable[Process]) -> Process | None:
@@ -88,15 +93,19 @@ def statuses(kernel: Kernel, rows: Iterable[Process]) -> Statuses:
     kubelet = kubelet_of(rows)
     listed: list[ContainerStatus] = []
     phases: dict[str, str] = {}
+    deleted: dict[str, int] = {}
     for _, piece in anonymous_memory(kernel, kubelet.task) if kubelet is not None else ():
         listed.extend(container_statuses(piece))
+        for uid, moment in deletions(piece):
+            # a grace period can be made shorter, never longer (kubectl delete --force after a delete)
+            deleted[uid] = min(moment, deleted.get(uid, moment))
         for uid, phase in pod_phases(piece):
             if PHASES.index(phase) >= PHASES.index(phases.get(uid, PHASES[0])):
                 phases[uid] = phase
         if len(listed) > MAX_DOCUMENTS:
             kernel.gaps.add("kubelet status", f"pid {kubelet.pid if kubelet else 0}", "too many: the rest is not read")
             break
-    return Statuses(latest(listed), phases)
+    return Statuses(latest(listed), phases, deleted)
 
 
 def latest(statuses: Iterable[ContainerStatus]) -> dict[str, ContainerStatus]:

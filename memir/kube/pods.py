@@ -59,10 +59,12 @@ def build_pods(
     cluster: ClusterSnapshot | None,
     node: str | None,
     phases: Mapping[str, str] | None = None,
+    deleted: Mapping[str, int] | None = None,
 ) -> dict[str, Pod]:
     """Pods by UID: those memory knows by a container or a cgroup, and the API's. cluster: of this node's pods alone.
 
-    phases: as the kubelet last reported them, by UID.
+    phases: as the kubelet last reported them, by UID. deleted: when those that are being deleted have to be gone, as
+    the API server told the kubelet, in ns since 1970 UTC by UID.
     """
     claims = known.claims
     rows: dict[str, Pod] = {}
@@ -83,6 +85,8 @@ def build_pods(
     _from_files(rows, files, claims)
     for uid in rows.keys() & (phases or {}).keys():
         claims.add(of_pod(uid), "phase", (phases or {})[uid], "status")
+    for uid in rows.keys() & (deleted or {}).keys():
+        claims.add(of_pod(uid), "deleted_at", (deleted or {})[uid], "watch")
     if cluster is not None:
         _from_api(rows, claims, cluster)
     for pod in rows.values():

@@ -171,7 +171,7 @@ class RamSource:
     def pods(self) -> dict[str, Pod]:
         """Pods by UID, of memory and of the API."""
         known = (self.containers, self.identities, self.membership, self.files)
-        return build_pods(*known, self.node.cluster, self.name, self.statuses.phases)
+        return build_pods(*known, self.node.cluster, self.name, self.statuses.phases, self.statuses.deleted)
 
     @property
     def claims(self) -> Claims:

@@ -21,6 +21,7 @@ from memir.kernel.pagetable import U64
 from memir.kube.bolt import read_bolt
 from memir.kube.carve import best_by_container, carve_specs
 from memir.kube.containerd import Registry, registry
+from memir.kube.cri_status import CriStatus, cri_statuses
 from memir.kube.jwt import ServiceAccountToken, decode_token
 from memir.kube.oci import OciSpec, parse_pages
 from memir.kube.paths import pod_uid_of
@@ -37,13 +38,15 @@ _VOLUME = b"/volumes/kubernetes.io~projected/"
 class RuntimeFiles:
     """By container id: the best spec, and the runtime's state. Where each came from is in its own `where`.
 
-    registry: the containers that containerd's database leads to; None if no database could be read. tokens: (pod UID,
+    registry: the containers that containerd's database leads to; None if no database could be read. ended: what the CRI
+    plugin's status files say of starts and ends. tokens: (pod UID,
     path, token) of the service account tokens in the kubelet's projected volumes.
     """
 
     specs: dict[str, OciSpec] = field(default_factory=dict)
     states: dict[str, RuntimeState] = field(default_factory=dict)
     registry: Registry | None = None
+    ended: dict[str, CriStatus] = field(default_factory=dict)
     tokens: list[tuple[str, str, ServiceAccountToken]] = field(default_factory=list)
 
     def off_the_tree(self, container_id: str) -> bool:
@@ -75,7 +78,9 @@ def runtime_files(kernel: Kernel, mounts: Mounts, host_mounts: U64, task: U64) -
         spec = parse_pages(pages, path.decode("utf-8", "backslashreplace"), kernel.gaps)
         if spec is not None:
             every.append(spec)
-    files.registry, freed = _metadata(kernel, mounts, task)
+    database = _databases(kernel, mounts, task)
+    files.registry, freed = _metadata(kernel, mounts, database)
+    files.ended = cri_statuses(kernel, mounts, database)
     if files.registry is not None:
         every.extend(row.spec for row in files.registry.containers.values() if row.spec is not None)
     every.extend(freed)
@@ -142,14 +147,18 @@ def _tmpfs_files(kernel: Kernel, mounts: Mounts, host_mounts: U64) -> list[tuple
     ]
 
 
-def _metadata(kernel: Kernel, mounts: Mounts, task: U64) -> tuple[Registry | None, list[OciSpec]]:
-    """containerd's containers by its metadata file (any meta.db that a process has open), and specs in freed pages."""
+def _databases(kernel: Kernel, mounts: Mounts, task: U64) -> U64:
+    """Dentries of containerd's metadata files: any meta.db that a process has open."""
     _, _, file = open_files(kernel, task)
     file = np.unique(file)
     dentry = kernel.pointer(file, "file", "f_path.dentry")
     mounts.dentries.load(dentry)
     named = np.array([mounts.dentries.name(address) == _METADATA for address in dentry.tolist()], bool)
-    dentry = np.unique(dentry[named])
+    return np.unique(dentry[named])
+
+
+def _metadata(kernel: Kernel, mounts: Mounts, dentry: U64) -> tuple[Registry | None, list[OciSpec]]:
+    """containerd's containers by its metadata files, and specs in their freed pages."""
     inode = kernel.pointer(dentry, "dentry", "d_inode")
     known: Registry | None = None
     carved: list[OciSpec] = []

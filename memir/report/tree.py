@@ -72,8 +72,7 @@ def pod_tree(tables: Mapping[str, Sequence[Row]], clock: datetime | None = None)
         name = pod["namespace"] or "namespace not known"
         if name not in namespaces:
             namespaces[name] = root.add(name)
-        seen = ", seen by the API only" if pod["seen_in"] == "api" else ""
-        leaf = namespaces[name].add(f"{pod['pod_name'] or pod['pod_uid']} [{pod['qos'] or 'QoS not known'}{seen}]")
+        leaf = namespaces[name].add(f"{pod['pod_name'] or pod['pod_uid']} [{', '.join(_about(pod))}]")
         for container in containers[pod["pod_uid"]]:
             _container(leaf, container, by_container[container["container_id"]], clock)
         _processes(leaf, by_pod[pod["pod_uid"]], clock)
@@ -91,11 +90,43 @@ def _count(rows: Sequence[Row]) -> str:
     return f"{len(rows)} process{'' if len(rows) == 1 else 'es'}"
 
 
+def _about(pod: Row) -> Iterator[str]:
+    """QoS, phase, what made it, who it is to Kubernetes and AWS, and whether it is about to go."""
+    yield pod["qos"] or "QoS not known"
+    if pod.get("phase") not in (None, "Running"):
+        yield pod["phase"]
+    if pod.get("owner"):
+        yield f"of {pod['owner']}"
+    if pod.get("service_account") not in (None, "default"):
+        yield f"service account {pod['service_account']}"
+    if pod.get("iam_role"):
+        yield f"IAM role {pod['iam_role']}"
+    if (moment := moment_of(pod.get("deleted_at"))) is not None:
+        yield f"being deleted, by {moment:%Y-%m-%d %H:%M:%S}"
+    if pod["seen_in"] == "api":
+        yield "seen by the API only"
+
+
+def _ending(container: Row) -> str:
+    """How it ended and how often it was restarted, as far as it is known."""
+    words = []
+    if container.get("exit_code") is not None:
+        words.append(f"exit code {container['exit_code']}")
+    if container.get("reason"):
+        words.append(str(container["reason"]))
+    if (moment := moment_of(container.get("finished_at"))) is not None:
+        words.append(f"ended {moment:%Y-%m-%d %H:%M:%S}")
+    if restarts := container.get("restarts"):
+        words.append(f"{restarts} restart{'' if restarts == 1 else 's'}")
+    return f" ({', '.join(words)})" if words else ""
+
+
 def _container(branch: Branch, container: Row, processes: Sequence[Row], clock: datetime | None) -> None:
     sandbox = container["kind"] == "sandbox"
     name = "sandbox" if sandbox else container["container_name"] or container["container_id"]
     image = f" {container['image']}" if container["image"] else ""
-    leaf = branch.add(f"{name} {container['state']}{image}")
+    kind = f" {container['kind']}" if container["kind"] in {"init", "sidecar", "ephemeral"} else ""
+    leaf = branch.add(f"{name}{kind} {container['state']}{image}{_ending(container)}")
     if not (sandbox and len(processes) == 1):
         _processes(leaf, processes, clock)
 
@@ -124,10 +155,14 @@ def process_line(row: Row, clock: datetime | None = None) -> str:
 
 def start_of(row: Row) -> datetime | None:
     """When a process started: from a datetime, or from ns since the epoch as rows of RAM have it."""
-    start = row["start_time"]
-    if start is None or isinstance(start, datetime):
-        return start
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(start) // 1000)
+    return moment_of(row["start_time"])
+
+
+def moment_of(value: datetime | int | None) -> datetime | None:
+    """A time of a table: a datetime, or ns since the epoch as rows of RAM have it."""
+    if value is None or isinstance(value, datetime):
+        return value
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(value) // 1000)
 
 
 def arguments(args: Sequence[str]) -> str:

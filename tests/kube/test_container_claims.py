@@ -11,6 +11,7 @@ from memir.kube.apiobjects import ApiContainer, ApiEnd, ApiPod
 from memir.kube.claims import Claims, Value, of_container
 from memir.kube.container_claims import (
     claim_api,
+    claim_cri,
     claim_registered,
     claim_sandbox,
     claim_spec,
@@ -18,6 +19,7 @@ from memir.kube.container_claims import (
     claim_status,
 )
 from memir.kube.containerd import Registered
+from memir.kube.cri_status import CriStatus
 from memir.kube.kubelet import ContainerStatus
 from memir.kube.oci import OciSpec
 from memir.kube.runc import RuntimeState
@@ -45,6 +47,20 @@ def test_spec_and_its_sandbox() -> None:
         "pod_uid": ("u", "sandbox"), "pod_name": ("web-0", "sandbox"), "namespace": ("shop", "sandbox"),
     }  # fmt: skip
     assert {claim.where for claim in claims} == {"/run/x/config.json"}
+
+
+def test_the_runtimes_status_file() -> None:
+    claims = Claims()
+    claim_cri(CriStatus(ID, "/status", 3, "Error", NS, NS + 10**9), claims)
+    assert said(claims) == {
+        "exit_code": (3, "cri"), "reason": ("Error", "cri"), "started_at": (NS, "cri"),
+        "finished_at": (NS + 10**9, "cri"),
+    }  # fmt: skip
+    # the kubelet's word decides, the API's does not
+    claim_status(ContainerStatus(ID, "web", exit_code=4), claims)
+    claim_api(ID, ApiPod("u", "web-0", "shop"), ApiContainer("web", "container", ID, exit_code=5), claims)
+    assert claims.number(SUBJECT, "exit_code") == 4
+    assert claims.number(SUBJECT, "finished_at") == NS + 10**9
 
 
 def test_state_containerd_and_kubelet() -> None:

@@ -64,6 +64,39 @@ def test_three_places() -> None:
     ]
 
 
+def test_what_is_known_of_pods_and_of_how_containers_ended() -> None:
+    ended = datetime(2026, 1, 2, 3, 0, 7, tzinfo=UTC)
+    pod = {
+        "pod_uid": "u", "pod_name": "orders", "namespace": "shop", "qos": "Burstable", "seen_in": "both",
+        "phase": "Failed", "owner": "ReplicaSet/orders-1", "service_account": "orders",
+        "iam_role": "arn:aws:iam::111122223333:role/orders", "deleted_at": int(ended.timestamp()) * 10**9,
+    }  # fmt: skip
+    plain = pod | {"pod_name": "plain", "pod_uid": "p", "phase": "Running", "owner": None, "deleted_at": None}
+    plain |= {"service_account": "default", "iam_role": None}
+    containers = [
+        {"container_id": f"c{number}", "pod_uid": "u", "image": None, "exit_code": None, "reason": None,
+         "finished_at": None, "restarts": 0} | values
+        for number, values in enumerate([
+            {"kind": "init", "container_name": "migrate", "state": "exited", "exit_code": 0, "reason": "Completed",
+             "finished_at": ended},
+            {"kind": "sidecar", "container_name": "ship", "state": "running"},
+            {"kind": "container", "container_name": "app", "state": "exited", "image": "img:1", "exit_code": 137,
+             "reason": "OOMKilled", "restarts": 4},
+            {"kind": "ephemeral", "container_name": "debugger", "state": "running", "restarts": 1},
+        ])
+    ]  # fmt: skip
+    lines = list(pod_tree({"pods": [pod, plain], "containers": containers}))
+    assert lines[2:8] == [
+        "│   ├── orders [Burstable, Failed, of ReplicaSet/orders-1, service account orders, IAM role "
+        "arn:aws:iam::111122223333:role/orders, being deleted, by 2026-01-02 03:00:07]",
+        "│   │   ├── migrate init exited (exit code 0, Completed, ended 2026-01-02 03:00:07)",
+        "│   │   ├── ship sidecar running",
+        "│   │   ├── app exited img:1 (exit code 137, OOMKilled, 4 restarts)",
+        "│   │   └── debugger ephemeral running (1 restart)",
+        "│   └── plain [Burstable]",
+    ]
+
+
 def test_no_third_branch_where_all_is_known() -> None:
     assert not any("place not known" in line for line in pod_tree(tables([process(1)])))
 

@@ -59,7 +59,10 @@ class PodStream:
                 raise ConnectError(f"{self._where}: the script did not end within {timeout:.0f} s")
             self._frame(left)
             self._pending.clear()
-        return Result(exit_code(self._status), b"", bytes(self._error_output), self._dropped)
+        code = exit_code(self._status)
+        if code is None:  # the kubelet's or the runtime's own failure, in their words
+            self._error_output += f"\nthe cluster: {str(self._status.get('message', 'no reason'))[:1000]}".encode()
+        return Result(code, b"", bytes(self._error_output), self._dropped)
 
     def close(self) -> None:
         """Drop the connection; the script sees the end of its input and a broken pipe."""
