@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tests/lab/check NAME...: compare memir with the recorded truth on images that the ordinary runs do not build."""
+"""tests/lab/check NAME...: compare memir with the recorded truth on images that the ordinary runs do not build.
+
+pod-images and eks are whole Kubernetes nodes (pod_images.py, eks.py): root, Debian, Go and up to an hour each.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,10 @@ import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 
 from tests.images import ROOT
+from tests.lab import eks_image, pod_images
 from tests.lab.build_image import MACHINES, build, images
 
 # what compares with what the guest told of itself
@@ -16,8 +21,13 @@ TESTS = ("tests/test_truth.py", "tests/test_intruders.py", "tests/hunt/test_owne
 BUILT_BY_RUN = ("s-6.1-intruded",)
 
 
+NODES: dict[str, Callable[[], int]] = {"pod-images": pod_images.main, "eks": eks_image.main}
+
+
 def check(name: str) -> int:
     """pytest's exit code for one image, which is built unless it lies there; 5 (no test ran) is a failure too."""
+    if name in NODES:
+        return NODES[name]()
     if not (images() / f"{name}.raw.zst").is_file():
         build(name)
     environment = os.environ | {"MEMIR_IMAGES": str(images())}
@@ -27,19 +37,18 @@ def check(name: str) -> int:
 
 def not_here() -> list[str]:
     """What no ordinary run boots, by name."""
-    return [name for name in sorted(MACHINES) if name not in BUILT_BY_RUN]
+    return [name for name in (*sorted(MACHINES), *NODES) if name not in BUILT_BY_RUN]
 
 
 def main() -> int:
     """0 if every image is read as recorded."""
     parser = argparse.ArgumentParser(prog="tests/lab/check")
-    parser.add_argument("name", nargs="*", choices=[*sorted(MACHINES), []])
+    parser.add_argument("name", nargs="*", choices=[*sorted(MACHINES), *NODES, []])
     parser.add_argument("--not-here", action="store_true")
     given = parser.parse_args()
     if given.not_here:
         for name in not_here():
             print(f"not run here: tests/lab/check {name}")
-        print("not run here: a node with kubelet, containerd and API server (an image in MEMIR_IMAGES stands for it)")
         return 0
     if not given.name:
         parser.error("name an image")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stop a machine of QEMU's and save its memory from address 0: qmp.py SOCKET OUT MEGABYTES."""
+"""Stop a machine of QEMU's and save its memory from address 0: qmp.py SOCKET OUT MEGABYTES [cont: let it go on]."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ def qmp(path: str, *commands: tuple[str, dict[str, Any]]) -> list[Any]:
 
 
 if __name__ == "__main__":
-    target, out, size = sys.argv[1:4]
-    answers = qmp(target, ("stop", {}), ("pmemsave", {"val": 0, "size": int(size) << 20, "filename": out}))
+    target, out, size, *then = sys.argv[1:]
+    save = {"val": 0, "size": int(size) << 20, "filename": out}
+    answers = qmp(target, ("stop", {}), ("pmemsave", save), *((name, {}) for name in then))
     sys.exit(any("error" in line for line in answers))
