@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -42,8 +43,14 @@ PACKAGES = (
     "perl-base",
 )
 KINDS = "pods,secrets,configmaps,serviceaccounts,roles,rolebindings,persistentvolumeclaims,jobs,leases"
-# what the receipt's traces name: the journals, the pod's logs, containerd's image store and database
-TRACES = ("/var/log/", "/var/lib/containerd/io.containerd.metadata.v1.bolt/")
+# what the receipt's traces name: journals and logs, containerd's records, mount points in the pod's layers, its address
+TRACES = (
+    "/var/log/", "/var/lib/cni/", "/var/lib/containerd/io.containerd.metadata.v1.bolt/",
+    "/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/metadata.db",
+)  # fmt: skip
+MOUNT_POINT = re.compile(
+    r"/var/lib/containerd/io\.containerd\.snapshotter\.v1\.\w+/snapshots/\d+/fs/etc/(hosts|hostname|resolv\.conf) 0"
+)
 # what a node writes with or without a run: kubelet's checkpoints, clocks and caches
 ALWAYS = ("/var/lib/kubelet/", "/var/lib/systemd/", "/var/lib/dhcp", "/var/cache/", "/var/tmp/systemd-private")
 
@@ -190,8 +197,10 @@ def _pods_of_the_api() -> set[tuple[str, str]]:
 
 
 def _pods_of_the_case(case: Path) -> set[tuple[str, str]]:
-    rows = pyarrow.parquet.read_table(case / "tables" / "pods.parquet", columns=["namespace", "pod_name"]).to_pylist()
-    return {(row["namespace"], row["pod_name"]) for row in rows}
+    rows = pyarrow.parquet.read_table(
+        case / "tables" / "pods.parquet", columns=["namespace", "pod_name", "removed"]
+    ).to_pylist()
+    return {(row["namespace"], row["pod_name"]) for row in rows if not row["removed"]}
 
 
 def check_image(name: str, config: Path, key: Path | None, out: Path) -> list[Line]:
@@ -223,8 +232,8 @@ def check_image(name: str, config: Path, key: Path | None, out: Path) -> list[Li
     api = _pods_of_the_api()
     left = objects() - before
     line("left in the cluster", sorted(left) or "nothing", not left)
-    files = [path.rsplit(" ", 1)[0] for path in new_on_disk()]
-    other = [path for path in files if not path.startswith((*TRACES, *ALWAYS))]
+    files = new_on_disk()  # path and size: mount points are empty
+    other = [path for path in files if not path.startswith((*TRACES, *ALWAYS)) and not MOUNT_POINT.fullmatch(path)]
     line("left on the node's disk beyond the receipt's list", other or f"nothing ({len(files)} files)", not other)
     named = node("grep -rl memir-helper: /var/lib /opt /etc /tmp /var/tmp 2>/dev/null | head; ls -A /dev/shm")
     line("the helper's bytes on the node", named.split() or "nowhere", not named.split())

@@ -66,25 +66,23 @@ def test_three_places() -> None:
 
 def test_what_is_known_of_pods_and_of_how_containers_ended() -> None:
     ended = datetime(2026, 1, 2, 3, 0, 7, tzinfo=UTC)
-    pod = {
+    pod: dict[str, Any] = {
         "pod_uid": "u", "pod_name": "orders", "namespace": "shop", "qos": "Burstable", "seen_in": "both",
         "phase": "Failed", "owner": "ReplicaSet/orders-1", "service_account": "orders",
         "iam_role": "arn:aws:iam::111122223333:role/orders", "deleted_at": int(ended.timestamp()) * 10**9,
     }  # fmt: skip
     plain = pod | {"pod_name": "plain", "pod_uid": "p", "phase": "Running", "owner": None, "deleted_at": None}
     plain |= {"service_account": "default", "iam_role": None}
-    containers = [
-        {"container_id": f"c{number}", "pod_uid": "u", "image": None, "exit_code": None, "reason": None,
-         "finished_at": None, "restarts": 0} | values
-        for number, values in enumerate([
-            {"kind": "init", "container_name": "migrate", "state": "exited", "exit_code": 0, "reason": "Completed",
-             "finished_at": ended},
-            {"kind": "sidecar", "container_name": "ship", "state": "running"},
-            {"kind": "container", "container_name": "app", "state": "exited", "image": "img:1", "exit_code": 137,
-             "reason": "OOMKilled", "restarts": 4},
-            {"kind": "ephemeral", "container_name": "debugger", "state": "running", "restarts": 1},
-        ])
+    told: list[dict[str, Any]] = [
+        {"kind": "init", "container_name": "migrate", "state": "exited", "exit_code": 0, "reason": "Completed",
+         "finished_at": ended},
+        {"kind": "sidecar", "container_name": "ship", "state": "running"},
+        {"kind": "container", "container_name": "app", "state": "exited", "image": "img:1", "exit_code": 137,
+         "reason": "OOMKilled", "restarts": 4},
+        {"kind": "ephemeral", "container_name": "debugger", "state": "running", "restarts": 1},
     ]  # fmt: skip
+    unknown = {"pod_uid": "u", "image": None, "exit_code": None, "reason": None, "finished_at": None, "restarts": 0}
+    containers = [{"container_id": f"c{number}", **unknown, **values} for number, values in enumerate(told)]
     lines = list(pod_tree({"pods": [pod, plain], "containers": containers}))
     assert lines[2:8] == [
         "│   ├── orders [Burstable, Failed, of ReplicaSet/orders-1, service account orders, IAM role "

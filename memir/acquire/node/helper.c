@@ -44,6 +44,7 @@
 #define LOCK BASE "/.memir-lock"
 #define BULK (32u << 20) /* one file of the context, as `head -c 33554432` in before.sh */
 #define BLOCK (1u << 18)
+#define ARRIVAL 600 /* seconds that the last bytes of a capture may take */
 
 static void fail(int code, const char *what) {
     fprintf(stderr, "memir-helper: %s: %s\n", what, strerror(errno));
@@ -584,6 +585,19 @@ static void receipt(const char *dir, int tool, int consumer, const char *hex, un
     fflush(stdout);
 }
 
+/*
+ * Ends when the controller says that everything has arrived: it sends a byte once it has as many as the receipt says, or
+ * closes. containerd closes an exec's connection when the process has ended; what lies in its and the kubelet's buffers
+ * then, megabytes where the way to the controller is slow, is lost when the API server's next ping (every 5 s) finds it
+ * closed and is answered by a reset.
+ */
+static void await_controller(void) {
+    struct pollfd ready = {.fd = 0, .events = POLLIN};
+    char byte;
+    if (poll(&ready, 1, ARRIVAL * 1000) > 0)
+        (void)!read(0, &byte, 1);
+}
+
 static int capture(const char *dir, int niceness, int hashed, char **command) {
     static unsigned char block[1 << 20];
     char hex[65] = "", text[64];
@@ -657,6 +671,7 @@ static int capture(const char *dir, int niceness, int hashed, char **command) {
     sprintf(text, "%d\n", ended);
     write_file("tool.rc", text, O_TRUNC);
     receipt(dir, ended, consumer, hex, size);
+    await_controller();
     return ended || consumer ? 1 : 0;
 }
 

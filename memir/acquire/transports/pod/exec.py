@@ -16,6 +16,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from memir.acquire.scripts import parse_receipt
 from memir.acquire.transports.base import Result
 from memir.errors import ConnectError
 from memir.kubeapi.client import Api
@@ -36,6 +37,8 @@ class PodStream:
         self._error_output = bytearray()
         self._dropped = False
         self._status: dict[str, Any] | None = None
+        self._received = 0
+        self._acknowledged = False
         self._unsent = ""
         self._last_ping = 0.0
         self._turn = threading.Lock()
@@ -134,17 +137,32 @@ class PodStream:
     def _take(self, channel: int, data: bytes) -> None:
         if channel == STDOUT:
             self._pending += data
+            self._received += len(data)
+            self._acknowledge()
         elif channel == STDERR:
             self._error_output += data
             if len(self._error_output) > KEEP:
                 self._dropped = True
                 del self._error_output[: len(self._error_output) - KEEP]
+            self._acknowledge()
         elif channel == ERROR:
             try:
                 status = json.loads(data)
             except ValueError as error:
                 raise ConnectError(f"{self._where}: the exec's status is not readable") from error
             self._status = status if isinstance(status, dict) else {}
+
+    def _acknowledge(self) -> None:
+        """Let the helper's capture end once as many bytes are here as its receipt says.
+
+        When its process ends, what is still on its way may be lost (await_controller in node/helper.c).
+        """
+        if self._acknowledged or not self._error_output:
+            return
+        receipt = parse_receipt(bytes(self._error_output))
+        if receipt is not None and receipt.size == self._received:
+            self._acknowledged = True
+            self.send(b"\n")
 
 
 def exit_code(status: dict[str, Any]) -> int | None:

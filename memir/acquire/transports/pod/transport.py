@@ -169,6 +169,10 @@ class PodTransport:
             Trace(
                 "the node's image store on disk", f"{self.options.image}, unless it is there already",
             ),
+            Trace(
+                "/var/lib/containerd and /var/lib/cni on the node's disk", "records of the pod's containers, its last "
+                "address; empty mount points in their layers (etc/hosts, etc/resolv.conf) until the pod is gone",
+            ),
             Trace("/var/log/pods, kubelet and containerd journals", "start and end of the pod, empty logs"),
             Trace("GuardDuty EKS Protection", f"probably the finding {GUARDDUTY}, caused by this run"),
             Trace("GuardDuty", f"possibly {', '.join(GUARDDUTY_MORE)}, caused by this run"),

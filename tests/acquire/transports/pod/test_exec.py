@@ -53,6 +53,15 @@ def test_the_data_arrives_whole_and_is_in_no_request(api: Api, server: KubeServe
     assert "sha256sum" not in " ".join(sent.command)
 
 
+@pytest.mark.parametrize(("claimed", "code"), [(300_000, 0), (300_001, 9)])
+def test_a_capture_ends_when_its_bytes_have_arrived(api: Api, claimed: int, code: int) -> None:
+    """It waits for a byte of standard input, which is sent when all that its receipt tells of is here, not before."""
+    receipt = f'memir-receipt {{"tool":0,"consumer":0,"sha256":"","log":"","extra":{{"size":{claimed}}}}}'
+    words = f"echo '{receipt}' >&2; head -c 300000 /dev/zero; read -t 3 -r line && exit 0; exit 9"
+    done = run(start_program(api, *WHERE, ["/bin/bash", "-c", words], b""), 60, 1 << 20)
+    assert (done.code, len(done.out)) == (code, 300_000)
+
+
 def test_a_program(api: Api, server: KubeServer) -> None:
     done = run(start_program(api, *WHERE, ["head", "-c", "5"], b"abcdefgh"), 60, 1000)
     assert (done.code, done.out) == (0, b"abcde")
