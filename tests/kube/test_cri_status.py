@@ -8,9 +8,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pytest
 
-from memir.kube.cri_status import CriStatus, parse_status
+from memir.kube.cri_status import CriStatus, cri_statuses, parse_status
 from memir.kube.ram import RamSource
 from tests.images import case
 
@@ -70,6 +71,7 @@ def test_of_every_image(image: str, node_of: Callable[[str], RamSource]) -> None
     """
     node = node_of(image)
     recorded = case(image)
+    assert cri_statuses(node.kernel, node.mounts, np.zeros(0, np.uint64)) == {}  # no containerd, no files of its
     if "containers" not in recorded.raw_truth():
         assert node.files.ended == {}
         return

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from memir.report.tree import Branch, arguments, pod_tree, process_line, start_of
+from memir.report.tree import Branch, arguments, moment_of, pod_tree, process_line, start_of
 
 CLOCK = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -62,6 +62,12 @@ def test_three_places() -> None:
         "└── place not known (in a container or not): 1 process",
         "    └── 2 sh",
     ]
+
+
+def test_a_moment_of_a_table() -> None:
+    assert moment_of(None) is None
+    assert moment_of(CLOCK) is CLOCK
+    assert moment_of(int(CLOCK.timestamp()) * 10**9 + 5_999) == CLOCK + timedelta(microseconds=5)
 
 
 def test_what_is_known_of_pods_and_of_how_containers_ended() -> None:
