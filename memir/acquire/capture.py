@@ -202,7 +202,7 @@ class Capture:
 
     def _tend(self, sink: DirectSink, stop: threading.Event, failed: list[MemirError]) -> None:
         try:
-            sink.tend(self.transport, self.run, stop, self.report)
+            sink.sign_urls(self.transport, self.run, stop, self.report)
         except (RemoteError, Interrupted) as error:
             failed.append(error)
             # nobody hands out addresses any more: end the capture now, not when its patience ends

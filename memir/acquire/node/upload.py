@@ -33,7 +33,7 @@ from memir.acquire.node.http import Connection, Refused, UploadFailed
 from memir.acquire.node.parts import Part, Uploader
 
 
-class Desk:
+class UrlClient:
     """Asks for grants through files in a private directory, or through the mailbox in the bucket."""
 
     def __init__(self, directory: str, patience: float = 900.0) -> None:
@@ -142,7 +142,7 @@ class Desk:
         return any(line.startswith("W") for line in self._unsent)
 
     def _insist(self, connection: Connection, method: str, url: str, body: bytes) -> bytes:
-        """Repeat until done; a letter that is not there yet is 404, or 403 without the right to list."""
+        """Repeat until done; a message that is not there yet is 404, or 403 without the right to list."""
         pause = 0.05
         end = time.monotonic() + self.patience
         while time.monotonic() < end:
@@ -194,15 +194,15 @@ def main(arguments: List[str]) -> int:
     parser.add_argument("--backoff", type=float, default=0.5)
     options = parser.parse_args(arguments)
     os.umask(0o077)
-    desk = Desk(options.directory, options.patience)
+    client = UrlClient(options.directory, options.patience)
     upload = Uploader(
         options.part_size,
-        desk.grant,
+        client.grant,
         buffers=options.buffers,
         rate=options.rate,
         attempts=options.attempts,
         timeout=options.timeout,
-        done=desk.done,
+        done=client.done,
         backoff=options.backoff,
     )
     code, error = 0, ""
@@ -216,7 +216,7 @@ def main(arguments: List[str]) -> int:
     except OSError as failed:
         code, error = 3, f"reading the stream: {failed}"
         upload.stop()
-    desk.close()
+    client.close()
     word: Dict[str, Any] = {
         "uploader": f"python {sys.version_info[0]}.{sys.version_info[1]}",
         "parts": len(upload.parts),
@@ -226,9 +226,9 @@ def main(arguments: List[str]) -> int:
         "peak_rss": peak_rss(),
         "error": error,
     }
-    temporary = Path(desk.path("consumer.json.new"))
+    temporary = Path(client.path("consumer.json.new"))
     temporary.write_text(json.dumps(word))
-    temporary.rename(desk.path("consumer.json"))
+    temporary.rename(client.path("consumer.json"))
     if error:
         sys.stderr.write("memir upload: " + error + "\n")
     return code

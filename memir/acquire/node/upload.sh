@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Uploads standard input to S3 part by part with bash, curl and coreutils; the same files and exit codes as
-# node_upload.py: want, grants.N, done, consumer.json. In: DIRECTORY PART_SIZE --buffers N --rate BYTES ...
+# upload.py: want, grants.N, done, consumer.json. In: DIRECTORY PART_SIZE --buffers N --rate BYTES ...
 # One part is on its way while the next is read: two parts on tmpfs at most (reading stops until one is free).
 # URLs go to curl through its standard input, never on a command line.
 set -u

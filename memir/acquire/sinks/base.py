@@ -98,7 +98,7 @@ class DirectSink(SinkBase, Protocol):
     """Stores bytes that go from the node straight to the store."""
 
     bound: tuple[int, str]
-    """How many bytes the node may send at most, and why; set before `tend`. (0, "") is no bound."""
+    """How many bytes the node may send at most, and why; set before `sign_urls`. (0, "") is no bound."""
 
     def check_node(self, transport: Transport) -> Sequence[Check]:
         """NodeState on the node: whether it can send by itself and reaches the store. Changes nothing."""
@@ -124,7 +124,7 @@ class DirectSink(SinkBase, Protocol):
         """
         ...
 
-    def tend(self, transport: Transport, run: NodeRun, stop: threading.Event, report: Report) -> None:
+    def sign_urls(self, transport: Transport, run: NodeRun, stop: threading.Event, report: Report) -> None:
         """Runs in its own thread while the capture runs.
 
         Hands out URLs in batches, reports progress, till `stop`.

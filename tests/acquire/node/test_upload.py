@@ -16,7 +16,7 @@ import pytest
 
 from memir.acquire.node.http import UploadFailed
 from memir.acquire.node.parts import Part
-from memir.acquire.node.upload import Desk, main, peak_rss, put_file
+from memir.acquire.node.upload import UrlClient, main, peak_rss, put_file
 from memir.aws.checksum import b64
 from tests.acquire.node.test_parts import DATA, EXPECTED, FIVE, Upload
 from tests.acquire.rigs.wait import BOUND, until
@@ -37,7 +37,7 @@ def give(folder: Path, number: int, *lines: str) -> None:
 
 
 def controller(folder: Path, upload: Upload) -> None:
-    """Answers each wish until the uploader's last word is there."""
+    """Answers each request until the uploader's last word is there."""
     answered = 0
     while not (folder / "consumer.json").exists():
         lines = (folder / "want").read_text().splitlines() if (folder / "want").exists() else []
@@ -121,22 +121,22 @@ def test_a_file_that_nobody_takes(
 
 
 def test_what_is_no_grant_is_not_taken(tmp_path: Path) -> None:
-    desk = Desk(str(tmp_path), patience=0.05)
-    desk.take("1 0\nx 0 http://x\n1 1 http://other-attempt\nM 0 only-put\n\n")
+    client = UrlClient(str(tmp_path), patience=0.05)
+    client.take("1 0\nx 0 http://x\n1 1 http://other-attempt\nM 0 only-put\n\n")
     with pytest.raises(UploadFailed, match=r"part 1: no grant came") as failed:
-        desk.grant(1, 1, DIGEST, 0)
+        client.grant(1, 1, DIGEST, 0)
     assert failed.value.code == 4
     give(tmp_path, 7, "1 0 http://mine")
-    desk.patience = BOUND
-    assert desk.grant(1, 1, DIGEST, 0) == "http://mine"
+    client.patience = BOUND
+    assert client.grant(1, 1, DIGEST, 0) == "http://mine"
     assert (tmp_path / "want").read_text() == f"1 1 {DIGEST} 0\n" * 2
-    desk.take("STOP")
+    client.take("STOP")
     with pytest.raises(UploadFailed, match="told to stop: the controller said so"):
-        desk.grant(2, 1, DIGEST, 0)
+        client.grant(2, 1, DIGEST, 0)
 
 
 def test_letters_through_the_bucket(s3: Any, bucket: str, tmp_path: Path) -> None:
-    """The wish goes to the slot's first URL, the answer comes from its second; last words need another slot."""
+    """The request goes to the slot's first URL, the answer comes from its second; last words need another slot."""
 
     def slot(number: int) -> str:
         put, get = (
@@ -145,24 +145,24 @@ def test_letters_through_the_bucket(s3: Any, bucket: str, tmp_path: Path) -> Non
         )
         return f"M {number} {put} {get}"
 
-    def letter(key: str) -> list[str]:
+    def message(key: str) -> list[str]:
         keys = [item["Key"] for item in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
         text: str = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode() if key in keys else ""
         return text.splitlines()
 
-    desk = Desk(str(tmp_path), patience=BOUND)
+    client = UrlClient(str(tmp_path), patience=BOUND)
     urls: list[str] = []
-    asking = threading.Thread(target=lambda: urls.append(desk.grant(1, 1, DIGEST, 0)), daemon=True)
-    desk.take(slot(0))
+    asking = threading.Thread(target=lambda: urls.append(client.grant(1, 1, DIGEST, 0)), daemon=True)
+    client.take(slot(0))
     asking.start()
-    until(lambda: bool(letter("0.want")), lambda: "no letter came")
-    assert letter("0.want") == [f"W 1 1 {DIGEST} 0"]
+    until(lambda: bool(message("0.want")), lambda: "no message came")
+    assert message("0.want") == [f"W 1 1 {DIGEST} 0"]
     s3.put_object(Bucket=bucket, Key="0.grant", Body=f"1 0 http://mine\n{slot(1)}\n".encode())
     asking.join(BOUND)
     assert urls == ["http://mine"]
-    desk.done(Part(1, 0, 1, DIGEST, '"etag"'))
-    desk.close()
-    assert letter("1.want") == [f'D 1 0 1 {DIGEST} "etag"']
+    client.done(Part(1, 0, 1, DIGEST, '"etag"'))
+    client.close()
+    assert message("1.want") == [f'D 1 0 1 {DIGEST} "etag"']
     assert (tmp_path / "done").read_text() == f'1 0 1 {DIGEST} "etag"\n'
 
 

@@ -63,7 +63,7 @@ def drive(
     sink.prepare(transport, run)
     stop = threading.Event()
     progress: list[Progress] = []
-    signer = threading.Thread(target=sink.tend, args=(transport, run, stop, progress.append), daemon=True)
+    signer = threading.Thread(target=sink.sign_urls, args=(transport, run, stop, progress.append), daemon=True)
     signer.start()
     result = None
     try:
@@ -71,7 +71,7 @@ def drive(
     finally:
         stop.set()
     signer.join(BOUND)
-    assert not signer.is_alive(), "tend does not end"
+    assert not signer.is_alive(), "sign_urls does not end"
     receipt = parse_receipt(result.err) if result else None
     parts = sink.collect(transport, run, receipt) if receipt else ()
     if receipt is None or receipt.tool != 0:

@@ -2,7 +2,7 @@
 """The S3 sink for bytes that go from the node straight to the bucket; the controller only signs URLs.
 
 The uploader on the node asks for each part with its SHA-256 and gets a URL that is signed for just these
-bytes (docs/decisions/presigned-parts.md). Where commands on the node are quick (SSH, pod, local) the wishes
+bytes (docs/decisions/presigned-parts.md). Where commands on the node are quick (SSH, pod, local) the requests
 and URLs go through files on the node's tmpfs, with one long-waiting command a batch; over SSM they go
 through the bucket.
 """
@@ -128,7 +128,7 @@ class S3DirectSink(S3Upload):
             program = [self._python, "-I", "-B", run.path("upload.pyz")]
         return shlex.join(program + words)
 
-    def tend(self, transport: Transport, run: NodeRun, stop: threading.Event, report: Report) -> None:
+    def sign_urls(self, transport: Transport, run: NodeRun, stop: threading.Event, report: Report) -> None:
         """Sign what the node asks for until `stop`; report what the store has."""
         from memir.acquire.sinks.s3.urls import UrlSigner
 
@@ -139,7 +139,7 @@ class S3DirectSink(S3Upload):
             signer.through_bucket()
 
     def has_default_retention(self) -> bool:
-        """Whether the bucket locks every object (then letters would stay, and need checksums)."""
+        """Whether the bucket locks every object (then messages would stay, and need checksums)."""
         if self._default_retention is None:
             try:
                 with calling("s3:GetBucketObjectLockConfiguration", self.address.url()):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Letters between the node and the controller through the bucket, where a command on the node takes seconds.
+"""Messages between the node and the controller through the bucket, where a command on the node takes seconds.
 
-Each slot is a pair of URLs that only fit one pair of objects: the node PUTs its wishes to the first, and
-polls the second until the controller's answer is there. An answer brings the next slot. A letter from the
+Each slot is a pair of URLs that only fit one pair of objects: the node PUTs its requests to the first, and
+polls the second until the controller's answer is there. An answer brings the next slot. A message from the
 node is data from a host that may be hostile: it is bounded, parsed strictly, and can only make the
 controller sign URLs for parts of the one upload, each for one SHA-256.
 
@@ -22,7 +22,7 @@ from memir.aws.errors import ABSENT, calling, cause_code
 from memir.aws.presign import put_url
 from memir.errors import RemoteError
 
-LETTER = 1 << 20
+MAX_MESSAGE = 1 << 20
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Mailbox:
     _written: list[tuple[str, str | None]] = field(default_factory=list)
 
     def key(self, slot: int, side: str) -> str:
-        """Key of a letter."""
+        """Key of a message."""
         return self.address.key(f".memir-{self.run_id}/{slot}.{side}")
 
     def invitation(self, slot: int) -> str:
@@ -50,7 +50,7 @@ class Mailbox:
         return f"M {slot} {put} {get}"
 
     def find(self) -> None:
-        """Take over another controller's mailbox: the slot that the node waits at, by the letters that are there."""
+        """Take over another controller's mailbox: the slot that the node waits at, by the messages that are there."""
         prefix = self.key(0, "")[: -len("0.")]
         with calling("s3:ListBucket", self.address.url(f".memir-{self.run_id}/")):
             pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.address.bucket, Prefix=prefix)
@@ -64,7 +64,7 @@ class Mailbox:
         self.slot = max(answered, default=-1) + 1
 
     def receive(self) -> list[str] | None:
-        """The node's next letter, None while there is none. Raises RemoteError for other trouble."""
+        """The node's next message, None while there is none. Raises RemoteError for other trouble."""
         where = self.address.url(f".memir-{self.run_id}/")
         try:
             with calling("s3:GetObject", where):
@@ -74,11 +74,11 @@ class Mailbox:
                 return None
             raise
         self._written.append((self.key(self.slot, "want"), answer.get("VersionId")))
-        body: bytes = answer["Body"].read(LETTER)
+        body: bytes = answer["Body"].read(MAX_MESSAGE)
         return body.decode("ascii", "replace").splitlines()
 
     def answer(self, lines: list[str]) -> None:
-        """Answer the letter and open the next slot."""
+        """Answer the message and open the next slot."""
         text = "\n".join([*lines, self.invitation(self.slot + 1), ""])
         key = self.key(self.slot, "grant")
         with calling("s3:PutObject", self.address.url(f".memir-{self.run_id}/")):
@@ -87,8 +87,8 @@ class Mailbox:
         self.slot += 1
 
     def close(self) -> list[str]:
-        """Remove every letter; the keys that could not be removed."""
-        # a letter that came after the last look
+        """Remove every message; the keys that could not be removed."""
+        # a message that came after the last look
         with contextlib.suppress(RemoteError):
             self.receive()
         left = []

@@ -110,13 +110,13 @@ class S3Upload(S3Sink):
         return url
 
     def grants(self, lines: Iterable[str]) -> list[str]:
-        """Answer wishes with URLs. What is not a wish for a part of this upload is not answered."""
+        """Answer requests with URLs. What is not a request for a part of this upload is not answered."""
         out = []
         for line in lines:
-            wish = WANT.fullmatch(line)
-            if not wish:
+            request = WANT.fullmatch(line)
+            if not request:
                 continue
-            number, size, sha256, attempt = int(wish[1]), int(wish[2]), wish[3], int(wish[4])
+            number, size, sha256, attempt = int(request[1]), int(request[2]), request[3], int(request[4])
             if attempt > MAX_RENEWALS:
                 continue
             try:
@@ -197,13 +197,13 @@ class S3Upload(S3Sink):
                 )  # fmt: skip
         except RemoteError:
             # a lost answer and its retry look like a refusal: what the store holds decides
-            receipt = self._look(None)
+            receipt = self._head(None)
             if receipt.get("ChecksumSHA256") == composite([part.sha256 for part in parts]):
                 return receipt
             raise
-        return self._look(answer.get("VersionId"))
+        return self._head(answer.get("VersionId"))
 
-    def _look(self, version: str | None) -> dict[str, Scalar]:
+    def _head(self, version: str | None) -> dict[str, Scalar]:
         """What the store says about the image; {} when it is not there."""
         which: dict[str, Any] = {"VersionId": version} if version else {}
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answering the node's wishes for URLs while it uploads: by commands on the node, or by letters through the bucket."""
+"""Answering the requests of the node for URLs while it uploads: by commands, or by messages through the bucket."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from memir.evidence.progress import Progress, Report
 
 
 class UrlSigner:
-    """One upload's wishes, answered until `stop` is set."""
+    """One upload's requests, answered until `stop` is set."""
 
     def __init__(
         self, sink: S3Upload, transport: Transport, run: NodeRun, stop: threading.Event, report: Report
@@ -28,7 +28,7 @@ class UrlSigner:
         self.taken_over = sink.adopted
 
     def through_commands(self) -> None:
-        """One long-waiting command a batch. The node's list of wishes is read from its start when taken over."""
+        """One long-waiting command a batch. The node's list of requests is read from its start when taken over."""
         offset, serial, owed, pause = 0, 0, b"", 0.5
         while not self.stop.is_set():
             script = node_script(
@@ -38,7 +38,7 @@ class UrlSigner:
             try:
                 answer = self.transport.run(script, data=owed, timeout=60, limit=1 << 18)
             except ConnectError as error:
-                # the node asks again by itself; a wish that was answered twice does no harm
+                # the node asks again by itself; a request that was answered twice does no harm
                 self.sink.errors.append(str(error))
                 self.stop.wait(pause)
                 pause = min(5.0, pause * 2)
@@ -59,21 +59,21 @@ class UrlSigner:
             self.report_progress()
 
     def through_bucket(self) -> None:
-        """Letters through the bucket; of an upload that was taken over, another controller opened the mailbox."""
+        """Messages through the bucket; of an upload that was taken over, another controller opened the mailbox."""
         sink = self.sink
-        box = Mailbox(sink.client, sink.address, self.run.run_id, sink.options.url_seconds)
+        mailbox = Mailbox(sink.client, sink.address, self.run.run_id, sink.options.url_seconds)
         if self.taken_over:
-            box.find()
+            mailbox.find()
         else:
-            self._open_first_slot(box)
+            self._open_first_slot(mailbox)
         pause = 0.05
         while not self.stop.is_set():
             try:
-                letter = box.receive()
-                if letter is not None and sink.refusal is not None:
+                message = mailbox.receive()
+                if message is not None and sink.refusal is not None:
                     break
-                if letter is not None:
-                    box.answer(sink.grants(letter))
+                if message is not None:
+                    mailbox.answer(sink.grants(message))
                     pause = 0.05
             except RemoteError as error:
                 sink.errors.append(str(error))
@@ -81,12 +81,12 @@ class UrlSigner:
             self.stop.wait(pause)
             pause = min(1.0, pause * 1.1)
             self.report_progress()
-        sink.errors += [f"{key} could not be removed from the bucket" for key in box.close()]
+        sink.errors += [f"{key} could not be removed from the bucket" for key in mailbox.close()]
         if sink.refusal is not None and not self.stop.is_set():
             raise sink.refusal
 
-    def _open_first_slot(self, box: Mailbox) -> None:
-        line = (box.invitation(0) + "\n").encode()
+    def _open_first_slot(self, mailbox: Mailbox) -> None:
+        line = (mailbox.invitation(0) + "\n").encode()
         script = node_script("first_url", DIR=self.run.directory, LENGTH=len(line))
         for attempt in range(4):
             try:

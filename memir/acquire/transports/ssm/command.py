@@ -139,7 +139,7 @@ class Commander:
         start = self.clock()
         end, pause, quiet_since = start + timeout + self.delivery + 30, self.poll, None
         while True:
-            invocation = self._look(command_id, start)
+            invocation = self._invocation(command_id, start)
             if invocation is not None and invocation["Status"] in DONE:
                 return self._judge(command_id, invocation)
             now = self.clock()
@@ -157,7 +157,7 @@ class Commander:
             time.sleep(pause)
             pause = min(2.0, pause * 1.3)
 
-    def _look(self, command_id: str, start: float) -> dict[str, Any] | None:
+    def _invocation(self, command_id: str, start: float) -> dict[str, Any] | None:
         try:
             invocation = self._call(
                 "ssm:GetCommandInvocation", "get_command_invocation", CommandId=command_id, InstanceId=self.instance_id

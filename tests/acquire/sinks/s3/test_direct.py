@@ -85,7 +85,7 @@ def test_over_ssm_through_the_mailbox(s3: Any, bucket: str, shim: Shim, tmp_path
     assert got.stored.complete
     assert got.stored.sha256 == digest(source)
     assert s3.get_object(Bucket=bucket, Key="case-1/ram.lime")["Body"].read() == source
-    # no letter and no envelope is left, and no URL was ever written to the node's disk
+    # no message and no envelope is left, and no URL was ever written to the node's disk
     names = [version["Key"] for version in s3.list_object_versions(Bucket=bucket).get("Versions", [])]
     assert names == ["case-1/ram.lime"]
     assert b"X-Amz-" not in agent.disk()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Letters through a real bucket, the node's side done by hand."""
+"""Messages through a real bucket, the node's side done by hand."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Wishes for URLs answered by commands and through the bucket, the uploader's side done by hand."""
+"""Requests for URLs answered by commands and through the bucket, the uploader's side done by hand."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def granted(folder: Path, count: int) -> list[str]:
 
 
 def test_by_commands(upload: S3Upload, tmp_path: Path) -> None:
-    """Each wish is answered once, in files in order; a connection that was lost is used again, and said."""
+    """Each request is answered once, in files in order; a connection that was lost is used again, and said."""
     signer, _ = make(upload, tmp_path, Lost(1))
     with working(signer, signer.through_commands):
         (tmp_path / "want").write_text(f"1 {FIVE} {SHA[0]} 0\nhostile\n2 99 {SHA[1]} 0\n3 1")
