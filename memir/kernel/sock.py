@@ -115,7 +115,10 @@ def _inodes(kernel: Kernel, held: U64) -> U64:
     """The inode that each struct socket lies beside."""
     # 7.0: sockfs_inode; socket_alloc is still among the types there, and has another layout
     box = "sockfs_inode" if kernel.types.exists("sockfs_inode") else "socket_alloc"
-    return kernel.embedded(kernel.container(held, box, "socket"), box, "vfs_inode")
+    inode = kernel.embedded(kernel.container(held, box, "socket"), box, "vfs_inode")
+    good = whole(kernel, inode, kernel.types.size("inode"))
+    kernel.count_unread("inode of a socket", held, good)
+    return np.where(good, inode, np.uint64(0))
 
 
 def _cgroup(kernel: Kernel, sock: U64) -> U64:

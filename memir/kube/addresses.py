@@ -72,7 +72,8 @@ class Addresses:
         net, inum = net_namespace.net_namespaces(kernel, known)
         numbers = inum.tolist()
         names = [*inetdevice.ipv4_addresses(kernel, net), *inet6.ipv6_addresses(kernel, net)]
-        return [(numbers[row], name, address) for row, name, address in names]
+        # an address of zeros is what a page that was not read leaves
+        return [(numbers[row], name, text) for row, name, text in names if not _plain(text).is_unspecified]
 
     @functools.cached_property
     def pods(self) -> list[PodAddress]:

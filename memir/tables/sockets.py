@@ -90,7 +90,7 @@ def read(source: RamSource) -> Frame:
     key = [(int(every.inum[row]), data["family"][row], data["protocol"][row] or "", data["local_port"][row] or 0,
             data["local"][row] or "", data["remote"][row] or "", data["remote_port"][row] or 0, data["sock"][row])
            for row in range(len(rows))]  # fmt: skip
-    order = sorted(range(len(rows)), key=key.__getitem__)
+    order = np.array(sorted(range(len(rows)), key=key.__getitem__), np.int64)
     taken = {name: values.take(order) if hasattr(values, "take") else [values[row] for row in order]
              for name, values in data.items()}  # fmt: skip
     return Frame(taken, np.zeros(len(order), np.uint64))

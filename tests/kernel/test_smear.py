@@ -29,11 +29,17 @@ SEEDS = range(3 if os.environ.get("CI") == "true" else 1)
 RATES = (0.01, 0.05, 0.2)
 NAMESPACES = ("mnt_ns", "pid_ns", "net_ns", "ipc_ns", "uts_ns", "user_ns", "cgroup_ns", "time_ns")
 # tables by what names a row
-KEYS = {"mounts": ("mnt_ns", "mount_id"), "sockets": ("sock",), "pod_ips": ("address", "witness")}
+KEYS = {
+    "mounts": ("mnt_ns", "mount_id"),
+    "sockets": ("sock",),
+    "pod_ips": ("address", "witness"),
+    "files": ("pid", "file", "use"),
+}
 # what is said of a row by others: an owner that is gone leaves one alone; a path whose root is gone is seen by nobody;
 # a socket whose holder is gone is its namespace's; an address that no interface has any more is just private
 LOOSE = {
     "container_id", "container_name", "shared_by", "hidden", "pid", "fd", "pids", "seen_in", "accepted", "remote_kind",
+    "peer",
 }  # fmt: skip
 IN_USER_MEMORY = {"args", "environ"}
 # lists from which damage may take away, one by one

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files as readlink showed them in /proc/PID: descriptors, working and root directories, executables, mapped files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from memir.kube.ram import RamSource
+from memir.tables.files import TABLE, read
+from tests.images import case
+from tests.test_truth import RECORDER, SLEEPER, words
+
+NodeOf = Callable[[str], RamSource]
+# the connection that the recording ran over, and what an ended command of a loop had open
+PASSING = re.compile(r"^(socket|pipe):")
+
+
+def listed(image: str, node: RamSource) -> Iterator[dict[str, Any]]:
+    """Raw records of processes that are still there, without the recorder and what ends all the time."""
+    raw: Any = case(image).raw_truth()
+    every = raw["proc"] if case(image).truth.suffix == ".txt" else raw["tasks"]
+    recorded, living = case(image).recorded(), {row.pid for row in node.processes.rows if row.alive}
+    for entry in every:
+        args = words(recorded[entry["pid"]].args)
+        if entry["pid"] in living and not RECORDER.match(args) and not SLEEPER.match(args):
+            yield entry
+
+
+def shown(row: dict[str, Any]) -> str:
+    return str(row["path"]) + (" (deleted)" if row["deleted"] else "")
+
+
+def test_descriptors(image: str, node_of: NodeOf) -> None:
+    """Both ways: each descriptor of the recording has its text, and there is none that the recording has not."""
+    node = node_of(image)
+    rows = {(row["pid"], row["fd"]): row for row in TABLE.read(node).rows() if row["use"] == "fd"}
+    truth = {
+        (entry["pid"], int(fd)): target
+        for entry in listed(image, node)
+        for fd, target in (entry.get("fds") or {}).items()
+        if target is not None
+    }
+    assert len(truth) > 40
+    processes = {pid for pid, _ in truth}
+    wrong = {key: (target, rows.get(key) and shown(rows[key])) for key, target in truth.items()
+             if key not in rows or shown(rows[key]) != target}  # fmt: skip
+    more = {key: shown(row) for key, row in rows.items() if key[0] in processes and key not in truth}
+    if image.startswith("node-"):  # a node at work goes on between the recording and the image
+        assert len(wrong) + len(more) <= 12
+        assert all(PASSING.match(target) for target, _ in wrong.values()) and all(map(PASSING.match, more.values()))
+    else:
+        assert (wrong, more) == ({}, {})
+
+
+@pytest.mark.parametrize("use", ["cwd", "root", "exe"])
+def test_what_a_process_stands_in_and_runs(image: str, node_of: NodeOf, use: str) -> None:
+    node = node_of(image)
+    rows = {row["pid"]: shown(row) for row in TABLE.read(node).rows() if row["use"] == use}
+    users = {row.pid for row in node.processes.rows if not row.kernel_thread}
+    compared = 0
+    for entry in listed(image, node):
+        if entry.get(use) is not None and entry["pid"] in users:
+            assert rows[entry["pid"]] == entry[use], entry["pid"]
+            compared += 1
+    assert compared > 5 or use not in entry
+    assert set(rows) <= users
+
+
+def test_mapped_files(image: str, node_of: NodeOf) -> None:
+    """Paths, devices and inodes that /proc/PID/maps shows; on 6.7 and later by the backing file's user."""
+    node = node_of(image)
+    rows: dict[int, set[tuple[str, int]]] = {}
+    for row in TABLE.read(node).rows():
+        if row["use"] == "mapped":
+            rows.setdefault(row["pid"], set()).add((shown(row), row["inode"]))
+    compared = 0
+    for entry in listed(image, node):
+        lines = [line.split(None, 5) for line in (entry.get("maps") or "").splitlines()]
+        lines = lines or [line if isinstance(line, list) else line.split(None, 5) for line in entry.get("vmas") or []]
+        truth = {(" ".join(parts[5:]), int(parts[4])) for parts in lines if len(parts) > 5 and parts[5][:1] == "/"}
+        if truth:
+            assert rows[entry["pid"]] == truth, entry["pid"]
+            compared += len(truth)
+    assert compared > 10
+
+
+def test_owners_and_peers(image: str, node_of: NodeOf) -> None:
+    node = node_of(image)
+    rows = TABLE.read(node).rows()
+    placed = {row.tgid: identity for row, identity in zip(node.processes.rows, node.identities, strict=True)}
+    assert all(row["container_id"] == placed[row["pid"]].container_id for row in rows)
+    peers = {row["peer"] for row in rows if row["kind"] == "socket"}
+    assert any(peer and ":" in peer for peer in peers)
+    assert not [gap for gap in node.gaps if gap.kind == "open file"]
+
+
+def test_reader(node_of: NodeOf) -> None:
+    frame = read(node_of("s-6.1-small"))
+    assert len(frame.keys) == len(frame) and set(frame["use"]) == {"fd", "cwd", "root", "exe", "mapped"}
