@@ -107,7 +107,8 @@ def links(kernel: Kernel, mounts: Mounts, mount: U64, dentry: U64, inode: U64) -
     odd |= np.array([kind == b"pidfs" for kind in kinds], bool)
     gone = unlinked(kernel, dentry) | pseudo
     # of a mount that is torn the root is not known, so that any root looks like one that has no name
-    sure = good & whole(kernel, dentry, kernel.types.size("dentry")) & ~(pseudo & (np.array(root_of) == 0))
+    sure = good & np.array([kind is not None for kind in kinds], bool)
+    sure &= whole(kernel, dentry, kernel.types.size("dentry")) & ~(pseudo & (np.array(root_of) == 0))
     return Links(
         text=[value if fine else None for value, fine in zip(texts(text), good, strict=True)],
         deleted=[value if fine else None for value, fine in zip((gone & ~odd).tolist(), sure, strict=True)],

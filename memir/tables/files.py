@@ -37,7 +37,6 @@ def read(source: RamSource) -> Frame:
     kernel = source.kernel
     threads = source.processes.threads
     pid_of = dict(zip(threads.task.tolist(), threads.tgid.tolist(), strict=True))
-    pid_of |= {int(task): row.tgid for task, row in zip(source.processes.living, source.processes.rows, strict=True)}
     task, use, fd, file = _of_files(source)
     good = proc_fd.sound(kernel, file)
     kernel.count_unread("open file", file, good)
