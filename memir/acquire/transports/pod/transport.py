@@ -171,7 +171,7 @@ class PodTransport:
             ),
             Trace(
                 "/var/lib/containerd and /var/lib/cni on the node's disk", "records of the pod's containers, its last "
-                "address; empty mount points in their layers (etc/hosts, etc/resolv.conf) until the pod is gone",
+                "address; its hosts, hostname and resolv.conf and empty mount points, until the pod is gone",
             ),
             Trace("/var/log/pods, kubelet and containerd journals", "start and end of the pod, empty logs"),
             Trace("GuardDuty EKS Protection", f"probably the finding {GUARDDUTY}, caused by this run"),
