@@ -86,7 +86,7 @@ WITNESSES: Mapping[str, str] = {
     "token": "service account token in the pod's projected volume; its signature is not checked",
     "status": "pod status as the kubelet sent it to the API, found in its memory",
     "cri": "status file of containerd's CRI plugin, in page cache",
-    "watch": "pod as the API server sent it to the kubelet, found in its memory",
+    "watch": "the kubelet's own object of the pod, in its memory",
     "API": "the API server's answer, given with --cluster",
 }
 

@@ -93,19 +93,16 @@ def statuses(kernel: Kernel, rows: Iterable[Process]) -> Statuses:
     kubelet = kubelet_of(rows)
     listed: list[ContainerStatus] = []
     phases: dict[str, str] = {}
-    deleted: dict[str, int] = {}
-    for _, piece in anonymous_memory(kernel, kubelet.task) if kubelet is not None else ():
+    pieces = list(anonymous_memory(kernel, kubelet.task)) if kubelet is not None else []
+    for _, piece in pieces:
         listed.extend(container_statuses(piece))
-        for uid, moment in deletions(piece):
-            # a grace period can be made shorter, never longer (kubectl delete --force after a delete)
-            deleted[uid] = min(moment, deleted.get(uid, moment))
         for uid, phase in pod_phases(piece):
             if PHASES.index(phase) >= PHASES.index(phases.get(uid, PHASES[0])):
                 phases[uid] = phase
         if len(listed) > MAX_DOCUMENTS:
             kernel.gaps.add("kubelet status", f"pid {kubelet.pid if kubelet else 0}", "too many: the rest is not read")
             break
-    return Statuses(latest(listed), phases, deleted)
+    return Statuses(latest(listed), phases, deletions(pieces))
 
 
 def latest(statuses: Iterable[ContainerStatus]) -> dict[str, ContainerStatus]:

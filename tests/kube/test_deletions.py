@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Deletion timestamps in protobuf as the API server sends it, in pieces of memory with anything around them."""
+"""Objects that are being deleted, in pieces of memory laid out as the kubelet's are, and what is none."""
 
 from __future__ import annotations
+
+import struct
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,54 +12,77 @@ from memir.kube.deletions import deletions
 
 UID = "312024f9-523b-4759-8d0b-e362735ecf77"
 OTHER = "ca048ebb-d497-48d5-992d-9c7d655c71dd"
-MADE, GONE = 1_795_914_222, 1_795_916_200
+MADE, GONE, YEAR_1 = 1_795_914_222, 1_795_918_852, 62_135_596_800
+HEAP, TEXTS = 0xC000400000, 0xC000800000
 
 
-def varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
+class Memory:
+    """Two pieces, of words and of texts."""
+
+    def __init__(self) -> None:
+        self.words, self.texts = bytearray(), bytearray()
+
+    def text(self, value: str) -> tuple[int, int]:
+        at = TEXTS + len(self.texts)
+        self.texts += value.encode().ljust((len(value) + 7) // 8 * 8, b"\0")
+        return at, len(value)
+
+    def time(self, seconds: int, nanoseconds: int = 0) -> int:
+        at = HEAP + len(self.words)
+        self.words += struct.pack("<3Q", nanoseconds, seconds + YEAR_1, 0x5A1B20)
+        return at
+
+    def meta(self, uid: str, deleted: int, version: str = "1234") -> None:
+        """ObjectMeta up to DeletionGracePeriodSeconds."""
+        strings = [self.text(value) for value in ("ledger", "", "payments", "", uid, version)]
+        for at, length in strings:
+            self.words += struct.pack("<2Q", at, length)
+        self.words += struct.pack("<4QQQ", 2, 0, MADE + YEAR_1, 0x5A1B20, deleted, HEAP)
+
+    def pieces(self) -> list[tuple[int, bytes]]:
+        return [(TEXTS, bytes(self.texts)), (HEAP, bytes(self.words))]
 
 
-def text(field: int, value: str) -> bytes:
-    return bytes([field << 3 | 2, len(value)]) + value.encode()
-
-
-def time(field: int, seconds: int) -> bytes:
-    body = b"\x08" + varint(seconds) + b"\x10\x00"
-    return bytes([field << 3 | 2, len(body)]) + body
-
-
-def meta(uid: str, *, deleted: int = 0, generation: bool = True, grace: int = 1800) -> bytes:
-    """ObjectMeta, field by field in the order of their numbers."""
-    out = text(1, "ledger") + text(2, "") + text(3, "payments") + text(4, "") + text(5, uid) + text(6, "1234")
-    out += b"\x38\x02" if generation else b""
-    out += time(8, MADE)
-    if deleted:
-        out += time(9, deleted) + b"\x50" + varint(grace)
-    return out + text(11, "app")
+def whole() -> Memory:
+    memory = Memory()
+    memory.words += bytes(40)
+    memory.meta(OTHER, 0)
+    moment = memory.time(GONE)
+    memory.meta(UID, moment)
+    memory.words += struct.pack("<3Q", 36, 36, 36)
+    return memory
 
 
 def test_a_pod_that_is_being_deleted() -> None:
-    data = b"junk\x2a\x24" + meta(OTHER) + bytes(7) + meta(UID, deleted=GONE) + b"\x4a\x08\x08\x01"
-    assert list(deletions(data)) == [(UID, GONE * 10**9)]
-    assert list(deletions(meta(UID, deleted=GONE, generation=False))) == [(UID, GONE * 10**9)]
+    assert deletions(whole().pieces()) == {UID: GONE * 10**9}
 
 
-def test_one_that_is_not() -> None:
-    assert not list(deletions(meta(UID)))
-    assert not list(deletions(meta(UID, deleted=GONE)[:-30]))
-    assert not list(deletions(meta(UID, deleted=1 << 40)))  # no time of this or the next century
+def test_the_shorter_grace_period_is_the_latest_word() -> None:
+    memory = whole()
+    memory.meta(UID, memory.time(GONE - 1000))
+    memory.meta(UID, memory.time(GONE + 1000))
+    assert deletions(memory.pieces()) == {UID: (GONE - 1000) * 10**9}
+
+
+def test_what_is_none() -> None:
+    for version, moment in (("", GONE), ("v1", GONE), ("12", 1 << 40), ("12", -1_000_000_000)):
+        memory = Memory()
+        memory.meta(UID, memory.time(moment), version)
+        assert deletions(memory.pieces()) == {}
+    memory = Memory()
+    memory.meta(UID, memory.time(GONE, nanoseconds=1 << 62))  # a monotonic time: not decoded from anything
+    memory.meta("x" * 36, memory.time(GONE))
+    memory.meta(OTHER, 0xDEAD0000)
+    assert deletions(memory.pieces()) == {}
+    assert deletions([]) == {}
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.integers(0, 200), st.binary(max_size=8))
-def test_mutated(at: int, put: bytes) -> None:
-    """Whatever lies there: a UID and a time, or nothing."""
-    whole = meta(UID, deleted=GONE)
-    for uid, moment in deletions(whole[:at] + put + whole[at + len(put) :]):
+@given(st.integers(0, 400), st.binary(max_size=16), st.integers(0, 15))
+def test_mutated(at: int, put: bytes, shift: int) -> None:
+    """Whatever lies there, wherever pieces begin: a UID and a time, or nothing."""
+    texts, (start, words) = whole().pieces()
+    words = words[:at] + put + words[at + len(put) :]
+    for uid, moment in deletions([texts, (start + shift, words[shift:])]).items():
         assert len(uid) == 36
-        assert 0 < moment < (1 << 33) * 10**9
+        assert 0 < moment < (1 << 34) * 10**9
