@@ -45,11 +45,16 @@ def test_names_are_those_of_proc(node_of: NodeOf, image: str) -> None:
 
 
 def test_processes_keep_their_names(node_of: NodeOf, image: str) -> None:
-    """Also one that calls itself kworker/u8:3."""
+    """Also one that calls itself kworker/u8:3, which every small image has."""
     tasks, names = names_of(node_of(image))
     user = np.flatnonzero((tasks.flags & kthread.PF_KTHREAD) == 0).tolist()
     assert [names[row] for row in user] == [tasks.comm[row] for row in user]
-    assert any((names[row] or b"").startswith(b"kworker/") for row in user)
+    pretenders = {int(tasks.pid[row]) for row in user if (names[row] or b"").startswith(b"kworker/")}
+    recorded = case(image).recorded().items()
+    assert pretenders == {
+        pid for pid, truth in recorded if not truth.kernel_thread and truth.comm.startswith("kworker/")
+    }
+    assert pretenders or case(image).truth.suffix != ".txt"
 
 
 def test_what_is_no_thread_gets_no_name(node_of: NodeOf) -> None:
