@@ -77,9 +77,9 @@ def analyze(
         rows = {name: table.to_pylist() for name, table in analysis.tables.items()}
         print_json({**record, "case": str(output) if output else None, "rows": rows})
     else:
-        from memir.report.summary import print_summary
+        from memir.report.summary import SHOWN, print_summary
 
-        print_summary(record, {name: table.to_pylist() for name, table in analysis.tables.items()})
+        print_summary(record, {name: table.to_pylist() for name, table in analysis.tables.items() if name in SHOWN})
         if output is not None:
             question = "'select pid, comm, pod_name from processes where in_container'"
             say("", f"Case written to {output}. Ask it:  memir query {output} {question}")

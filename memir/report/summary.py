@@ -10,9 +10,13 @@ from typing import Any
 
 from memir.hunt.hits import UNPLACED
 from memir.report.cells import moment
+from memir.report.network import network_lines
 from memir.report.oddities import Row, where
 from memir.report.tree import pod_tree
 from memir.text import say, say_all
+
+SHOWN = ("processes", "containers", "pods", "namespaces", "sockets", "hits")
+"""Tables that a summary is made of."""
 
 
 def print_summary(record: Mapping[str, Any], tables: Mapping[str, Sequence[Row]]) -> None:
@@ -30,6 +34,7 @@ def print_summary(record: Mapping[str, Any], tables: Mapping[str, Sequence[Row]]
     say()
     say_all(pod_tree(tables, datetime.fromisoformat(taken) if taken else None))
     say()
+    _network(tables.get("sockets", ()))
     odd = record["oddities"]
     say(f"Oddities ({len(odd)})" if odd else "Oddities: none of those memir looks for")
     for oddity in odd:
@@ -49,6 +54,15 @@ def print_summary(record: Mapping[str, Any], tables: Mapping[str, Sequence[Row]]
 def clock_words(clock: str | None) -> str:
     """When the RAM was taken, by the image's own clock (ISO 8601)."""
     return f"{moment(datetime.fromisoformat(clock))} UTC by the image's own clock" if clock else "not known"
+
+
+def _network(sockets: Sequence[Row]) -> None:
+    """What pods and the node listen on and whom they talk to."""
+    lines = network_lines(sockets)
+    say("Network" if lines else "Network: nothing listens beyond its own host, and nothing is connected")
+    for line in lines:
+        say(f"  {line}")
+    say()
 
 
 def _hits(rows: Sequence[Row]) -> None:
