@@ -670,6 +670,8 @@ static int capture(const char *dir, int niceness, int hashed, char **command) {
         sha_end(&sha, hex);
     sprintf(text, "%d\n", ended);
     write_file("tool.rc", text, O_TRUNC);
+    /* standard output stays open: containerd closes an exec's standard input when one of its outputs ends */
+    (void)!dup(1);
     receipt(dir, ended, consumer, hex, size);
     await_controller();
     return ended || consumer ? 1 : 0;

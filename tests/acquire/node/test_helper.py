@@ -164,7 +164,7 @@ def test_a_run_from_lock_to_removal(transport: PodTransport, server: KubeServer)
 
 
 @pytest.mark.parametrize(("code", "hashed"), [(0, True), (3, False)])
-def test_a_capture(transport: PodTransport, tmp_path: Path, code: int, hashed: bool) -> None:
+def test_a_capture(transport: PodTransport, server: KubeServer, tmp_path: Path, code: int, hashed: bool) -> None:
     source = tmp_path / "tool.c"
     source.write_text(TOOL)
     subprocess.run(["gcc", "-static", "-o", str(tmp_path / "tool"), str(source)], check=True)
@@ -184,6 +184,8 @@ def test_a_capture(transport: PodTransport, tmp_path: Path, code: int, hashed: b
     assert (receipt.tool, receipt.consumer, result.code) == (code, 0, 1 if code else 0)
     assert receipt.sha256 == (digest.hexdigest() if hashed else "")
     assert receipt.log == "a word of the tool\n"
+    # it ended when it was told that all had arrived, with its outputs open till then
+    assert (bytes(server.execs[-1].typed), server.execs[-1].ended_untyped) == (b"\n", False)
 
 
 def test_context_has_the_names_of_the_script(transport: PodTransport) -> None:

@@ -95,6 +95,10 @@ class Exec:
         self._lock = threading.Lock()
         self._sent = 0
         self._gone = False
+        self.typed = bytearray()
+        """Standard input that came."""
+        self.ended_untyped = False
+        """Whether an output ended before any input had come."""
 
     def serve(self, sock: socket.socket, key: str) -> None:
         accept = base64.b64encode(hashlib.sha1((key + GUID).encode()).digest()).decode()
@@ -160,6 +164,12 @@ class Exec:
             except OSError:
                 self._gone = True
                 return
+        # as containerd does: when an output ends, the input is closed
+        self.ended_untyped = self.ended_untyped or not self.typed
+        with contextlib.suppress(OSError, ValueError):
+            assert self.process is not None
+            assert self.process.stdin is not None
+            self.process.stdin.close()
 
     def _hang_up(self, sock: socket.socket) -> None:
         self._gone = True
@@ -197,6 +207,7 @@ class Exec:
                 if opcode == 9:
                     self._frame(sock, 10, data)
                 elif data[:1] == b"\x00":
+                    self.typed += data[1:]
                     stdin.write(data[1:])
                     stdin.flush()
                 elif data[:1] == b"\xff" and self.protocol.startswith("v5"):
