@@ -57,8 +57,16 @@ def ask(tables: Mapping[str, Any], sql: str) -> Answer:
     try:
         for name, table in tables.items():
             connection.register(name, table)
-        connection.execute("SET TimeZone = 'UTC'; SET enable_external_access = false; SET lock_configuration = true")
+        connection.execute(
+            "SET TimeZone = 'UTC'; SET enable_external_access = false; "
+            # its progress bar would go to standard output; off altogether, Ctrl-C would not reach a query
+            "SET enable_progress_bar_print = false; SET lock_configuration = true"
+        )
         return _answer(connection, sql)
+    except (RuntimeError, duckdb.InterruptException) as error:
+        if "interrupt" in str(error).lower():  # Ctrl-C, which DuckDB turns into an error of its own
+            raise KeyboardInterrupt from error
+        raise
     except duckdb.CatalogException as error:
         raise UsageError(f"SQL: {error}\n{_list(tables)}") from error
     except duckdb.Error as error:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from memir.cli.common import BucketOwnerOption
-from memir.errors import EXIT_EVIDENCE, EXIT_UNSIGNED, UsageError
+from memir.cli.common import BucketOwnerOption, progress
+from memir.errors import EXIT_EVIDENCE, EXIT_UNSIGNED, Interrupted, UsageError
 from memir.text import say, say_json
 
 if TYPE_CHECKING:
@@ -61,15 +61,27 @@ def verify(
     from memir.aws.client import Connection
     from memir.aws.evidence import S3PartReader, fetched
     from memir.evidence.findings import summary
+    from memir.evidence.progress import Progress
     from memir.evidence.verify import verify as check
 
     connection = Connection(region, s3_endpoint, profile, bucket_owner)
-    with fetched(evidence, connection) as folder:
-        reader = S3PartReader(connection=connection, within=None if fetch else evidence)
-        findings = check(
-            folder, public_key=public_key, timestamp_roots=timestamp_ca, deep=not shallow,
-            reader=reader if fetch or evidence.startswith("s3://") else None, expect=_pairs(expect or []),
-        )  # fmt: skip
+    last = Progress(0, 0, 0.0, "")
+
+    def watch(step: Progress) -> None:
+        nonlocal last
+        last = step
+        line("verifying", step.done, step.expected)
+
+    try:
+        with progress() as line, fetched(evidence, connection) as folder:
+            reader = S3PartReader(connection=connection, within=None if fetch else evidence)
+            findings = check(
+                folder, public_key=public_key, timestamp_roots=timestamp_ca, deep=not shallow, report=watch,
+                reader=reader if fetch or evidence.startswith("s3://") else None, expect=_pairs(expect or []),
+            )  # fmt: skip
+    except KeyboardInterrupt as stop:
+        read = f"after {last.done:,} of {last.expected:,} bytes of the image" if last.expected else "before the image"
+        raise Interrupted(f"interrupted {read}: nothing is judged, and {evidence} is as it was") from stop
     if as_json:
         say_json(dict(summary(findings), evidence=evidence), indent=2)
     else:

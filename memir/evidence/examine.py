@@ -48,7 +48,7 @@ def examine(
     ram = parse_iomem(begin.node.iomem.encode()) if begin else ()
     walker = RecordWalker(finder if deep and remote else None, most_records(ram))
     if remote:
-        if not _read_remote(image, reader, walker, examination):
+        if not _read_remote(image, reader, walker, examination, report):
             return examination
         banner = finder.banner
     else:
@@ -67,7 +67,9 @@ def examine(
     return examination
 
 
-def _read_remote(image: Image, reader: PartReader | None, walker: RecordWalker, examination: Examination) -> bool:
+def _read_remote(
+    image: Image, reader: PartReader | None, walker: RecordWalker, examination: Examination, report: Report
+) -> bool:
     if not image.complete:
         examination.notes.append(f"{image.where} is an unfinished upload: its parts cannot be read back")
         return False
@@ -78,7 +80,11 @@ def _read_remote(image: Image, reader: PartReader | None, walker: RecordWalker, 
         )
         return False
     version = str(image.stored.get("VersionId") or "")
-    problems = read_image(image.where, version, image.size, image.sha256, image.parts, reader, walker)
+
+    def step(done: int) -> None:
+        report(Progress(done, image.size, 0.0, "verify"))
+
+    problems = read_image(image.where, version, image.size, image.sha256, image.parts, reader, walker, step)
     examination.problems += list(problems)
     examination.checked.append(f"{walker.offset:,} bytes of the image in S3")
     return True

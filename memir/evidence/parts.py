@@ -75,15 +75,17 @@ def check_parts(
 
 
 def read_image(
-    where: str, version: str, size: int, sha256: str, parts: Sequence[Part], reader: PartReader, walker: RecordWalker
-) -> Iterator[tuple[str, str]]:
+    where: str, version: str, size: int, sha256: str, parts: Sequence[Part], reader: PartReader, walker: RecordWalker,
+    report: Callable[[int], None] = lambda _: None,
+) -> Iterator[tuple[str, str]]:  # fmt: skip
     """Read a stored image's recorded version once; yields (where, what) for everything that does not match.
 
-    size, sha256: as recorded; sha256 "" if none was. Raises RemoteError when it cannot be read.
+    size, sha256: as recorded; sha256 "" if none was. report: called with the bytes read.
+    Raises RemoteError when it cannot be read.
     """
     with reader.open(where, version) as body:
         digest = ""
-        for place, what in check_parts(body, parts, walker):
+        for place, what in check_parts(body, parts, walker, report=report):
             if place:
                 yield place, what
             else:

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ctrl-C at the real command in the middle of its work: exit 130, what there is is kept, and that is said."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from memir.acquire.options import Options
+from memir.acquire.run import Acquisition
+from memir.acquire.sinks.file import FileSink
+from memir.acquire.transports.local import LocalTransport
+from tests.acquire.rigs.noderig import MIB, Segment, contents
+from tests.acquire.rigs.nodes import LOW, MakeNode, avml, make_node  # noqa: F401  (fixtures)
+
+ROOT = Path(__file__).parents[2]
+HEED = "import signal; signal.signal(2, signal.default_int_handler); from memir.cli.main import main; main()"
+
+
+def interrupted(words: list[str], cwd: Path, when: Callable[[str, int], bool]) -> tuple[int, str, str]:
+    """(exit code, standard output, what the terminal showed). when: given the terminal so far and the process's id."""
+    outer, inner = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", HEED, *words], stdout=subprocess.PIPE, stderr=inner, cwd=cwd, start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"},
+    )  # fmt: skip
+    os.close(inner)
+    screen, sent, end = "", False, time.monotonic() + 300
+    try:
+        while time.monotonic() < end:
+            if select.select([outer], [], [], 0.02)[0]:
+                try:
+                    data = os.read(outer, 65536)
+                except OSError:
+                    break
+                screen += data.decode("utf-8", "replace")
+            if not sent and when(screen, process.pid):
+                process.send_signal(signal.SIGINT)
+                sent = True
+        out, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        os.close(outer)
+    assert sent, screen
+    return process.returncode, out.decode(), screen
+
+
+def showing(word: str) -> Callable[[str, int], bool]:
+    """When the terminal shows how far a work is."""
+    return lambda screen, _pid: re.search(rf"{word} \d+( %| of| MiB)?", screen) is not None
+
+
+def busy(screen: str, pid: int) -> bool:
+    """When 1.2 seconds of processor time are spent: it has started (0.5 s) and is at its work."""
+    del screen
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12]) > 1.2 * os.sysconf("SC_CLK_TCK")
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sample, unpacked."""
+    path = tmp_path_factory.mktemp("image") / "node.raw"
+    with (ROOT / "samples/s-6.1-small.raw.zst").open("rb") as packed, path.open("wb") as out:
+        zstandard.ZstdDecompressor().copy_stream(packed, out)
+    return path
+
+
+def test_analyze_keeps_the_tables_that_were_read(unpacked: Path, tmp_path: Path) -> None:
+    words = ["analyze", str(unpacked), "-o", "case"]
+    code, _, screen = interrupted(words, tmp_path, showing("[a-z_]+"))
+    assert code == 130, screen
+    assert "interrupted" in screen
+    assert "Traceback" not in screen
+
+
+def test_hunt_keeps_its_hits(unpacked: Path, tmp_path: Path) -> None:
+    rule = "rule slow { strings: $a = /[a-z]{3,9}[0-9]{2,7}[a-z]{3,40}x+y+z/ condition: $a }"
+    (tmp_path / "slow.yar").write_text(rule)
+    code, _, screen = interrupted(["hunt", str(unpacked), "-r", "slow.yar", "-o", "case"], tmp_path, showing("hunting"))
+    assert code == 130, screen
+    assert "interrupted" in screen
+    assert "Traceback" not in screen
+
+
+@pytest.mark.parametrize("verb", ["info", "symbols", "run"])
+def test_verbs_that_keep_nothing_leave_nothing(verb: str, unpacked: Path, tmp_path: Path) -> None:
+    words = {
+        "info": ["info", str(unpacked), "--sha256"],
+        "symbols": ["symbols", str(unpacked), "-o", str(tmp_path / "symbols.json")],
+        "run": ["run", "linux.pslist", str(unpacked)],
+    }[verb]
+    code, out, screen = interrupted(words, tmp_path, showing("hashing") if verb == "info" else busy)
+    assert code == 130, screen
+    assert "memir: interrupted" in screen
+    assert "Traceback" not in screen
+    assert out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_query_ends(unpacked: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "memir", "analyze", str(unpacked), "-o", str(tmp_path / "case")]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == 0
+    sql = "select sum(sqrt(a.range * b.range)) from range(10000000) a, range(1000000) b"
+    code, out, screen = interrupted(["query", "case", sql], tmp_path, busy)
+    assert (code, out) == (130, ""), screen
+    assert "memir: interrupted" in screen
+
+
+def test_verify_says_how_far_it_came(make_node: MakeNode, avml: Path, tmp_path: Path) -> None:  # noqa: F811
+    node = make_node(LOW, Segment(0x10_0000, contents(300 * MIB, 8)))
+    options = Options(tool_path=avml, format="lime", context=False)
+    Acquisition(LocalTransport(node.root), FileSink(tmp_path / "ev"), tmp_path / "ev", options).execute()
+    before = sorted((path.name, path.stat().st_mtime_ns) for path in (tmp_path / "ev").iterdir())
+    code, out, screen = interrupted(["verify", "ev"], tmp_path, showing("verifying"))
+    assert (code, out) == (130, ""), screen
+    told = re.search(r"interrupted after ([\d,]+) of ([\d,]+) bytes of the image: nothing is judged", screen)
+    assert told is not None, screen
+    assert 0 < int(told[1].replace(",", "")) < int(told[2].replace(",", ""))
+    assert sorted((path.name, path.stat().st_mtime_ns) for path in (tmp_path / "ev").iterdir()) == before
