@@ -89,7 +89,7 @@ def hunt_image(
     except (MemirError, OSError) as error:
         return Answer(
             image,
-            error=f"{type(error).__name__}: {error}",
+            error=str(error),  # MemirError and OSError say what is wrong
             seconds=round(time.monotonic() - begun, 3),
             gaps=tuple(gaps),
         )

@@ -123,7 +123,7 @@ def _cgroups(kernel: Kernel, css_set: U64, unified: U64) -> tuple[NDArray[np.int
     """Every cgroup of every css_set: the unified ones first, each controller's, and named ones over cgrp_links."""
     owner, link = list_nodes(kernel, kernel.embedded(css_set, "css_set", "cgrp_links"), "cgrp_links")
     linked = kernel.pointer(kernel.container(link, "cgrp_cset_link", "cgrp_link"), "cgrp_cset_link", "cgrp")
-    states = kernel.pointer(css_set, "css_set", "subsys").reshape(len(css_set), -1)
+    states = kernel.pointer(css_set, "css_set", "subsys").reshape(len(css_set), -1 if len(css_set) else 0)
     row, column = np.nonzero(states)
     by_controller = kernel.pointer(states[row, column], "cgroup_subsys_state", "cgroup")
     every = np.concatenate((np.arange(len(css_set)), owner, row)).astype(np.int64)
@@ -144,7 +144,7 @@ def _controllers(kernel: Kernel, css_set: U64, root: U64, number: NDArray[np.int
 
     A root is left out (and counted) if not all of its controllers, or not its only name, could be read.
     """
-    states = kernel.pointer(css_set, "css_set", "subsys").reshape(len(css_set), -1)
+    states = kernel.pointer(css_set, "css_set", "subsys").reshape(len(css_set), -1 if len(css_set) else 0)
     _, column = np.nonzero(states)
     state = states[states != 0]
     cgroup = kernel.pointer(state, "cgroup_subsys_state", "cgroup")

@@ -194,7 +194,7 @@ def incomplete(gaps: Iterable[Gap]) -> bool:
 def tasks(kernel: Kernel) -> Tasks:
     """Every task that any witness knows; the idle tasks of the processors (pid 0) are left out.
 
-    KernelError if neither the pid IDR nor the task list gives a single task.
+    KernelError if neither the pid IDR nor the task list gives a single task of an image that has all of its node's RAM.
     """
     init = kernel.anchors.init_task
     idr = _from_idr(kernel, u64(init))
@@ -211,10 +211,13 @@ def tasks(kernel: Kernel) -> Tasks:
     known = np.union1d(known, witness["slab"])
     number = kernel.read(known, "task_struct", "pid")
     known = known[(number != 0) & (known != np.uint64(init))]
-    if not len(known):
+    if not len(known) and not any(gap.kind == "RAM" for gap in kernel.gaps):
         raise KernelError(
             f"{kernel.memory.path}: no task could be read: neither the pid IDR nor the task list holds one"
         )
+    if not len(known):  # what of RAM is there is told all the same
+        why = "none could be read: all may lie in the RAM that the image lacks"
+        kernel.gaps.add("task", str(kernel.memory.path), why)
     return _columns(kernel, known, witness)
 
 
@@ -229,7 +232,7 @@ def _columns(kernel: Kernel, task: U64, witness: dict[str, U64]) -> Tasks:
     kernel.count_unread("parent", task, parent_known)
     ppid = np.where(parent_known, of_parent, -1).astype(np.int32)
     raw = read("comm")
-    raw = raw.view(np.uint8).reshape(len(task), -1)
+    raw = raw.view(np.uint8).reshape(len(task), -1 if len(task) else 0)
     # comm stands behind the credentials' pointers: where those are none, its page is zeros or garbage
     whole = kernel.space.is_kernel_pointer(kernel.pointer(task, "task_struct", "real_cred"))
     kernel.count_unread("comm", task, whole)

@@ -28,6 +28,10 @@ _GZIP = b"\x1f\x8b"
 _TAR = (257, b"ustar")
 _START = re.compile(r"^[ \t]*[{\[]", re.MULTILINE)
 _SPACE = re.compile(r"\s*")
+_NOT_JSON = (
+    (re.compile(r"\s*(NAMESPACE|NAME) +[A-Z]"), "it is kubectl's table for people: save it with -o json"),
+    (re.compile(r"\s*<"), "it is HTML, as a proxy or a login page answers"),
+)
 _YAML = re.compile(r"\A(?:#[^\n]*\n|---[^\n]*\n|\s)*(?:apiVersion|kind|items|metadata):", re.MULTILINE)
 # `kubectl cluster-info dump` on standard output puts logs between objects; a pod writes what it likes into its log.
 _LOGS = re.compile(
@@ -74,7 +78,8 @@ def documents(file: Path) -> tuple[list[tuple[str, Any]], list[tuple[str, str]]]
     values, odd = _stream(_LOGS.sub("", text))
     if not values:
         where = f"line {first.lineno} column {first.colno}"
-        raise ClusterError(f"{file}: not JSON at {where}: {first.msg}; was it saved whole?")
+        what = next((words for start, words in _NOT_JSON if start.match(text)), "was it saved whole?")
+        raise ClusterError(f"{file}: not JSON at {where}: {first.msg}; {what}")
     return _numbered(values), [(f"{file}: line {line}", why) for line, why in odd]
 
 

@@ -106,7 +106,10 @@ def _place(error: ClusterError) -> tuple[str, str]:
     return (place, why) if place else ("", why)
 
 
-def _objects(value: Any, where: str, skipped: list[tuple[str, str]]) -> list[JsonObject]:
+_MAX_LISTS = 4  # lists inside lists, as scripts that join answers make them
+
+
+def _objects(value: Any, where: str, skipped: list[tuple[str, str]], depth: int = 0) -> list[JsonObject]:
     """The objects of a List or a plain list, or the one object; none if it is none of these."""
     if isinstance(value, list):
         kinds = [item for item in value if isinstance(item, dict) and isinstance(item.get("kind"), str)]
@@ -117,6 +120,9 @@ def _objects(value: Any, where: str, skipped: list[tuple[str, str]]) -> list[Jso
     if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
         return []
     kind, top = value["kind"], JsonObject(value, where)
+    if kind == "Status":
+        skipped.append((where, f"the API server's refusal, no object: {value.get('message') or value.get('reason')}"))
+        return []
     if not kind.endswith("List"):
         return [top]
     # A PodList, from `kubectl get --raw`, leaves out what its items are.
@@ -129,7 +135,9 @@ def _objects(value: Any, where: str, skipped: list[tuple[str, str]]) -> list[Jso
     listed: list[JsonObject] = []
     for number, item in enumerate(members):
         place = f"{top.place('items')}[{number}]"
-        if isinstance(item, dict):
+        if isinstance(item, dict) and isinstance(item.get("items"), list) and depth < _MAX_LISTS:
+            listed += _objects(item, place, skipped, depth + 1)
+        elif isinstance(item, dict):
             listed.append(JsonObject(named | item, place))
         else:
             skipped.append(_place(wrong_type(place, item, "an object")))

@@ -63,8 +63,11 @@ def print_hits(result: Hunted, limit: int | None = None) -> None:
     if lacking:
         say(*(f"{words}: that nothing was found proves nothing about the rest" for words in lacking), "")
     rows = list(result.hits)
-    columns = ("node", *_COLUMNS) if result.many else _COLUMNS
-    print_grid(columns, [((row["node"] or row["image"],) if result.many else ()) + cells(row) for row in rows],
+    names = [image.node for image in result.images if image.error is None] if result.many else []
+    # images of one node (or of nodes of one name) are told apart by their files
+    which = "node" if all(names) and len(set(names)) == len(names) else "image"
+    columns = (which, *_COLUMNS) if result.many else _COLUMNS
+    print_grid(columns, [((row[which] or row["image"],) if result.many else ()) + cells(row) for row in rows],
                limit=limit)  # fmt: skip
     if result.many:
         print_grid(("image", "node", "hits", "RAM", "failed"), [

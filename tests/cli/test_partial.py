@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -90,3 +91,23 @@ def test_other_verbs_with_a_hole_left_out(verb: str, tmp_path: Path) -> None:
     run = memir(*words, "--json")
     assert run.returncode == 0, run.stderr
     assert json.loads(run.stdout)["ram_share"] == 1.0
+
+
+def test_every_task_lies_in_what_is_missing(tmp_path: Path) -> None:
+    """The share first, a case of what is there, and 3: not one line that says nothing of the image."""
+    data, parts = raw(X86), ((0x1000, 0x9F000), (0x4000000, 0xBFE0000))
+    path = tmp_path / "high.lime"
+    header = struct.Struct("<IIQQQ")
+    path.write_bytes(b"".join(header.pack(0x4C694D45, 1, low, high - 1, 0) + data[low:high] for low, high in parts))
+    run = memir("analyze", str(path), "-o", str(tmp_path / "case"))
+    assert run.returncode == 3, run.stderr
+    lines = run.stdout.splitlines()
+    assert lines[0].startswith("RAM         67.1 % of the node's RAM is in the image")
+    assert "0 processes (0 in containers, 0 kernel threads)" in run.stdout
+    assert "task: none could be read: all may lie in the RAM that the image lacks" in run.stdout
+    assert "hidden" not in run.stdout
+    assert (tmp_path / "case" / "case.json").is_file()
+    (tmp_path / "rule.yar").write_text(RULE)
+    run = memir("hunt", str(path), "-r", str(tmp_path / "rule.yar"), "--kinds", "kernel")
+    assert run.returncode == 3, run.stderr
+    assert run.stdout.startswith("67.1 % of the node's RAM is in the image")

@@ -48,7 +48,8 @@ def test_queries_that_are_wrong(memir: Memir, analysed: tuple[Path, Any], tmp_pa
         assert (ran.code, ran.out) == (2, "")
         assert ran.err.startswith("memir: SQL: ")
     ran = memir("query", tmp_path, "select 1")
-    assert (ran.code, ran.err) == (3, f"memir: {tmp_path} is not a case: it has no case.json\n")
+    step = "`memir analyze IMAGE -o CASE` writes a case, which is then asked"
+    assert (ran.code, ran.err) == (3, f"memir: {tmp_path} is not a case: it has no case.json: {step}\n")
     (folder / "tables" / "pods.parquet").write_bytes(b"PAR1 but not really")
     ran = memir("query", folder, "select 1")
     assert ran.code == 3

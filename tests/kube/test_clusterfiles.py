@@ -172,6 +172,8 @@ def tar_of(data: bytes) -> bytes:
         (b"kind: List\nitems: [\n", "not YAML that an API server's tools write"),
         (b"kind: !!python/object/apply:os.system ['id']\n", "not YAML that an API server's tools write"),
         (b"nothing here\n", "not JSON at line 1 column 1"),
+        (b"NAMESPACE   NAME   READY\nshop   web   1/1\n", "it is kubectl's table for people: save it with -o json"),
+        (b"<html>sign in</html>", "it is HTML, as a proxy or a login page answers"),
     ],
 )
 def test_refused_with_the_reason(data: bytes, says: str, tmp_path: Path) -> None:

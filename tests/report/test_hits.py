@@ -75,3 +75,15 @@ def test_a_process_of_unknown_place() -> None:
     bare = ROW | {"pod_name": None, "namespace": None, "pod_uid": None, "container_id": None}
     assert cells(bare | {"source": "page table; place of the process not known"})[4] == "place not known"
     assert cells(bare | {"source": "page table"})[4] is None
+
+
+def test_images_of_one_name_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    """Two images whose nodes have one name (of two times, of two clusters): hits name the file."""
+    answers = (
+        ImageAnswer("b.raw", "n", 1, 1, 5, 0.1, None, 1.0, 100, 100, "iomem_resource"),
+        ImageAnswer("d.raw", "n", 0, 0, 0, 0.1, None, 1.0, 100, 100, "iomem_resource"),
+    )
+    print_hits(result(images=answers))
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
+    header = next(number for number, words in enumerate(lines) if words[0] in {"node", "image"})
+    assert lines[header][:2] == ["image", "rule"]
