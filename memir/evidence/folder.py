@@ -19,6 +19,7 @@ and FIFOs, and every file is read to a bound.
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -137,5 +138,5 @@ def require_private(folder: Path) -> None:
     if mode & 0o077:
         raise CustodyError(
             f"{folder} can be read by others (mode {mode:o}), and RAM holds every secret of the node: "
-            f"`chmod 700 {folder}`"
+            f"`chmod 700 {shlex.quote(str(folder))}`"
         )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,13 @@ def test_a_folder_for_ram_is_private(made: Path) -> None:
     made.chmod(0o750)
     with pytest.raises(CustodyError, match=r"mode 750.*`chmod 700 "):
         require_private(made)
+
+
+def test_the_chmod_that_is_named_helps(tmp_path: Path) -> None:
+    folder = tmp_path / "case 7; it's"
+    folder.mkdir()
+    folder.chmod(0o755)
+    with pytest.raises(CustodyError) as caught:
+        require_private(folder)
+    subprocess.run(["sh", "-c", str(caught.value).split("`")[1]], check=True)
+    require_private(folder)

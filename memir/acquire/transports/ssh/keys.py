@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,8 +37,8 @@ def load_key(path: Path, ask: Ask) -> paramiko.PKey:
     data = _read(path)
     if public_blob(data) is not None:
         raise UsageError(
-            f"{path} is a public key, and no agent holds its private half: run `ssh-add {private_of(path)}`, or give "
-            "--identity with the private key's file"
+            f"{path} is a public key, and no agent holds its private half: run "
+            f"`ssh-add {shlex.quote(str(private_of(path)))}`, or give --identity with the private key's file"
         )
     if data.startswith(b"PuTTY-User-Key-File"):
         raise UsageError(f"{path} is a key of PuTTY's, which ssh does not read either: export it in OpenSSH's format")
@@ -166,4 +167,5 @@ def _unlock(path: Path, data: bytes, ask: Ask):  # type: ignore[no-untyped-def] 
         except UnsupportedAlgorithm as error:
             raise UsageError(f"the key {path} cannot be read: {str(error).splitlines()[0][:120]}") from error
     why = "its passphrase is wrong" if wrong else "nobody can be asked for its passphrase"
-    raise AccessError(f"the key {path} is encrypted and {why}: run `ssh-add {path}`, and memir takes it from the agent")
+    add = f"ssh-add {shlex.quote(str(path))}"
+    raise AccessError(f"the key {path} is encrypted and {why}: run `{add}`, and memir takes it from the agent")
