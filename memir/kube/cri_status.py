@@ -3,7 +3,7 @@
 
 <root>/io.containerd.grpc.v1.cri/containers/<id>/status is JSON that the plugin writes anew at each change (containerd
 1.1 to 2.x, store/container/status.go). It is there from creation until the container is removed, so it tells of one
-that ended before the kubelet's heap was written over. It is found below the folder that holds meta.db.
+that ended before the kubelet's heap was written over. It is statuses below the folder that holds meta.db.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class CriStatus:
 
 def cri_statuses(kernel: Kernel, mounts: Mounts, database: U64) -> dict[str, CriStatus]:
     """Status files by container id. database: dentries of meta.db, which lies two folders below containerd's root."""
-    root = np.array([mounts.dentries.parent(mounts.dentries.parent(at)) for at in database.tolist()], np.uint64)
+    root = np.array([mounts.dentries.parent(mounts.dentries.parent(entry)) for entry in database.tolist()], np.uint64)
     folder = np.unique(root[root != 0])
     for name in _FOLDERS:
         folder, _ = _inside(kernel, mounts, folder, name)
@@ -55,16 +55,16 @@ def cri_statuses(kernel: Kernel, mounts: Mounts, database: U64) -> dict[str, Cri
     file, parent = _inside(kernel, mounts, ident, _FILE)
     inode = kernel.pointer(file, "dentry", "d_inode")
     file, parent, inode = file[inode != 0], parent[inode != 0], inode[inode != 0]
-    found: dict[str, CriStatus] = {}
-    for at, above, pages in zip(file.tolist(), parent.tolist(), file_pages(kernel, inode, _LIMIT), strict=True):
+    statuses: dict[str, CriStatus] = {}
+    for entry, above, pages in zip(file.tolist(), parent.tolist(), file_pages(kernel, inode, _LIMIT), strict=True):
         container = (mounts.dentries.name(above) or b"").decode("ascii", "replace")
         if not CONTAINER_ID.fullmatch(container) or not pages or any(page is None for page in pages):
             continue
-        where = (mounts.dentries.path(at) or b"status").decode("utf-8", "backslashreplace")
+        where = (mounts.dentries.path(entry) or b"status").decode("utf-8", "backslashreplace")
         status = parse_status(b"".join(page or b"" for page in pages), container, where)
         if status is not None:
-            found[container] = status
-    return found
+            statuses[container] = status
+    return statuses
 
 
 def parse_status(raw: bytes, container_id: str, where: str) -> CriStatus | None:
@@ -87,7 +87,7 @@ def _inside(kernel: Kernel, mounts: Mounts, folder: U64, name: bytes) -> tuple[U
     """(entry of this name, its folder) for each folder that has it."""
     owner, child = children(kernel, folder)
     mounts.dentries.load(child)
-    named = np.array([mounts.dentries.name(at) == name for at in child.tolist()], bool)
+    named = np.array([mounts.dentries.name(entry) == name for entry in child.tolist()], bool)
     if not named.any():
         return np.zeros(0, np.uint64), np.zeros(0, np.uint64)
     owner, child = owner[named], child[named]
