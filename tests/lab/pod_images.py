@@ -47,7 +47,7 @@ KINDS = "pods,secrets,configmaps,serviceaccounts,roles,rolebindings,persistentvo
 TRACES = (
     "/var/log/", "/var/lib/cni/", "/var/lib/containerd/io.containerd.metadata.v1.bolt/",
     "/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/metadata.db",
-    "/var/lib/containerd/io.containerd.grpc.v1.cri/sandboxes/",
+    "/var/lib/containerd/io.containerd.grpc.v1.cri/",
 )  # fmt: skip
 MOUNT_POINT = re.compile(
     r"/var/lib/containerd/io\.containerd\.snapshotter\.v1\.\w+/snapshots/\d+/fs/etc/(hosts|hostname|resolv\.conf) 0"
