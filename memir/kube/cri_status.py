@@ -3,7 +3,7 @@
 
 <root>/io.containerd.grpc.v1.cri/containers/<id>/status is JSON that the plugin writes anew at each change (containerd
 1.1 to 2.x, store/container/status.go). It is there from creation until the container is removed, so it tells of one
-that ended before the kubelet's heap was written over. It is statuses below the folder that holds meta.db.
+that ended before the kubelet's heap was written over. It is found below the folder that holds meta.db.
 """
 
 from __future__ import annotations
