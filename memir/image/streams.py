@@ -142,7 +142,8 @@ def _snappy(source: Source) -> Iterator[bytes]:
 
 def _zip(source: Source, reader: SourceReader) -> Iterator[bytes]:
     with zipfile.ZipFile(cast("IO[bytes]", reader)) as archive:
-        sizes = {member.filename: member.file_size for member in archive.infolist() if not member.is_dir()}
+        # not is_dir(): before Python 3.12 it fails on a member without a name
+        sizes = {entry.filename: entry.file_size for entry in archive.infolist() if not entry.filename.endswith("/")}
         name = _member(source, sizes, "zip")
         try:
             with archive.open(name) as member:

@@ -72,6 +72,13 @@ PACKED = {
 }
 
 
+def test_a_zip_with_a_member_of_no_name(tmp_path: Path) -> None:
+    """A name ends at its first NUL."""
+    nameless = zipped({"nameless": b"x", "node.lime": LIME}).replace(b"nameless", b"\0ameless")
+    with open_image(put(tmp_path, nameless), cache=tmp_path) as memory:
+        assert (memory.format, memory.container) == ("LiME", "zip")
+
+
 @pytest.mark.parametrize("kind", sorted(PACKED))
 def test_an_image_in_every_packing(kind: str, tmp_path: Path) -> None:
     with open_image(put(tmp_path, PACKED[kind]), cache=tmp_path) as memory:
