@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from _pytest.runner import runtestprotocol
+from hypothesis import settings
 
 from memir.kernel.engine import Kernel
 from memir.kube.ram import RamSource
@@ -18,6 +19,10 @@ from memir.symbols.locate import locate
 from tests.acquire.rigs.seaweed import Seaweed
 from tests.images import case, cases
 from tests.longer import does_more
+
+# a busy machine is slow, not wrong: what must be fast has a benchmark
+settings.register_profile("memir", deadline=None)
+settings.load_profile("memir")
 
 
 @functools.lru_cache(maxsize=2)
