@@ -31,7 +31,8 @@ OTHERS = {
     "memir/volatility/beside.py": {"--dump"},  # options of volatility3's plugins, and of vol
     "docs/guide/analyze.md": {"--output-directory"}, "docs/reference/volatility.md": {"--pids"},
     "docs/guide/hunt.md": {"--vmayarascan", "--count"},
-    "README.md": {"--all"}, "docs/reference/testing.md": {"--all"}, "CONTRIBUTING.md": {"--all"},  # tests/run
+    "README.md": {"--all"}, "CONTRIBUTING.md": {"--all"},  # tests/run, and pytest's own below
+    "docs/reference/testing.md": {"--all", "--cuts", "--lab", "--long", "--longer"},
     "docs/reference/acquisition.md": {"--avml", "--mib", "--apart", "--size"},  # the benchmarks'
     "docs/reference/images.md": {"--compress", "--long"},  # avml and zstd
 }  # fmt: skip
