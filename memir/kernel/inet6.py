@@ -15,29 +15,38 @@ if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
     from memir.kernel.pagetable import U64
 
+_LIMIT = 1 << 16
 
-def ipv6_addresses(kernel: Kernel, net: U64) -> list[tuple[int, str, str]]:
-    """(index of the namespace, interface, address) of `struct net *` addresses; loopback's and link-local ones too.
+
+def of_devices(kernel: Kernel, device: U64) -> list[tuple[int, str, int]]:
+    """(row of the interface, address, length of its prefix in bits) of `struct net_device *` addresses.
 
     net_device.ip6_ptr -> inet6_dev.addr_list -> inet6_ifaddr.if_list.
     """
     if not kernel.types.exists("inet6_ifaddr"):
         return []  # a kernel without IPv6
+    inside = kernel.pointer(device, "net_device", "ip6_ptr")
+    heads = kernel.embedded(inside, "inet6_dev", "addr_list")
+    which, entry = list_nodes(kernel, heads, "interface address list", _LIMIT)
+    entry = kernel.container(entry, "inet6_ifaddr", "if_list")
+    raw, ok = kernel.read_bytes(kernel.embedded(entry, "inet6_ifaddr", "addr"), 16)
+    length, read = kernel.try_read(entry, "inet6_ifaddr", "prefix_len")
+    ok = ok & read & (length <= 128)
+    kernel.count_unread("interface address", entry, ok)
+    real = ok & raw.any(axis=1)
+    rows = zip(which[real].tolist(), raw[real], length[real].tolist(), strict=True)
+    return [
+        (int(row), socket.inet_ntop(socket.AF_INET6, np.ascontiguousarray(data).tobytes()), int(bits))
+        for row, data, bits in rows
+    ]
+
+
+def ipv6_addresses(kernel: Kernel, net: U64) -> list[tuple[int, str, str]]:
+    """(index of the namespace, interface, address) of `struct net *` addresses; loopback's and link-local ones too.
+
+    net.dev_base_head -> net_device.dev_list, and of_devices.
+    """
     owner, node = list_nodes(kernel, kernel.embedded(net, "net", "dev_base_head"), "network device list")
     device = kernel.container(node, "net_device", "dev_list")
     names = texts(kernel.strings(kernel.embedded(device, "net_device", "name"), 16))
-    inside = kernel.pointer(device, "net_device", "ip6_ptr")
-    which, entry = list_nodes(kernel, kernel.embedded(inside, "inet6_dev", "addr_list"), "interface address list")
-    entry = kernel.container(entry, "inet6_ifaddr", "if_list")
-    raw, ok = kernel.read_bytes(kernel.embedded(entry, "inet6_ifaddr", "addr"), 16)
-    kernel.count_unread("interface address", entry, ok)
-    real = ok & raw.any(axis=1)
-    rows = zip(which[real].tolist(), raw[real], strict=True)
-    return [
-        (
-            int(owner[place]),
-            names[place] or "",
-            socket.inet_ntop(socket.AF_INET6, np.ascontiguousarray(data).tobytes()),
-        )
-        for place, data in rows
-    ]
+    return [(int(owner[row]), names[row] or "", address) for row, address, _ in of_devices(kernel, device)]

@@ -13,6 +13,8 @@ from memir.kernel import sched
 from memir.kernel.engine import Kernel
 from memir.kernel.mount import Mounts
 from memir.kernel.mountinfo import MountInfo, mountinfo, reader_roots
+from memir.kernel.net_namespace import net_namespaces, of_tasks
+from memir.kernel.netdevice import Devices, devices
 from memir.kernel.pagetable import U64
 from memir.kernel.ram import Coverage, coverage
 from memir.kernel.smear import Smear, smear
@@ -89,6 +91,16 @@ class RamSource:
         """Every mount of every namespace that a thread is in, or that a superblock knows, as mountinfo shows it."""
         space, root = reader_roots(self.kernel, self.processes.threads.task)
         return mountinfo(self.kernel, self.mounts, space, root)
+
+    @functools.cached_property
+    def net_namespaces(self) -> tuple[U64, U64]:
+        """(struct net, inum) of every network namespace, by number."""
+        return net_namespaces(self.kernel, of_tasks(self.kernel, self.processes.threads.task))
+
+    @functools.cached_property
+    def interfaces(self) -> Devices:
+        """Interfaces of every namespace of net_namespaces."""
+        return devices(self.kernel, self.net_namespaces[0])
 
     @functools.cached_property
     def addresses(self) -> Addresses:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from memir.kernel.inet6 import ipv6_addresses
+from memir.kernel.inet6 import ipv6_addresses, of_devices
 from memir.kernel.space import u64
 from memir.kube.ram import RamSource
 
@@ -25,3 +25,15 @@ def test_addresses(node_of: NodeOf, image: str) -> None:
         assert own and all(ipaddress.ip_address(address).is_link_local for address in own if address.startswith("fe80"))
     assert all(0 <= at < len(nets) and name and ipaddress.IPv6Address(address) for at, name, address in rows)
     assert ipv6_addresses(node.kernel, u64()) == []
+
+
+def test_prefixes(node_of: NodeOf, image: str) -> None:
+    """The same addresses, by interface; a loopback's is one host, a link-local one has 64 bits."""
+    node = node_of(image)
+    every = of_devices(node.kernel, node.interfaces.device)
+    assert sorted(address for _, address, _ in every) == sorted(
+        address for _, _, address in ipv6_addresses(node.kernel, node.net_namespaces[0])
+    )
+    assert {(address, bits) for _, address, bits in every if address == "::1"} == {("::1", 128)}
+    assert {bits for _, address, bits in every if address.startswith("fe80")} == {64}
+    assert of_devices(node.kernel, u64()) == []

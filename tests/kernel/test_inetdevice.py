@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from memir.kernel.inetdevice import ipv4_addresses
+from memir.kernel.inetdevice import ipv4_addresses, of_devices
 from memir.kernel.nsproxy import namespaces
 from memir.kube.ram import RamSource
 from tests.images import case
@@ -31,3 +31,16 @@ def test_addresses_of_pods(image: str, node_of: Callable[[str], RamSource]) -> N
         assert pod["ip"] in found[pod["uid"]]
     if "pod" not in truth:
         assert "10.0.2.15" in found[None]  # the user network that QEMU gives
+
+
+def test_prefixes(image: str, node_of: Callable[[str], RamSource]) -> None:
+    """The same addresses, by interface; a loopback's has 8 bits, a pod's is one host or in its bridge's network."""
+    node = node_of(image)
+    every = of_devices(node.kernel, node.interfaces.device)
+    assert sorted(address for _, address, _ in every) == sorted(
+        address for _, _, address in ipv4_addresses(node.kernel, node.net_namespaces[0])
+    )
+    assert {bits for _, address, bits in every if address == "127.0.0.1"} == {8}
+    own = {bits for _, address, bits in every if not address.startswith("127.")}
+    assert own == ({24} if image.startswith("node-") else {32})
+    assert of_devices(node.kernel, np.zeros(1, np.uint64)) == []

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""include/linux/netdevice.h: the interfaces of many network namespaces at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memir.kernel.blank import whole
+from memir.kernel.engine import texts
+from memir.kernel.list import list_nodes
+from memir.kernel.pagetable import U64
+
+if TYPE_CHECKING:
+    from memir.kernel.engine import Kernel
+
+I64 = NDArray[np.int64]
+FLAGS = {
+    0x1: "up", 0x2: "broadcast", 0x4: "debug", 0x8: "loopback", 0x10: "pointopoint", 0x40: "running", 0x80: "noarp",
+    0x100: "promisc", 0x200: "allmulti", 0x400: "master", 0x800: "slave", 0x1000: "multicast", 0x8000: "dynamic",
+}  # fmt: skip
+"""IFF_*, include/uapi/linux/if.h."""
+STATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up")
+"""IF_OPER_*, include/uapi/linux/if.h."""
+_ALIGN = 32  # NETDEV_ALIGN
+_MAC = 6
+_LIMIT = 1 << 16  # interfaces of a namespace: what a list may have at most
+
+
+@dataclass(frozen=True)
+class Devices:
+    """Interfaces, by namespace and index; columns of one length.
+
+    net: row of the namespace that was asked about. peer: row of a veth's other end; master: row of the bridge or bond
+    that it is part of; -1 none, or not known. kind: rtnl_link_ops.kind, None for lo and hardware. mac: None where it
+    has none or it is not in the image. mtu: bytes.
+    """
+
+    net: I64
+    device: U64
+    index: I64
+    name: list[str | None]
+    kind: list[str | None]
+    mac: list[str | None]
+    mtu: I64
+    state: list[str | None]
+    flags: I64
+    promiscuity: I64
+    peer: I64
+    master: I64
+
+    def __len__(self) -> int:
+        return len(self.device)
+
+
+def devices(kernel: Kernel, net: U64) -> Devices:
+    """The interfaces of `struct net *` addresses; one that is not whole, or says that it is elsewhere, is a gap."""
+    owner, node = list_nodes(kernel, kernel.embedded(net, "net", "dev_base_head"), "network device list", _LIMIT)
+    device = kernel.container(node, "net_device", "dev_list")
+    home, ok = kernel.try_read(device, "net_device", "nd_net.net")
+    good = ok & (home == net[owner]) & whole(kernel, device, kernel.types.size("net_device"))
+    kernel.count_unread("network device", device, good)
+    owner, device = owner[good], device[good]
+    index = kernel.read(device, "net_device", "ifindex").astype(np.int64)
+    order = np.lexsort((index, owner))
+    owner, device, index = owner[order], device[order], index[order]
+    names = texts(kernel.strings(kernel.embedded(device, "net_device", "name"), 16))
+    link = kernel.pointer(device, "net_device", "rtnl_link_ops")
+    kinds = texts(kernel.strings(kernel.pointer(link, "rtnl_link_ops", "kind"), 32))
+    states = kernel.read(device, "net_device", "operstate").tolist()
+    words = ("mtu", "flags", "promiscuity")
+    numbers = {word: kernel.read(device, "net_device", word).astype(np.int64) for word in words}
+    return Devices(
+        net=owner,
+        device=device,
+        index=index,
+        name=[name or None for name in names],
+        kind=[kind or None for kind in kinds],
+        mac=_macs(kernel, device),
+        state=[STATES[state] if state < len(STATES) else str(state) for state in states],
+        peer=_peers(kernel, device, np.array([kind == "veth" for kind in kinds], bool)),
+        master=_masters(kernel, device),
+        **numbers,
+    )
+
+
+def _macs(kernel: Kernel, device: U64) -> list[str | None]:
+    length = kernel.read(device, "net_device", "addr_len")
+    address = np.where(length == _MAC, kernel.pointer(device, "net_device", "dev_addr"), np.uint64(0))
+    raw, _ = kernel.read_bytes(address, _MAC)
+    # zeros are the loopback's address; those of a page that was never read are none
+    good = whole(kernel, address, _MAC)
+    kernel.count_unread("hardware address", address, good)
+    return [row.tobytes().hex(":") if fine else None for row, fine in zip(raw, good, strict=True)]
+
+
+def _rows(device: U64, wanted: U64) -> I64:
+    """Rows of these devices, -1 where they are none of them."""
+    known = {address: row for row, address in enumerate(device.tolist())}
+    return np.array([known.get(address, -1) for address in wanted.tolist()], np.int64)
+
+
+def _peers(kernel: Kernel, device: U64, veth: NDArray[np.bool_]) -> I64:
+    """veth_priv.peer is the first word of netdev_priv(), which lies behind the struct: no module's types are needed.
+
+    net_device.priv: 6.11 (a member since); before it is NETDEV_ALIGN-ed. The other end has to name this one in turn.
+    """
+    types = kernel.types
+    aligned = -(-types.size("net_device") // _ALIGN) * _ALIGN
+    own = types.offset("net_device", "priv") if types.has("net_device", "priv") else aligned
+    other = kernel.pointers(np.where(veth, device + np.uint64(own), np.uint64(0)))
+    row = _rows(device, other)
+    mutual = (row >= 0) & (row[row] == np.arange(len(row)))
+    return np.where(mutual, row, -1)
+
+
+def _masters(kernel: Kernel, device: U64) -> I64:
+    upper = kernel.embedded(device, "net_device", "adj_list.upper")
+    which, node = list_nodes(kernel, upper, "list of upper network devices", _LIMIT)
+    entry = kernel.container(node, "netdev_adjacent", "list")
+    enslaved = kernel.read(entry, "netdev_adjacent", "master") != 0  # else a VLAN or the like on top of it
+    above = _rows(device, kernel.pointer(entry, "netdev_adjacent", "dev"))
+    master = np.full(len(device), -1, np.int64)
+    master[which[enslaved]] = above[enslaved]
+    return master

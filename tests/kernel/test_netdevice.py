@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Interfaces of network namespaces: those of a damaged image are fewer and counted, never others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from memir.gaps import Gaps
+from memir.kernel.engine import Kernel
+from memir.kernel.netdevice import devices
+from memir.kernel.space import u64
+from memir.kube.ram import RamSource
+from tests.damage import damaged, patched
+
+NodeOf = Callable[[str], RamSource]
+
+
+def test_interfaces(image: str, node_of: NodeOf) -> None:
+    node = node_of(image)
+    every = devices(node.kernel, node.net_namespaces[0])
+    assert every.name.count("lo") == len(node.net_namespaces[0]) == len(set(every.net.tolist()))
+    veth = np.array([kind == "veth" for kind in every.kind])
+    assert (every.peer[veth] >= 0).all() and (every.peer[~veth] == -1).all()
+    assert every.net[every.peer[veth]].tolist() != every.net[veth].tolist()
+    assert set(every.flags[veth].tolist()) <= {0x1003, 0x1303}
+    assert (every.promiscuity == (every.master >= 0)).all()
+    assert {every.kind[row] for row in every.master[every.master >= 0].tolist()} <= {"bridge"}
+    assert len(devices(node.kernel, u64())) == 0
+
+
+def broken(node: RamSource, device: int, member: str, value: int) -> tuple[list[str | None], list[int], Gaps]:
+    """Names and peers with one word of one interface changed."""
+    kernel = node.kernel
+    place, _ = kernel.space.physical(u64(device + kernel.types.offset("net_device", member)))
+    gaps = Gaps()
+    memory = damaged(kernel.memory, patched(kernel.memory, {int(place[0]): value.to_bytes(8, "little")}))
+    every = devices(Kernel(memory, kernel.anchors, gaps), node.net_namespaces[0])
+    return every.name, every.peer.tolist(), gaps
+
+
+def test_one_that_is_elsewhere_or_loops(node_of: NodeOf) -> None:
+    node = node_of("s-6.1-small")
+    every = devices(node.kernel, node.net_namespaces[0])
+    victim = every.name.index("eniaaaaaaaa-11")
+    device = int(every.device[victim])
+    names, peers, gaps = broken(node, device, "nd_net.net", int(node.net_namespaces[0][-1]))
+    assert names == [name for name in every.name if name != "eniaaaaaaaa-11"]
+    assert peers.count(-1) == every.peer.tolist().count(-1) + 1  # its other end leads nowhere
+    assert [(gap.kind, gap.count) for gap in gaps] == [("network device", 1)]
+    link = device + node.kernel.types.offset("net_device", "dev_list")
+    names, _, gaps = broken(node, device, "dev_list", link)
+    assert set(names) <= set(every.name) and "lo" in names
+    assert [gap.why for gap in gaps] == ["list loops"]
