@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 from pathlib import Path
 
 from memir.acquire.receipt import CustodyLog, close_manifest, signer_of, signing_key, version, who
@@ -31,7 +32,7 @@ def close_run(folder: Path, sign_key: Path | None = None) -> Receipt:
     if begin is None:
         raise UsageError(f"{folder}: the manifest has no begin: nothing is there to close")
     if last(records, "end", End) is not None:
-        raise UsageError(f"{folder}: that run has ended; look with `memir verify {folder}`")
+        raise UsageError(f"{folder}: that run has ended; look with `memir verify {shlex.quote(str(folder))}`")
     if begin.signer and signer_of(key) != begin.signer:
         raise UsageError(f"{folder}: the run began with the key {begin.signer}: give it with --sign-key")
     form = tool.format if tool is not None else "avml"

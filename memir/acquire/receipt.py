@@ -6,6 +6,7 @@ from __future__ import annotations
 import getpass
 import hashlib
 import platform
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -203,7 +204,8 @@ def summary(log: CustodyLog, outcome: Outcome) -> Receipt:
     )
     if outcome.left and not captured.receipt and captured.stored and captured.stored.receipt.get("UploadId"):
         # nobody could reach the node to end the capture: it may still be sending
-        resume = f"the node may still be sending: the same command with --resume {log.folder} goes on; else {resume}"
+        again = f"--resume {shlex.quote(str(log.folder))}"
+        resume = f"the node may still be sending: the same command with {again} goes on; else {resume}"
     return Receipt(
         memir=version(), run=outcome.run_id, status=status, missing=tuple(verdict.missing),
         resume="" if status == "complete" else resume, notes=(*verdict.notes, *log.problems), finished=now(),

@@ -7,6 +7,7 @@ The manifest is continued, not begun anew: `resumed` says who went on, and what 
 from __future__ import annotations
 
 import hashlib
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def read_previous(folder: Path) -> PreviousRun:
         raise UsageError(
             f"--resume {folder}: its bytes came through the controller and what was on its way is lost with it: only "
             "a node that sends to S3 by itself can be taken over; run again into a new folder, and close this one with "
-            f"`memir acquire close {folder}`"
+            f"`memir acquire close {shlex.quote(str(folder))}`"
         )
     form: Format = "lime" if tool.format == "lime" else "avml"
     meta = SinkMeta(

@@ -9,6 +9,7 @@ Case(folder).sql("select pid, comm from processes")
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -74,7 +75,7 @@ class Case:
             return
         step = (
             f"give another folder with -o, or put that image in the place of this one: "
-            f"memir analyze IMAGE -o {self.folder} --force"
+            f"`memir analyze IMAGE -o {shlex.quote(str(self.folder))} --force`"
         )
         if old.identity is not None and facts.identity is not None:
             if not old.identity.same(facts.identity):

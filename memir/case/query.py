@@ -20,6 +20,8 @@ _MADE_BY = {
     "hits": "memir hunt IMAGE -o CASE",
     "secret_values": "--reveal attaches it",
 }
+_STREAM = "reading the stream registered as"
+"""DuckDB's words for a table whose pages Arrow could not read: no fault of the SQL."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,10 @@ def ask(tables: Mapping[str, Any], sql: str) -> Answer:
         raise
     except duckdb.CatalogException as error:
         raise UsageError(f"SQL: {error}\n{_list(tables)}") from error
+    except duckdb.InvalidInputException as error:
+        if _STREAM not in str(error):
+            raise UsageError(f"SQL: {error}") from error
+        raise CaseError(f"a table is damaged: {error}: `memir verify CASE` says which") from error
     except duckdb.Error as error:
         raise UsageError(f"SQL: {error}") from error
     except (pa.ArrowException, OSError) as error:  # a table whose footer is whole and whose pages are not

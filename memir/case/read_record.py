@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -44,9 +45,9 @@ def _what_instead(folder: Path) -> str:
     if not folder.exists():
         return f"there is no such folder: {write}"
     if not folder.is_dir():
-        return f"it is a file. {write.replace('IMAGE', str(folder))}"
+        return f"it is a file. {write.replace('IMAGE', shlex.quote(str(folder)))}"
     if (folder / "manifest.jsonl").is_file():
-        return f"it is evidence that was acquired. {write.replace('IMAGE', str(folder))}"
+        return f"it is evidence that was acquired. {write.replace('IMAGE', shlex.quote(str(folder)))}"
     return f"it has no {CASE_FILE}: {write}"
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -82,7 +83,7 @@ def analyze(
         print_summary(record, {name: table.to_pylist() for name, table in analysis.tables.items() if name in SHOWN})
         if output is not None:
             question = "'select pid, comm, pod_name from processes where in_container'"
-            say("", f"Case written to {output}. Ask it:  memir query {output} {question}")
+            say("", f"Case written to {output}. Ask it:  memir query {shlex.quote(str(output))} {question}")
     if analysis.stopped:
         kept = f"; what was read is in {output}" if output is not None else ""
         raise Interrupted(f"interrupted: not everything was read (see the gaps){kept}")

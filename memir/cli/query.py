@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -41,7 +42,7 @@ def query(
     if sum((sql is not None, listing, schema is not None)) != 1:
         raise UsageError("one question: SQL, --list or --schema TABLE")
     if sql is not None and not Path(case).exists() and Path(sql).is_dir():
-        raise UsageError(f"the case comes first, then the SQL: memir query {sql} '{case}'")
+        raise UsageError(f"the case comes first, then the SQL: `memir query {shlex.quote(sql)} {shlex.quote(case)}`")
     opened = memir.Case(case)
     if sql is not None:
         answer = opened.sql(sql, reveal=reveal)

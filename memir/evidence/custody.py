@@ -164,7 +164,7 @@ def load_private(path: Path) -> Ed25519PrivateKey:
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise UsageError(f"{path} is no private key that can be used without a passphrase: {error}") from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise UsageError(f"{path} is not an Ed25519 key: make one with `openssl genpkey -algorithm ed25519`")
+        raise UsageError(f"{path} is not an Ed25519 key: make one with `openssl genpkey -algorithm ed25519 -out FILE`")
     return key
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +80,7 @@ def read_receipt(folder: Path) -> Receipt:
         data = read_file(folder, RECEIPT, MAX_DOCUMENT)
     except FileNotFoundError as error:
         raise CustodyError(
-            f"{folder / RECEIPT} is missing: the run did not end (close it with `memir acquire close {folder}`), or "
-            "this is no evidence folder"
+            f"{folder / RECEIPT} is missing: the run did not end (close it with "
+            f"`memir acquire close {shlex.quote(str(folder))}`), or this is no evidence folder"
         ) from error
     return parse_receipt(data, str(folder / RECEIPT))

@@ -9,6 +9,7 @@ import io
 import mmap
 import os
 import re
+import shlex
 import stat
 import weakref
 from collections.abc import Iterator
@@ -228,7 +229,8 @@ def _regular(path: Path, mode: int) -> None:
     if stat.S_ISDIR(mode):
         if (path / "case.json").is_file() and (path / "tables").is_dir():
             raise ImageFormatError(
-                f"{path} is a case, not an image: ask it with `memir query {path} --list`, or give the image itself"
+                f"{path} is a case, not an image: ask it with `memir query {shlex.quote(str(path))} --list`, or "
+                "give the image itself"
             )
         raise ImageFormatError(
             f"{path} is a folder: give an image file, or an evidence folder that memir acquire wrote"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bz2
 import lzma
+import shlex
 import tarfile
 import zipfile
 import zlib
@@ -184,7 +185,8 @@ def _member(source: Source, sizes: dict[str, int], kind: str) -> str:
         if len(choice) == 1:
             return choice[0]
     listed = ", ".join(repr(name) for name in (named or large)[:5]) or "no file of 1 MiB or more"
-    unpack = f"`tar -xf {source.name} MEMBER`" if kind == "tar" else f"`unzip {source.name} MEMBER`"
+    archive = shlex.quote(source.name)
+    unpack = f"`tar -xf {archive} MEMBER`" if kind == "tar" else f"`unzip {archive} MEMBER`"
     raise ImageFormatError(f"{source.name}: a {kind} archive with {listed}: unpack the image you mean with {unpack}")
 
 

@@ -72,7 +72,7 @@ def test_another_image_is_refused(case: Case) -> None:
         words = str(caught.value)
         assert "is the case of another image: they differ in clock." in words
         assert "1970-01-01T00:00:00.000000007Z" in words and "1970-01-01T00:00:00.000000008Z" in words
-        assert f"memir analyze IMAGE -o {case.folder} --force" in words
+        assert f"`memir analyze IMAGE -o {case.folder} --force`" in words
     with pytest.raises(CaseError, match="2 images: a, b"):
         opened.check(Facts(images=("a", "b")))
     assert Case(case.folder).tables == ("processes",)

@@ -140,7 +140,7 @@ def test_a_second_capture_of_the_boot_is_refused(rules: Path, tmp_path: Path) ->
     assert (done.returncode, done.stdout) == (3, "")
     assert "is the case of another image: they differ in clock." in done.stderr
     assert "22:12:42.272000000Z" in done.stderr and "22:12:43.272000000Z" in done.stderr
-    assert f"memir analyze IMAGE -o {folder} --force" in done.stderr
+    assert f"`memir analyze IMAGE -o {folder} --force`" in done.stderr
     assert ((folder / "case.json").read_bytes(), (folder / "tables" / "hits.parquet").read_bytes()) == before
     step = memir("analyze", second, "-o", folder, "--force")  # the step that the message names
     assert step.returncode == 0, step.stderr

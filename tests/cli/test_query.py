@@ -101,7 +101,7 @@ def test_what_is_asked_in_the_wrong_way(memir: Memir, analysed: tuple[Path, Any]
         ([folder, "select 1", "--list"], "one question"),
         ([folder, "select 1", "--json", "--csv"], "--json, --csv and --jsonl: one of them"),
         ([folder, ""], "SQL: "),
-        (["select 1", folder], f"the case comes first, then the SQL: memir query {folder} 'select 1'"),
+        (["select 1", folder], f"the case comes first, then the SQL: `memir query {folder} 'select 1'`"),
         ([folder, "select * from hits"], "hits (memir hunt IMAGE -o CASE)"),
     ):
         ran = memir("query", *words)

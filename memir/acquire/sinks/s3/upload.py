@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -231,7 +232,7 @@ class S3Upload(S3Sink):
         held = sum(part.size for part in parts)
         listing = (
             f"aws s3api list-parts --bucket {self.address.bucket} "
-            f"--key {self.address.key(self.image_name)} --upload-id {self.upload_id}"
+            f"--key {shlex.quote(self.address.key(self.image_name))} --upload-id {self.upload_id}"
         )
         return Stored(
             where=self.where, size=held, sha256="", parts=tuple(parts), complete=False, missing=tuple(why),
