@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""include/net/ip6_fib.h: the IPv6 routes of many network namespaces at once."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memir.kernel.blank import whole
+from memir.kernel.ip_fib import I64, Routes, address, table_heads
+from memir.kernel.list import chain, hlist_nodes
+from memir.kernel.pagetable import U64
+
+if TYPE_CHECKING:
+    from memir.kernel.engine import Kernel
+
+_INFO = 0x4  # RTN_RTINFO: a node whose leaf is its own; else it is one that lies below it
+_MOST = 1 << 20
+_DEEP = 129  # levels: one a bit of the address
+
+
+def ipv6_routes(kernel: Kernel, net: U64) -> Routes:
+    """IPv6 routes of `struct net *` addresses, all tables; the empty entry that each main table begins with is none."""
+    if not kernel.types.has("net", "ipv6.fib_table_hash"):
+        return _routes(kernel, np.zeros(0, np.int64), np.zeros(0, np.uint64))  # a kernel without IPv6
+    row, head = table_heads(kernel, net, "ipv6.fib_table_hash")
+    which, node = hlist_nodes(kernel, head, "routing tables", 4096)
+    table = kernel.container(node, "fib6_table", "tb6_hlist")
+    owner, leaf = _leaves(kernel, kernel.embedded(table, "fib6_table", "tb6_root"))
+    part, route = chain(kernel, leaf, kernel.types.offset("fib6_info", "fib6_next"), "routes of a node", _MOST)
+    empty = kernel.pointer(net, "net", "ipv6.fib6_null_entry")
+    space, inside = row[which][owner[part]], table[owner[part]]
+    good = whole(kernel, route, kernel.types.size("fib6_info"))
+    good &= kernel.try_read(route, "fib6_info", "fib6_table")[0].astype(np.uint64) == inside
+    own = route != empty[space]
+    kernel.count_unread("route", route[own], good[own])
+    return _routes(kernel, space[good & own], route[good & own])
+
+
+def _leaves(kernel: Kernel, root: U64) -> tuple[I64, U64]:
+    """(row of the root, fib6_info) of every node that has one; a child that names another parent is a gap."""
+    owner, node = np.arange(len(root)), root
+    owners, leaves = [np.zeros(0, np.int64)], [np.zeros(0, np.uint64)]
+    for _ in range(_DEEP):
+        if not len(node):
+            return np.concatenate(owners), np.concatenate(leaves)
+        flags = kernel.read(node, "fib6_node", "fn_flags").astype(np.int64)
+        own = (flags & _INFO) != 0
+        owners.append(owner[own])
+        leaves.append(kernel.pointer(node[own], "fib6_node", "leaf"))
+        sides = [kernel.pointer(node, "fib6_node", side) for side in ("left", "right")]
+        below, parent, owner = np.concatenate(sides), np.tile(node, 2), np.tile(owner, 2)
+        fits = kernel.try_read(below, "fib6_node", "parent")[0].astype(np.uint64) == parent
+        kernel.count_unread("routing tree", below, fits)
+        fits &= below != 0
+        owner, node = owner[fits], below[fits]
+    kernel.gaps.add("routing tree", f"{int(node[0]):#x}", f"deeper than {_DEEP} levels", len(node))
+    return np.concatenate(owners), np.concatenate(leaves)
+
+
+def _routes(kernel: Kernel, space: I64, route: U64) -> Routes:
+    read, types = kernel.read, kernel.types
+    if not len(route):
+        none, words = np.zeros(0, np.int64), np.zeros(0, np.uint64)
+        return Routes(none, words, none, none, [], none, none, none, none, [], [], words)
+    shared = kernel.pointer(route, "fib6_info", "nh")  # 5.3: nexthop objects of their own
+    kernel.count_unread("route by a nexthop object", shared, shared == 0)
+    # fib6_nh lies behind the struct
+    way = np.where(shared == 0, route + np.uint64(types.offset("fib6_info", "fib6_nh")), np.uint64(0))
+    way = np.where(whole(kernel, way, types.size("fib6_nh")), way, np.uint64(0))
+    raw, _ = kernel.read_bytes(kernel.embedded(route, "fib6_info", "fib6_dst"), 20)
+    length = read(route, "fib6_info", "fib6_dst.plen").tolist()
+    gateway, _ = kernel.read_bytes(kernel.embedded(way, "fib6_nh", "nh_common.nhc_gw"), 16, way)
+    family = read(way, "fib6_nh", "nh_common.nhc_gw_family").tolist()
+    source, _ = kernel.read_bytes(kernel.embedded(route, "fib6_info", "fib6_prefsrc.addr"), 16)
+    return Routes(
+        net=space,
+        route=route,
+        hop=np.zeros(len(route), np.int64),
+        table=read(kernel.pointer(route, "fib6_info", "fib6_table"), "fib6_table", "tb6_id").astype(np.int64),
+        destination=[
+            f"{address(socket.AF_INET6, row.tobytes())}/{bits}" for row, bits in zip(raw, length, strict=True)
+        ],
+        type=read(route, "fib6_info", "fib6_type").astype(np.int64),
+        scope=np.full(len(route), -1),
+        protocol=read(route, "fib6_info", "fib6_protocol").astype(np.int64),
+        metric=read(route, "fib6_info", "fib6_metric").astype(np.int64),
+        gateway=[address(kind, row.tobytes()) for kind, row in zip(family, gateway, strict=True)],
+        preferred=[address(socket.AF_INET6, row.tobytes()) if row.any() else None for row in source],
+        device=kernel.pointer(way, "fib6_nh", "nh_common.nhc_dev"),
+    )
