@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,11 +60,12 @@ def ask(tables: Mapping[str, Any], sql: str) -> Answer:
     try:
         for name, table in tables.items():
             connection.register(name, table)
-        connection.execute(
-            "SET TimeZone = 'UTC'; SET enable_external_access = false; "
-            # its progress bar would go to standard output; off altogether, Ctrl-C would not reach a query
-            "SET enable_progress_bar_print = false; SET lock_configuration = true"
-        )
+        connection.execute("SET TimeZone = 'UTC'; SET enable_external_access = false")
+        # its progress bar would go to standard output; off altogether, Ctrl-C would not reach a query. In a notebook
+        # without ipywidgets DuckDB can draw none, and refuses to be asked about it.
+        with contextlib.suppress(duckdb.InvalidInputException):
+            connection.execute("SET enable_progress_bar_print = false")
+        connection.execute("SET lock_configuration = true")
         return _answer(connection, sql)
     except (RuntimeError, duckdb.InterruptException) as error:
         if "interrupt" in str(error).lower():  # Ctrl-C, which DuckDB turns into an error of its own
