@@ -225,7 +225,8 @@ def _receipt(folder: Path, records: _Records, findings: Findings) -> Receipt | N
             findings.wrong(RECEIPT, f"has SHA-256 {digest}, recorded is {records.end.receipt}: it was changed")
         return parse_receipt(data)
     except FileNotFoundError:
-        findings.wrong(RECEIPT, "is missing: the run did not end")
+        step = " (`memir acquire close FOLDER` closes it)" if records.end is None else ""
+        findings.wrong(RECEIPT, f"is missing: the run did not end{step}")
     except CustodyError as error:
         findings.wrong(RECEIPT, str(error))
     return None

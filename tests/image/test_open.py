@@ -28,6 +28,8 @@ def test_the_name_says_nothing(data: bytes, form: str, name: str, tmp_path: Path
         (b"\xd2\xbe\xd2\xbe", "VMware machine .vmss, vmsn.: give memir the .vmem file beside it"),
         (b"EVF\x09\x0d\x0a\xff\0", "EnCase image .E01.: export the raw bytes"),
         (b"\x19\x43\x56\x54", "CRIU checkpoint's file: .*: take the node's RAM with `memir acquire`"),
+        (b"DISKDUMP", "diskdump, of a kernel before kdump: crash reads it; memir reads kernels from 5.10 on"),
+        (b"LibvirtQemudSave", "libvirt save file: take the RAM with `virsh dump --memory-only` instead"),
         (b"PAGEDU64", "Windows crash dump"),
         (b"QFI\xfb\0\0\0\3", "qcow2 disk image"),
     ],

@@ -51,6 +51,11 @@ def test_an_id_without_its_runtime() -> None:
     assert why.endswith("is not <runtime>://<id>")
 
 
+def bare(pod: dict[str, Any]) -> dict[str, Any]:
+    """As `kubectl get --raw` writes an item of a PodList: without its kind."""
+    return {name: value for name, value in pod.items() if name not in ("kind", "apiVersion")}
+
+
 WRITTEN: dict[str, bytes] = {
     "utf-8 with a mark": TEXT.encode("utf-8-sig"),
     "utf-16": TEXT.encode("utf-16"),
@@ -65,6 +70,10 @@ WRITTEN: dict[str, bytes] = {
     "ndjson": "\n".join(json.dumps(pod) for pod in LIST["items"]).encode(),
     "several lists": "\n".join(json.dumps({**LIST, "items": [pod]}, indent=2) for pod in LIST["items"]).encode(),
     "a list of lists": json.dumps([{**LIST, "items": [pod]} for pod in LIST["items"]]).encode(),
+    "a List in a List": json.dumps({**LIST, "items": [{**LIST, "items": [pod]} for pod in LIST["items"]]}).encode(),
+    "PodLists in a List": json.dumps(
+        {**LIST, "items": [{"kind": "PodList", "items": [bare(pod)]} for pod in LIST["items"]]}
+    ).encode(),
     "warnings before and after": f"Warning: a\nWarning: b\n{TEXT}\nUnable to connect: c\n".encode(),
     "windows line ends": TEXT.replace("\n", "\r\n").encode(),
 }
@@ -183,6 +192,20 @@ def test_refused_with_the_reason(data: bytes, says: str, tmp_path: Path) -> None
         documents(file)
     assert says in str(caught.value)
     assert str(file) in str(caught.value)
+
+
+def test_the_api_server_s_refusal_is_told(tmp_path: Path) -> None:
+    """kind Status: alone it is the reason that there are no pods, beside pods it is counted."""
+    refusal = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "message": "no rights"}
+    (tmp_path / "pods.json").write_text(json.dumps(refusal))
+    with pytest.raises(ClusterError, match=r"no pods in it.*the API server's refusal, no object: no rights"):
+        load_cluster(tmp_path / "pods.json")
+    (tmp_path / "pods.json").write_text(f"{TEXT}\n{json.dumps({**refusal, 'message': ''})}\n")
+    snapshot = load_cluster(tmp_path / "pods.json")
+    assert set(snapshot.pods) == THREE
+    ((place, why),) = snapshot.skipped
+    assert place.startswith(str(tmp_path / "pods.json"))
+    assert why == "the API server's refusal, no object: Forbidden"
 
 
 def test_times_in_yaml_stay_text(tmp_path: Path) -> None:

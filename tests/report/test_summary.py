@@ -38,7 +38,8 @@ def test_a_whole_image(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_part_of_the_ram(capsys: pytest.CaptureFixture[str]) -> None:
     """The share comes first."""
-    gaps = [{"kind": "args", "where": "pid 1", "why": "page not in image", "count": 3}]
+    lacks = {"kind": "RAM", "where": "System RAM", "why": "bytes that the image lacks", "count": 50_200_590}
+    gaps = [{"kind": "args", "where": "pid 1", "why": "page not in image", "count": 3}, lacks]
     evidence = {"image": "x", "format": "raw", "ram_share": 0.74999}
     part = record(evidence=evidence, coverage="75.0 % of the node's RAM is in the image", gaps=gaps, clock=None)
     hit = {"rule": "r", "owner": "file", "hit_id": "1", "pod_name": None, "container_id": None}
@@ -48,7 +49,13 @@ def test_a_part_of_the_ram(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Taken       not known" in lines
     assert "Hits (1)" in lines
     assert "       2  r in node (file)" in lines
-    assert lines[-1] == "       3  args: page not in image, e.g. pid 1"
+    assert lines[-3:] == [
+        "Gaps (2 kinds): what could not be read is not in the tables",  # kinds: bytes and items have no sum
+        "       3  args: page not in image, e.g. pid 1",
+        "  50,200,590  RAM: bytes that the image lacks, e.g. System RAM",
+    ]
+    print_summary({**part, "gaps": gaps[:1]}, {**tables([]), "namespaces": []})
+    assert "Gaps (1 kind): what could not be read is not in the tables" in capsys.readouterr().out
 
 
 def test_clock_words() -> None:
