@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from memir.case.read_record import read_record
 from memir.case.store import PRIVATE, table_files
 from memir.errors import CaseError, UsageError
-from memir.tables.sql import unique
+from memir.tables.sql import interruptible, unique
 
 if TYPE_CHECKING:
     import duckdb
@@ -61,16 +61,12 @@ def ask(tables: Mapping[str, Any], sql: str) -> Answer:
         for name, table in tables.items():
             connection.register(name, table)
         connection.execute("SET TimeZone = 'UTC'; SET enable_external_access = false")
-        # its progress bar would go to standard output; off altogether, Ctrl-C would not reach a query. In a notebook
-        # without ipywidgets DuckDB can draw none, and refuses to be asked about it.
+        # its progress bar would go to standard output; in a notebook without ipywidgets DuckDB can draw none, and
+        # refuses to be asked about it
         with contextlib.suppress(duckdb.InvalidInputException):
-            connection.execute("SET enable_progress_bar_print = false")
+            connection.execute("SET enable_progress_bar = false")
         connection.execute("SET lock_configuration = true")
-        return _answer(connection, sql)
-    except (RuntimeError, duckdb.InterruptException) as error:
-        if "interrupt" in str(error).lower():  # Ctrl-C, which DuckDB turns into an error of its own
-            raise KeyboardInterrupt from error
-        raise
+        return interruptible(connection, lambda: _answer(connection, sql))
     except duckdb.CatalogException as error:
         raise UsageError(f"SQL: {error}\n{_list(tables)}") from error
     except duckdb.InvalidInputException as error:

@@ -4,10 +4,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from memir.errors import UsageError
+
+if TYPE_CHECKING:
+    import duckdb
+
+T = TypeVar("T")
+_AGAIN = 0.1
+"""Seconds until a query that has not heeded an interrupt is interrupted again: the first may come before it starts."""
 
 
 def named(sql: str, known: Iterable[str]) -> list[str]:
@@ -32,17 +40,13 @@ def ask(tables: Mapping[str, Any], sql: str, known: Sequence[str] | None = None)
     DuckDB is shut off from files and network before the SQL runs. UsageError if the SQL is wrong.
     """
     import duckdb
-    import pyarrow as pa
 
     connection = duckdb.connect(":memory:")
     try:
         for name, table in tables.items():
             connection.register(name, table)
         connection.execute("SET TimeZone = 'UTC'; SET enable_external_access = false; SET lock_configuration = true")
-        relation = connection.sql(sql)
-        if relation is None:  # a statement without a result
-            return pa.table({})
-        answer = relation.to_arrow_table()
+        answer = interruptible(connection, lambda: _arrow(connection, sql))
     except duckdb.CatalogException as error:
         raise UsageError(f"SQL: {error}\n{_list(known if known is not None else tables)}") from error
     except duckdb.Error as error:
@@ -50,6 +54,29 @@ def ask(tables: Mapping[str, Any], sql: str, known: Sequence[str] | None = None)
     finally:
         connection.close()
     return answer.rename_columns(unique(answer.column_names))
+
+
+def _arrow(connection: duckdb.DuckDBPyConnection, sql: str) -> Any:
+    import pyarrow as pa
+
+    relation = connection.sql(sql)
+    return pa.table({}) if relation is None else relation.to_arrow_table()  # None: a statement without a result
+
+
+def interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], T]) -> T:
+    """What `work` returns, which runs the connection's query in a thread, so that Ctrl-C ends it at once.
+
+    On the main thread DuckDB can wait for its own threads without looking at signals, as long as the query takes.
+    """
+    with ThreadPoolExecutor(1, "sql") as pool:
+        future = pool.submit(work)
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            while not future.done():
+                connection.interrupt()
+                wait([future], _AGAIN)
+            raise
 
 
 def unique(names: Sequence[str]) -> list[str]:

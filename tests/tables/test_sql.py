@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 
 from memir.errors import UsageError
-from memir.tables.sql import ask, named, unique
+from memir.tables.sql import ask, interruptible, named, unique
 
 KNOWN = ("pods", "processes", "namespaces")
 TABLES = {"pods": pa.table({"pod_uid": ["u"], "pods": [7]}), "processes": pa.table({"pid": [1, 2], "uid": [0, None]})}
@@ -66,3 +69,16 @@ def test_nothing_else_can_be_reached(tmp_path: Path) -> None:
 def test_names_of_columns_are_made_unique() -> None:
     assert unique(["a", "a", "b", "a_1", "a"]) == ["a", "a_2", "b", "a_1", "a_3"]
     assert unique([]) == []
+
+
+def test_ctrl_c_ends_a_query_at_once() -> None:
+    endless = "select sum(sqrt(a.range * b.range)) from range(10000000) a, range(1000000) b"
+    with duckdb.connect(":memory:") as connection:
+        timer = threading.Timer(0.3, signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT])
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            interruptible(connection, lambda: connection.sql(endless).fetchall())
+        timer.join()
+        assert interruptible(connection, lambda: connection.sql("select 7").fetchall()) == [(7,)]
+        with pytest.raises(duckdb.BinderException):
+            interruptible(connection, lambda: connection.sql("select nothing").fetchall())
