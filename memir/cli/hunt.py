@@ -144,7 +144,9 @@ def hunt(
     _print(result, json=json, jsonl=jsonl, csv=csv, limit=limit)
     if result.stopped:
         kept = f"; its hits are in {output}" if output is not None else ""
-        raise Interrupted(f"interrupted: not all RAM was scanned (see what was not covered){kept}")
+        part = any(gap.kind == "hunt" for gap in result.gaps)
+        what = ": not all RAM was scanned (see what was not covered)" if part else " after all RAM was scanned"
+        raise Interrupted(f"interrupted{what}{kept}")
     if result.failed or not result.whole:
         raise typer.Exit(EXIT_DONE if allow_truncated and not result.failed else EXIT_EVIDENCE)
 

@@ -135,10 +135,11 @@ def hunt(
         stopped = True
         kernel.gaps.add("hunt", "bytes of RAM", "interrupted by the user: not scanned", total - done)
     clock.lap("scan")
-    rows: list[dict[str, Any]] = []
     hidden: list[dict[str, Any]] = []
-    secrets: dict[str, Secret] = {}
-    if scan.hits:
+    rows, secrets = hidden, dict[str, Secret]()
+
+    def give_owners() -> None:
+        nonlocal node, hidden, rows, secrets
         node = node or RamSource(kernel, options.cluster)
         node.secret_key = node.secret_key or secret_key
         clock.lap("node")
@@ -146,6 +147,15 @@ def hunt(
         hidden = attribution.rows(scan.hits.values(), options.kinds, options.wanted)
         rows = attribution.revealed(hidden) if options.show_secrets else hidden
         secrets = attribution.secrets
+
+    if scan.hits:
+        try:
+            give_owners()
+        except KeyboardInterrupt:  # after the scan: its hits are not thrown away, unless it comes a second time
+            if stopped:
+                raise
+            stopped = True
+            give_owners()
     clock.lap("owners")
     counts: dict[str, int] = {kind: sum(unit.kind == kind for unit in units) for kind in KINDS}
     sizes: dict[str, int] = {kind: sum(unit.size for unit in units if unit.kind == kind) for kind in KINDS}

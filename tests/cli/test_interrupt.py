@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -13,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -25,6 +27,10 @@ from tests.acquire.rigs.noderig import MIB, Segment, contents
 from tests.acquire.rigs.nodes import LOW, MakeNode, avml, make_node  # noqa: F401  (fixtures)
 
 ROOT = Path(__file__).parents[2]
+SLOW = """rule quick { strings: $a = "agent-x9z2k" condition: $a }
+rule slow { strings: $a = /[a-z]{3,9}[0-9]{2,7}[a-z]{3,40}x+y+z/ condition: $a }
+rule slower { strings: $a = /[a-z0-9]{3,30}[0-9a-f]{2,17}[a-z0-9]{3,60}q+j+x/ condition: $a }
+"""
 HEED = "import signal; signal.signal(2, signal.default_int_handler); from memir.cli.main import main; main()"
 
 
@@ -77,21 +83,79 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def asked(folder: Path, *words: str) -> tuple[int, Any]:
+    """A verb to its end: its exit code, and its JSON document."""
+    command = [sys.executable, "-m", "memir", *words, "--json"]
+    ran = subprocess.run(command, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True,
+                         text=True, check=False, timeout=300)  # fmt: skip
+    return ran.returncode, json.loads(ran.stdout) if ran.stdout else ran.stderr
+
+
 def test_analyze_keeps_the_tables_that_were_read(unpacked: Path, tmp_path: Path) -> None:
+    """Which are there and which not is told by case.json; they are asked as any; the same command again reads all."""
     words = ["analyze", str(unpacked), "-o", "case"]
-    code, _, screen = interrupted(words, tmp_path, showing("[a-z_]+"))
+    code, _, screen = interrupted(words, tmp_path, showing("reading [b-z][a-z_]+"))
     assert code == 130, screen
-    assert "interrupted" in screen
+    assert "interrupted: not everything was read (see the gaps); what was read is in case" in screen
     assert "Traceback" not in screen
+    record = json.loads((tmp_path / "case/case.json").read_text())
+    unread = {gap["where"] for gap in record["gaps"] if gap["why"] == "interrupted by the user before it was read"}
+    kept = {path.stem for path in (tmp_path / "case/tables").iterdir()} - {"secret_values"}
+    assert unread
+    assert kept == set(record["tables"]) - {"secret_values"}
+    assert kept.isdisjoint(unread)
+    assert "api_pods" in kept
+    for table in kept:
+        code, rows = asked(tmp_path, "query", "case", f"select * from {table}")
+        assert (code, len(rows["rows"])) == (0, record["tables"][table])
+    code, why = asked(tmp_path, "query", "case", f"select * from {min(unread)}")
+    assert (code, "The case has the tables" in why) == (2, True)
+    assert asked(tmp_path, "verify", "case")[0] in (0, 5)
+    code, why = asked(tmp_path, *words)
+    assert (code, "already holds a case: give another folder, or --force" in why) == (3, True)
+    code, whole = asked(tmp_path, *words, "--force")
+    assert code == 0
+    assert (set(whole["tables"]) >= kept | unread, whole["gaps"]) == (True, [])
+    code, answer = asked(tmp_path, "query", "case", "select count(*) n from pods")
+    assert (code, answer["rows"]) == (0, [{"n": 3}])
+
+
+def test_analyze_keeps_all_tables_where_its_hunt_is_interrupted(unpacked: Path, tmp_path: Path) -> None:
+    (tmp_path / "slow.yar").write_text(SLOW)
+    words = ["analyze", str(unpacked), "-o", "case", "--rules", "slow.yar"]
+    code, _, screen = interrupted(words, tmp_path, showing("hunting"))
+    assert code == 130, screen
+    record = json.loads((tmp_path / "case/case.json").read_text())
+    assert [gap["kind"] for gap in record["gaps"] if gap["kind"] != "page"] == ["hunt"]
+    assert (record["tables"]["pods"], record["tables"]["processes"] > 50) == (3, True)
+    code, answer = asked(tmp_path, "query", "case", "select count(*) n from pods")
+    assert (code, answer["rows"]) == (0, [{"n": 3}])
 
 
 def test_hunt_keeps_its_hits(unpacked: Path, tmp_path: Path) -> None:
-    rule = "rule slow { strings: $a = /[a-z]{3,9}[0-9]{2,7}[a-z]{3,40}x+y+z/ condition: $a }"
-    (tmp_path / "slow.yar").write_text(rule)
-    code, _, screen = interrupted(["hunt", str(unpacked), "-r", "slow.yar", "-o", "case"], tmp_path, showing("hunting"))
+    """Hits so far and the bytes that were not scanned; the same hunt again takes their place."""
+    (tmp_path / "slow.yar").write_text(SLOW)
+    words = ["hunt", str(unpacked), "-r", "slow.yar", "-o", "case"]
+    code, _, screen = interrupted(words, tmp_path, showing("hunting"))
     assert code == 130, screen
-    assert "interrupted" in screen
+    assert "interrupted: not all RAM was scanned (see what was not covered); its hits are in case" in screen, screen
     assert "Traceback" not in screen
+    record = json.loads((tmp_path / "case/case.json").read_text())
+    ((kind, where, left),) = [
+        (gap["kind"], gap["where"], gap["count"]) for gap in record["gaps"] if "interrupted by the user" in gap["why"]
+    ]
+    assert (kind, where) == ("hunt", "bytes of RAM")
+    assert 0 < left < unpacked.stat().st_size
+    hits = "select rule, paddr from hits order by 1, 2"
+    code, some = asked(tmp_path, "query", "case", hits)
+    assert code == 0, some
+    code, whole = asked(tmp_path, *words)
+    assert (code, whole["stopped"], {gap["kind"] for gap in whole["gaps"]}) == (0, False, {"page"})
+    assert whole["hit_count"] > 0
+    code, every = asked(tmp_path, "query", "case", hits)
+    assert code == 0
+    assert [row for row in some["rows"] if row not in every["rows"]] == []
+    assert {gap["kind"] for gap in json.loads((tmp_path / "case/case.json").read_text())["gaps"]} == {"page"}
 
 
 @pytest.mark.parametrize("verb", ["info", "symbols", "run"])

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from memir.errors import UsageError
+from memir.hunt.attribution import Attribution
 from memir.hunt.hunt import Options, hunt, parse_kinds
 from memir.hunt.units import KINDS
 from memir.hunt.wanted import Wanted
@@ -32,6 +34,31 @@ def test_hunt_counts_what_it_scanned_and_found(small: RamSource, tmp_path: Path)
     assert set(found.units) == set(found.scanned) == set(KINDS)
     assert steps[-1] == ("hunting", sum(found.scanned.values()), sum(found.scanned.values()))
     assert set(found.seconds) == {"memory", "units", "scan", "node", "owners"}
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_interrupted_after_the_scan(
+    times: int, small: RamSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While owners are told: the hits are kept and all RAM was scanned; a second Ctrl-C ends it."""
+    left, rows = times, Attribution.rows
+
+    def pressed(self: Attribution, *words: Any) -> list[dict[str, Any]]:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise KeyboardInterrupt
+        return rows(self, *words)
+
+    monkeypatch.setattr(Attribution, "rows", pressed)
+    secret = case(SMALLEST).raw_truth()["secret"]["heap_secret"]
+    if times == 2:
+        with pytest.raises(KeyboardInterrupt):
+            hunt(small.kernel, strings(tmp_path, secret), node=small)
+        return
+    kept = hunt(small.kernel, strings(tmp_path, secret), node=small)
+    assert (kept.stopped, [row["data"] for row in kept.rows]) == (True, [secret])
+    assert [gap for gap in small.kernel.gaps if gap.kind == "hunt"] == []
 
 
 def test_parse_kinds() -> None:
