@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from memir.errors import UsageError
-from memir.hunt.attribution import Attribution
 from memir.hunt.hunt import Options, hunt, parse_kinds
+from memir.hunt.owner import Attribution
 from memir.hunt.units import KINDS
 from memir.hunt.wanted import Wanted
 from memir.kube.ram import RamSource
