@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from memir.case.read_record import read_record
 from memir.case.store import PRIVATE, table_files
 from memir.errors import CaseError, UsageError
-from memir.tables.sql import interruptible, unique
+from memir.tables.sql import check_question, interruptible, unique
 
 if TYPE_CHECKING:
     import duckdb
@@ -56,6 +56,7 @@ def ask(tables: Mapping[str, Any], sql: str) -> Answer:
 
     if not sql.strip().strip(";").strip():
         raise UsageError(f"SQL: nothing is asked. {_list(tables)}")
+    check_question(sql)
     connection = duckdb.connect(":memory:")
     try:
         for name, table in tables.items():

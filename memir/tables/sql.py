@@ -34,6 +34,25 @@ def named(sql: str, known: Iterable[str]) -> list[str]:
     return [name for name in known if name.lower() in words]
 
 
+_QUESTIONS = {"SELECT", "EXPLAIN", "PRAGMA", "CALL", "MULTI"}
+"""Kinds of statements, as DuckDB names them, that ask and change nothing; MULTI is a PIVOT."""
+
+
+def check_question(sql: str) -> None:
+    """UsageError for several statements (the last one's answer alone would be given), and for one that writes."""
+    import duckdb
+
+    try:
+        kinds = [statement.type.name for statement in duckdb.extract_statements(sql)]
+    except duckdb.Error as error:
+        raise UsageError(f"SQL: {error}") from error
+    if len(kinds) > 1:
+        raise UsageError(f"SQL: {len(kinds)} statements: ask one at a time, its parts as `with NAME as (...) select`")
+    for kind in kinds:
+        if kind not in _QUESTIONS:
+            raise UsageError(f"SQL: {kind} is no question: tables are only read here; begin with select, or with")
+
+
 def ask(tables: Mapping[str, Any], sql: str, known: Sequence[str] | None = None) -> Any:
     """The answer as an Arrow table; a second column `pid` is named `pid_1`. known: all tables there are, for messages.
 
@@ -41,6 +60,7 @@ def ask(tables: Mapping[str, Any], sql: str, known: Sequence[str] | None = None)
     """
     import duckdb
 
+    check_question(sql)
     connection = duckdb.connect(":memory:")
     try:
         for name, table in tables.items():

@@ -50,6 +50,14 @@ def test_a_table_that_is_not_there(folder: Path) -> None:
     assert ask({}, "select 1 as one") == Answer(("one",), [(1,)])
 
 
+def test_one_question_at_a_time(folder: Path) -> None:
+    with pytest.raises(UsageError, match="2 statements: ask one at a time"):
+        query(folder, "select 1; select pid from processes")
+    with pytest.raises(UsageError, match="DROP is no question: tables are only read here"):
+        query(folder, "drop table processes")
+    assert query(folder, "select count(*) from processes;").rows == [(2,)]
+
+
 def test_secret_values_are_attached_when_asked_for(folder: Path) -> None:
     write_table(pa.table({"fingerprint": ["f"], "value": ["v"]}), table_path(folder, "secret_values"))
     with pytest.raises(UsageError, match=r"secret_values \(--reveal attaches it\)"):

@@ -42,7 +42,7 @@ NOT_DONE = {
 
 NO_ADVICE = (
     "sudo -n", "id -u", "address type name", "vol ", "--", "Match", "privileged: true",
-    "python -m memir.tables.reference", "place of the process", "witness=", "timestamp[",
+    "python -m memir.tables.reference", "place of the process", "with NAME as", "witness=", "timestamp[",
 )  # fmt: skip
 """What stands in backquotes and is not for the reader to type: what was run on a node, forms, options."""
 PROGRAMS = tuple(

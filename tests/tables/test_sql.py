@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from memir.errors import UsageError
-from memir.tables.sql import ask, interruptible, named, unique
+from memir.tables.sql import ask, check_question, interruptible, named, unique
 
 KNOWN = ("pods", "processes", "namespaces")
 TABLES = {"pods": pa.table({"pod_uid": ["u"], "pods": [7]}), "processes": pa.table({"pid": [1, 2], "uid": [0, None]})}
@@ -43,6 +43,35 @@ def test_ask() -> None:
     answer = ask(TABLES, "select a.pid, b.pid, a.uid from processes a join processes b using (pid) order by all")
     assert answer.column_names == ["pid", "pid_1", "uid"]
     assert answer.to_pylist() == [{"pid": 1, "pid_1": 1, "uid": 0}, {"pid": 2, "pid_1": 2, "uid": None}]
+
+
+@pytest.mark.parametrize(
+    ("sql", "words"),
+    [
+        ("select 1; select 2", "2 statements: ask one at a time"),
+        ("create view v as select 1; select * from v", "2 statements: ask one at a time"),
+        ("drop table pods", "DROP is no question: tables are only read here"),
+        ("create table x as select 1", "CREATE is no question"),
+        ("insert into pods values (1)", "INSERT is no question"),
+        ("delete from pods", "DELETE is no question"),
+        ("update pods set pod_name = 1", "UPDATE is no question"),
+        ("set threads = 1", "SET is no question"),
+    ],
+)
+def test_a_question_is_one_and_changes_nothing(sql: str, words: str) -> None:
+    with pytest.raises(UsageError, match=f"^SQL: {words}"):
+        check_question(sql)
+    with pytest.raises(UsageError, match=f"^SQL: {words}"):
+        ask(TABLES, sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["select 1;", "select 1; -- end", "describe pods", "summarize processes", "show tables", "explain select 1",
+     "values (1)", "with a as (select 1) from a", "from pods"],
+)  # fmt: skip
+def test_questions(sql: str) -> None:
+    assert ask(TABLES, sql).num_rows > 0
 
 
 def test_what_is_wrong_is_said_with_the_tables_there_are() -> None:
