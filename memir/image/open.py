@@ -110,7 +110,7 @@ def _layout(
     if container is None:
         return _inner(source, allow_truncated, cache, base)
     inner: Source | None = None
-    missing = 0
+    missing = behind = 0
     if container == "zstd":
         from memir.image import zstd
 
@@ -118,7 +118,7 @@ def _layout(
     if inner is None:
         from memir.image.unpack import unpacked
 
-        target, missing = unpacked(source, container, _cache(cache) / "images", allow_truncated, progress)
+        target, missing, behind = unpacked(source, container, _cache(cache) / "images", allow_truncated, progress)
         # an offset in a message is one in the unpacked bytes; the copy's own path would mean nothing to the reader
         inner = MappedFile(target, f"{source.name} (unpacked)")
     try:
@@ -127,7 +127,14 @@ def _layout(
         inner.close()
         raise
     kinds = f"{layout.container} in {container}" if layout.container else container
-    return dataclasses.replace(layout, original=source, container=kinds, missing=layout.missing or missing)
+    left_out = (f"{behind} bytes behind the {container} data are left out: they are none of it",) if behind else ()
+    return dataclasses.replace(
+        layout,
+        original=source,
+        container=kinds,
+        missing=layout.missing or missing,
+        repairs=(*layout.repairs, *left_out),
+    )
 
 
 def _cache(cache: Path | None) -> Path:

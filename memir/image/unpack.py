@@ -28,13 +28,15 @@ from memir.image.source import Source, SourceReader
 Progress = Callable[[str, int, int], None]
 _STEP = 4 << 20
 AGAIN = "copy the file again, and compare its SHA-256 with that of the place it came from"
+_GZIP_MAGIC = b"\x1f\x8b"
 _HOLE = 1 << 16  # zeros of this length become a hole: shorter ones would cost more calls than they save
 
 
 def unpacked(
     source: Source, container: str, folder: Path, allow_truncated: bool, progress: Progress | None
-) -> tuple[Path, int]:
-    """(path of the unpacked file, bytes that a cut source lacks, 1 if it does not say how many, 0 if it is whole).
+) -> tuple[Path, int, int]:
+    """(path of the unpacked file, bytes that a cut source lacks, 1 if it does not say how many, 0 if it is whole, bytes
+    behind the packed data that are none and were left out).
 
     container: "zstd", "gzip" or one of streams.MAGICS. ImageFormatError for damaged data, TruncatedImageError for a
     cut source unless it is allowed, ImageError when the cache folder is full or cannot be written; nothing
@@ -45,7 +47,8 @@ def unpacked(
     try:
         record = _record(record_path, allow_truncated)
         if record is not None and target.exists() and _stamp(target) == record["stamp"]:
-            return target, int(record["missing"])  # without writing anything: the folder may be read-only by now
+            # without writing anything: the folder may be read-only by now
+            return target, int(record["missing"]), int(record["behind"])
         with _locked(folder, key):
             record = _record(record_path, allow_truncated)
             if record is None or not _intact(target, record, record_path):
@@ -56,7 +59,7 @@ def unpacked(
         raise ImageError(
             f"{folder}: cannot hold {source.name} unpacked: {why}; choose another folder with --cache"
         ) from error
-    return target, int(record["missing"])
+    return target, int(record["missing"]), int(record["behind"])
 
 
 @contextlib.contextmanager
@@ -80,7 +83,7 @@ def _unpack(
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as out:
-            digest, size, missing = _write(source, container, out, allow_truncated, progress)
+            digest, size, missing, behind = _write(source, container, out, allow_truncated, progress)
         temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -90,20 +93,22 @@ def _unpack(
         "size": size,
         "sha256": digest,
         "missing": missing,
+        "behind": behind,
         "stamp": _stamp(target),
     }
 
 
 def _write(
     source: Source, container: str, out: IO[bytes], allow_truncated: bool, progress: Progress | None
-) -> tuple[str, int, int]:
-    """(SHA-256 of what was written, its size, bytes missing)."""
+) -> tuple[str, int, int, int]:
+    """(SHA-256 of what was written, its size, bytes missing, bytes left out behind the packed data)."""
     digest, size, missing = hashlib.sha256(), 0, 0
+    behind: list[int] = []
     reader = SourceReader(source)
     if container == "zstd":
         pieces = _zstd_pieces(source, reader, allow_truncated)
     elif container == "gzip":
-        pieces = _gzip_pieces(source, reader)
+        pieces = _gzip_pieces(source, reader, behind)
     else:
         pieces = streams.pieces(source, container)
     try:
@@ -121,7 +126,7 @@ def _write(
     if progress is not None:
         progress("unpacking", source.size, source.size)
     out.truncate(size)
-    return digest.hexdigest(), size, missing
+    return digest.hexdigest(), size, missing, sum(behind)
 
 
 def _write_sparse(out: IO[bytes], piece: bytes) -> None:
@@ -154,10 +159,18 @@ def _zstd_pieces(source: Source, reader: SourceReader, allow_truncated: bool) ->
             pass
 
 
-def _gzip_pieces(source: Source, reader: SourceReader) -> Iterator[bytes]:
-    """All members, one after the other. gzip.GzipFile would throw away the last megabytes before a cut."""
+def _gzip_pieces(source: Source, reader: SourceReader, behind: list[int]) -> Iterator[bytes]:
+    """All members, one after the other. gzip.GzipFile would throw away the last megabytes before a cut.
+
+    behind: gets the size of what stands behind the last member and is none, if that is less than a MiB: gzip itself
+    leaves it out too. More is rather a member whose header is damaged.
+    """
     pending = reader.read(_STEP)
     while pending:
+        rest = source.size - (reader.tell() - len(pending))
+        if not _GZIP_MAGIC.startswith(pending[:2]) and rest < min(1 << 20, source.size):
+            behind.append(rest)
+            return
         unpack = zlib.decompressobj(31)  # with gzip's header and trailer
         while not unpack.eof:
             pending = pending or reader.read(_STEP)
@@ -200,7 +213,7 @@ def _record(path: Path, allow_truncated: bool) -> dict[str, Any] | None:
         record = json.loads(path.read_text())
     except (OSError, ValueError):
         return None
-    wanted = {"size": int, "sha256": str, "missing": int, "stamp": list}
+    wanted = {"size": int, "sha256": str, "missing": int, "behind": int, "stamp": list}
     if not isinstance(record, dict) or not all(isinstance(record.get(key), kind) for key, kind in wanted.items()):
         return None
     return record if allow_truncated or not record["missing"] else None

@@ -23,7 +23,7 @@ LONG = noise(3 << 20)
 
 
 def unpack(path: Path, container: str, folder: Path, **options: bool) -> tuple[bytes, int]:
-    target, missing = unpacked(MappedFile(path), container, folder, options.get("allow_truncated", False), None)
+    target, missing, _ = unpacked(MappedFile(path), container, folder, options.get("allow_truncated", False), None)
     return target.read_bytes(), missing
 
 
@@ -70,7 +70,7 @@ def test_kinds_of_gzip(tmp_path: Path) -> None:
 
 def test_zeros_become_holes_and_secrets_stay_private(tmp_path: Path) -> None:
     plain = bytes(64 << 20) + LONG + bytes(64 << 20)
-    target, _ = unpacked(MappedFile(put(tmp_path, zstd(plain))), "zstd", tmp_path / "cache", False, None)
+    target, _, _ = unpacked(MappedFile(put(tmp_path, zstd(plain))), "zstd", tmp_path / "cache", False, None)
     assert target.stat().st_size == len(plain)
     assert target.stat().st_blocks * 512 < 8 << 20
     assert target.stat().st_mode & 0o777 == 0o600
@@ -111,7 +111,7 @@ AGAIN = "copy the file again, and compare its SHA-256 with that of the place it 
         ),
         (GZIP[: len(GZIP) // 2], TruncatedImageError, ["gzip data is cut off"]),
         (GZIP[:9], TruncatedImageError, ["gzip data is cut off"]),
-        (GZIP + b"trailing", ImageFormatError, ["gzip data after offset", "incorrect header check"]),
+        (GZIP + b"trailing" * (1 << 17), ImageFormatError, ["gzip data after offset", "incorrect header check"]),
         (flipped(GZIP, len(GZIP) // 2), ImageFormatError, ["gzip data after offset", "is damaged", AGAIN]),
         (flipped(GZIP, len(GZIP) - 6), ImageFormatError, ["is damaged", "incorrect data check"]),
     ],
@@ -125,6 +125,19 @@ def test_bad_containers_say_what_and_where(
     for word in [str(path), *words]:
         assert word in str(caught.value)
     assert [one.suffix for one in (tmp_path / "cache" / "images").iterdir()] == [".lock"]
+
+
+def test_bytes_behind_gzip_data_are_left_out_and_said(tmp_path: Path) -> None:
+    """As gzip itself does; said again when the unpacked file is taken from the cache."""
+    path = put(tmp_path, GZIP + bytes(512) + b"trailing")
+    for _ in range(2):
+        with open_image(path, cache=tmp_path / "cache") as memory:
+            assert memory.repairs == ("8 bytes behind the gzip data are left out: they are none of it",)
+            assert memory.missing == 0
+            assert memory.read(0, len(LONG)) == LONG
+    path = put(tmp_path, GZIP + bytes(512) + GZIP)
+    with open_image(path, cache=tmp_path / "cache") as memory:
+        assert (memory.repairs, memory.size) == ((), 2 * len(LONG))
 
 
 @pytest.mark.parametrize("make", [zstd, gz])
