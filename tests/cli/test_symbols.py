@@ -42,7 +42,7 @@ def test_neither_image_nor_files(memir: Memir, tmp_path: Path) -> None:
     assert (ran.code, ran.out) == (2, "")
     assert ran.err == "memir: give an IMAGE, or --btf, --kallsyms and --banner from the live node\n"
     ran = memir("symbols", "-o", tmp_path / "x.json", "--btf", "absent", "--kallsyms", "absent", "--banner", "Linux")
-    assert (ran.code, ran.err) == (2, "memir: absent: cannot be read: No such file or directory\n")
+    assert (ran.code, ran.err) == (3, "memir: absent: cannot be read: No such file or directory\n")
 
 
 def test_register() -> None:

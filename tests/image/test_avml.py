@@ -125,7 +125,6 @@ CHUNK_AT = f"{32 + 10:#x}"
         ),
         (GOOD + b"XXXX" + bytes(28), ImageFormatError, [AT, "no LiME or AVML record"]),
         (GOOD + record(b"AVML", 1, 0x9000, 0x9FFF), ImageFormatError, [AT, "magic 0x4c4d5641, version 1"]),
-        (GOOD + avml_block(0x2000, noise(PAGE)), ImageFormatError, [AT, "overlap"]),
         (GOOD + GOOD[:10], TruncatedImageError, [AT, "record header", "--allow-truncated"]),
         (GOOD[:-4], TruncatedImageError, ["0x20", "lacks 4 bytes"]),
         (GOOD[:-8], TruncatedImageError, ["0x20", "lacks 8 bytes"]),
@@ -241,3 +240,16 @@ def test_fuzz(tmp_path: Path) -> None:
         except ImageError as error:
             assert str(path) in str(error)
     assert opened > cases() // 20
+
+
+def test_blocks_that_overlap(tmp_path: Path) -> None:
+    """A page that was read twice is there once, as the block has it that begins lower; how much that is, is said."""
+    path = tmp_path / "image"
+    path.write_bytes(GOOD)
+    with open_image(path) as memory:
+        size = memory.size
+        content = memory.read(0x1000, size)
+    path.write_bytes(GOOD + avml_block(0x2000, noise(PAGE)))
+    with open_image(path) as memory:
+        assert (memory.ranges, memory.read(0x1000, size)) == ((Range(0x1000, size),), content)
+        assert memory.repairs == ("4096 bytes stand in it twice: those of the record that begins lower are read",)
