@@ -23,9 +23,9 @@ def test_every_column_of_every_line(name: str) -> None:
     with case(name).open() as memory:
         rows = list(Host(memory, locate(memory)).run("linux.kmsg").dicts())
     lines = [
-        tuple(LEVELS.get(row[name], row[name]) for name in ("facility", "level", "timestamp", "caller", "line"))
+        tuple(LEVELS.get(str(row[name]), row[name]) for name in ("facility", "level", "timestamp", "caller", "line"))
         for row in rows
-        if not DICTIONARY.match(row["line"])
+        if not DICTIONARY.match(str(row["line"]))
     ]
     wanted = []
     for record in memir.open(case(name).image)["log"].to_arrow().to_pylist():
