@@ -11,6 +11,8 @@ Row = Mapping[str, Any]
 _QUIET = {None, "loopback", "process", "multicast"}
 _MOST = 8
 """Names in a line; the rest is counted, and in the table."""
+_EPHEMERAL = 32768
+"""The first port that Linux gives to who connects (net.ipv4.ip_local_port_range's default)."""
 
 
 def network_lines(sockets: Iterable[Row]) -> list[str]:
@@ -47,7 +49,10 @@ def _inside(address: str | None) -> bool:
 def _end(row: Row) -> str:
     name = row["remote_name"] or row["remote"].removeprefix("::ffff:")
     waits = " (not accepted yet)" if row["accepted"] is False else " (ended)" if row["state"] == "ended" else ""
-    return f"{row['remote_kind']} {name} {row['remote_port']}{waits}"
+    # an ephemeral port there and none here: this end is most likely the one that was called, so its port says what for
+    called = row["remote_port"] >= _EPHEMERAL > (row["local_port"] or 0) > 0
+    on = f" on {row['local_port']}" if called else ""
+    return f"{row['remote_kind']} {name} {row['remote_port']}{on}{waits}"
 
 
 def _short(words: Sequence[str]) -> str:

@@ -48,6 +48,12 @@ def test_ends() -> None:
     ]
 
 
+def test_the_end_that_was_called_says_its_port() -> None:
+    called = {"remote": "10.0.0.9", "remote_kind": "pod", "remote_name": "shop/web", "remote_port": 33966}
+    assert network_lines([row(local_port=7000, **called)]) == ["shop/api: talks to pod shop/web 33966 on 7000"]
+    assert network_lines([row(local_port=40000, **called)]) == ["shop/api: talks to pod shop/web 33966"]
+
+
 def test_long_lines_are_cut() -> None:
     (line,) = network_lines(row(remote=f"1.2.3.{number}") for number in range(20))
     assert line.endswith(" and 12 more")
