@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from memir.case.read_record import read_record
 from memir.case.store import PRIVATE, table_files
 from memir.errors import CaseError, UsageError
-from memir.tables.sql import check_question, interruptible, unique
+from memir.tables.sql import check_question, connected, interruptible, unique
 
 if TYPE_CHECKING:
     import duckdb
@@ -57,17 +56,9 @@ def ask(tables: Mapping[str, Any], sql: str) -> Answer:
     if not sql.strip().strip(";").strip():
         raise UsageError(f"SQL: nothing is asked. {_list(tables)}")
     check_question(sql)
-    connection = duckdb.connect(":memory:")
     try:
-        for name, table in tables.items():
-            connection.register(name, table)
-        connection.execute("SET TimeZone = 'UTC'; SET enable_external_access = false")
-        # its progress bar would go to standard output; in a notebook without ipywidgets DuckDB can draw none, and
-        # refuses to be asked about it
-        with contextlib.suppress(duckdb.InvalidInputException):
-            connection.execute("SET enable_progress_bar = false")
-        connection.execute("SET lock_configuration = true")
-        return interruptible(connection, lambda: _answer(connection, sql))
+        with connected(tables) as connection:
+            return interruptible(connection, lambda: _answer(connection, sql))
     except duckdb.CatalogException as error:
         raise UsageError(f"SQL: {error}\n{_list(tables)}") from error
     except duckdb.InvalidInputException as error:
@@ -78,8 +69,6 @@ def ask(tables: Mapping[str, Any], sql: str) -> Answer:
         raise UsageError(f"SQL: {error}") from error
     except (pa.ArrowException, OSError) as error:  # a table whose footer is whole and whose pages are not
         raise CaseError(f"a table is damaged: {error}: `memir verify CASE` says which") from error
-    finally:
-        connection.close()
 
 
 def _answer(connection: duckdb.DuckDBPyConnection, sql: str) -> Answer:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memir.kernel.inet_hashtables import slots
-from memir.kernel.list import hash_nodes
+from memir.kernel.list import hash_nodes, slots
 from memir.kernel.pagetable import U64
 
 if TYPE_CHECKING:

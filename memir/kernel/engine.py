@@ -173,12 +173,12 @@ class Kernel:
                     raw[row, :room], ok[row] = part[0], True
         return raw, ok
 
-    def count_unread(self, kind: str, addresses: U64, ok: Bools) -> None:
-        """Count as gaps the addresses that are not 0 and were not read."""
+    def count_unread(self, kind: str, addresses: U64, ok: Bools, why: str = "not readable") -> None:
+        """Count as gaps the addresses that are not 0 and were not read; why: the reason."""
         addresses = np.asarray(addresses, np.uint64)
         bad = np.flatnonzero(~ok & (addresses != 0))
         if len(bad):
-            self.gaps.add(kind, f"{int(addresses[bad[0]]):#x}", "not readable", len(bad))
+            self.gaps.add(kind, f"{int(addresses[bad[0]]):#x}", why, len(bad))
 
     def first_member(self, struct: str, *paths: str) -> str:
         """The first of these members that this kernel has; newest layout named first."""

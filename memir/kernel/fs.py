@@ -24,6 +24,12 @@ def types_of(kernel: Kernel, superblock: U64) -> list[bytes | None]:
     return kernel.strings(kernel.pointer(kind, "file_system_type", "name"), 32)
 
 
+def devices(kernel: Kernel, superblock: U64) -> list[str]:
+    """`major:minor` of each superblock's device, as mountinfo and maps show it; 0:0 where it cannot be read."""
+    number = kernel.read(superblock, "super_block", "s_dev").astype(np.int64).tolist()
+    return [f"{device >> 20}:{device & 0xFFFFF}" for device in number]
+
+
 def superblocks(kernel: Kernel, known: U64) -> U64:
     """Every superblock of the node (super_block.s_list), sorted; some have to be known, as no symbol is needed then."""
     blocks = ring(kernel, "super_block", "s_list", known, "superblock list")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""include/net/if_inet6.h: the IPv6 addresses of a network namespace's interfaces."""
+"""include/net/if_inet6.h: the IPv6 addresses of interfaces."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memir.kernel.engine import texts
 from memir.kernel.list import list_nodes
 
 if TYPE_CHECKING:
@@ -39,14 +38,3 @@ def of_devices(kernel: Kernel, device: U64) -> list[tuple[int, str, int]]:
         (int(row), socket.inet_ntop(socket.AF_INET6, np.ascontiguousarray(data).tobytes()), int(bits))
         for row, data, bits in rows
     ]
-
-
-def ipv6_addresses(kernel: Kernel, net: U64) -> list[tuple[int, str, str]]:
-    """(index of the namespace, interface, address) of `struct net *` addresses; loopback's and link-local ones too.
-
-    net.dev_base_head -> net_device.dev_list, and of_devices.
-    """
-    owner, node = list_nodes(kernel, kernel.embedded(net, "net", "dev_base_head"), "network device list")
-    device = kernel.container(node, "net_device", "dev_list")
-    names = texts(kernel.strings(kernel.embedded(device, "net_device", "name"), 16))
-    return [(int(owner[row]), names[row] or "", address) for row, address, _ in of_devices(kernel, device)]

@@ -7,26 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memir.kernel.list import chain, hash_nodes
+from memir.kernel.list import chain, hash_nodes, slots
 from memir.kernel.pagetable import U64
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
-_MAX_SLOTS = 1 << 24
 _LISTENING = 32  # INET_LHTABLE_SIZE, until 5.19
 _RAW = 256  # RAW_HTABLE_SIZE; MAX_INET_PROTOS before
-
-
-def slots(kernel: Kernel, base: U64, count: U64, size: int, kind: str) -> U64:
-    """Addresses of the slots of tables: base uint64[n] each with count slots of `size` bytes; absurd ones are a gap."""
-    absurd = count > np.uint64(_MAX_SLOTS)
-    kernel.gaps.add(kind, f"{int(base[absurd][0]):#x}" if absurd.any() else "", "absurd size", int(absurd.sum()))
-    parts = [
-        np.uint64(start) + np.arange(number, dtype=np.uint64) * np.uint64(size)
-        for start, number in zip(base.tolist(), np.where(absurd | (base == 0), 0, count).tolist(), strict=True)
-    ]
-    return np.concatenate(parts) if parts else np.zeros(0, np.uint64)
 
 
 def tcp(kernel: Kernel, net: U64, proto: U64) -> U64:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memir.kernel.blank import whole
-from memir.kernel.ip_fib import I64, Routes, address, table_heads
+from memir.kernel.ip_fib import Routes, address, table_heads
 from memir.kernel.list import chain, hlist_nodes
-from memir.kernel.pagetable import U64
+from memir.kernel.pagetable import I64, U64
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel

@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from memir.kernel.blank import whole
 from memir.kernel.list import hlist_nodes
-from memir.kernel.pagetable import U64
+from memir.kernel.pagetable import I64, U64
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
-I64 = NDArray[np.int64]
 _SLOTS = 256  # FIB_TABLE_HASHSZ and FIB6_TABLE_HASHSZ where the kernel knows routing rules
 _FEW = {"ipv4": 2, "ipv6": 1}  # where it does not
 _NEXTHOPS = 1024

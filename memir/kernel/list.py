@@ -15,7 +15,19 @@ if TYPE_CHECKING:
 
 LIMIT = 1 << 20
 """Hops after which a list is given up: none on a real node is longer."""
+_MAX_SLOTS = 1 << 24  # of a hash table or ring: more than the kernel makes of any
 _PIECES = 16  # a list that was cut in so many places is not put together any more
+
+
+def slots(kernel: Kernel, base: U64, count: U64, size: int, kind: str) -> U64:
+    """Addresses of the slots of tables: base uint64[n] each with count slots of `size` bytes; absurd ones are a gap."""
+    absurd = count > np.uint64(_MAX_SLOTS)
+    kernel.gaps.add(kind, f"{int(base[absurd][0]):#x}" if absurd.any() else "", "absurd size", int(absurd.sum()))
+    parts = [
+        np.uint64(start) + np.arange(number, dtype=np.uint64) * np.uint64(size)
+        for start, number in zip(base.tolist(), np.where(absurd | (base == 0), 0, count).tolist(), strict=True)
+    ]
+    return np.concatenate(parts) if parts else np.zeros(0, np.uint64)
 
 
 def list_nodes(kernel: Kernel, heads: U64, kind: str, limit: int = LIMIT) -> tuple[NDArray[np.int64], U64]:

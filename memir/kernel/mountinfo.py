@@ -93,7 +93,7 @@ def every_mount(kernel: Kernel, space: U64, superblock: U64) -> tuple[U64, U64, 
     by_list = dict(zip(other.tolist(), of.tolist(), strict=True))
     spaces = np.array([whose.get(address, by_list.get(address, 0)) for address in every.tolist()], np.uint64)
     sound = _sound(kernel, every)
-    kernel.gaps.add("mount", f"{int(every[~sound][0]):#x}" if (~sound).any() else "", "torn", int((~sound).sum()))
+    kernel.count_unread("mount", every, sound, "torn")
     seen = {"namespace": np.isin(every, mount)[sound], "superblock": np.isin(every, other)[sound]}
     return every[sound], spaces[sound], seen
 
@@ -157,8 +157,7 @@ def _numbers(kernel: Kernel, mount: U64, member: str) -> NDArray[np.int64]:
 
 
 def _devices(kernel: Kernel, superblock: U64, blank: Bools) -> list[str | None]:
-    number = kernel.read(superblock, "super_block", "s_dev").astype(np.int64).tolist()
-    return [None if bad else f"{device >> 20}:{device & 0xFFFFF}" for device, bad in zip(number, blank, strict=True)]
+    return [None if bad else device for device, bad in zip(fs.devices(kernel, superblock), blank, strict=True)]
 
 
 def _super_options(kernel: Kernel, superblock: U64, blank: Bools) -> list[list[str] | None]:
@@ -175,11 +174,8 @@ def _with_subtype(kernel: Kernel, superblock: U64, kinds: list[str | None]) -> l
 def _roots(kernel: Kernel, mounts: Mounts, top: U64, is_nsfs: list[bool]) -> list[str | None]:
     """Which directory of its file system each mount shows; of a namespace's file its kind and number."""
     inode = np.where(is_nsfs, kernel.pointer(top, "dentry", "d_inode", gap=False), np.uint64(0))
-    common = kernel.pointer(inode, "inode", "i_private")
-    kind = kernel.strings(kernel.pointer(kernel.pointer(common, "ns_common", "ops"), "proc_ns_operations", "name"), 16)
-    number = kernel.read(common, "ns_common", "inum").tolist()
     paths = [mounts.dentries.path(entry) for entry in top.tolist()]
-    named = [name + b":[%d]" % inum if name else None for name, inum in zip(kind, number, strict=True)]
+    named = nsproxy.links(kernel, inode)
     return texts([name if ns else path for ns, name, path in zip(is_nsfs, named, paths, strict=True)])
 
 

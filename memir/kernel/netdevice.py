@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from memir.kernel.blank import whole
 from memir.kernel.engine import texts
 from memir.kernel.list import list_nodes
-from memir.kernel.pagetable import U64
+from memir.kernel.pagetable import I64, U64
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
-I64 = NDArray[np.int64]
 FLAGS = {
     0x1: "up", 0x2: "broadcast", 0x4: "debug", 0x8: "loopback", 0x10: "pointopoint", 0x40: "running", 0x80: "noarp",
     0x100: "promisc", 0x200: "allmulti", 0x400: "master", 0x800: "slave", 0x1000: "multicast", 0x8000: "dynamic",

@@ -74,6 +74,14 @@ def numbers(kernel: Kernel, kind: str, address: U64) -> U64:
     return np.where(ok, inum, 0).astype(np.uint64)
 
 
+def links(kernel: Kernel, inode: U64) -> list[bytes | None]:
+    """`net:[4026531840]` of inodes of nsfs, whose i_private is the namespace's ns_common; None for 0."""
+    common = kernel.pointer(inode, "inode", "i_private")
+    kind = kernel.strings(kernel.pointer(kernel.pointer(common, "ns_common", "ops"), "proc_ns_operations", "name"), 16)
+    number = kernel.read(common, "ns_common", "inum").tolist()
+    return [name + b":[%d]" % inum if name else None for name, inum in zip(kind, number, strict=True)]
+
+
 def uts_names(kernel: Kernel, address: U64) -> list[bytes | None]:
     """The host name in each UTS namespace, None where it is empty or not readable."""
     nodename = kernel.embedded(address, "uts_namespace", "name.nodename")

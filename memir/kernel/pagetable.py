@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from memir.image.memory import PhysicalMemory
 
 U64 = NDArray[np.uint64]
+I64 = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 PAGE_SHIFT = 12

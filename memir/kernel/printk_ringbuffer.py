@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memir.kernel.engine import texts
-from memir.kernel.inet_hashtables import slots
+from memir.kernel.list import slots
 from memir.kernel.pagetable import U64
 
 if TYPE_CHECKING:

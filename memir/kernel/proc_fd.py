@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from memir.kernel import fs
+from memir.kernel import fs, nsproxy
 from memir.kernel.blank import whole
 from memir.kernel.dcache import unlinked
 from memir.kernel.engine import texts
@@ -78,7 +78,7 @@ def links(kernel: Kernel, mounts: Mounts, mount: U64, dentry: U64, inode: U64) -
     superblock = kernel.pointer(inode, "inode", "i_sb")
     unique, back = np.unique(superblock, return_inverse=True)
     named = [kind or None for kind in fs.types_of(kernel, unique)]
-    devices = kernel.read(unique, "super_block", "s_dev").astype(np.int64).tolist()
+    devices = fs.devices(kernel, unique)
     kinds = [named[row] for row in back]
     number, ok = kernel.try_read(inode, "inode", "i_ino")
     ino = np.where(ok & (inode != 0), number.astype(np.int64), -1)
@@ -88,7 +88,7 @@ def links(kernel: Kernel, mounts: Mounts, mount: U64, dentry: U64, inode: U64) -
     root_of = [known.root if (known := mounts.known.get(address)) else 0 for address in mount.tolist()]
     pseudo = np.array([mounts.dentries.parent(entry) == entry for entry in dentry.tolist()], bool)
     pseudo &= (dentry != 0) & (np.array(root_of, np.uint64) != dentry)
-    spaces = _namespaces(kernel, np.where([kind == b"nsfs" for kind in kinds], inode, np.uint64(0)))
+    spaces = nsproxy.links(kernel, np.where([kind == b"nsfs" for kind in kinds], inode, np.uint64(0)))
     text: list[bytes | None] = []
     for row, (kind, path, entry) in enumerate(zip(kinds, paths, dentry.tolist(), strict=True)):
         named_ino = b"[%d]" % ino[row] if ino[row] >= 0 else None
@@ -114,13 +114,5 @@ def links(kernel: Kernel, mounts: Mounts, mount: U64, dentry: U64, inode: U64) -
         deleted=[value if fine else None for value, fine in zip((gone & ~odd).tolist(), sure, strict=True)],
         kind=[_KINDS.get(value >> 12) if fine else None for value, fine in zip(mode.tolist(), read, strict=True)],
         inode=ino,
-        device=[f"{devices[row] >> 20}:{devices[row] & 0xFFFFF}" if named[row] else None for row in back],
+        device=[devices[row] if named[row] else None for row in back],
     )
-
-
-def _namespaces(kernel: Kernel, inode: U64) -> list[bytes | None]:
-    """`net:[4026531840]` of inodes of nsfs; None for 0."""
-    common = kernel.pointer(inode, "inode", "i_private")
-    kind = kernel.strings(kernel.pointer(kernel.pointer(common, "ns_common", "ops"), "proc_ns_operations", "name"), 16)
-    number = kernel.read(common, "ns_common", "inum").tolist()
-    return [name + b":[%d]" % value if name else None for name, value in zip(kind, number, strict=True)]

@@ -8,18 +8,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from memir.kernel import slab
 from memir.kernel.blank import whole
-from memir.kernel.pagetable import U64, Bools
+from memir.kernel.pagetable import I64, U64, Bools
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
 UNIX, INET, INET6, NETLINK, PACKET = 1, 2, 10, 16, 17
 TIME_WAIT, CLOSE, LISTEN, NEW_SYN_RECV = 6, 7, 10, 12
-I64 = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -143,8 +141,10 @@ def _addresses(kernel: Kernel, sock: U64, family: I64, which: str) -> list[str |
 
 def _queues(kernel: Kernel, sock: U64, protocol: I64, state: I64, ip: Bools) -> tuple[I64, I64]:
     """(rx, tx) as /proc/net has them: bytes that wait to be read, and that are not acknowledged; for a listener the
-    connections that wait to be accepted."""
-    stream = np.where(ip & (protocol == socket.IPPROTO_TCP), sock, np.uint64(0))
+    connections that wait to be accepted. -1 where the page with TCP's own part is not in the image."""
+    is_tcp = ip & (protocol == socket.IPPROTO_TCP) & (sock != 0)
+    torn = is_tcp & ~whole(kernel, np.where(is_tcp, sock, np.uint64(0)), kernel.types.size("tcp_sock"))
+    stream = np.where(is_tcp & ~torn, sock, np.uint64(0))
 
     def of_tcp(name: str) -> I64:
         return kernel.read(stream, "tcp_sock", name).astype(np.int64)
@@ -157,10 +157,11 @@ def _queues(kernel: Kernel, sock: U64, protocol: I64, state: I64, ip: Bools) -> 
     datagram = np.where(ip & np.isin(protocol, (socket.IPPROTO_UDP, 136)), sock, np.uint64(0))
     if kernel.types.has("udp_sock", "forward_deficit"):
         memory -= kernel.read(datagram, "udp_sock", "forward_deficit").astype(np.int64)
-    is_tcp = stream != 0
     rx = np.where(is_tcp, np.where(state == LISTEN, waiting, rx), memory)
     tx = np.where(is_tcp, np.where(state == LISTEN, 0, tx), sent)
-    return np.where(sock != 0, rx, 0), np.where(sock != 0, np.maximum(tx, 0), 0)
+    tx = np.maximum(tx, 0)
+    rx, tx = (np.where(torn, -1, np.where(sock != 0, queue, 0)) for queue in (rx, tx))
+    return rx, tx
 
 
 def ended(kernel: Kernel, proto: U64) -> U64:

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from memir.kernel import inet6, inetdevice, net_namespace
+from memir.kernel import inet6, inetdevice
+from memir.kernel.netdevice import Devices
+from memir.kernel.pagetable import U64
 from memir.kube.owner import Placed
 
 AWS = {
@@ -57,6 +59,14 @@ class Named(Placed, Protocol):
     def name(self) -> str | None:
         """The node's name."""
 
+    @property
+    def net_namespaces(self) -> tuple[U64, U64]:
+        """(struct net, inum) of every network namespace."""
+
+    @property
+    def interfaces(self) -> Devices:
+        """Their interfaces, by the namespace's row."""
+
 
 class Addresses:
     """What addresses are to the node of a source."""
@@ -67,13 +77,11 @@ class Addresses:
     @functools.cached_property
     def interfaces(self) -> list[tuple[int, str, str]]:
         """(number of the network namespace, interface, address) of all, IPv4 and IPv6."""
-        kernel = self._source.kernel
-        known = net_namespace.of_tasks(kernel, self._source.processes.threads.task)
-        net, inum = net_namespace.net_namespaces(kernel, known)
-        numbers = inum.tolist()
-        names = [*inetdevice.ipv4_addresses(kernel, net), *inet6.ipv6_addresses(kernel, net)]
+        kernel, every = self._source.kernel, self._source.interfaces
+        numbers = self._source.net_namespaces[1][every.net].tolist()
+        rows = [*inetdevice.of_devices(kernel, every.device), *inet6.of_devices(kernel, every.device)]
         # an address of zeros is what a page that was not read leaves
-        return [(numbers[row], name, text) for row, name, text in names if not _plain(text).is_unspecified]
+        return [(numbers[row], every.name[row] or "", text) for row, text, _ in rows if not _plain(text).is_unspecified]
 
     @functools.cached_property
     def pods(self) -> list[PodAddress]:

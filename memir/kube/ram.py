@@ -18,6 +18,7 @@ from memir.kernel.netdevice import Devices, devices
 from memir.kernel.pagetable import U64
 from memir.kernel.ram import Coverage, coverage
 from memir.kernel.smear import Smear, smear
+from memir.kernel.vma import Vmas, vmas
 from memir.kube.addresses import Addresses
 from memir.kube.claims import Claims
 from memir.kube.containers import Container, RootFilesystem, build_containers
@@ -110,7 +111,7 @@ class RamSource:
     @functools.cached_property
     def sockets(self) -> Sockets:
         """Every socket, and who holds it."""
-        return sockets(self.kernel, self.file_tasks)
+        return sockets(self.kernel, self.file_tasks, self.net_namespaces)
 
     @functools.cached_property
     def socket_owners(self) -> list[tuple[Owner, ...]]:
@@ -126,6 +127,19 @@ class RamSource:
         _, first = np.unique(pairs, axis=0, return_index=True)
         tasks: U64 = threads.task[table != 0][np.sort(first)]
         return tasks
+
+    @functools.cached_property
+    def pid_of(self) -> dict[int, int]:
+        """The process of each living thread, by the address of its task_struct."""
+        threads = self.processes.threads
+        return dict(zip(threads.task.tolist(), threads.tgid.tolist(), strict=True))
+
+    @functools.cached_property
+    def regions(self) -> tuple[U64, Vmas]:
+        """(mm_structs of living tasks, each once, their memory regions, by the mm's row)."""
+        space = self.kernel.pointer(self.processes.living, "task_struct", "mm")
+        mm = np.unique(space[space != 0])
+        return mm, vmas(self.kernel, mm)
 
     @functools.cached_property
     def sources(self) -> MountSources:

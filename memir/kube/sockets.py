@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from memir.kernel import af_netlink, af_unix, fdtable, fs, inet_hashtables, net_namespace, sock
+from memir.kernel import af_netlink, af_unix, fdtable, fs, inet_hashtables, sock
 from memir.kernel.cgroup import kernfs_paths
 from memir.kernel.engine import Kernel
 from memir.kernel.pagetable import U64, Bools
@@ -55,10 +55,12 @@ def open_sockets(kernel: Kernel, task: U64) -> Held:
     return Held(task[owner[mine][same]], number[mine][same].tolist(), held[same])
 
 
-def sockets(kernel: Kernel, task: U64) -> Sockets:
-    """Every socket that a table of the kernel or an open file of a task knows, and ended TCP connections."""
-    nets = net_namespace.of_tasks(kernel, task)
-    net, number = net_namespace.net_namespaces(kernel, nets)
+def sockets(kernel: Kernel, task: U64, namespaces: tuple[U64, U64]) -> Sockets:
+    """Every socket that a table of the kernel or an open file of a task knows, and ended TCP connections.
+
+    namespaces: (struct net, inum) of every network namespace, as net_namespace.net_namespaces gives them.
+    """
+    net, number = namespaces
     held = open_sockets(kernel, task)
     # by socket.sk: unbound, unconnected, MPTCP sockets are in no table
     bare = np.unique(kernel.pointer(np.unique(held.socket), "socket", "sk"))
@@ -77,8 +79,7 @@ def sockets(kernel: Kernel, task: U64) -> Sockets:
     }
     for name, every in tables.items():
         good = sock.sound(kernel, every, net)
-        where = f"{int(every[~good][0]):#x}" if (~good).any() else ""
-        kernel.gaps.add(f"{name} socket", where, "torn", int((~good).sum()))
+        kernel.count_unread(f"{name} socket", every, good, "torn")
         tables[name] = every[good]
     live = tables["tcp"]
     state = kernel.read(live, "sock_common", "skc_state")

@@ -71,10 +71,10 @@ def volume_of_mount(path: str | None, fstype: str | None, root: str | None, moun
     """The volume that a container's mount shows. path: where that lies on the node, None if the node has it nowhere.
 
     What is on the node and is neither the kubelet's nor a runtime's is a hostPath. A kernel's file system (proc, sysfs)
-    at its usual place is what every container is given.
+    at its usual place is what every container is given. Nothing is said where the file system's kind was not read.
     """
     named = volume_of_path(path or "") or (volume_of_path(root) if root else None)
-    if named is not None or path is None or mount_point in (None, "/"):
+    if named is not None or path is None or fstype is None or mount_point in (None, "/"):
         return named
     if fstype in _PSEUDO and (fstype in ("overlay", "nsfs") or str(mount_point).startswith(_USUAL)):
         return None

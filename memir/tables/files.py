@@ -10,7 +10,6 @@ import numpy as np
 from memir.kernel import fdtable, proc_fd
 from memir.kernel.mount import mount_of
 from memir.kernel.pagetable import U64
-from memir.kernel.vma import vmas
 from memir.kube.ram import RamSource
 from memir.tables.frame import Frame
 from memir.tables.table import Table, columns
@@ -35,8 +34,6 @@ COLUMNS = columns("""
 def read(source: RamSource) -> Frame:
     """Every file that a process has open, runs, maps, or stands in, by process."""
     kernel = source.kernel
-    threads = source.processes.threads
-    pid_of = dict(zip(threads.task.tolist(), threads.tgid.tolist(), strict=True))
     task, use, fd, file = _of_files(source)
     good = proc_fd.sound(kernel, file)
     kernel.count_unread("open file", file, good)
@@ -51,7 +48,7 @@ def read(source: RamSource) -> Frame:
     none = [None] * len(here)
     whose = np.concatenate((task, here))
     data: dict[str, Any] = {
-        "pid": [pid_of[value] for value in whose.tolist()],
+        "pid": [source.pid_of[value] for value in whose.tolist()],
         "fd": [value if value >= 0 else None for value in fd.tolist()] + none,
         "use": [*use.tolist(), *places],
         "path": links.text,
@@ -81,8 +78,7 @@ def _of_files(source: RamSource) -> tuple[U64, Any, Any, U64]:
     living = source.processes.living
     mm = kernel.pointer(living, "task_struct", "mm")
     exe = kernel.pointer(mm, "mm_struct", "exe_file")
-    spaces = np.unique(mm)
-    regions = vmas(kernel, spaces)
+    spaces, regions = source.regions
     pairs = np.unique(np.stack((spaces[regions.owner], regions.file), 1)[regions.file != 0], axis=0)
     by_space: dict[int, list[int]] = {}
     for space, file in pairs.tolist():

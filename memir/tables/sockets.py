@@ -58,7 +58,7 @@ def read(source: RamSource) -> Frame:
     """Every socket, by namespace, family, protocol and port."""
     every = source.sockets
     rows = every.rows
-    pid = dict(zip(source.processes.threads.task.tolist(), source.processes.threads.tgid.tolist(), strict=True))
+    pid = source.pid_of
     holders = [sorted({(pid[task], fd) for task, fd in every.holders.get(row, [])}) for row in range(len(rows))]
     remotes = _remotes(source, every)
     data: dict[str, Any] = {
@@ -77,8 +77,8 @@ def read(source: RamSource) -> Frame:
         "fd": [value[0][1] if value else None for value in holders],
         "pids": [sorted({process for process, _ in value}) for value in holders],
         "uid": _known(rows.uid, 0),
-        "rx_queue": [None if gone else value for gone, value in zip(every.ended, rows.rx_queue.tolist(), strict=True)],
-        "tx_queue": [None if gone else value for gone, value in zip(every.ended, rows.tx_queue.tolist(), strict=True)],
+        "rx_queue": _known(np.where(every.ended, -1, rows.rx_queue), 0),
+        "tx_queue": _known(np.where(every.ended, -1, rows.tx_queue), 0),
         "remote_pod_uid": [value.pod_uid for value in remotes],
         "remote_name": [value.name for value in remotes],
         "remote_kind": [value.kind for value in remotes],

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -53,6 +54,23 @@ def check_question(sql: str) -> None:
             raise UsageError(f"SQL: {kind} is no question: tables are only read here; begin with select, or with")
 
 
+@contextlib.contextmanager
+def connected(tables: Mapping[str, Any]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """DuckDB over Arrow tables or datasets by name, in UTC, shut off from files and network; closed at the end."""
+    import duckdb
+
+    with duckdb.connect(":memory:") as connection:
+        for name, table in tables.items():
+            connection.register(name, table)
+        connection.execute("SET TimeZone = 'UTC'; SET enable_external_access = false")
+        # its progress bar would go to standard output; in a notebook without ipywidgets DuckDB can draw none, and
+        # refuses to be asked about it
+        with contextlib.suppress(duckdb.InvalidInputException):
+            connection.execute("SET enable_progress_bar = false")
+        connection.execute("SET lock_configuration = true")
+        yield connection
+
+
 def ask(tables: Mapping[str, Any], sql: str, known: Sequence[str] | None = None) -> Any:
     """The answer as an Arrow table; a second column `pid` is named `pid_1`. known: all tables there are, for messages.
 
@@ -61,18 +79,13 @@ def ask(tables: Mapping[str, Any], sql: str, known: Sequence[str] | None = None)
     import duckdb
 
     check_question(sql)
-    connection = duckdb.connect(":memory:")
     try:
-        for name, table in tables.items():
-            connection.register(name, table)
-        connection.execute("SET TimeZone = 'UTC'; SET enable_external_access = false; SET lock_configuration = true")
-        answer = interruptible(connection, lambda: _arrow(connection, sql))
+        with connected(tables) as connection:
+            answer = interruptible(connection, lambda: _arrow(connection, sql))
     except duckdb.CatalogException as error:
         raise UsageError(f"SQL: {error}\n{_list(known if known is not None else tables)}") from error
     except duckdb.Error as error:
         raise UsageError(f"SQL: {error}") from error
-    finally:
-        connection.close()
     return answer.rename_columns(unique(answer.column_names))
 
 

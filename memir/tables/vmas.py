@@ -10,7 +10,7 @@ import numpy as np
 
 from memir.kernel import proc_fd, task_mmu
 from memir.kernel.blank import whole
-from memir.kernel.vma import Vmas, vmas
+from memir.kernel.vma import Vmas
 from memir.kube.ram import RamSource
 from memir.tables.frame import Frame
 from memir.tables.table import Table, columns
@@ -37,18 +37,15 @@ COLUMNS = columns("""
 def read(source: RamSource) -> Frame:
     """Every region of every process, by process and address; processes that share their memory have it each."""
     kernel, living = source.kernel, source.processes.living
-    threads = source.processes.threads
-    pid_of = dict(zip(threads.task.tolist(), threads.tgid.tolist(), strict=True))
     space = kernel.pointer(living, "task_struct", "mm")
-    mm = np.unique(space[space != 0])
-    every = vmas(kernel, mm)
+    mm, every = source.regions
     good = whole(kernel, every.vma, kernel.types.size("vm_area_struct"))
     kernel.count_unread("vma", every.vma, good)
     every = replace(every, **{field.name: getattr(every, field.name)[good] for field in fields(Vmas)})
     made = _columns(source, every, task_mmu.names(kernel, mm, every), task_mmu.resident(kernel, mm, every))
     first = np.searchsorted(every.owner, np.arange(len(mm) + 1))
     homes = zip(living.tolist(), space.tolist(), strict=True)
-    users = sorted((pid_of[task], task, home) for task, home in homes if home)
+    users = sorted((source.pid_of[task], task, home) for task, home in homes if home)
     where = np.searchsorted(mm, np.array([home for _, _, home in users], np.uint64)).tolist()
     rows = [row for owner in where for row in range(int(first[owner]), int(first[owner + 1]))]
     many = [int(first[owner + 1] - first[owner]) for owner in where]

@@ -228,8 +228,8 @@ with open(f"{folder}/want", "ab", 0) as want:
 """
 
 
-def to_s3(node: NodeRig, folder: Path, avml: Path, sink: S3DirectSink, **more: object) -> str:
-    options = Options(tool_path=avml, format="lime", grace=5, context=False, **more)  # type: ignore[arg-type]
+def to_s3(node: NodeRig, folder: Path, avml: Path, sink: S3DirectSink, **more: Any) -> str:
+    options = Options(tool_path=avml, format="lime", grace=5, context=False, **more)
     with pytest.raises(PartialError) as caught:
         Acquisition(LocalTransport(node.root), sink, folder, options).execute()
     receipt = folder / "receipt.json"

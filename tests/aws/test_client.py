@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,7 +63,7 @@ def test_other_partitions_have_their_own_names(region: str, domain: str, monkeyp
         assert endpoint == f"https://{service}.{region}.{domain}"
 
 
-def requests_of(client: object) -> list[tuple[str, dict[str, str]]]:
+def requests_of(client: Any) -> list[tuple[str, dict[str, str]]]:
     """(operation, headers) of each request that a client would send; nothing is sent."""
     from botocore.awsrequest import AWSResponse
     from botocore.compat import HTTPHeaders
@@ -78,12 +79,12 @@ def requests_of(client: object) -> list[tuple[str, dict[str, str]]]:
         def read(self, *_: object) -> bytes:
             return b""
 
-    def note(request: object, event_name: str, **_: object) -> AWSResponse:
-        heads = {str(k).lower(): v.decode() if isinstance(v, bytes) else str(v) for k, v in request.headers.items()}  # type: ignore[attr-defined]
+    def note(request: Any, event_name: str, **_: object) -> AWSResponse:
+        heads = {str(k).lower(): v.decode() if isinstance(v, bytes) else str(v) for k, v in request.headers.items()}
         seen.append((event_name.rpartition(".")[2], heads))
         return AWSResponse("http://x", 200, HTTPHeaders(), Nothing())
 
-    client.meta.events.register("before-send.s3", note)  # type: ignore[attr-defined]
+    client.meta.events.register("before-send.s3", note)
     return seen
 
 

@@ -7,6 +7,7 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.main import get_command
@@ -39,8 +40,8 @@ OTHERS = {
 """Options of others, by the file that names them."""
 
 
-def parameters(command: object) -> set[str]:
-    return {word for each in command.params for word in (*each.opts, *each.secondary_opts)}  # type: ignore[attr-defined]
+def parameters(command: Any) -> set[str]:
+    return {word for each in command.params for word in (*each.opts, *each.secondary_opts)}
 
 
 def verbs() -> dict[str, set[str]]:

@@ -30,6 +30,19 @@ def test_types_are_those_of_the_mount_table(node_of: NodeOf, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SMALL)
+def test_devices_are_those_of_the_mount_table(node_of: NodeOf, name: str) -> None:
+    node = node_of(name)
+    mounts, mount = mounts_of(node, 1)
+    superblock = np.array([mounts.known[address].superblock for address in mount.tolist()], np.uint64)
+    number = node.kernel.read(mount, "mount", "mnt_id").tolist()
+    device = dict(zip(number, fs.devices(node.kernel, superblock), strict=True))
+    lines = [line.split() for line in records(name)[1]["mountinfo"].splitlines()]
+    shown = {int(words[0]): words[2] for words in lines if words}
+    assert len(shown) > 5 and {key: device.get(key) for key in shown} == shown
+    assert fs.devices(node.kernel, u64(0)) == ["0:0"]
+
+
+@pytest.mark.parametrize("name", SMALL)
 def test_every_recorded_file_is_in_the_tree(node_of: NodeOf, name: str) -> None:
     node = node_of(name)
     found = host_files(node)

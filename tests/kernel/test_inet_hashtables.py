@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from memir.kernel import net_namespace
-from memir.kernel.inet_hashtables import accept_queues, raw, slots, tcp, udp
+from memir.kernel.inet_hashtables import accept_queues, raw, tcp, udp
 from memir.kernel.space import u64
 from memir.kube.ram import RamSource
 from tests.images import case
-from tests.kernel.fake import DIRECT, fake_kernel
 from tests.kernel.host import SMALL
 
 NodeOf = Callable[[str], RamSource]
@@ -40,11 +39,3 @@ def test_as_many_as_proc_lists(node_of: NodeOf, name: str) -> None:
     assert len(udp(kernel, net, u64())) == (lines["udp"] if known else 0)
     assert raw(kernel, u64()).tolist() == []
     assert list(kernel.gaps) == [gap for gap in kernel.gaps if "table" not in gap.kind]
-
-
-def test_absurd_tables() -> None:
-    kernel = fake_kernel({})
-    found = slots(kernel, u64(DIRECT, DIRECT, 0), u64(3, 1 << 40, 5), 8, "table")
-    assert found.tolist() == [DIRECT, DIRECT + 8, DIRECT + 16]
-    assert [(gap.kind, gap.why) for gap in kernel.gaps] == [("table", "absurd size")]
-    assert slots(kernel, u64(), u64(), 8, "table").tolist() == []

@@ -113,3 +113,11 @@ def test_hash_chains() -> None:
     owner, node = lists.hash_nodes(kernel, u64(at(2), at(3)), "table", locked=True)
     assert (owner.tolist(), numbers(node.tolist())) == ([0], [7])
     assert list(kernel.gaps) == []
+
+
+def test_absurd_tables() -> None:
+    kernel = fake_kernel({})
+    found = lists.slots(kernel, u64(DIRECT, DIRECT, 0), u64(3, 1 << 40, 5), 8, "table")
+    assert found.tolist() == [DIRECT, DIRECT + 8, DIRECT + 16]
+    assert [(gap.kind, gap.why) for gap in kernel.gaps] == [("table", "absurd size")]
+    assert lists.slots(kernel, u64(), u64(), 8, "table").tolist() == []

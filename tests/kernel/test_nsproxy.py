@@ -58,3 +58,18 @@ def test_what_is_no_namespace_has_no_number(node_of: NodeOf) -> None:
     before = sum(gap.count for gap in node.kernel.gaps if gap.kind == "mnt namespace")
     assert nsproxy.numbers(node.kernel, "mnt", node.processes.task[:3]).tolist() == [0, 0, 0]
     assert sum(gap.count for gap in node.kernel.gaps if gap.kind == "mnt namespace") == before + 3
+
+
+def test_files_of_namespaces_are_named_as_readlink_shows_them(node_of: NodeOf) -> None:
+    """From Linux 6.1 a mnt_namespace begins with its ns_common: nsproxy.mnt_ns is what i_private is in nsfs."""
+    node = node_of("s-6.1-small")
+    kernel = node.kernel
+    assert kernel.types.offset("mnt_namespace", "ns") == 0
+    nsproxy_at = kernel.pointer(node.processes.task, "task_struct", "nsproxy")
+    field = nsproxy_at + np.uint64(kernel.types.offset("nsproxy", "mnt_ns"))
+    inode = field - np.uint64(kernel.types.offset("inode", "i_private"))
+    alive = nsproxy_at != 0
+    expected = [b"mnt:[%d]" % number for number in found_in(node).inum["mnt"][alive].tolist()]
+    assert nsproxy.links(kernel, inode[alive]) == expected
+    assert len(set(expected)) > 1
+    assert nsproxy.links(kernel, np.zeros(1, np.uint64)) == [None]

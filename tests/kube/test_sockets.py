@@ -34,7 +34,7 @@ def test_holders_and_owners(node_of: NodeOf, image: str) -> None:
 
 def test_an_unaccepted_connection_is_its_listeners(node_of: NodeOf) -> None:
     node = node_of("s-6.1-small")
-    found = sockets(node.kernel, node.file_tasks)
+    found = sockets(node.kernel, node.file_tasks, node.net_namespaces)
     listening = next(row for row in found.holders if found.rows.state[row] == 10 and found.rows.family[row] == 2)
     child = next(row for row in range(len(found.rows)) if row not in found.holders)
     found.listener[child] = listening

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from memir.errors import UsageError
-from memir.tables.sql import ask, check_question, interruptible, named, unique
+from memir.tables.sql import ask, check_question, connected, interruptible, named, unique
 
 KNOWN = ("pods", "processes", "namespaces")
 TABLES = {"pods": pa.table({"pod_uid": ["u"], "pods": [7]}), "processes": pa.table({"pid": [1, 2], "uid": [0, None]})}
@@ -98,6 +98,18 @@ def test_nothing_else_can_be_reached(tmp_path: Path) -> None:
 def test_names_of_columns_are_made_unique() -> None:
     assert unique(["a", "a", "b", "a_1", "a"]) == ["a", "a_2", "b", "a_1", "a_3"]
     assert unique([]) == []
+
+
+def test_a_connection_reaches_its_tables_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x\n1\n")
+    with connected(TABLES) as connection:
+        assert connection.sql("select pid from processes order by pid").fetchall() == [(1,), (2,)]
+        assert connection.sql("select current_setting('TimeZone')").fetchall() == [("UTC",)]
+        for sql in (f"select * from '{tmp_path}/a.csv'", "set enable_external_access = true"):
+            with pytest.raises(duckdb.Error):
+                connection.execute(sql)
+    with pytest.raises(duckdb.ConnectionException):
+        connection.execute("select 1")
 
 
 def test_ctrl_c_ends_a_query_at_once() -> None:

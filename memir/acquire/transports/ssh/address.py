@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from memir.acquire.transports.ssh.config_tokens import port_of
 from memir.errors import UsageError
 
 
@@ -37,9 +38,8 @@ def parse_address(text: str) -> Address:
         host, number = place, ""
     if not host or host.startswith("-"):
         raise UsageError(f"{text!r} names no host: write [user@]host[:port]")
-    if number and not (number.isascii() and number.isdigit() and 0 < int(number) < 65536):
-        raise UsageError(f"{text!r}: {number!r} is no port (1 to 65535)")
-    return Address(host, (unquote(account) if uri else account) or None, int(number) if number else None)
+    port = port_of(number, repr(text)) if number else None
+    return Address(host, (unquote(account) if uri else account) or None, port)
 
 
 def known_name(host: str, port: int, alias: str | None) -> str:

@@ -59,9 +59,9 @@ def _open(target: SshTarget, opened: list[paramiko.SSHClient], depth: int) -> pa
     user = target.user or settings.get("user") or local_user()
     tokens = tokens_of(host=name, original=target.host, port=port, user=user, jump=settings.get("proxyjump"))
     through = _way(target, settings, tokens, (name, port), opened, depth)
-    alias = settings.get("hostkeyalias")
+    known = known_name(name, port, settings.get("hostkeyalias"))
     # paramiko loads when it is used, so that neither can name its base class here
-    check: Any = HostKeyCheck(known_name(name, port, alias), _known_hosts(target, settings, tokens, name, port))
+    check: Any = HostKeyCheck(known, _known_hosts(target, settings, tokens, known))
     client = paramiko.SSHClient()
     client.set_missing_host_key_policy(check)
     strategy: Any = _Login(user, _identities(target, settings, tokens))
@@ -165,10 +165,8 @@ def _socket(name: str, port: int, timeout: float) -> socket.socket:
     return link
 
 
-def _known_hosts(
-    target: SshTarget, settings: Settings, tokens: Mapping[str, str], name: str, port: int
-) -> KnownHosts:
-    """What the files say of a host."""
+def _known_hosts(target: SshTarget, settings: Settings, tokens: Mapping[str, str], name: str) -> KnownHosts:
+    """What the files say of a host; name: as they write it."""
     known = KnownHosts()
     if target.known_hosts is not None:
         files = [target.known_hosts]
@@ -185,7 +183,7 @@ def _known_hosts(
                 text = file.read(MAX_FILE).decode("utf-8", "replace")
         except OSError as error:
             raise UsageError(f"cannot read the known hosts file {path}: {error}") from error
-        read_known_hosts(text, known_name(name, port, settings.get("hostkeyalias")), known)
+        read_known_hosts(text, name, known)
     return known
 
 
