@@ -11,6 +11,8 @@ import numpy as np
 from memir.gaps import Gaps
 from memir.kernel import sched
 from memir.kernel.engine import Kernel
+from memir.kernel.module import module_of_filesystem
+from memir.kernel.module_witnesses import Modules, modules
 from memir.kernel.mount import Mounts
 from memir.kernel.mountinfo import MountInfo, mountinfo, reader_roots
 from memir.kernel.net_namespace import net_namespaces, of_tasks
@@ -92,6 +94,11 @@ class RamSource:
         """Every mount of every namespace that a thread is in, or that a superblock knows, as mountinfo shows it."""
         space, root = reader_roots(self.kernel, self.processes.threads.task)
         return mountinfo(self.kernel, self.mounts, space, root)
+
+    @functools.cached_property
+    def modules(self) -> Modules:
+        """Every kernel module that any witness has."""
+        return modules(self.kernel, lambda: module_of_filesystem(self.kernel, np.unique(self.mount_table.superblock)))
 
     @functools.cached_property
     def net_namespaces(self) -> tuple[U64, U64]:

@@ -38,6 +38,7 @@ KEYS = {
     "routes": ("route", "hop"),
     "neighbours": ("neighbour",),
     "vmas": ("pid", "vma"),
+    "modules": ("module",),
 }
 # what is said of a row by others: an owner that is gone leaves one alone; a path whose root is gone is seen by nobody;
 # a socket whose holder is gone is its namespace's; an address that no interface has any more is just private
@@ -47,7 +48,7 @@ LOOSE = {
 }  # fmt: skip
 IN_USER_MEMORY = {"args", "environ"}
 # lists from which damage may take away, one by one
-PARTIAL = {"seen_by", "witnesses", "disagreements", "cgroups", "ipv4", "ipv6"}
+PARTIAL = {"seen_by", "missing_from", "witnesses", "disagreements", "cgroups", "ipv4", "ipv6"}
 # numbers of things found, and the text that says where from
 COUNTED = {"processes", "containers", "source", "rss"}
 CGROUP = {

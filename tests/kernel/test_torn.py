@@ -147,8 +147,12 @@ def test_kallsyms_are_gone(name: str) -> None:
     for row, before in zip(rows.pop("vmas"), tables["vmas"], strict=True):
         assert row["rss"] >= before["rss"] and row["path"] == (None if before["path"] in special else before["path"])
         assert {**row, "rss": 0, "path": None} == {**before, "rss": 0, "path": None}
-    assert rows == {name: table for name, table in tables.items() if name not in ("sockets", "vmas")}
-    assert [gap.kind for gap in gaps] == ["kallsyms", "boot id", "netlink table", "names of special mappings"]
+    # and the tree of modules, whose bounds a search for them needs
+    assert rows.pop("modules") == [{**row, "seen_by": ["list", "kset"]} for row in tables["modules"]]
+    assert rows == {name: table for name, table in tables.items() if name not in ("sockets", "vmas", "modules")}
+    assert {gap.kind for gap in gaps} == {
+        "kallsyms", "module tree", "module scan", "boot id", "netlink table", "names of special mappings"
+    }  # fmt: skip
 
 
 def maps_second_task(memory: Damaged) -> bool:
