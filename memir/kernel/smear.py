@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from memir.kernel import timekeeping
+from memir.kernel import jiffies, timekeeping
 from memir.kernel.pagetable import U64
 from memir.kernel.space import u64
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
 _SECOND = 1_000_000_000
-_SHORTEST, _LONGEST = 100_000, 100_000_000  # nanoseconds of a tick: CONFIG_HZ is 100 to 1000
 _MAX_CPUS = 8192  # NR_CPUS of x86-64's MAXSMP
 _UNSURE = _SECOND  # sched_clock starts a little before or after CLOCK_MONOTONIC: less than this proves nothing
 _LISTS = ("task list", "thread list", "children list", "css_set task list", "task in", "pid IDR", "mount list")
@@ -89,29 +88,12 @@ def smear(kernel: Kernel, contradictions: int = 0) -> Smear:
 
 def _jiffies(kernel: Kernel, monotonic: int) -> int | None:
     """jiffies as nanoseconds since boot; None if the length of a tick is not known or an hour would not explain it."""
-    address = kernel.symbols.get("jiffies_64") or kernel.symbols.get("jiffies")
-    if address is None:
-        return None
-    value, read = kernel.try_pointers(u64(address))
-    if not read[0]:
-        return None
-    tick = _tick(kernel)
-    if tick is None:
+    value, tick = jiffies.jiffies(kernel), jiffies.tick(kernel)
+    if value is None or tick is None:
         return None
     # they start five minutes before 32 bits overflow (INITIAL_JIFFIES)
-    uptime = (int(value[0]) - (2**32 - 300 * (_SECOND // tick))) * tick
+    uptime = (value - (2**32 - 300 * (_SECOND // tick))) * tick
     return uptime if abs(uptime - monotonic) < 3600 * _SECOND else None
-
-
-def _tick(kernel: Kernel) -> int | None:
-    """Nanoseconds of a jiffy: the clock source "jiffies" multiplies by them (kernel/time/jiffies.c)."""
-    address = kernel.symbols.get("clocksource_jiffies")
-    if address is None or not kernel.types.has("clocksource", "mult"):
-        return None
-    mult, read = kernel.try_read(u64(address), "clocksource", "mult")
-    shift, _ = kernel.try_read(u64(address), "clocksource", "shift")
-    tick = int(mult[0]) >> min(int(shift[0]), 63)
-    return tick if read[0] and _SHORTEST <= tick <= _LONGEST else None
 
 
 def _cpus(kernel: Kernel) -> int:
