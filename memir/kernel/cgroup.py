@@ -119,6 +119,15 @@ def hierarchies(kernel: Kernel, task: U64) -> list[Hierarchies | None]:
     return [rows_of[index] for index in back]
 
 
+def roots_of_tasks(kernel: Kernel, task: U64) -> U64:
+    """struct cgroup_root of every hierarchy that these tasks are in, v1 and unified, sorted; no symbol is needed."""
+    css_set = np.unique(kernel.pointer(task, "task_struct", "cgroups"))
+    _, cgroup = _cgroups(kernel, css_set, kernel.pointer(css_set, "css_set", "dfl_cgrp"))
+    root = np.unique(kernel.pointer(cgroup, "cgroup", "root"))
+    sound: U64 = root[_is_root(kernel, root)]
+    return sound
+
+
 def _cgroups(kernel: Kernel, css_set: U64, unified: U64) -> tuple[NDArray[np.int64], U64]:
     """Every cgroup of every css_set: the unified ones first, each controller's, and named ones over cgrp_links."""
     owner, link = list_nodes(kernel, kernel.embedded(css_set, "css_set", "cgrp_links"), "cgrp_links")

@@ -16,6 +16,7 @@ import numpy as np
 
 from memir.kernel import page
 from memir.kernel.rmap import anonymous_regions
+from memir.kube.cgroups import parse_cgroup
 from memir.kube.membership import container_of_cgroup
 from memir.kube.owner_batch import NODE, PARTS, Owner, OwnerBatch, owner_order, sort_owners
 
@@ -146,7 +147,10 @@ class Owners:
         container = container_of_cgroup(self._source.membership, path)
         if container is not None:
             return self.container(container)
-        ids = self._source.membership.ids.get(path)
+        known = self._source.membership.ids
+        ids = known[path] if path in known else parse_cgroup(path)  # in which no process is
+        if ids is not None and ids.container_id is not None:
+            return self.container(ids.container_id)
         return self.pod(ids.pod_uid) if ids is not None and ids.pod_uid is not None else NODE
 
     def container_named(self, uid: str, name: str) -> Owner | None:

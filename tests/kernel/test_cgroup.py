@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from memir.gaps import Gaps
-from memir.kernel.cgroup import Hierarchies, hierarchies, kernfs_paths
+from memir.kernel.cgroup import Hierarchies, hierarchies, kernfs_paths, roots_of_tasks
 from memir.kernel.engine import Kernel
 from memir.kube.ram import RamSource
 from tests.damage import damaged, patched
@@ -105,3 +105,12 @@ def test_tasks_without_cgroups_and_torn_ones(node_of: NodeOf) -> None:
     assert first is not None and first.path() is not None
     assert (second, none) == (None, None)
     assert [(gap.where, gap.count) for gap in own.gaps if gap.kind == "css_set"] == [(f"{int(css_set[1]):#x}", 1)]
+
+
+def test_roots_are_those_of_proc(image: str, node_of: NodeOf) -> None:
+    """A root for each hierarchy that a line of /proc/PID/cgroup names, and the unified one, which v1 does not show."""
+    node = node_of(image)
+    root = roots_of_tasks(node.kernel, node.processes.threads.task)
+    numbers = set(node.kernel.read(root, "cgroup_root", "hierarchy_id").tolist())
+    lines = {int(line.split(":")[0]) for truth in case(image).recorded().values() for line in truth.cgroups}
+    assert numbers == lines | {0}

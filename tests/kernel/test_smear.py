@@ -40,6 +40,7 @@ KEYS = {
     "vmas": ("pid", "vma"),
     "modules": ("module",),
     "conntrack": ("entry",),
+    "cgroups": ("cgroup",),
 }
 # what is said of a row by others: an owner that is gone leaves one alone; a path whose root is gone is seen by nobody;
 # a socket whose holder is gone is its namespace's; an address that no interface has any more is just private
@@ -50,6 +51,7 @@ LOOSE = {
 IN_USER_MEMORY = {"args", "environ"}
 # lists from which damage may take away, one by one
 PARTIAL = {"seen_by", "missing_from", "witnesses", "disagreements", "cgroups", "ipv4", "ipv6"}
+PARTIAL = {"seen_by", "witnesses", "disagreements", "cgroups", "ipv4", "ipv6", "controllers"}
 # numbers of things found, and the text that says where from
 COUNTED = {"processes", "containers", "source", "rss"}
 CGROUP = {
