@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memir.kernel.list import list_nodes, ring, slots
+from memir.kernel.list import slots
 from memir.kernel.pagetable import U64
 from memir.kernel.space import u64
 
@@ -15,23 +15,12 @@ if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
 _MOST = 1 << 18  # symbols of one module: the largest (amdgpu) have some ten thousand
-_MODULES = 1 << 14
 
 
-def modules(kernel: Kernel, known: U64) -> dict[str, int]:
-    """struct module of every loaded module by its name; known: some of them, for kernels that do not name the list."""
-    head = kernel.symbols.get("modules")
-    if head is not None:
-        _, node = list_nodes(kernel, u64(head), "modules", _MODULES)
-        every = kernel.container(node, "module", "list")
-    else:
-        every = ring(kernel, "module", "list", known, "modules")
-    names = kernel.strings(kernel.embedded(every, "module", "name"), 64)
-    return {
-        name.decode("ascii", "backslashreplace"): address
-        for name, address in zip(names, every.tolist(), strict=True)
-        if name
-    }
+def named(kernel: Kernel, module: U64, name: bytes) -> int:
+    """The struct module that has this name among some, 0 if none has."""
+    names = kernel.strings(kernel.embedded(module, "module", "name"), 64)
+    return next((int(address) for address, text in zip(module, names, strict=True) if text == name), 0)
 
 
 def symbols(kernel: Kernel, module: int) -> dict[str, int]:

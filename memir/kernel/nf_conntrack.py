@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from memir.kernel import jiffies, slab
 from memir.kernel.blank import whole
 from memir.kernel.list import hash_nodes, slots
-from memir.kernel.module_kallsyms import modules, symbols
+from memir.kernel.module_kallsyms import named, symbols
 from memir.kernel.pagetable import I64, U64, Bools
 from memir.kernel.space import u64
 
@@ -67,15 +67,15 @@ class Connections:
         return len(self.entry)
 
 
-def connections(kernel: Kernel, net: U64, known_modules: U64) -> Connections | None:
+def connections(kernel: Kernel, net: U64, modules: Callable[[], U64]) -> Connections | None:
     """Entries of the hash table, and ended ones whose slot nobody has used again; None where no connection is followed.
 
-    net: every struct net. known_modules: some modules, for kernels that do not name the list of them.
+    net: every struct net. modules: struct module of those that are loaded, asked for if it is not built in.
     """
     place: Mapping[str, int] = kernel.symbols
     if "nf_conntrack_hash" not in place:
-        module = modules(kernel, known_modules).get("nf_conntrack")
-        if module is None:
+        module = named(kernel, modules(), b"nf_conntrack")
+        if not module:
             return None
         place = symbols(kernel, module)
     if "nf_conntrack_hash" not in place or "nf_conntrack_htable_size" not in place:

@@ -106,15 +106,6 @@ class RamSource:
         return net_namespaces(self.kernel, of_tasks(self.kernel, self.processes.threads.task))
 
     @functools.cached_property
-    def known_modules(self) -> U64:
-        """struct module of the file systems that are mounted and not built in: some of the node's modules."""
-        self.sources  # noqa: B018  # loads the mounts
-        superblock = np.unique(np.array([mount.superblock for mount in self.mounts.known.values()], np.uint64))
-        owner = np.unique(module_of_filesystem(self.kernel, superblock))
-        loaded: U64 = owner[owner != 0]
-        return loaded
-
-    @functools.cached_property
     def interfaces(self) -> Devices:
         """Interfaces of every namespace of net_namespaces."""
         return devices(self.kernel, self.net_namespaces[0])

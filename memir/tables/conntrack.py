@@ -69,7 +69,7 @@ _NAT = {
 def read(source: RamSource) -> Frame:
     """Connections of every network namespace, by namespace, protocol and addresses."""
     net, inum = source.net_namespaces
-    every = connections(source.kernel, net, source.known_modules)
+    every = connections(source.kernel, net, lambda: source.modules.module)
     if every is None:
         return Frame({column.name: [] for column in TABLE.columns})
     space = dict(zip(net.tolist(), inum.tolist(), strict=True))

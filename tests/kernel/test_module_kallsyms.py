@@ -5,14 +5,12 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
-from dataclasses import replace
 
 from memir.gaps import Gaps
 from memir.kernel.engine import Kernel
-from memir.kernel.module_kallsyms import modules, symbols
+from memir.kernel.module_kallsyms import named, symbols
 from memir.kernel.space import u64
 from memir.kube.ram import RamSource
-from memir.symbols.table import Symbols
 from tests.damage import damaged, patched
 from tests.images import case
 
@@ -25,36 +23,34 @@ def listed(image: str) -> set[str]:
     return {line.split()[0] for line in raw["sys"]["modules"].splitlines()} if small else set(raw["modules"])
 
 
-def test_modules(image: str, node_of: NodeOf) -> None:
-    """By the list, and by a member of it alone."""
+def test_named(image: str, node_of: NodeOf) -> None:
     node = node_of(image)
-    kernel = node.kernel
-    every = modules(kernel, node.known_modules)
-    assert set(every) == listed(image)
-    blind = Kernel(kernel.memory, replace(kernel.anchors, symbols=Symbols.from_pairs([], "none")))
-    assert modules(blind, node.known_modules) == every
+    module = node.modules.module
+    places = {name: named(node.kernel, module, name.encode()) for name in listed(image)}
+    assert set(places.values()) == set(module.tolist()) and len(places) == len(module)
+    assert named(node.kernel, module, b"nosuch") == 0
 
 
 def test_symbols(image: str, node_of: NodeOf) -> None:
     node = node_of(image)
     kernel = node.kernel
-    named = {name: symbols(kernel, address) for name, address in modules(kernel, node.known_modules).items()}
+    tables = {name: symbols(kernel, named(kernel, node.modules.module, name.encode())) for name in listed(image)}
     low, high = 0xFFFF_8000_0000_0000, 1 << 64
-    assert all(low <= value < high for table in named.values() for value in table.values() if value > 1 << 20)
-    assert "ovl_fill_super" in named["overlay"]
+    assert all(low <= value < high for table in tables.values() for value in table.values() if value > 1 << 20)
+    assert "ovl_fill_super" in tables["overlay"]
     path = case(image).beside("kallsyms.gz")
     if path.is_file():
         lines = [line.split() for line in gzip.decompress(path.read_bytes()).decode().splitlines()]
         for name in ("nf_conntrack", "overlay"):
             # of several symbols of one name the last one is kept, as in a dict of the lines
             truth = {words[2]: int(words[0], 16) for words in lines if words[3:] == [f"[{name}]"]}
-            assert {key: value for key, value in named[name].items() if key in truth} == truth
+            assert {key: value for key, value in tables[name].items() if key in truth} == truth
 
 
 def test_hostile_count(node_of: NodeOf) -> None:
     node = node_of("s-6.1-small")
     kernel = node.kernel
-    module = modules(kernel, u64())["overlay"]
+    module = named(kernel, node.modules.module, b"overlay")
     table = kernel.pointer(u64(module), "module", "kallsyms") + kernel.types.offset("mod_kallsyms", "num_symtab")
     place, _ = kernel.space.physical(table)
     gaps = Gaps()

@@ -31,7 +31,7 @@ GONE = Entry(("10.0.1.101", 40009, "1.1.1.1", 443), ("1.1.1.1", 443, "10.0.1.101
 def test_what_was_written_comes_out(name: str, node_of: NodeOf) -> None:
     node = node_of(name)
     kernel = planted(node, [PLAIN, NATTED, SIX, GONE])
-    every = connections(kernel, node.net_namespaces[0], u64())
+    every = connections(kernel, node.net_namespaces[0], u64)
     assert every is not None and list(kernel.gaps) == []
     assert len(every) == 4
     rows = {ends.source_port: row for row, ends in enumerate(every.original)}
@@ -53,7 +53,7 @@ def test_what_was_written_comes_out(name: str, node_of: NodeOf) -> None:
 
 def test_without_the_module_nothing_is_followed(node_of: NodeOf) -> None:
     node = node_of("s-6.1-small")
-    assert connections(node.kernel, node.net_namespaces[0], node.known_modules) is None
+    assert connections(node.kernel, node.net_namespaces[0], lambda: node.modules.module) is None
 
 
 def test_hostile_tables(node_of: NodeOf) -> None:
@@ -61,7 +61,7 @@ def test_hostile_tables(node_of: NodeOf) -> None:
     node = node_of("s-6.1-small")
     kernel = planted(node, [PLAIN, NATTED])
     net = node.net_namespaces[0]
-    every = connections(kernel, net, u64())
+    every = connections(kernel, net, u64)
     assert every is not None
     types = kernel.types
     place, table = int(every.entry[0]), kernel.symbols["nf_conntrack_hash"]
@@ -78,7 +78,7 @@ def test_hostile_tables(node_of: NodeOf) -> None:
     for address, data, kind, left in changes:
         gaps = Gaps()
         memory = damaged(kernel.memory, patched(kernel.memory, {address - kernel.space.direct_delta: data}), 1 << 22)
-        torn = connections(Kernel(memory, kernel.anchors, gaps), net, u64())
+        torn = connections(Kernel(memory, kernel.anchors, gaps), net, u64)
         assert torn is not None
         assert set(torn.original) <= set(every.original) and len(torn) == left
         assert {gap.kind for gap in gaps} == {kind}
@@ -87,12 +87,12 @@ def test_hostile_tables(node_of: NodeOf) -> None:
 def test_a_page_that_was_not_read_gives_no_row(node_of: NodeOf) -> None:
     node = node_of("s-6.1-small")
     kernel = planted(node, [PLAIN, NATTED])
-    every = connections(kernel, node.net_namespaces[0], u64())
+    every = connections(kernel, node.net_namespaces[0], u64)
     assert every is not None
     frame = int(every.entry[0]) - kernel.space.direct_delta >> 12
     gaps = Gaps()
     blank = Kernel(damaged(kernel.memory, zeroed([frame])), kernel.anchors, gaps)
-    torn = connections(blank, node.net_namespaces[0], u64())
+    torn = connections(blank, node.net_namespaces[0], u64)
     assert torn is not None and len(torn) == 1
     assert sum(gap.count for gap in gaps if gap.kind == "conntrack entry") == 2  # one a direction
     assert np.isin(torn.entry, every.entry).all()
