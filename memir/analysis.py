@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A whole analysis of an image: tables, oddities, a hunt and tables of others, kept as a case even if it is stopped."""
+"""A whole analysis of an image: tables, a hunt, findings, tables of others, kept as a case even if it is stopped."""
 
 from __future__ import annotations
 
@@ -65,8 +65,10 @@ def analyze(
     table is read is one.
     """
     from memir.case.case import Case
+    from memir.findings.detect import able
     from memir.hunt.rules import RuleSet
     from memir.hunt_options import compile_rules
+    from memir.node import FINDINGS
     from memir.open_node import open as open_node
 
     target = Case.create(Path(case), force=force) if isinstance(case, str | Path) else case
@@ -78,9 +80,10 @@ def analyze(
     more: Mapping[str, pa.Table] = {}
     stopped = False
     try:
-        for number, name in enumerate(node.tables):
+        read = [name for name in node.tables if name != FINDINGS]
+        for number, name in enumerate(read):
             if progress is not None:
-                progress(f"reading {name}", number, len(node.tables))
+                progress(f"reading {name}", number, len(read))
             tables[name] = node[name].to_arrow()
         if progress is not None:
             progress("reading tables", len(tables), len(tables))
@@ -94,8 +97,10 @@ def analyze(
             raise
         stopped = True
         for name in node.tables:
-            if name not in tables:
+            if name not in tables and not (name == FINDINGS and able(tables)):
                 node.gaps.add("table", name, "interrupted by the user before it was read")
+    if able(tables):  # else nothing was looked for, and no findings would look like a clean node
+        tables[FINDINGS] = node.find(name for name in tables if name != "hits").to_arrow()
     names = [name for name in tables if name != "hits"]
     record = node.write(target, tables=names, extra=more, sha256=sha256 and not stopped, sign_key=sign_key)
     return Analysis(node, record, tables | dict(more), stopped)

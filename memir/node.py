@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from memir.image.memory import PhysicalMemory
     from memir.kernel.ram import Coverage
     from memir.kube.ram import RamSource
-    from memir.report.oddities import Oddity
     from memir.symbols.anchors import Anchors
 
+FINDINGS = "findings"
 Progress = Callable[[str, int, int], None]
 """Called with what is done, how much of it, of how much (0: not known): bytes, or tables."""
 
@@ -83,10 +83,10 @@ class Node:
 
     @property
     def tables(self) -> tuple[str, ...]:
-        """Names of the tables that RAM gives."""
+        """Names of the tables that RAM gives, and `findings`, which they give together."""
         from memir.tables.table import tables
 
-        return tuple(name for name, table in tables().items() if self.source.kind in table.readers)
+        return (*(name for name, table in tables().items() if self.source.kind in table.readers), FINDINGS)
 
     def __getitem__(self, name: str) -> View:
         """A table, read when it is first asked for. UsageError for one that there is not."""
@@ -95,6 +95,8 @@ class Node:
         if name not in self._read:
             if name not in self.tables:
                 raise UsageError(f"there is no table {name}; a node has {', '.join(self.tables)}")
+            if name == FINDINGS:
+                return self.find()
             self._read[name] = View(name, tables()[name].read(self.source).to_arrow())
         return self._read[name]
 
@@ -107,13 +109,23 @@ class Node:
 
         return View("query", ask({name: self[name].to_arrow() for name in named(sql, self.tables)}, sql, self.tables))
 
-    @functools.cached_property
-    def oddities(self) -> tuple[Oddity, ...]:
-        """What stands out in processes and containers: facts, not verdicts."""
-        from memir.report.oddities import oddities
+    @property
+    def findings(self) -> View:
+        """What the tables say together, the worst first: each claim with its proof and its doubt."""
+        return self[FINDINGS]
 
-        rows = {name: list(self[name]) for name in ("processes", "containers")}
-        return tuple(oddities(rows, self.gaps, self.source.smear.text()))
+    def find(self, names: Iterable[str] | None = None) -> View:
+        """The findings over these tables (None: all that RAM gives) and over the hits of hunts; node.findings then."""
+        from memir.findings.detect import detect
+        from memir.findings.facts import facts_of
+        from memir.hunt.hits import TABLE as HITS
+
+        known = [name for name in (self.tables if names is None else names) if name != FINDINGS]
+        tables = {name: self[name].to_arrow() for name in known}
+        if self._hunts:
+            tables["hits"] = HITS.rows(row for hunted in self._hunts for row in hunted.result.masked).to_arrow()
+        self._read[FINDINGS] = View(FINDINGS, detect(tables, facts_of(self.source)).to_arrow())
+        return self._read[FINDINGS]
 
     def hunt(
         self,
@@ -166,6 +178,7 @@ class Node:
         )  # fmt: skip
         table = TABLE.rows({**row, "run": run} for row in result.rows).to_arrow()
         more = gaps_since(before, self.gaps)
+        self._read.pop(FINDINGS, None)  # it may say more now
         self._hunts.append(Hunted(run, result, facts, seconds, more, tuple(inputs)))
         return Hits(table, run, facts, seconds, result.stopped)
 
@@ -204,7 +217,7 @@ class Node:
     ) -> CaseRecord:
         """What save() does, given the record; without a case the record is made, and nothing is written."""
         from memir.case.facts import analysis_run, facts_of, hunt_run, secrets_of_hits, with_share
-        from memir.case.record import OddityRecord, updated
+        from memir.case.record import updated
         from memir.case.seal import Input
         from memir.hunt.hits import TABLE as HITS
         from memir.tables.frame import Frame
@@ -220,12 +233,7 @@ class Node:
             names = self.tables if tables is None else tuple(tables)
             _ = self.source.swapped  # a gap for each pod that has memory there
             read = {name: Frame(table) for name, table in (self._frames(names) | dict(extra or {})).items()}
-            known = self.oddities if {"processes", "containers"} <= set(names) else ()
-            odd = tuple(
-                OddityRecord(oddity.kind, oddity.text, oddity.pid, oddity.container_id, oddity.pod_uid)
-                for oddity in known
-            )
-            facts = replace(facts, node=self.name, cluster=self.cluster, oddities=odd)
+            facts = replace(facts, node=self.name, cluster=self.cluster)
             writes.append((read, analysis_run(time.monotonic() - self._begun, self.gaps)))
         inputs = [Input("image", str(self.memory.path), facts.identity.sha256 if facts.identity else None)]
         for hunted in self._hunts:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -31,7 +32,10 @@ def test_analyze(tmp_path: Path) -> None:
     assert document["clock"] == "2026-11-23T22:12:42.272000+00:00"
     assert document["evidence"]["ram_share"] == 1.0
     assert document["coverage"].startswith("100.0 % of the node's RAM is in the image")
-    assert {oddity["kind"] for oddity in document["oddities"]} >= {"memfd executable"}
+    assert {row["kind"] for row in analysis.tables["findings"].to_pylist()} >= {"memfd-executable"}
+    assert saved["findings"].equals(analysis.tables["findings"])
+    written = json.loads((tmp_path / "case" / "findings.json").read_text())
+    assert [row["id"] for row in written] == saved["findings"]["id"].to_pylist()
 
 
 def test_without_a_case() -> None:
@@ -70,7 +74,7 @@ def test_an_interruption_between_tables_is_a_gap(tmp_path: Path) -> None:
     assert set(analysis.tables) == set(memir.Case(tmp_path / "case").tables) == {"api_pods", "claims"}
     gaps = {gap.why: gap.count for gap in analysis.node.gaps if gap.kind == "table"}
     assert gaps == {"interrupted by the user before it was read": len(analysis.node.tables) - 2}
-    assert analysis.document()["oddities"] == []
+    assert not (tmp_path / "case" / "findings.json").exists()  # nothing was looked for
     assert list(pod_tree({})) == ["Pods", "└── the node itself: 0 processes"]
 
 

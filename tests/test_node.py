@@ -66,10 +66,16 @@ def test_sql(node: memir.Node) -> None:
         node.sql("select * from nothing")
 
 
-def test_oddities(node: memir.Node) -> None:
-    assert {(oddity.kind, oddity.pid) for oddity in node.oddities} >= {
-        ("deleted executable", 190), ("memfd executable", 191),
-    }  # fmt: skip
+def test_findings(node: memir.Node) -> None:
+    """They are a table like the others, and SQL knows them."""
+    severe = {(row["kind"], row["pid"]) for row in node.findings if row["severity"] == "high"}
+    assert severe == {("deleted-executable", 190), ("memfd-executable", 191), ("kernel-thread-name", 191),
+                      ("anonymous-executable-memory", 191)}
+    asked = node.sql("select f.kind from findings f join processes p using (pid) where p.comm = 'dropper'")
+    assert asked["kind"] == ["deleted-executable"]
+    assert [row["kind"] for row in node.find(["containers", "pods"])] == []  # only what these tables tell
+    assert {row["kind"] for row in node.find(["processes"])} >= {"memfd-executable"}
+    node.find()
 
 
 def test_hunt(node: memir.Node, rule: Path) -> None:

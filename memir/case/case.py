@@ -133,6 +133,8 @@ class Case:
             totals = {name: table.num_rows for name, table in fresh.items()}
             self.record = updated(self.record, replace(run, tables=rows), facts, totals)
             store.write_json(self.record.to_json(), self.folder / CASE_FILE)
+            if "findings" in fresh:
+                store.write_findings(fresh["findings"], self.folder)
             seal = append(
                 self.folder,
                 seal,
@@ -145,6 +147,7 @@ class Case:
                     "written": sorted(fresh),
                     "inputs": list(inputs),
                     "replaced": replaced,
+                    "findings": store.sealed_findings(self.folder),
                 },
             )
             if key is not None:
@@ -208,6 +211,7 @@ class Case:
         for name, path in store.table_files(self.folder).items():
             if name not in keep:
                 path.unlink()
+        (self.folder / store.FINDINGS_FILE).unlink(missing_ok=True)
         if old is None:
             self.record = None
             return None

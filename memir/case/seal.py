@@ -41,6 +41,7 @@ class Input:
 class Entry:
     """One entry of the chain.
 
+    findings: SHA-256 of findings.json after it, null where there is none.
     event: the command. case: SHA-256 of case.json after it. tables: SHA-256 of every file in tables/ after it.
     written: the tables that it wrote. replaced: what --force took away. prev, hash: the chain.
     """
@@ -57,6 +58,7 @@ class Entry:
     written: tuple[str, ...] = ()
     inputs: tuple[Input, ...] = ()
     replaced: str | None = None
+    findings: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

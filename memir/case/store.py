@@ -13,7 +13,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from memir.case.export import json_rows
 from memir.case.record import CASE_FILE
+from memir.case.seal import sha256_file
 from memir.errors import CaseError
 from memir.kube.secrets import KEY_SIZE
 
@@ -25,6 +27,8 @@ PRIVATE = frozenset({"secret_values"})
 """Tables that only the owner may read, and only --reveal attaches."""
 KEY_FILE = "secrets.key"
 """Key of the fingerprints of what people choose: mode 600, in no record and no export."""
+FINDINGS_FILE = "findings.json"
+"""The rows of the table findings as JSON, for programs without Parquet."""
 _PART = ".part"
 
 
@@ -189,6 +193,22 @@ def of_run(table: pa.Table, run: str) -> pa.Table:
         return table
     index = table.column_names.index("run")
     return table.set_column(index, table.schema.field(index), pa.array([run] * table.num_rows, pa.string()))
+
+
+def write_findings(table: pa.Table, folder: Path) -> None:
+    """The rows of the table findings as a list of objects; CaseError if the folder cannot be written."""
+    rows = [list(row.values()) for row in table.to_pylist()]
+    write_json(list(json_rows(table.column_names, rows)), folder / FINDINGS_FILE)
+
+
+def sealed_findings(folder: Path) -> str | None:
+    """SHA-256 of findings.json, None where there is none. CaseError if it is no regular file."""
+    path = folder / FINDINGS_FILE
+    if not path.is_symlink() and not path.exists():
+        return None
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise CaseError(f"{path}: not a regular file: memir writes none other, and does not follow it")
+    return sha256_file(path)
 
 
 def write_json(document: Any, path: Path) -> None:

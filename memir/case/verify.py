@@ -11,7 +11,7 @@ from memir.case.identity import Identity
 from memir.case.read_record import read_record
 from memir.case.record import CASE_FILE
 from memir.case.seal import CHAIN, SIGNATURE, Seal, check_signature, read_seal, sha256_file
-from memir.case.store import TABLES_FOLDER, table_files
+from memir.case.store import FINDINGS_FILE, TABLES_FOLDER, sealed_findings, table_files
 from memir.errors import CaseError
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ def _contents(folder: Path, seal: Seal) -> list[str]:
     problems = []
     if sha256_file(folder / CASE_FILE) != last.case:
         problems.append(f"{CASE_FILE} is not what entry {len(seal.entries)} sealed: it was changed")
+    if sealed_findings(folder) != last.findings:
+        problems.append(f"{FINDINGS_FILE} is not what was sealed: it was changed")
     there = table_files(folder)
     for name in sorted(set(there) | set(last.tables)):
         place = f"{TABLES_FOLDER}/{name}.parquet"

@@ -16,17 +16,19 @@ from memir.cli.common import (
     BucketOwnerOption,
     CacheOption,
     ClusterOption,
+    FailOnOption,
     ImageArgument,
     IsfOption,
     JsonOption,
     KallsymsOption,
     SignKeyOption,
     TruncatedOption,
+    exit_code_of_findings,
     print_json,
     progress,
     signing_key,
 )
-from memir.errors import EXIT_DONE, EXIT_EVIDENCE, Interrupted
+from memir.errors import EXIT_DONE, EXIT_EVIDENCE, Interrupted, worst
 from memir.text import say
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ def analyze(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the tables of an earlier analysis in CASE.")] = False,
     sha256: Annotated[bool, typer.Option("--sha256", help="Record the hash of the whole image file.")] = False,
+    fail_on: FailOnOption = None,
     sign_key: SignKeyOption = None,
     json: JsonOption = False,
     cache: CacheOption = None,
@@ -63,7 +66,8 @@ def analyze(
 ) -> None:
     """Find every process, container and pod in an image, say how they belong together, and keep it as a case.
 
-    Exit 0: done. 3: done, but the image lacks a part of the node's RAM. 130: interrupted, what was read is kept.
+    Exit 0: done. 1: with --fail-on, findings of that severity or above. 3: done, but the image lacks a
+    part of the node's RAM. 130: interrupted, what was read is kept.
     """
     import memir
 
@@ -87,8 +91,14 @@ def analyze(
     if analysis.stopped:
         kept = f"; what was read is in {output}" if output is not None else ""
         raise Interrupted(f"interrupted: not everything was read (see the gaps){kept}")
-    if not analysis.whole:
-        raise typer.Exit(EXIT_DONE if allow_truncated else EXIT_EVIDENCE)
+    table = analysis.tables.get("findings")
+    severities = [row["severity"] for row in table.to_pylist()] if table is not None else []
+    code = worst([
+        EXIT_DONE if analysis.whole or allow_truncated else EXIT_EVIDENCE,
+        exit_code_of_findings(severities, fail_on),
+    ])  # fmt: skip
+    if code:
+        raise typer.Exit(code)
 
 
 def _plugins(names: str | None, isf: Path | None) -> Callable[[Node], Mapping[str, Any]] | None:

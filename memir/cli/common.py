@@ -48,6 +48,39 @@ SignKeyOption = Annotated[
 ]
 
 
+def _severity(word: str | None) -> str | None:
+    """One of the severities. UsageError names them."""
+    from memir.errors import UsageError
+    from memir.findings.finding import SEVERITIES
+
+    if word is not None and word not in SEVERITIES:
+        raise UsageError(f"severity {word!r}: there are {', '.join(SEVERITIES)}")
+    return word
+
+
+SeverityOption = Annotated[
+    str | None,
+    typer.Option(
+        "--severity", metavar="SEVERITY", help="Only findings of this severity and above.", callback=_severity
+    ),
+]
+FailOnOption = Annotated[
+    str | None,
+    typer.Option(
+        "--fail-on", metavar="SEVERITY", help="Exit code 1 for findings of this severity or above.", callback=_severity
+    ),
+]
+
+
+def exit_code_of_findings(severities: Iterable[str], fail_on: str | None) -> int:
+    """EXIT_FINDINGS if one of the severities is `fail_on` or above, else EXIT_DONE."""
+    from memir.errors import EXIT_DONE, EXIT_FINDINGS
+    from memir.findings.finding import at_least
+
+    reached = fail_on is not None and any(at_least(severity, fail_on) for severity in severities)
+    return EXIT_FINDINGS if reached else EXIT_DONE
+
+
 def _expect_owner(account: str | None) -> str | None:
     """Every S3 client of this command, and of the processes that it starts, names the account."""
     if account is not None:

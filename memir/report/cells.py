@@ -75,6 +75,8 @@ def cell(column: str, value: Any) -> str:
         return moment(value)
     if isinstance(value, list | tuple):
         return " ".join(cell("", part) for part in value)
+    if isinstance(value, dict):
+        return ": ".join(cell("", part) for part in value.values())
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
     return str(value)

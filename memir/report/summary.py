@@ -8,19 +8,21 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from memir.findings.look import where
 from memir.hunt.hits import UNPLACED
 from memir.report.cells import moment
+from memir.report.findings import finding_lines
 from memir.report.network import network_lines
-from memir.report.oddities import Row, where
 from memir.report.tree import pod_tree
 from memir.text import say, say_all
 
-SHOWN = ("processes", "containers", "pods", "namespaces", "sockets", "hits")
+Row = Mapping[str, Any]
+SHOWN = ("findings", "processes", "containers", "pods", "namespaces", "sockets", "hits")
 """Tables that a summary is made of."""
 
 
 def print_summary(record: Mapping[str, Any], tables: Mapping[str, Sequence[Row]]) -> None:
-    """Node, counts, tree of namespaces, pods, containers and processes, oddities, gaps. Everything is made safe."""
+    """Node, counts, findings, tree of namespaces, pods, containers and processes, gaps. Everything is made safe."""
     kernel = record["kernel"]
     if record["evidence"]["ram_share"] < 1:
         say(f"RAM         {record['coverage']}")
@@ -32,14 +34,12 @@ def print_summary(record: Mapping[str, Any], tables: Mapping[str, Sequence[Row]]
     say(f"Taken       {clock_words(taken)}")
     say(f"Counts      {_counts(tables)}")
     say()
+    if "findings" in tables:
+        say_all(finding_lines(tables["findings"], record.get("tables", {})))
+        say()
     say_all(pod_tree(tables, datetime.fromisoformat(taken) if taken else None))
     say()
     _network(tables.get("sockets", ()))
-    odd = record["oddities"]
-    say(f"Oddities ({len(odd)})" if odd else "Oddities: none of those memir looks for")
-    for oddity in odd:
-        say(f"  {oddity['kind']}: {oddity['text']}")
-    say()
     if "hits" in tables:
         _hits(tables["hits"])
     gaps = record["gaps"]

@@ -71,6 +71,8 @@ def arrow_type(name: str) -> pa.DataType:
         return pa.timestamp("us", "UTC")
     if name.startswith("list<"):
         return pa.list_(arrow_type(name[5:-1]))
+    if name == "proof":
+        return pa.struct([("table", pa.string()), ("key", pa.string())])
     kind: pa.DataType = pa.bool_() if name == "bool" else getattr(pa, name)()
     return kind
 
@@ -96,6 +98,8 @@ def _clean(value: Any) -> Any:
     """Arrow's strings are UTF-8: a lone surrogate, which JSON from an image may hold, is escaped."""
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {key: _clean(part) for key, part in value.items()}
     if isinstance(value, Sequence):
         return [_clean(part) for part in value]
     return value

@@ -33,7 +33,9 @@ def _section(table: Table) -> str:
         facts.append("Each row names its owner.")
     elif table.owner is not None:
         facts.append(f"Rows are owned by {table.owner.replace('_', ' ')}.")
-    facts.append(f"Read from: {', '.join(sorted(table.readers))}." if table.readers else "Made by `memir hunt`.")
+    maker = "analyze" if table.name == "findings" else "hunt"
+    readers = ", ".join(sorted(table.readers))
+    facts.append(f"Read from: {readers}." if readers else f"Made by `memir {maker}`.")
     if table.volatility:
         facts.append(f"volatility3 plugin: `{table.volatility}`.")
     lines = [f"## {table.name}", "", " ".join(facts), "", "| column | type | meaning |", "|---|---|---|"]

@@ -31,14 +31,16 @@ if TYPE_CHECKING:
 
     from memir.kube.owner import Owners
 
-ColumnType = Literal["string", "int32", "int64", "uint32", "uint64", "bool", "timestamp", "list<int32>", "list<string>"]
+ColumnType = Literal[
+    "string", "int32", "int64", "uint32", "uint64", "bool", "timestamp", "list<int32>", "list<string>", "list<proof>"
+]  # fmt: skip
 OwnerKey = Literal[
     "task", "pid", "cgroup", "namespace", "superblock", "inode", "page", "address", "container_id", "pod_uid", "pod_ip",
     "row",
 ]  # fmt: skip
 """By what a table's rows are owned: a question that Owners answers, or `row`: each row names its own one owner."""
 TYPES: tuple[str, ...] = get_args(ColumnType)
-FOLDERS = ("memir.tables", "memir.hunt")
+FOLDERS = ("memir.tables", "memir.hunt", "memir.findings")
 """Packages whose modules may hold a `TABLE`."""
 
 
@@ -46,7 +48,8 @@ FOLDERS = ("memir.tables", "memir.hunt")
 class Column:
     """One column of a table: its name, its type in Arrow's words, and what it means.
 
-    `timestamp` is timestamp[us, UTC]: int64 microseconds since 1970.
+    `timestamp` is timestamp[us, UTC]: int64 microseconds since 1970; `proof` a struct of `table` and `key`,
+    which name a row of another table.
     """
 
     name: str

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,9 +21,11 @@ from memir.case.store import (
     of_run,
     prepare,
     read_table,
+    sealed_findings,
     secret_key,
     table_files,
     table_path,
+    write_findings,
     write_json,
     write_table,
 )
@@ -154,3 +158,19 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(CaseError, match="cannot be written"):
         write_json({"a": 1}, tmp_path / "case.json")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["case.json", "tables"]
+
+
+def test_findings_as_json(tmp_path: Path) -> None:
+    assert sealed_findings(tmp_path) is None
+    proof = [{"table": "processes", "key": "pid = 7"}]
+    table = pa.table({"id": ["a"], "evidence": [proof], "first_seen": [datetime(2026, 1, 2, tzinfo=UTC)]})
+    write_findings(table, tmp_path)
+    path = tmp_path / "findings.json"
+    assert json.loads(path.read_text()) == [
+        {"id": "a", "evidence": proof, "first_seen": "2026-01-02T00:00:00+00:00"}
+    ]  # fmt: skip
+    assert sealed_findings(tmp_path) == hashlib.sha256(path.read_bytes()).hexdigest()
+    path.unlink()
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(CaseError, match="not a regular file"):
+        sealed_findings(tmp_path)

@@ -53,6 +53,9 @@ def test_what_was_changed_is_named(folder: Path) -> None:
     record = json.loads((folder / "case.json").read_text())
     (folder / "case.json").write_text(json.dumps({**record, "node": "another"}))
     assert verify(folder).problems == ("case.json is not what entry 1 sealed: it was changed",)
+    (folder / "findings.json").write_text("[]")
+    assert "findings.json is not what was sealed: it was changed" in verify(folder).problems
+    (folder / "findings.json").unlink()
     (folder / "chain.sig").write_text("{}")
     assert len(verify(folder).problems) == 2
     (folder / "chain.jsonl").unlink()

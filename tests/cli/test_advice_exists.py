@@ -27,7 +27,12 @@ SCRIPTS = ("memir/acquire/node/upload.py", "memir/acquire/sinks/s3/direct.py", "
 """Their options are those of programs on the node: the uploader, the tool."""
 OTHERS = {
     "memir/kube/node_identity.py": {"--hostname-override"}, "memir/volatility/run.py": {"--pids"},
-    "memir/volatility/elf_dump.py": {"--dump"}, "memir/kube/secrets.py": {"--password"},
+    "memir/findings/detections/memfd_executable.py": {"--dump"}, "docs/reference/findings.md": {"--dump"},
+    "memir/findings/detections/deleted_executable.py": {"--dump"},
+    "memir/volatility/elf_dump.py": {"--dump"}, "memir/findings/detections/miner.py": {
+        "--donate-level", "--nicehash", "--randomx", "--cpu-max-threads-hint",
+    },
+    "memir/kube/secrets.py": {"--password"},
     "memir/kube/witness.py": {"--runtime-dir", "--name"},
     "memir/volatility/beside.py": {"--dump"},  # options of volatility3's plugins, and of vol
     "docs/guide/analyze.md": {"--output-directory"}, "docs/reference/volatility.md": {"--pids"},

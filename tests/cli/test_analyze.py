@@ -27,8 +27,9 @@ ARROW = {
     "timestamp": pa.timestamp("us", tz="UTC"),
     "list<int32>": pa.list_(pa.int32()),
     "list<string>": pa.list_(pa.string()),
+    "list<proof>": pa.list_(pa.struct([("table", pa.string()), ("key", pa.string())])),
 }
-WRITTEN = tuple(name for name, table in all_tables().items() if "ram" in table.readers)
+WRITTEN = tuple(name for name, table in all_tables().items() if "ram" in table.readers or name == "findings")
 
 
 @pytest.fixture
@@ -46,7 +47,8 @@ def tables_of(folder: Path) -> dict[str, pa.Table]:
 
 def test_contents_of_a_case(analysed: tuple[Path, Any]) -> None:
     folder, printed = analysed
-    assert sorted(path.name for path in folder.iterdir()) == ["case.json", "chain.jsonl", "secrets.key", "tables"]
+    names = ["case.json", "chain.jsonl", "findings.json", "secrets.key", "tables"]
+    assert sorted(path.name for path in folder.iterdir()) == names
     record = json.loads((folder / "case.json").read_text())
     tables = tables_of(folder)
     assert tables.keys() == set(WRITTEN)
@@ -58,8 +60,8 @@ def test_contents_of_a_case(analysed: tuple[Path, Any]) -> None:
     assert {key: value for key, value in printed.items() if key not in ("case", "rows", "clock", "coverage")} == record
     assert printed["case"] == str(folder)
     for name in WRITTEN:
-        names = {column.name for column in all_tables()[name].columns}
-        assert [row.keys() for row in printed["rows"][name]] == [names] * tables[name].num_rows
+        known = {column.name for column in all_tables()[name].columns}
+        assert [row.keys() for row in printed["rows"][name]] == [known] * tables[name].num_rows
 
 
 @pytest.mark.parametrize("table", WRITTEN)
@@ -137,7 +139,18 @@ def test_summary_for_people(memir: Memir, raw_image: Path, tmp_path: Path) -> No
     assert "Gaps: none: everything that was looked for could be read" in lines
     for words in ("web-7d4b9c6f5-abcde", "miner-0", "agent-x9z2k"):
         assert any(words in line for line in lines)
-    assert any("deleted executable: " in line for line in lines)
+    assert lines[6] == "Findings: 4 high"
+    assert "  HIGH  deleted-executable (T1070.004 File Deletion)" in lines
+
+
+def test_fail_on(memir: Memir, raw_image: Path) -> None:
+    """1 where a finding is that severe, and only if it was asked for."""
+    assert memir("analyze", raw_image, "--fail-on", "critical").code == 0
+    assert memir("analyze", raw_image, "--fail-on", "high").code == 1
+    ran = memir("analyze", raw_image, "--fail-on", "dreadful")
+    assert (ran.code, ran.err) == (
+        2, "memir: severity 'dreadful': there are info, low, medium, high, critical\n",
+    )  # fmt: skip
 
 
 def test_register() -> None:

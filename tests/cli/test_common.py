@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from memir.cli.common import gap_rows, print_json, print_rows, progress, signing_key
+from memir.cli.common import exit_code_of_findings, gap_rows, print_json, print_rows, progress, signing_key
 from memir.gaps import Gap
 from tests.images import ROOT
 
@@ -54,3 +54,9 @@ def test_no_verb_imports_another(path: Path) -> None:
     if path.name.startswith("acquire"):
         imported = {module for module in imported if not module.startswith("memir.cli.acquire")}
     assert imported <= allowed
+
+
+def test_exit_code_of_findings() -> None:
+    assert exit_code_of_findings(["low", "high"], "high") == 1
+    assert exit_code_of_findings(["low", "high"], "critical") == 0
+    assert exit_code_of_findings(["critical"], None) == exit_code_of_findings([], "info") == 0

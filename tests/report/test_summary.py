@@ -15,13 +15,13 @@ def record(**values: Any) -> dict[str, Any]:
     return {
         "node": "ip-10-0-1-23", "kernel": {"release": "6.1.0", "arch": "x86_64", "paging_levels": 4},
         "evidence": {"image": "node.raw", "format": "raw", "ram_share": 1.0}, "coverage": "",
-        "clock": "2026-01-02T03:04:05.500000+00:00", "gaps": [], "oddities": [], **values,
+        "clock": "2026-01-02T03:04:05.500000+00:00", "gaps": [], **values,
     }  # fmt: skip
 
 
 def test_a_whole_image(capsys: pytest.CaptureFixture[str]) -> None:
-    odd = {"kind": "memfd executable", "text": "pid 7 \x1bx"}
-    print_summary(record(oddities=[odd]), {**tables([process(1)]), "namespaces": []})
+    finding = {"severity": "low", "kind": "memfd-executable", "title": "pid 7 \x1bx"}
+    print_summary(record(), {**tables([process(1)]), "namespaces": [], "findings": [finding]})
     lines = capsys.readouterr().out.splitlines()
     assert lines[:5] == [
         "Node        ip-10-0-1-23",
@@ -31,8 +31,7 @@ def test_a_whole_image(capsys: pytest.CaptureFixture[str]) -> None:
         "Counts      1 processes (0 in containers, 0 kernel threads), 2 containers (1 exited, 1 running), 2 pods, "
         "0 namespaces",
     ]
-    assert "Oddities (1)" in lines
-    assert "  memfd executable: pid 7 \\ex" in lines
+    assert lines[6:8] == ["Findings: 1 low", "  low  memfd-executable: pid 7 \\ex"]  # before all else
     assert lines[-1] == "Gaps: none: everything that was looked for could be read"
 
 

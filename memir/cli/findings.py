@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`memir findings CASE...`: what the tables of cases say together."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from memir.cli.common import FailOnOption, JsonOption, SeverityOption, exit_code_of_findings, print_json
+from memir.errors import CaseError, UsageError
+from memir.text import say, say_all
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("findings")(findings)
+
+
+def findings(
+    cases: Annotated[
+        list[str] | None, typer.Argument(metavar="CASE...", help="Case folders, as `memir analyze -o` writes them.")
+    ] = None,
+    severity: SeverityOption = None,
+    explain: Annotated[
+        str | None, typer.Option("--explain", metavar="KIND", help="How a kind is decided; needs no case.")
+    ] = None,
+    fail_on: FailOnOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Print the findings of cases, the worst first, each with its proof and its doubt.
+
+    Exit 0: done. 1: with --fail-on, findings of that severity or above.
+    """
+    if explain is not None:
+        _explain(explain, json)
+        return
+    if not cases:
+        raise UsageError("which case? `memir findings CASE`; `memir findings --explain KIND` needs none")
+    rows = {case: _rows(case, severity) for case in cases}
+    if json:
+        print_json({"cases": {case: {"findings": every} for case, every in rows.items()}})
+    else:
+        _print(rows)
+    code = exit_code_of_findings((row["severity"] for every in rows.values() for row in every), fail_on)
+    if code:
+        raise typer.Exit(code)
+
+
+def _rows(case: str, severity: str | None) -> list[dict[str, Any]]:
+    import memir
+    from memir.findings.finding import at_least
+
+    opened = memir.Case(case)
+    if "findings" not in opened.tables:
+        raise CaseError(
+            f"{case} has no findings: an earlier memir wrote it, or a hunt alone; "
+            f"`memir analyze IMAGE -o {case} --force` makes them"
+        )
+    return [row for row in opened["findings"].to_pylist() if severity is None or at_least(row["severity"], severity)]
+
+
+def _print(rows: dict[str, list[dict[str, Any]]]) -> None:
+    import memir
+    from memir.findings.detect import unable
+    from memir.report.findings import whole_lines
+
+    for case, every in rows.items():
+        say(f"{case}: {len(every)} finding{'' if len(every) == 1 else 's'}", "")
+        say_all(whole_lines(every))
+        for kind, names in unable(memir.Case(case).tables).items():
+            say(f"Not looked for: {kind}, the case has no table {' and '.join(names)}")
+
+
+def _explain(kind: str, json: bool) -> None:
+    from memir.findings.attack import technique
+    from memir.findings.registry import detections
+    from memir.report.findings import explain_lines
+
+    known = detections()
+    if kind not in known:
+        raise UsageError(f"there is no kind {kind!r}; there are {', '.join(known)}")
+    detection = known[kind]
+    if json:
+        names = (
+            "kind",
+            "title",
+            "how",
+            "technique",
+            "tables",
+            "more",
+            "why",
+            "check_next",
+            "benign",
+            "missed",
+            "also_known",
+        )
+        print_json({name: getattr(detection, name) for name in names})
+    else:
+        say_all(explain_lines(detection, f"{detection.technique} {technique(detection.technique).name}"))

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A task that some lists of the kernel have and others lack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from memir.findings.finding import Detection, Match, Proof, short
+from memir.findings.look import Look, Row, where
+
+LACKS = "the image lacks RAM"
+_BOTH = {"tasks", "pids"}
+_LISTS = ("task list", "thread list", "children list", "css_set task list", "task in")
+_SLACK = timedelta(seconds=2)
+"""A tick and what clocks of processors differ by, with room to spare."""
+
+
+def off_the_lists(look: Look) -> Iterator[tuple[Row, str | None]]:
+    """(process, why it may have started or ended while RAM was read; None if nothing explains it) of those that a list
+    lacks."""
+    kinds = [gap.kind for gap in look.facts.gaps]
+    torn = LACKS if "RAM" in kinds else "lists of tasks are torn" if any(map(_is_list, kinds)) else None
+    processes = look.rows("processes")
+    listed = [row["start_time"] for row in processes if row["start_time"] and "tasks" in row["seen_by"]]
+    for row in processes:
+        if not set(row["seen_by"]) >= _BOTH:
+            late = _late(look, row, max(listed, default=None))
+            yield row, torn if torn == LACKS or not late else "it is newer than every task on the list"
+
+
+def _is_list(kind: str) -> bool:
+    return kind.startswith(_LISTS)
+
+
+def _late(look: Look, row: Row, newest: Any) -> bool:
+    """Whether it may have started while RAM was read: after the reading began, or where that is not known after all
+    others."""
+    clock, span, start = look.facts.clock, look.facts.span, row["start_time"]
+    if not start or (newest and start <= newest):
+        return False
+    return clock is None or span is None or start > clock - timedelta(seconds=span) - _SLACK
+
+
+def words(look: Look, row: Row) -> str:
+    """Who knows the task and who does not, and over how long the image was read."""
+    missing = ", ".join(sorted(_BOTH - set(row["seen_by"])))
+    smear = f" [of the image: {look.facts.smear}]" if look.facts.smear else ""
+    name = f"pid {row['pid']} {short(row['comm'])} ({where(row)})"
+    return f"{name} is known to {', '.join(row['seen_by'])}, not to {missing}{smear}"
+
+
+def _find(look: Look) -> Iterator[Match]:
+    for row, why in off_the_lists(look):
+        if why is None:
+            yield Match(
+                "critical", "all RAM is there, no list is torn, and it is older than the reading of RAM",
+                words(look, row),
+                row, (Proof("processes", f"pid = {row['pid']}"), Proof("threads", f"pid = {row['pid']}")), row["exe"],
+            )  # fmt: skip
+
+
+DETECTION = Detection(
+    kind="hidden-task",
+    title="Task taken from lists of the kernel",
+    how="A task that runs is missing in the list of tasks or in the table of pids, while others (threads, children, "
+    "cgroups, the slab) have it; all RAM is there, no list is torn, and it had started before RAM was read. Otherwise "
+    "it "
+    "is unlisted-task.",
+    technique="T1014",
+    tables=("processes",),
+    more=("threads",),
+    find=_find,
+    why="Only code in the kernel can take a task from these lists: it is a rootkit's work, and the node's own tools "
+    "lie.",
+    check_next=(
+        "modules and hooks: what runs in the kernel that should not",
+        "what the task is: program, connections, files; the node's ps and /proc do not show it",
+        "do not trust anything that was or is read on the node itself; replace the node",
+    ),
+    benign=("none in an image of a machine that was paused",),
+    missed=("a task that was taken from every list and whose slab is not told from free memory",
+            "code that runs in the kernel without a task"),
+    gaps=("task", "thread", "children list", "css_set", "pid IDR"),
+)  # fmt: skip

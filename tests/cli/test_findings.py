@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`memir findings`: of cases, of a severity, as JSON, and how a kind is decided."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from memir.case.case import Case
+from memir.cli import findings
+from tests.case.test_case import ANALYSIS, ONE, processes
+from tests.cli.conftest import Memir, registered
+
+
+@pytest.fixture
+def analysed(memir: Memir, raw_image: Path, tmp_path: Path) -> Path:
+    assert memir("analyze", raw_image, "-o", tmp_path / "case").code == 0
+    return tmp_path / "case"
+
+
+def test_findings(memir: Memir, analysed: Path) -> None:
+    ran = memir("findings", analysed)
+    assert (ran.code, ran.err) == (0, "")
+    lines = ran.out.splitlines()
+    assert lines[0].startswith(f"{analysed}: ")
+    assert "HIGH  pid 190 dropper (dev/miner-0/miner) runs /tmp/dropper, which has been deleted" in lines
+    rows = memir("findings", analysed, "--json").json()["cases"][str(analysed)]["findings"]
+    assert [row["pid"] for row in rows if row["severity"] == "high"] == [191, 190, 191, 191]
+    assert rows[1]["evidence"] == [{"table": "processes", "key": "pid = 190"}]
+    only = memir("findings", analysed, "--severity", "critical", "--json").json()
+    assert only["cases"][str(analysed)]["findings"] == []
+
+
+def test_several_cases_and_exit_codes(memir: Memir, analysed: Path) -> None:
+    ran = memir("findings", analysed, analysed.parent / "case", "--fail-on", "high")
+    assert ran.code == 1
+    assert memir("findings", analysed, "--fail-on", "critical").code == 0
+    assert memir("findings").code == 2
+
+
+def test_a_case_without_findings(memir: Memir, tmp_path: Path) -> None:
+    Case.create(tmp_path / "old").add_tables({"processes": processes(1)}, ANALYSIS, ONE)
+    ran = memir("findings", tmp_path / "old")
+    assert (ran.code, ran.out) == (3, "")
+    assert "has no findings: an earlier memir wrote it" in ran.err
+
+
+def test_explain(memir: Memir) -> None:
+    ran = memir("findings", "--explain", "hidden-task")
+    assert (ran.code, ran.out.splitlines()[0]) == (0, "hidden-task: Task taken from lists of the kernel")
+    assert memir("findings", "--explain", "hidden-task", "--json").json()["technique"] == "T1014"
+    ran = memir("findings", "--explain", "nothing")
+    assert ran.code == 2 and "there are " in ran.err and "hidden-task" in ran.err
+
+
+def test_register() -> None:
+    assert registered(findings) == ["findings"]

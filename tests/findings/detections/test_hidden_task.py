@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A task that a list lacks is called hidden only where nothing else explains it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from memir.findings.detections.hidden_task import off_the_lists, words
+from memir.findings.look import ImageFacts, Look
+from memir.gaps import Gap
+from memir.tables.sql import connected
+from tests.findings.real import INTRUDED, NODE, SMALL, after, kind, node, on_the_node
+from tests.images import case
+
+KIND = "hidden-task"
+NOTHING: Any = None
+OFF = {308, 310, 312, 314, 317, 320}
+
+
+def test_there() -> None:
+    """Those that the labels say were hidden, and no other."""
+    labels = case(INTRUDED).labels()["processes"]
+    assert {row["pid"] for row in labels if row["hidden_from"]} == OFF
+    assert {(row["severity"], row["pid"]) for row in kind(INTRUDED, KIND)} == {("critical", pid) for pid in OFF}
+
+
+def test_not_there() -> None:
+    assert kind(SMALL, KIND) == kind(SMALL, "unlisted-task") == []
+
+
+@on_the_node
+def test_not_on_the_node() -> None:
+    assert kind(NODE, KIND) == kind(NODE, "unlisted-task") == []
+
+
+def facts(**changes: Any) -> ImageFacts:
+    return replace(node(INTRUDED)[1], **changes)
+
+
+@pytest.mark.parametrize(
+    ("change", "hidden", "why"),
+    [
+        ({}, OFF, None),
+        ({"gaps": (Gap("sockets", "0x1", "not readable"),)}, OFF, None),
+        ({"gaps": (Gap("task list", "0x1", "link not readable"),)}, set(), "lists of tasks are torn"),
+        ({"gaps": (Gap("task in a css_set", "0x1", "not readable"),)}, set(), "lists of tasks are torn"),
+        ({"gaps": (Gap("RAM", "0x1", "lacks"),)}, set(), "the image lacks RAM"),
+        # without a clock, or after a long reading, those that are newer than every task on the list prove nothing
+        ({"clock": None}, {308, 310}, "it is newer than every task on the list"),
+        ({"span": None}, {308, 310}, "it is newer than every task on the list"),
+        ({"span": 3600.0}, {308, 310}, "it is newer than every task on the list"),
+    ],
+)
+def test_what_else_explains_it(change: dict[str, object], hidden: set[int], why: str | None) -> None:
+    tables = node(INTRUDED)[0]
+    with connected(tables) as connection:
+        rows = list(off_the_lists(Look(tables, connection, facts(**change))))
+    assert {row["pid"] for row, reason in rows if reason is None} == hidden
+    assert {reason for _, reason in rows if reason} == ({why} if why else set())
+    assert {row["pid"] for row, _ in rows} == OFF
+
+
+def test_a_task_that_starts_while_ram_is_read() -> None:
+    clock = facts().clock
+    assert clock is not None
+    rows = after(INTRUDED, KIND, "processes", {"pid": 320}, start_time=clock - timedelta(seconds=1))
+    assert {row["pid"] for row in rows} == OFF - {320}
+
+
+def test_words() -> None:
+    look = Look({}, NOTHING, ImageFacts(smear="torn"))
+    row = {"pid": 3, "comm": "x", "seen_by": ["slab"]}
+    assert words(look, row) == "pid 3 x (node) is known to slab, not to pids, tasks [of the image: torn]"
