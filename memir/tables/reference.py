@@ -33,9 +33,9 @@ def _section(table: Table) -> str:
         facts.append("Each row names its owner.")
     elif table.owner is not None:
         facts.append(f"Rows are owned by {table.owner.replace('_', ' ')}.")
-    maker = "analyze" if table.name == "findings" else "hunt"
+    made = "Made by `memir analyze`." if table.name == "findings" else "Made by `memir hunt`."
     readers = ", ".join(sorted(table.readers))
-    facts.append(f"Read from: {readers}." if readers else f"Made by `memir {maker}`.")
+    facts.append(f"Read from: {readers}." if readers else made)
     if table.volatility:
         facts.append(f"volatility3 plugin: `{table.volatility}`.")
     lines = [f"## {table.name}", "", " ".join(facts), "", "| column | type | meaning |", "|---|---|---|"]

@@ -22,7 +22,7 @@ DONE = {
     "memir run --list": "cli/test_next_steps_case.py", "tar": "cli/test_next_steps.py",
     "unzip": "cli/test_next_steps.py", "7z x": "cli/test_next_steps.py", "makedumpfile": "cli/test_next_steps.py",
     "ssh-add": "acquire/transports/ssh/test_identities.py", "ssh-keygen -R": "acquire/transports/ssh/test_host_key.py",
-    "memir info": "cli/test_info.py", "memir hunt": "cli/test_hunt.py",
+    "memir findings": "cli/test_findings.py", "memir info": "cli/test_info.py", "memir hunt": "cli/test_hunt.py",
     "memir acquire": "cli/test_acquire.py", "memir run": "cli/test_run.py",
 }  # fmt: skip
 """Command, and the test that does it."""
@@ -42,7 +42,8 @@ NOT_DONE = {
 
 NO_ADVICE = (
     "sudo -n", "id -u", "address type name", "vol ", "--", "Match", "privileged: true",
-    "python -m memir.tables.reference", "place of the process", "with NAME as", "witness=", "timestamp[",
+    "python -m memir.tables.reference", "python -m memir.findings.reference",
+    "place of the process", "with NAME as", "witness=", "timestamp[",
 )  # fmt: skip
 """What stands in backquotes and is not for the reader to type: what was run on a node, forms, options."""
 PROGRAMS = tuple(

@@ -34,7 +34,7 @@ def test_it_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pods = shown[1][0].data
     assert "pods: 3 rows" in pods["text/plain"]
     assert "<td>miner-0</td>" in pods["text/html"]
-    assert "memfd-executable" in shown[4][0].text
+    assert "memfd-executable" in "".join(output.text for output in shown[4])
     assert "'pod_name': 'web-7d4b9c6f5-abcde'" in shown[6][0].data["text/plain"]
 
 

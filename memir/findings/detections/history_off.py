@@ -37,6 +37,6 @@ DETECTION = Detection(
     why="Who does this does not want it to be read what was typed.",
     check_next=("what the process and its parent are", "lookups and the page cache: what was used there"),
     benign=("hardened images whose profile turns histories off",),
-    missed=("`unset HISTFILE` and `set +o history`, which leave no variable",),
+    missed=("unset HISTFILE and set +o history, which leave no variable",),
     gaps=("environ", "page"),
 )

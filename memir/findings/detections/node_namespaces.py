@@ -63,7 +63,7 @@ DETECTION = Detection(
         "how it got there: a privileged pod with hostPID and nsenter, or a flaw of the kernel or the runtime",
         "cordon the node and treat its credentials as known to others",
     ),
-    benign=("`kubectl debug node` and agents that call nsenter to configure the node",
+    benign=("kubectl debug node and agents that call nsenter to configure the node",
             "a runtime's own helper in the moment in which it starts a container"),
     missed=("a process that has also left its cgroup and that nothing ties to its pod any more",),
     gaps=("cgroup", "namespace", "nsproxy"),
