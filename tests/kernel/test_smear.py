@@ -41,6 +41,7 @@ KEYS = {
     "modules": ("module",),
     "conntrack": ("entry",),
     "cgroups": ("cgroup",),
+    "hooks": ("address",),
 }
 # what is said of a row by others: an owner that is gone leaves one alone; a path whose root is gone is seen by nobody;
 # a socket whose holder is gone is its namespace's; an address that no interface has any more is just private
