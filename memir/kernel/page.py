@@ -117,8 +117,11 @@ class _Layout:
         return typed & other
 
 
-def pages(kernel: Kernel) -> Pages:
-    """The use of every page of RAM in the image; frames without a readable struct page are UNKNOWN."""
+def pages(kernel: Kernel, *, count: bool = True) -> Pages:
+    """The use of every page of RAM in the image; frames without a readable struct page are UNKNOWN.
+
+    count: count those as a gap; a caller that wants pages of files alone compares with what each file says it has.
+    """
     layout = _Layout(kernel)
     spans = [((part.start + _PAGE - 1) >> 12, part.end >> 12) for part in kernel.memory.ranges]
     spans = [(first, end) for first, end in spans if end > first]
@@ -142,7 +145,7 @@ def pages(kernel: Kernel) -> Pages:
         _spread_free(read, np.concatenate([chain[0] for chain in free]), np.concatenate([chain[1] for chain in free]))
     _adopt(read)
     read.use[read.use == _UNREAD] = UNKNOWN
-    unread = int((read.use == UNKNOWN).sum())
+    unread = int((read.use == UNKNOWN).sum()) if count else 0
     kernel.gaps.add("page", f"{unread} frames", "use not told by struct page", unread)
     return read
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from memir.kernel.pagetable import U64
 
@@ -46,25 +47,47 @@ def cache_of(kernel: Kernel, address: U64) -> int:
 
 def objects(kernel: Kernel, cache: int) -> U64:
     """Addresses of every object slot of a cache, used or free: uint64[n]."""
-    size = int(kernel.read(np.array([cache], np.uint64), "kmem_cache", "size")[0])
-    if not 8 <= size <= 1 << 20:
-        kernel.gaps.add("slab cache", f"{cache:#x}", f"objects of {size} bytes")
-        return np.zeros(0, np.uint64)
-    page = _pages_of(kernel, cache)
+    return slots(kernel, np.array([cache], np.uint64))[1]
+
+
+def slots(kernel: Kernel, cache: U64) -> tuple[NDArray[np.int64], U64]:
+    """Every object slot of some caches, used or free: (row of the cache int64[n], address of the slot uint64[n]).
+
+    All RAM's struct pages are looked through once, however many caches there are.
+    """
+    cache = np.asarray(cache, np.uint64)
+    size = kernel.read(cache, "kmem_cache", "size").astype(np.int64)
+    sound = (size >= 8) & (size <= 1 << 20)
+    for bad in np.flatnonzero(~sound).tolist():
+        kernel.gaps.add("slab cache", f"{int(cache[bad]):#x}", f"objects of {int(size[bad])} bytes")
+    if not sound.any():
+        return np.zeros(0, np.int64), np.zeros(0, np.uint64)
+    page, of = _pages_of(kernel, cache[sound])
+    row = np.flatnonzero(sound)[of].astype(np.int64)
     struct, member = _member(kernel, "objects")
     count = np.minimum(kernel.read(page, struct, member).astype(np.int64), _MAX_OBJECTS)
     start = kernel.space.page_physical(page) + np.uint64(kernel.space.direct_delta)
     owner = np.repeat(np.arange(len(page)), count)
     step = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
-    slots: U64 = start[owner] + step.astype(np.uint64) * np.uint64(size)
-    return slots
+    return row[owner], start[owner] + (step * size[row[owner]]).astype(np.uint64)
 
 
-def _pages_of(kernel: Kernel, cache: int) -> U64:
-    """struct pages (heads) whose slab_cache is this one, over all RAM in the image."""
+def caches_of(kernel: Kernel, address: U64) -> tuple[U64, U64]:
+    """(kmem_cache, start of its slab) of each object in the direct map; 0 where it lies in no slab."""
+    pa, known = kernel.space.physical(address)
+    head = heads(kernel, kernel.space.struct_page(np.where(known, pa, np.uint64(0))))
+    cache = kernel.pointer(head, *_member(kernel, "slab_cache"), gap=False)
+    fine = known & kernel.space.is_kernel_pointer(cache)
+    start = kernel.space.page_physical(head) + np.uint64(kernel.space.direct_delta)
+    return np.where(fine, cache, np.uint64(0)), np.where(fine, start, np.uint64(0))
+
+
+def _pages_of(kernel: Kernel, cache: U64) -> tuple[U64, NDArray[np.int64]]:
+    """(struct pages (heads) whose slab_cache is one of these, the row of that), over all RAM in the image."""
     space = kernel.space
     offset = kernel.types.offset(*_member(kernel, "slab_cache"))
     pages_met: list[U64] = []
+    caches_met: list[U64] = []
     for part in kernel.memory.ranges:
         first = int(space.struct_page(np.array([part.start], np.uint64))[0])
         last = int(space.struct_page(np.array([part.end - 1], np.uint64))[0]) + space.page_struct
@@ -77,10 +100,16 @@ def _pages_of(kernel: Kernel, cache: int) -> U64:
             raw[~(ok & known)] = 0
             flat = raw.reshape(-1)
             shift = (first - int(va[0])) % space.page_struct
-            rows = (len(flat) - shift) // space.page_struct
-            column = np.ndarray((rows,), "<u8", flat, shift + offset, (space.page_struct,))
-            hit = np.flatnonzero(column == np.uint64(cache))
+            many = (len(flat) - shift) // space.page_struct
+            column = np.ascontiguousarray(np.ndarray((many,), "<u8", flat, shift + offset, (space.page_struct,)))
+            hit = np.flatnonzero(np.isin(column, cache))
+            caches_met.append(column[hit])
             pages_met.append(va[0] + np.uint64(shift) + hit.astype(np.uint64) * np.uint64(space.page_struct))
-    pages = np.concatenate(pages_met) if pages_met else np.zeros(0, np.uint64)
+    if not pages_met:
+        return np.zeros(0, np.uint64), np.zeros(0, np.int64)
+    pages, met = np.unique(np.concatenate(pages_met), return_index=True)
+    order = np.argsort(cache, kind="stable")
+    which = np.asarray(order[np.searchsorted(cache[order], np.concatenate(caches_met)[met])], np.int64)
     # a tail page of an old layout repeats nothing, but a stale word may look like the cache: heads only
-    return np.unique(pages[heads(kernel, pages) == pages])
+    head = heads(kernel, pages) == pages
+    return pages[head], which[head]

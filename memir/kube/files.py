@@ -23,7 +23,7 @@ import numpy as np
 from memir.kernel import fs
 from memir.kernel.dcache import unlinked
 from memir.kernel.list import hlist_nodes
-from memir.kernel.mount import mount_of, namespace_mounts
+from memir.kernel.mount import mount_of
 from memir.kernel.pagetable import U64
 from memir.kube.file_users import files_in_use
 from memir.kube.layers import layer_roots, nearest_above, overlays_of
@@ -34,6 +34,7 @@ from memir.kube.paths import container_id_of, container_name_of, pod_uid_of, san
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
     from memir.kernel.mount import Mounts
+    from memir.kernel.mountinfo import MountInfo
     from memir.kube.mountpoints import MountSources
     from memir.kube.owner import Owners
     from memir.kube.processes import ProcessList
@@ -76,6 +77,8 @@ class Mounted(Protocol):
     @property
     def owners(self) -> Owners: ...  # noqa: D102
     @property
+    def mount_table(self) -> MountInfo: ...  # noqa: D102
+    @property
     def host_mnt_ns(self) -> int: ...  # noqa: D102
 
 
@@ -86,20 +89,17 @@ class Files:
         self._node, self._kernel = node, node.kernel
         self._who = node.owners
         self._known: dict[int, FileInfo] = {}
-        spaces = np.unique(node.processes.mnt_ns[node.processes.mnt_ns != 0])
-        self._host = node.host_mnt_ns
-        owner, mount = namespace_mounts(self._kernel, spaces)
-        node.mounts.load(mount)
+        self._host, info = node.host_mnt_ns, node.mount_table
         self._mounts_of: dict[int, list[tuple[int, int]]] = defaultdict(list)  # superblock: namespace, mount
-        for space, address in zip(spaces[owner].tolist(), mount.tolist(), strict=True):
-            if address in node.mounts.known:
+        for space, address in zip(info.space.tolist(), info.mount.tolist(), strict=True):
+            if space and address in node.mounts.known:
                 self._mounts_of[node.mounts.known[address].superblock].append((space, address))
         self._of_space = node.owners.by_mount_namespace
-        self._tops = node_paths(self._node.mounts, self._node.sources.host)
+        self.tops = node_paths(self._node.mounts, self._node.sources.host)
         overlays = overlays_of(self._kernel, np.array(sorted(self._mounts_of), np.uint64))
-        self._overlays = set(overlays.tolist())
-        self._layers = layer_roots(self._kernel, overlays)
-        self._container_roots, self._volumes = self._mounted_by_containers()
+        self.overlays = set(overlays.tolist())
+        self.layers = layer_roots(self._kernel, overlays)
+        self.container_roots, self.volumes = self._mounted_by_containers()
         self._users: dict[int, set[Owner]] | None = None
 
     def of(self, mapping: Iterable[int]) -> dict[int, FileInfo]:
@@ -113,13 +113,13 @@ class Files:
     def of_superblock(self, superblock: int) -> tuple[Owner, ...]:
         """Whose a whole file system is: of containers that alone have it, or have it as root; none: nobody has it."""
         mounts = self._mounts_of.get(superblock)
-        owners = self._private(superblock)
+        owners = self.private(superblock)
         if owners or not mounts:
             return owners
-        root = self._container_roots.get(self._node.mounts.known[mounts[0][1]].root)
+        root = self.container_roots.get(self._node.mounts.known[mounts[0][1]].root)
         if root:
             return sort_owners(root)
-        top = self._tops.get(superblock)
+        top = self.tops.get(superblock)
         named = self._by_path(_text(top), superblock) if top else None
         return (named or NODE,)
 
@@ -152,34 +152,34 @@ class Files:
         """(path, owners, what to add to the source) of a file."""
         dentries, superblock, dentry = self._node.mounts.dentries, file.superblock, file.dentry
         if not dentry:
-            return None, self._private(superblock) or self._mapped_by(file.mapping), ""
+            return None, self.private(superblock) or self._mapped_by(file.mapping), ""
         if dentries.parent(dentry) == dentry and dentry != file.root:  # memfd, SysV segment, shared memory
             name = dentries.name(dentry)
             return None if name is None else "/" + _text(name), self._mapped_by(file.mapping), ""
-        inside, top = dentries.path(dentry), self._tops.get(superblock)
+        inside, top = dentries.path(dentry), self.tops.get(superblock)
         on_node = None if inside is None or top is None else _text(top + inside)
-        layer = nearest_above(dentries, dentry, self._layers)
+        layer = nearest_above(dentries, dentry, self.layers)
         if layer is not None:
             below = dentries.below(dentry, layer)
             path = on_node if below is None else "/" + _text(b"/".join(below))
-            which = "upper" if any(upper for _, upper in self._layers[layer]) else "lower"
-            owners = {owner for sb, _ in self._layers[layer] for owner in self._overlay_owners(sb)}
+            which = "upper" if any(upper for _, upper in self.layers[layer]) else "lower"
+            owners = {owner for sb, _ in self.layers[layer] for owner in self._overlay_owners(sb)}
             return path, sort_owners(owners), f", {which} layer, on the node {on_node}"
-        private = self._private(superblock)
+        private = self.private(superblock)
         if private:
             return self._seen_at(superblock, dentry) or on_node, private, ""
-        root = nearest_above(dentries, dentry, self._container_roots)
+        root = nearest_above(dentries, dentry, self.container_roots)
         if root is not None:
             below = dentries.below(dentry, root)
             path = on_node if below is None else "/" + _text(b"/".join(below))
-            return path, sort_owners(self._container_roots[root]), f", root of a container, on the node {on_node}"
+            return path, sort_owners(self.container_roots[root]), f", root of a container, on the node {on_node}"
         if on_node is None:
             return self._seen_at(superblock, dentry), self._mapped_by(file.mapping), ""
         named = self._by_path(on_node, superblock)
         if named is not None:
             return on_node, (named,), ""
-        volume = nearest_above(dentries, dentry, self._volumes)
-        return on_node, () if volume is None else sort_owners({NODE, *self._volumes[volume]}), ""
+        volume = nearest_above(dentries, dentry, self.volumes)
+        return on_node, () if volume is None else sort_owners({NODE, *self.volumes[volume]}), ""
 
     def _by_path(self, path: str, superblock: int) -> Owner | None:
         """The container or pod that a path of the kubelet's or a runtime's names."""
@@ -198,13 +198,14 @@ class Files:
         container = container_id_of(path) or sandbox_id_of(path) or storage_id_of(path)
         return who.container(container) if container else None
 
-    def _private(self, superblock: int) -> tuple[Owner, ...]:
+    def private(self, superblock: int) -> tuple[Owner, ...]:
         """Containers that have this file system mounted, if the node itself has not; of an overlay, whose it is."""
         mounts = self._mounts_of.get(superblock, [])
         spaces = {space for space, _ in mounts}
         owners: set[Owner] = set()
-        if not spaces or self._host in spaces:
-            return sort_owners(self._overlay_owners(superblock)) if superblock in self._overlays else ()
+        # of a node whose own mounts are not known nothing is a container's alone
+        if not spaces or not self._host or self._host in spaces:
+            return sort_owners(self._overlay_owners(superblock)) if superblock in self.overlays else ()
         for space in spaces:
             owners |= set(self._of_space.get(space, ()))
         pods = {owner.pod_uid for owner in owners}
@@ -235,13 +236,13 @@ class Files:
             (address, mounts.known[address], self._of_space[space])
             for superblock, places in self._mounts_of.items()
             for space, address in places
-            if space in self._of_space and superblock not in self._overlays
+            if space in self._of_space and superblock not in self.overlays
         ]
         address = np.array([row[0] for row in rows], np.uint64)
         paths = mounts.paths(address, np.array([mount.root for _, mount, _ in rows], np.uint64))
         for (_, mount, owners), path in zip(rows, paths, strict=True):
             whole = mounts.dentries.parent(mount.root) == mount.root
-            if path == b"/" and not (whole and self._tops.get(mount.superblock) == b""):
+            if path == b"/" and not (whole and self.tops.get(mount.superblock) == b""):
                 roots[mount.root] |= set(owners)
             elif not whole:
                 volumes[mount.root] |= set(owners)
@@ -258,7 +259,7 @@ class Files:
             if (space, mounts.known[mount].superblock) in self._root_of
         }
         if not owners:
-            path = self._tops.get(superblock)
+            path = self.tops.get(superblock)
             container = container_id_of(_text(path)) if path else None
             owners = {self._who.container(container)} if container else set()
         return owners

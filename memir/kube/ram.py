@@ -17,6 +17,7 @@ from memir.kernel.mount import Mounts
 from memir.kernel.mountinfo import MountInfo, mountinfo, reader_roots
 from memir.kernel.net_namespace import net_namespaces, of_tasks
 from memir.kernel.netdevice import Devices, devices
+from memir.kernel.page import Pages, pages
 from memir.kernel.pagetable import U64
 from memir.kernel.ram import Coverage, coverage
 from memir.kernel.smear import Smear, smear
@@ -26,6 +27,7 @@ from memir.kube.claims import Claims
 from memir.kube.containers import Container, RootFilesystem, build_containers
 from memir.kube.files import Files
 from memir.kube.identity import Identity, identify
+from memir.kube.inodes import NodeInodes, every_inode
 from memir.kube.kubelet import Statuses, statuses
 from memir.kube.membership import Membership, memberships
 from memir.kube.mountpoints import MountSources, mount_sources
@@ -147,6 +149,16 @@ class RamSource:
         space = self.kernel.pointer(self.processes.living, "task_struct", "mm")
         mm = np.unique(space[space != 0])
         return mm, vmas(self.kernel, mm)
+
+    @functools.cached_property
+    def pages(self) -> Pages:
+        """What each page of RAM is used for; pages of which that is not told are no gap here."""
+        return pages(self.kernel, count=False)
+
+    @functools.cached_property
+    def inodes(self) -> NodeInodes:
+        """Every inode that memory holds, and every name."""
+        return every_inode(self)
 
     @functools.cached_property
     def sources(self) -> MountSources:

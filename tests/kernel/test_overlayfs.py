@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 
 from memir.kernel import fs, overlayfs
 from memir.kernel.overlayfs import Layers
@@ -51,3 +52,24 @@ def test_what_is_no_overlay(node_of: NodeOf) -> None:
     assert right.upper is not None
     assert wrong == Layers(None, None)
     assert [gap.why for gap in node.kernel.gaps if gap.kind == "overlay"] == ["lower directories not readable"]
+
+
+@pytest.mark.parametrize("name", ["s-5.10-small-v1", "s-6.1-small", "s-6.12-intruded", "s-7.2-small-la57"])
+def test_entries_of_files(name: str, node_of: Callable[[str], RamSource]) -> None:
+    """What an overlay has on its upper layer bears the same name there; a log was made, not copied."""
+    node = node_of(name)
+    names, kernel = node.inodes.names, node.kernel
+    overlays = np.array(sorted(node.file_owners.overlays), np.uint64)
+    types = overlayfs.overlay_types(kernel, overlays)
+    assert types is not None
+    rows = np.flatnonzero(np.isin(names.superblock, overlays) & names.positive)
+    entries = overlayfs.entries(kernel, types, names.tree.dentry[rows], names.inode[rows])
+    upper = names.tree.rows(entries.upper)
+    for row, above, count in zip(rows.tolist(), upper.tolist(), entries.lower.tolist(), strict=True):
+        inside = names.inside[row]
+        assert above < 0 or names.inside[above] == inside
+        assert count >= 0 and (count > 0 or above >= 0), inside
+        if inside == b"/tmp/server.log":
+            assert (count, above >= 0) == (0, True)
+    nothing = overlayfs.entries(kernel, types, np.zeros(1, np.uint64), np.zeros(1, np.uint64))
+    assert (nothing.upper.tolist(), nothing.lower.tolist(), nothing.opaque.tolist()) == ([0], [-1], [False])

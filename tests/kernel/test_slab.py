@@ -58,3 +58,19 @@ def test_a_cache_of_absurd_objects_is_a_gap() -> None:
     assert [(gap.kind, gap.why) for gap in kernel.gaps if gap.kind == "slab cache"] == [
         ("slab cache", "objects of 0 bytes")
     ]
+
+
+def test_several_caches_in_one_pass(node_of: Callable[[str], RamSource]) -> None:
+    """Slots of two caches as each gives them alone; the cache and slab of an object are those it was found by."""
+    kernel = node_of("s-6.1-small").kernel
+    every = node_of("s-6.1-small").inodes
+    cache, start = slab.caches_of(kernel, every.inodes.inode)
+    chosen = np.unique(cache)[:2]
+    row, slot = slab.slots(kernel, chosen)
+    for number, each in enumerate(chosen.tolist()):
+        alone = slab.objects(kernel, each)
+        assert slot[row == number].tolist() == alone.tolist() and len(alone) > 10
+        assert set(slab.caches_of(kernel, alone)[0].tolist()) == {each}
+        inside = start[cache == each]
+        assert np.isin(inside, alone).all()  # a slab begins with its first object
+    assert slab.caches_of(kernel, np.array([kernel.anchors.init_task], np.uint64))[0].tolist() == [0]

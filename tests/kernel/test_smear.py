@@ -42,19 +42,21 @@ KEYS = {
     "conntrack": ("entry",),
     "cgroups": ("cgroup",),
     "hooks": ("address",),
+    "inodes": ("address",),
+    "lookups": ("dentry",),
 }
 # what is said of a row by others: an owner that is gone leaves one alone; a path whose root is gone is seen by nobody;
-# a socket whose holder is gone is its namespace's; an address that no interface has any more is just private
+# a socket whose holder is gone is its namespace's; an address that no interface has any more is just private; what is
+# no news for its mount point is some when that is gone; content that was zeroed hashes as such
 LOOSE = {
     "container_id", "container_name", "shared_by", "hidden", "pid", "fd", "pids", "seen_in", "accepted", "remote_kind",
-    "peer",
+    "peer", "noise", "sha256",
 }  # fmt: skip
 IN_USER_MEMORY = {"args", "environ"}
 # lists from which damage may take away, one by one
-PARTIAL = {"seen_by", "missing_from", "witnesses", "disagreements", "cgroups", "ipv4", "ipv6"}
-PARTIAL = {"seen_by", "witnesses", "disagreements", "cgroups", "ipv4", "ipv6", "controllers"}
+PARTIAL = {"seen_by", "missing_from", "witnesses", "disagreements", "cgroups", "ipv4", "ipv6", "controllers"}
 # numbers of things found, and the text that says where from
-COUNTED = {"processes", "containers", "source", "rss"}
+COUNTED = {"processes", "containers", "source", "rss", "dirty"}
 CGROUP = {
     "cgroup path",
     "cgroup root",
@@ -141,9 +143,17 @@ def right(column: str, got: Any, want: Any, row: dict[str, Any]) -> bool:
         return bool(set(got) <= set(want or ()))
     if column == "comm" and row["kernel_thread"]:
         return bool(want.startswith(got))  # its full name and its work are kept elsewhere
+    if column == "container_path" and row["layer"] not in ("upper", "lower", "merged"):
+        return True  # a volume that is mounted at two places, of which the shorter is gone
     if column == "threads":
         return bool(0 < got <= want)
     return column == "state" and got == "unknown"  # of a container
+
+
+def left_alone(column: str, row: dict[str, Any], old: dict[str, Any]) -> bool:
+    """A file that several pods have, of which all but one are gone with the damage; or the node, whose own mount is."""
+    shared = old.get("shared_by") or (() if old["pod_uid"] or "nlink" not in old else (row["pod_uid"],))
+    return column in ("pod_uid", "pod_name", "namespace") and row["pod_uid"] in shared
 
 
 def wrong_rows(one: Clean, node: RamSource, skip: set[str]) -> list[tuple[Any, ...]]:
@@ -174,7 +184,9 @@ def wrong_rows(one: Clean, node: RamSource, skip: set[str]) -> list[tuple[Any, .
             wrong += [
                 (table, name, column, value, known[name][column])
                 for column, value in row.items()
-                if column not in LOOSE and not right(column, value, known[name][column], row)
+                if column not in LOOSE
+                and not right(column, value, known[name][column], row)
+                and not left_alone(column, row, known[name])
             ]
             if table == "sockets":
                 old = known[name]

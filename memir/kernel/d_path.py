@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""fs/d_path.c: paths of all dentries of a node at once, as columns: a million take seconds, not minutes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memir.kernel.dcache import NAME_MAX
+from memir.kernel.pagetable import U64, Bools
+
+if TYPE_CHECKING:
+    from memir.kernel.engine import Kernel
+
+_MAX_DEPTH = 512  # of directories in each other; deeper is a loop, and told as a gap
+I64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Dentries with all that lie above them, in the order of their addresses.
+
+    dentry: uint64[n]. parent: int64[n], row of the parent, its own for a root. levels: rows by depth, roots first; a
+    row whose way up is torn or loops is in none. name: None where it cannot be read.
+    """
+
+    dentry: U64
+    parent: I64
+    levels: tuple[I64, ...]
+    name: list[bytes | None]
+
+    def rows(self, dentry: U64) -> I64:
+        """Rows of dentries, -1 for one that is not in the tree."""
+        if not len(self.dentry):
+            return np.full(len(dentry), -1, np.int64)
+        place = np.minimum(np.searchsorted(self.dentry, dentry), len(self.dentry) - 1)
+        return np.where(self.dentry[place] == dentry, place, -1)
+
+    def nearest(self, marked: Bools) -> I64:
+        """Row of the nearest marked dentry above each one, itself included; -1 where there is none."""
+        above = np.where(marked, np.arange(len(self.dentry)), -1)
+        for level in self.levels[1:]:
+            above[level] = np.where(above[level] < 0, above[self.parent[level]], above[level])
+        return above
+
+    def below(self, start: Bools) -> list[bytes | None]:
+        """Path of each dentry from the nearest `start` above it, or from the root: b"" there, else b"/a/b".
+
+        None where a name on the way is not known.
+        """
+        paths: list[bytes | None] = [None] * len(self.dentry)
+        begins, parent = start.tolist(), self.parent.tolist()
+        for depth, level in enumerate(self.levels):
+            for row in level.tolist():
+                above, name = paths[parent[row]], self.name[row]
+                if depth == 0 or begins[row]:
+                    paths[row] = b""
+                elif above is not None and name is not None:
+                    paths[row] = above + b"/" + name
+        return paths
+
+
+def tree(kernel: Kernel, dentry: U64) -> Tree:
+    """The tree of these dentries and everything above them. What cannot be read is counted."""
+    every, parents = _with_ancestors(kernel, np.unique(dentry[dentry != 0]))
+    place = np.minimum(np.searchsorted(every, parents), max(len(every) - 1, 0))
+    known = every[place] == parents if len(every) else np.zeros(0, bool)
+    parent = np.where(known, place, -1)
+    # 7.2 has the name in a union with __d_name
+    pointer = kernel.pointer(every, "dentry", kernel.first_member("dentry", "d_name.name", "__d_name.name"), gap=False)
+    names = [text or None for text in kernel.strings(pointer, NAME_MAX)]  # no file has an empty name
+    levels = _levels(parent)
+    lost = len(every) - sum(len(level) for level in levels)
+    kernel.gaps.add("dentry", "", "its directories lead to no root", lost)
+    return Tree(every, np.where(parent < 0, np.arange(len(every)), parent), levels, names)
+
+
+def _with_ancestors(kernel: Kernel, dentry: U64) -> tuple[U64, U64]:
+    """(dentries with all above them, sorted; the parent of each, 0 where it cannot be read)."""
+    known, above = np.zeros(0, np.uint64), np.zeros(0, np.uint64)
+    frontier = dentry
+    for _ in range(_MAX_DEPTH):
+        if not len(frontier):
+            break
+        parent, ok = kernel.try_read(frontier, "dentry", "d_parent")
+        kernel.count_unread("dentry", frontier, ok)
+        known, above = np.concatenate((known, frontier)), np.concatenate((above, parent.astype(np.uint64)))
+        frontier = np.setdiff1d(parent[parent != 0].astype(np.uint64), known)
+    else:
+        kernel.gaps.add("dentry", f"{int(frontier[0]):#x}", "deeper than a path can be", len(frontier))
+    order = np.argsort(known)
+    return known[order], above[order]
+
+
+def _levels(parent: I64) -> tuple[I64, ...]:
+    """Rows by depth, from roots (their own parents) down."""
+    own = np.arange(len(parent))
+    order = np.argsort(parent, kind="stable")
+    first = np.searchsorted(parent[order], own, "left")
+    count = np.searchsorted(parent[order], own, "right") - first
+    level = own[parent == own]
+    levels = [level]
+    for _ in range(_MAX_DEPTH):
+        many = count[level]
+        start = np.repeat(first[level], many)
+        step = np.arange(len(start)) - np.repeat(np.cumsum(many) - many, many)
+        level = order[start + step]
+        level = level[parent[level] != level]
+        if not len(level):
+            break
+        levels.append(level)
+    return tuple(levels)

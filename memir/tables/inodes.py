@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table `inodes`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memir.kernel import fs, inode
+from memir.kernel.engine import texts
+from memir.kernel.filemap import PAGE, contents, dirty, sha256
+from memir.kube import drift
+from memir.kube.inodes import NodeInodes
+from memir.kube.ram import RamSource
+from memir.tables.frame import Frame
+from memir.tables.table import Table, columns
+
+MAX_HASHED = 256 << 20
+"""Bytes of files that are hashed for one table, those of containers' own changes first, then small before large."""
+
+COLUMNS = columns("""
+    superblock       uint64       kernel virtual address of its file system's super_block
+    device           string       major:minor of its file system
+    fstype           string       type of its file system
+    inode            uint64       inode number
+    path             string       path within its file system; null if memory has no name of it
+    node_path        string       path on the node; null where the node has not mounted it
+    container_path   string       path as its container sees it: on a layer, in a volume, in what it has mounted alone
+    kind             string       regular, directory, char, block, fifo, socket, symlink or anonymous
+    mode             uint32       permission bits, with set-user-id, set-group-id and sticky
+    uid              uint32       owner, as the node numbers users
+    gid              uint32       group
+    size             int64        bytes
+    nlink            uint32       names that it has
+    mtime            timestamp    when its content last changed
+    ctime            timestamp    when its inode last changed
+    atime            timestamp    when it was last read
+    btime            timestamp    when it was made, where its file system keeps that in memory (ext4, tmpfs)
+    cached           int64        bytes of its content in the page cache, in whole pages
+    dirty            int64        of these, bytes that have not been written back
+    deleted          bool         it has no name any more, or never had one (memfd)
+    freed            bool         its inode has been freed, and this is what was left in it
+    layer            string       upper, lower or merged (an overlay's), tmpfs, volume or node; null for no file
+    change           string       on an upper layer: created, modified, whiteout (deleted) or opaque (replaced)
+    noise            string       why such a change is no news: mount point, runtime, directory, bytecode, pid file
+    sha256           string       hash of the content; null if a page is missing, if it is empty, or too much
+    seen_by          list<string> where it was met: dentry (by a name), slab, page (of the page cache)
+    address          uint64       kernel virtual address of struct inode
+    source           string       where the row comes from
+""")
+
+
+def read(source: RamSource) -> Frame:
+    """Every inode in the dentry cache, in slabs of inodes and in the page cache, by file system and number."""
+    every, kernel = source.inodes, source.kernel
+    rows, names = every.inodes, every.names
+    blocks, back = np.unique(rows.superblock, return_inverse=True)
+    devices = np.array(fs.devices(kernel, blocks), object)
+    change = drift.changes(source, every)
+    paths = {
+        column: texts([values[row] if row >= 0 else None for row in every.row.tolist()])
+        for column, values in (("path", names.path), ("node_path", names.on_node), ("container_path", names.inside))
+    }
+    times = {column: getattr(rows, column) for column in ("mtime", "ctime", "atime")}
+    times["btime"] = inode.birth(kernel, rows.inode, every.fstype)
+    seen = [(name, mask.tolist()) for name, mask in every.seen.items()]
+    data: dict[str, Any] = {
+        "superblock": rows.superblock,
+        "device": devices[back],
+        "fstype": texts([kind or None for kind in every.fstype.tolist()]),
+        "inode": rows.number,
+        **paths,
+        "kind": [inode.KINDS.get(kind) for kind in (rows.mode >> 12).tolist()],
+        "mode": (rows.mode & 0o7777).astype(np.uint32),
+        **{name: getattr(rows, name).astype(np.uint32) for name in ("uid", "gid", "nlink")},
+        "size": rows.size,
+        **{name: _timestamps(values) for name, values in times.items()},
+        "cached": rows.pages * PAGE,
+        "dirty": _dirty(source, every),
+        "deleted": rows.nlink == 0,
+        "freed": rows.freed,
+        "layer": every.layer,
+        "change": change,
+        "noise": drift.noise(source, every, change),
+        "sha256": _hashes(source, every),
+        "seen_by": [[name for name, mask in seen if mask[row]] for row in range(len(every))],
+        "address": rows.inode,
+        "source": np.full(len(every), "struct inode", object),
+    }
+    order = np.lexsort((rows.inode, rows.number, rows.superblock))
+    return Frame(
+        {name: values[order] if isinstance(values, np.ndarray) else [values[row] for row in order.tolist()]
+         for name, values in data.items()},
+        every.stands_for[order],
+    )  # fmt: skip
+
+
+def _timestamps(nanoseconds: NDArray[np.int64]) -> Any:
+    return np.ma.masked_array(nanoseconds // 1000, nanoseconds < 0)
+
+
+def _dirty(source: RamSource, every: NodeInodes) -> NDArray[np.int64]:
+    """Bytes of dirty pages of each inode, by the struct pages that name its mapping."""
+    kernel, pages = source.kernel, source.pages
+    changed = dirty(kernel, pages.file_pfn)
+    hosts, back = np.unique(pages.mapping[changed], return_inverse=True)
+    count = np.bincount(back, minlength=len(hosts)) * PAGE
+    owner = kernel.pointer(hosts, "address_space", "host", gap=False)
+    place = np.minimum(np.searchsorted(every.inodes.inode, owner), max(len(every) - 1, 0))
+    size = np.zeros(len(every), np.int64)
+    for row, host, many in zip(place.tolist(), owner.tolist(), count.tolist(), strict=True):
+        if len(every) and int(every.inodes.inode[row]) == host:
+            size[row] += many
+    return size
+
+
+def _hashes(source: RamSource, every: NodeInodes) -> list[str | None]:
+    """SHA-256 of regular files that are whole in RAM, up to MAX_HASHED bytes; what is left out is counted."""
+    rows, kernel = every.inodes, source.kernel
+    hashes: list[str | None] = [None] * len(every)
+    whole = (rows.mode >> 12 == 8) & (rows.size > 0) & (rows.pages >= -(-rows.size // PAGE)) & ~rows.freed
+    chosen = np.flatnonzero(whole)
+    later = np.array([every.layer[row] != "upper" for row in chosen.tolist()], bool)
+    chosen = chosen[np.lexsort((rows.size[chosen], later))]
+    fits = np.cumsum(rows.size[chosen]) <= MAX_HASHED
+    kernel.gaps.add("sha256", "inodes", f"of what is whole more than {MAX_HASHED >> 20} MiB", int((~fits).sum()))
+    chosen = chosen[fits]
+    mapping = kernel.embedded(rows.inode[chosen], "inode", "i_data")
+    for row, content in zip(chosen.tolist(), contents(kernel, mapping, rows.size[chosen]), strict=True):
+        hashes[row] = sha256(kernel, content)
+    return hashes
+
+
+TABLE = Table(
+    "inodes", "Files that memory knows, by name, slab or cached page, and what containers changed of their images.",
+    COLUMNS, "inode", {"ram": read},
+)  # fmt: skip

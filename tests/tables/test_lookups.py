@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names looked for in vain: what the lab's intruder ran, in the order of PATH; every one of the reference's count."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from memir.kube.ram import RamSource
+from memir.tables.lookups import TABLE, read
+
+NodeOf = Callable[[str], RamSource]
+RAN = ("cat", "cp", "mkdir", "python3", "rm", "setsid", "sh", "sleep")
+
+
+def test_a_kubernetes_node(node_of: NodeOf, image: str) -> None:
+    if not image.startswith("node-"):
+        pytest.skip("no node of the lab")
+    rows = TABLE.read(node_of(image)).rows()
+    # as counted by another walk over the slab of dentries
+    assert Counter(row["fstype"] for row in rows) == {"ext4": 451, "sysfs": 422, "cgroup2": 162, "overlay": 87}
+    api = {row["container_path"] for row in rows if row["container_name"] == "api" and row["layer"] == "merged"}
+    # the script of the intruder (and the server's own start) ran these, each through the PATH
+    ran = {path.rpartition("/")[2] for path in api if path.startswith("/usr/local/sbin/")}
+    assert ran == set(RAN)
+    assert {f"{folder}/{name}" for folder in ("/usr/local/bin", "/usr/local/sbin", "/usr/sbin") for name in RAN} <= api
+    web = {
+        row["container_path"] for row in rows if (row["pod_name"] or "").startswith("web-") and row["layer"] == "merged"
+    }
+    assert "/usr/local/sbin/nginx" in web and not {path for path in web if path.rpartition("/")[2] in RAN}
+
+
+def test_rows(image: str, node_of: NodeOf) -> None:
+    """None of them has an inode, none is told twice, and none is told of a file that is there; tmpfs keeps none."""
+    node = node_of(image)
+    rows = TABLE.read(node).rows()
+    assert len(read(node)) == len(rows) == len({row["dentry"] for row in rows})
+    names = node.inodes.names
+    there = {
+        (int(names.superblock[row]), (names.path[row] or b"").decode("utf-8", "backslashreplace"))
+        for row in names.positive.nonzero()[0].tolist()
+        if not names.unlinked[row]
+    }
+    assert not there & {(row["superblock"], row["path"]) for row in rows}
+    assert "tmpfs" not in {row["fstype"] for row in rows}
+    assert all(row["layer"] in ("upper", "lower", "merged", None) and row["device"] for row in rows)
