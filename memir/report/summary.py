@@ -12,12 +12,13 @@ from memir.findings.look import where
 from memir.hunt.hits import UNPLACED
 from memir.report.cells import moment
 from memir.report.findings import finding_lines
+from memir.report.kernel import kernel_line
 from memir.report.network import network_lines
 from memir.report.tree import pod_tree
 from memir.text import say, say_all
 
 Row = Mapping[str, Any]
-SHOWN = ("findings", "processes", "containers", "pods", "namespaces", "sockets", "hits")
+SHOWN = ("findings", "processes", "containers", "pods", "namespaces", "sockets", "modules", "hooks", "bpf", "hits")
 """Tables that a summary is made of."""
 
 
@@ -33,6 +34,8 @@ def print_summary(record: Mapping[str, Any], tables: Mapping[str, Sequence[Row]]
     taken = record.get("clock")
     say(f"Taken       {clock_words(taken)}")
     say(f"Counts      {_counts(tables)}")
+    if (integrity := kernel_line(tables, record["gaps"])) is not None:
+        say(f"Kernel      {integrity}")
     say()
     if "findings" in tables:
         say_all(finding_lines(tables["findings"], record.get("tables", {})))

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether the kernel can be trusted, in one line that claims no more than was looked at."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+Row = Mapping[str, Any]
+_CHECKS = ("system call table", "interrupt table", "ftrace", "kprobes", "tracepoints", "netfilter hooks", "terminals",
+           "core_pattern", "modprobe_path")  # fmt: skip
+_WITNESSES = {"module list", "module kset", "module tree", "module scan", "module"}
+
+
+def kernel_line(tables: Mapping[str, Sequence[Row]], gaps: Iterable[Row]) -> str | None:
+    """`59 modules, none hidden; no unexpected hook; not checked: ...`; None where neither table was read.
+
+    gaps: of the case, each with its `kind`: what could not be read is named, and what is never compared always.
+    """
+    missing = {gap["kind"] for gap in gaps}
+    unchecked = [kind for kind in _CHECKS if kind in missing]
+    unchecked += ["modules by all witnesses"] if missing & _WITNESSES else []
+    parts = []
+    if "modules" in tables:
+        parts.append(_modules(tables["modules"]))
+    if "bpf" in tables:
+        count = sum(row["kind"] == "program" for row in tables["bpf"])
+        parts.append(f"{count} BPF program{'s' * (count != 1)}")
+    if "hooks" in tables:
+        parts.append(_hooks(tables["hooks"], bool(unchecked)))
+    if not parts:
+        return None
+    return "; ".join(parts) + "; not checked: " + ", ".join([*unchecked, "changes of text and read-only data"])
+
+
+def _modules(rows: Sequence[Row]) -> str:
+    hidden = sorted(row["name"] or "without name" for row in rows if row["hidden"])
+    unknown = sum(row["hidden"] is None for row in rows)
+    words = f"{len(hidden)} hidden ({', '.join(hidden[:4])})" if hidden else "none seen to hide"
+    return f"{len(rows)} module{'s' * (len(rows) != 1)}, {words}" + (f", {unknown} not judged" if unknown else "")
+
+
+def _hooks(rows: Sequence[Row], partly: bool) -> str:
+    count = Counter(row["judgement"] for row in rows)
+    kinds = Counter(row["kind"] for row in rows if row["judgement"] == "unexpected")
+    words = "no unexpected hook" + (" where it could be checked" if partly else "")
+    if kinds:
+        total = kinds.total()
+        each = ", ".join(f"{kind} {number}" for kind, number in sorted(kinds.items()))
+        words = f"{total} unexpected hook{'s' * (total != 1)} ({each})"
+    words += f", {count['review']} to review" if count["review"] else ""
+    return words + (f", {count[None]} not judged" if count[None] else "")

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The line about the kernel: counts, what is wrong by name, and what was not looked at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from memir.report.kernel import kernel_line
+from memir.tables.hooks import CHECKS
+
+NEVER = "changes of text and read-only data"
+
+
+def module(name: str | None, hidden: bool | None = False) -> dict[str, Any]:
+    return {"name": name, "hidden": hidden}
+
+
+def hook(judgement: str | None, kind: str = "netfilter") -> dict[str, Any]:
+    return {"kind": kind, "judgement": judgement}
+
+
+def test_nothing_wrong_claims_no_more_than_was_looked_at() -> None:
+    tables = {
+        "modules": [module("a"), module("b")], "hooks": [hook("expected")], "bpf": [{"kind": "program"}, {"kind": "map"}]
+    }  # fmt: skip
+    assert kernel_line(tables, []) == (
+        f"2 modules, none seen to hide; 1 BPF program; no unexpected hook; not checked: {NEVER}"
+    )
+    assert kernel_line({}, []) is None
+
+
+def test_what_could_not_be_checked_is_named() -> None:
+    gaps = [{"kind": kind} for kind in ("module scan", "kprobes", "args")]
+    assert kernel_line({"modules": [module("a")], "hooks": []}, gaps) == (
+        "1 module, none seen to hide; no unexpected hook where it could be checked; "
+        f"not checked: kprobes, modules by all witnesses, {NEVER}"
+    )
+    line = kernel_line({"hooks": []}, [{"kind": kind} for kind in CHECKS])
+    assert line == f"no unexpected hook where it could be checked; not checked: {', '.join(CHECKS)}, {NEVER}"
+
+
+def test_what_is_wrong_is_named() -> None:
+    tables = {
+        "modules": [module("rootkit", True), module(None, True), module("c", None)],
+        "hooks": [hook("unexpected", "system call"), hook("unexpected"), hook("review"), hook(None)],
+    }
+    assert kernel_line(tables, []) == (
+        "3 modules, 2 hidden (rootkit, without name), 1 not judged; 2 unexpected hooks (netfilter 1, system call 1), "
+        f"1 to review, 1 not judged; not checked: {NEVER}"
+    )
