@@ -139,7 +139,11 @@ def test_summary_for_people(memir: Memir, raw_image: Path, tmp_path: Path) -> No
     assert "Gaps: none: everything that was looked for could be read" in lines
     for words in ("web-7d4b9c6f5-abcde", "miner-0", "agent-x9z2k"):
         assert any(words in line for line in lines)
-    assert lines[6] == "Findings: 4 high"
+    assert lines[5] == (
+        "Kernel      2 modules, none seen to hide; no unexpected hook; "
+        "not checked: changes of text and read-only data"
+    )
+    assert lines[7] == "Findings: 4 high"
     assert "  HIGH  deleted-executable (T1070.004 File Deletion)" in lines
 
 

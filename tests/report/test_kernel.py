@@ -21,8 +21,10 @@ def hook(judgement: str | None, kind: str = "netfilter") -> dict[str, Any]:
 
 def test_nothing_wrong_claims_no_more_than_was_looked_at() -> None:
     tables = {
-        "modules": [module("a"), module("b")], "hooks": [hook("expected")], "bpf": [{"kind": "program"}, {"kind": "map"}]
-    }  # fmt: skip
+        "modules": [module("a"), module("b")],
+        "hooks": [hook("expected")],
+        "bpf": [{"kind": "program"}, {"kind": "map"}],
+    }
     assert kernel_line(tables, []) == (
         f"2 modules, none seen to hide; 1 BPF program; no unexpected hook; not checked: {NEVER}"
     )
