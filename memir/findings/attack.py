@@ -21,10 +21,13 @@ _TECHNIQUES = """
     T1055      Process Injection | defense-evasion privilege-escalation
     T1059      Command and Scripting Interpreter | execution
     T1059.004  Unix Shell | execution
+    T1070.002  Clear Linux or Mac System Logs | defense-evasion
     T1070.004  File Deletion | defense-evasion
     T1496.001  Compute Hijacking | impact
+    T1552.005  Cloud Instance Metadata API | credential-access
     T1562.003  Impair Command History Logging | defense-evasion
     T1564      Hide Artifacts | defense-evasion
+    T1574.006  Dynamic Linker Hijacking | persistence privilege-escalation defense-evasion
     T1609      Container Administration Command | execution
     T1610      Deploy Container | defense-evasion execution
     T1611      Escape to Host | privilege-escalation
