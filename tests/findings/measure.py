@@ -11,15 +11,16 @@ from tests.images import cases
 
 HEAD = """# Precision and recall of findings
 
-Made by `python -m tests.findings.measure` from the labels in tests/findings/labels, which were written from the recorded
-truth before any detection was. A label is a kind of finding on a pod, container, process, path or container id, with the
-lowest severity that is acceptable; a finding matches one label, once. Precision: high and critical findings that match a
-label, of all high and critical ones. Recall: labels that a finding matches, of all labels.
+Made by `python -m tests.findings.measure` from the labels in tests/findings/labels, which were written from the
+recorded truth before any detection was. A label is a kind of finding on a pod, container, process, path or
+container id, with the lowest severity that is acceptable; a finding matches one label, once. Precision: high
+and critical findings that match a label, of all high and critical ones. Recall: labels that a finding matches,
+of all labels.
 
-Every image here was read while detections were written: the figures show that nothing labelled is lost and that nothing
-else is called high on these images, not what happens on others. None of them is a node without an intruder; their other
-pods (nginx, a shell that sleeps, a privileged DaemonSet with hostPID, an API that is Python on its command line) stand for
-what is clean. No image was left unread.
+Every image here was read while detections were written: the figures show that nothing labelled is lost and that
+nothing else is called high on these images, not what happens on others. None of them is a node without an
+intruder; their other pods (nginx, a shell that sleeps, a privileged DaemonSet with hostPID, an API that is
+Python on its command line) stand for what is clean. No image was left unread.
 
 | image | high and critical | match a label | precision | labels | matched | recall | medium | low, info |
 |---|---|---|---|---|---|---|---|---|
@@ -46,4 +47,4 @@ def line(name: str) -> str:
 
 
 if __name__ == "__main__":
-    print(HEAD + "\n".join(lines()))  # noqa: T201  a page for docs/
+    print(HEAD + "\n".join(lines()))
