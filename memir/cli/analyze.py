@@ -82,9 +82,13 @@ def analyze(
         rows = {name: table.to_pylist() for name, table in analysis.tables.items()}
         print_json({**record, "case": str(output) if output else None, "rows": rows})
     else:
+        from memir.report.drift import drift_rows
         from memir.report.summary import SHOWN, print_summary
 
-        print_summary(record, {name: table.to_pylist() for name, table in analysis.tables.items() if name in SHOWN})
+        shown = {name: table.to_pylist() for name, table in analysis.tables.items() if name in SHOWN}
+        if "inodes" in analysis.tables:
+            shown["inodes"] = drift_rows(analysis.tables["inodes"])
+        print_summary(record, shown)
         if output is not None:
             question = "'select pid, comm, pod_name from processes where in_container'"
             say("", f"Case written to {output}. Ask it:  memir query {shlex.quote(str(output))} {question}")

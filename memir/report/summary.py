@@ -11,6 +11,7 @@ from typing import Any
 from memir.findings.look import where
 from memir.hunt.hits import UNPLACED
 from memir.report.cells import moment
+from memir.report.drift import drift_lines
 from memir.report.findings import finding_lines
 from memir.report.kernel import kernel_line
 from memir.report.network import network_lines
@@ -43,6 +44,8 @@ def print_summary(record: Mapping[str, Any], tables: Mapping[str, Sequence[Row]]
     say_all(pod_tree(tables, datetime.fromisoformat(taken) if taken else None))
     say()
     _network(tables.get("sockets", ()))
+    if "inodes" in tables:
+        _drift(tables["inodes"])
     if "hits" in tables:
         _hits(tables["hits"])
     gaps = record["gaps"]
@@ -57,6 +60,15 @@ def print_summary(record: Mapping[str, Any], tables: Mapping[str, Sequence[Row]]
 def clock_words(clock: str | None) -> str:
     """When the RAM was taken, by the image's own clock (ISO 8601)."""
     return f"{moment(datetime.fromisoformat(clock))} UTC by the image's own clock" if clock else "not known"
+
+
+def _drift(inodes: Sequence[Row]) -> None:
+    """What containers have changed of their images."""
+    lines = drift_lines(inodes)
+    say("Drift" if lines else "Drift: no container has changed its image, as far as memory knows its files")
+    for line in lines:
+        say(f"  {line}")
+    say()
 
 
 def _network(sockets: Sequence[Row]) -> None:
