@@ -24,7 +24,7 @@ def drift_rows(inodes: pa.Table) -> list[dict[str, Any]]:
     """The rows of the table `inodes` that drift_lines needs: those of upper layers that may be news."""
     import pyarrow.compute as pc
 
-    news = pc.and_(pc.equal(inodes["layer"], "upper"), pc.is_null(inodes["noise"]))
+    news = (pc.field("layer") == "upper") & pc.field("noise").is_null()
     rows: list[dict[str, Any]] = inodes.filter(news).select(list(_COLUMNS)).to_pylist()
     return rows
 
@@ -38,7 +38,7 @@ def drift_lines(rows: Iterable[Row]) -> list[str]:
     for row in rows:
         if row["layer"] != "upper" or row["noise"] or row["freed"] or row["container_path"] in (None, "/"):
             continue
-        word = {"whiteout": "deleted", "opaque": "replaced", None: "changed"}.get(row["change"], row["change"])
+        word = {"whiteout": "deleted", "opaque": "replaced", None: "changed"}.get(row["change"]) or str(row["change"])
         path = row["container_path"] + ("/" if row["kind"] == "directory" else "")
         gone = " (deleted)" if row["deleted"] else ""
         changed[_container(row)].add((_RANK.get(row["change"], 4), word, path + gone))
