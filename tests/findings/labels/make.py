@@ -30,6 +30,7 @@ def dropped(truth: Path, pod: str = "dev/miner-0") -> list[Label]:
     return [
         label("deleted-executable", "high", pod, "miner", pid=pids["dropper"], path="/tmp/dropper"),
         label("memfd-executable", "high", pod, "miner", pid=pids["kworker/u8:3"], path="/memfd:x"),
+        label("created-executable", "medium", None, None, path="/tmp/dropper"),
         label("kernel-thread-name", "high", pod, "miner", pid=pids["kworker/u8:3"]),
         label("anonymous-executable-memory", "medium", pod, "miner", pid=pids["kworker/u8:3"]),
     ]
@@ -78,6 +79,7 @@ def intruded(image: ImageCase) -> list[Label]:
         label("deleted-executable", "high", api, "api", pid=miner, path="/tmp/.x/kworkerds"),
         label("kernel-thread-name", "high", api, "api", pid=miner),
         label("miner", "high", api, "api", pid=miner),
+        label("created-executable", "medium", api, "api", path="/tmp/.x/kworkerds"),
         label("memfd-executable", "high", api, "api", pid=memfd, path="/memfd:kthreadd"),
         label("kernel-thread-name", "high", api, "api", pid=memfd),
         label("unknown-container", "high", None, None, container_id=HELPER.id),
@@ -112,6 +114,7 @@ def node_6_1(image: ImageCase) -> list[Label]:
         label("memfd-executable", "high", api, "api", pid=memfd, path="/memfd:kthreadd"),
         label("kernel-thread-name", "high", api, "api", pid=memfd),
         label("history-off", "medium", api, "api", pid=memfd),
+        label("created-executable", "medium", api, "api", path="/tmp/.x/kworkerds"),
         label("code-on-command-line", "high", api, "api", pid=pid_of("REVSHELL")),
         label("exec-session", "medium", api, "api", pid=pid_of("export STAGE=2")),
         label("node-namespaces", "high", tools, "toolbox", pid=escaped),
