@@ -23,6 +23,7 @@ _TECHNIQUES = """
     T1059.004  Unix Shell | execution
     T1070.002  Clear Linux or Mac System Logs | defense-evasion
     T1070.004  File Deletion | defense-evasion
+    T1105      Ingress Tool Transfer | command-and-control
     T1496.001  Compute Hijacking | impact
     T1552.005  Cloud Instance Metadata API | credential-access
     T1562.003  Impair Command History Logging | defense-evasion

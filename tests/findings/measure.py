@@ -12,10 +12,10 @@ from tests.images import cases
 HEAD = """# Precision and recall of findings
 
 Made by `python -m tests.findings.measure` from the labels in tests/findings/labels, which were written from the
-recorded truth before any detection was. A label is a kind of finding on a pod, container, process, path or
-container id, with the lowest severity that is acceptable; a finding matches one label, once. Precision: high
-and critical findings that match a label, of all high and critical ones. Recall: labels that a finding matches,
-of all labels.
+recorded truth and committed before the detection of their kind was. A label is a kind of finding on a pod,
+container, process, path or container id, with the lowest severity that is acceptable; a finding matches one
+label, once. Precision: high and critical findings that match a label, of all high and critical ones. Recall:
+labels that a finding matches, of all labels.
 
 Every image here was read while detections were written: the figures show that nothing labelled is lost and that
 nothing else is called high on these images, not what happens on others. None of them is a node without an

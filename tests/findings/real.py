@@ -13,6 +13,7 @@ import pytest
 from memir.findings.detect import detect
 from memir.findings.facts import facts_of
 from memir.findings.look import ImageFacts
+from memir.findings.registry import detections
 from memir.kernel.engine import Kernel
 from memir.kube.ram import RamSource
 from memir.kube.snapshot import load_cluster
@@ -42,6 +43,14 @@ def every(name: str) -> list[Row]:
     """All findings of an image."""
     tables, facts = node(name)
     return detect(tables, facts).rows()
+
+
+def of_source(source: RamSource, word: str) -> list[Row]:
+    """The findings of a kind in a source that a test made."""
+    detection = detections()[word]
+    frames = read_tables(source, detection.tables)
+    tables = {table: frame.to_arrow() for table, frame in frames.items()}
+    return [row for row in detect(tables, facts_of(source)).rows() if row["kind"] == word]
 
 
 def kind(name: str, word: str) -> list[Row]:
