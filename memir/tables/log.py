@@ -3,34 +3,120 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
-from memir.kernel import printk_ringbuffer, timekeeping
+from memir.kernel import printk_ringbuffer, random, timekeeping
+from memir.kube.audit_log import audit_lines, is_audit_log
+from memir.kube.cached_file import CachedFile
+from memir.kube.container_log import container_lines, is_container_log
+from memir.kube.journal import read_journal
+from memir.kube.log_files import LogFile, content, log_files
+from memir.kube.log_line import LogLine
+from memir.kube.owner import NODE, Owner, OwnerBatch
 from memir.kube.ram import RamSource
+from memir.kube.shell_history import commands, is_history
+from memir.kube.utmp import is_utmp, logins
 from memir.tables.frame import Frame
 from memir.tables.table import Table, columns
 
 COLUMNS = columns("""
-    time             timestamp    when it was written, UTC: the boot's time and the kernel's clock
-    origin           string       kernel; other logs are to come
+    time             timestamp    when it was written, UTC, as the log has it; of the kernel by its clock since boot
+    origin           string       kernel, journal, container, login (wtmp, btmp, utmp), audit, history (of shells)
     sequence         int64        number of the record in its log; where one is left out, records have been lost
     level            string       emerg, alert, crit, err, warning, notice, info or debug
     facility         string       kern, user, daemon, ...
-    text             string       the message, other bytes as backslash escapes; null where it is not in the image
-    fields           list<string> `name=value`: caller (thread or processor), subsystem, device
-    since_boot       int64        nanoseconds since boot, as dmesg shows them
+    text             string       the message, secrets masked, other bytes as backslash escapes; null if not in RAM
+    fields           list<string> `name=value`: of the kernel's caller, subsystem, device; of others what the log has
+    since_boot       int64        nanoseconds since boot, as dmesg shows them; null for another boot
+    path             string       the log's file, as its owner sees it; null for the kernel's ring buffer
     source           string       where the row comes from
 """)
 _LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 _FACILITIES = ("kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp")
+_ENDS = (b".journal", b".journal~", b"_history", b".histfile")
+_PARTS = (b".log", b"wtmp", b"btmp", b"utmp")
 
 
 def read(source: RamSource) -> Frame:
-    """The kernel's log by sequence number. A user who writes to /dev/kmsg is told by the facility."""
+    """The kernel's log by sequence number, then files by their path, each in its own order.
+
+    A user who writes to /dev/kmsg is told by the facility.
+    """
+    data = _kernel(source)
+    owners: list[tuple[Owner, ...]] = [(NODE,)] * len(data["time"])
+    boot = (random.boot_id(source.kernel) or "").replace("-", "")
+    for file in log_files(source, lambda name: name.endswith(_ENDS) or any(part in name for part in _PARTS)):
+        origin, parse = _reader(source, file.path)
+        if parse is None or file.size <= 0:
+            continue
+        if not file.cached:
+            source.gaps.add(f"{origin} log", file.path, f"none of its {file.size} bytes are in the page cache")
+            continue
+        for line in parse(content(source, file), file):
+            _add(source, data, line, origin, file, boot)
+            owners.append((source.owners.cgroup(line.cgroup),) if line.cgroup else file.owners)
+    return Frame({**data, **OwnerBatch.of_lists(owners).columns()}, np.zeros(len(owners), np.uint64))
+
+
+Parse = Callable[[CachedFile, LogFile], list[LogLine]]
+
+
+def _reader(source: RamSource, path: str) -> tuple[str, Parse | None]:
+    """(origin, what reads it) of a file, by where it lies."""
+
+    def counted(origin: str, lines: Callable[[CachedFile], list[LogLine]]) -> tuple[str, Parse]:
+        def parse(file: CachedFile, about: LogFile) -> list[LogLine]:
+            source.gaps.add(f"{origin} log", about.path, "pages that are not in the page cache", file.missing)
+            return lines(file)
+
+        return origin, parse
+
+    if path.endswith((".journal", ".journal~")):
+        return "journal", lambda file, about: _journal(source, file, about)
+    if is_container_log(path):
+        return counted("container", container_lines)
+    if is_utmp(path):
+        return counted("login", lambda file: logins(file, source.kernel.anchors.arch))
+    if is_history(path):
+        return counted("history", commands)
+    return counted("audit", audit_lines) if is_audit_log(path) else ("", None)
+
+
+def _journal(source: RamSource, file: CachedFile, about: LogFile) -> list[LogLine]:
+    journal = read_journal(file)
+    for why, count in journal.holes.items():
+        source.gaps.add("journal log", about.path, why, count)
+    lost = (journal.stated or 0) - len(journal.lines)
+    source.gaps.add("journal log", about.path, "entries that its header counts and that were not reached", max(lost, 0))
+    return journal.lines
+
+
+def _add(source: RamSource, data: dict[str, Any], line: LogLine, origin: str, file: LogFile, boot: str) -> None:
+    mask = source.secrets
+    data["time"].append(line.time)
+    data["origin"].append(origin)
+    data["sequence"].append(line.sequence)
+    data["level"].append(None if line.level is None else _LEVELS[line.level & 7])
+    data["facility"].append(None if line.facility is None else _facility(line.facility))
+    data["text"].append(None if line.text is None else mask.text(line.text)[0])
+    data["fields"].append(mask.environ(line.fields)[0])
+    data["since_boot"].append(line.monotonic if line.boot_id == boot and boot else None)
+    data["path"].append(file.path)
+    data["source"].append("page cache")
+
+
+def _facility(number: int) -> str:
+    return dict(enumerate(_FACILITIES)).get(number, str(number))
+
+
+def _kernel(source: RamSource) -> dict[str, Any]:
     every = printk_ringbuffer.log(source.kernel)
     boot, _ = timekeeping.clocks(source.kernel)
     if every is None:
-        return Frame({column.name: [] for column in COLUMNS})
+        return {column.name: [] for column in COLUMNS}
     gaps = np.diff(every.sequence)
     lost = int((gaps - 1)[gaps > 1].sum())
     source.gaps.add("kernel log", "ring buffer", "records that have been written over", lost)
@@ -45,17 +131,21 @@ def read(source: RamSource) -> Frame:
         ]
         for caller, subsystem, device in zip(callers, every.subsystem, every.device, strict=True)
     ]
-    return Frame({
+    return {
         "time": [None if boot is None else (boot + value) // 1000 for value in every.ns.tolist()],
         "origin": ["kernel"] * len(every),
-        "sequence": every.sequence,
+        "sequence": every.sequence.tolist(),
         "level": [_LEVELS[value & 7] for value in every.level.tolist()],
-        "facility": [dict(enumerate(_FACILITIES)).get(value, str(value)) for value in every.facility.tolist()],
-        "text": every.text,
+        "facility": [_facility(value) for value in every.facility.tolist()],
+        "text": list(every.text),
         "fields": fields,
-        "since_boot": every.ns,
+        "since_boot": every.ns.tolist(),
+        "path": [None] * len(every),
         "source": ["printk ring buffer"] * len(every),
-    })  # fmt: skip
+    }
 
 
-TABLE = Table("log", "What was written down: the kernel's log.", COLUMNS, None, {"ram": read})
+TABLE = Table(
+    "log", "What was written down: the kernel's log, and log files and shell histories that are in the page cache.",
+    COLUMNS, "task", {"ram": read},
+)  # fmt: skip

@@ -28,7 +28,7 @@ def test_every_column_of_every_line(name: str) -> None:
         if not DICTIONARY.match(str(row["line"]))
     ]
     wanted = []
-    for record in memir.open(case(name).image)["log"].to_arrow().to_pylist():
+    for record in memir.open(case(name).image)["log"].where(origin="kernel").to_arrow().to_pylist():
         seconds, rest = divmod(record["since_boot"], 10**9)
         caller = next(field for field in record["fields"] if field.startswith("caller=")).split(" ")[1]
         when = f"{seconds}.{rest // 1000:06}"
