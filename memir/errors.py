@@ -160,7 +160,7 @@ class PartialError(RemoteError):
 
 
 class OutputError(MemirError):
-    """Standard output cannot be written."""
+    """Standard output, or a folder for what is extracted, cannot be written."""
 
 
 class Interrupted(MemirError):  # noqa: N818  (named for what happened, as KeyboardInterrupt is)

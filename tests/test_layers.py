@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "hunt": {"errors", "image", "aws", "symbols", "kernel", "kube", "tables"},
     "findings": {"errors", "image", "symbols", "kernel", "kube", "tables"},
     "documents": {"errors"},
+    "extract": {"errors", "image", "symbols", "kernel", "kube", "tables", "node"},
     "case": {
         "errors",
         "documents",

@@ -40,6 +40,7 @@ VERBS = {
     "symbols": _Verb("symbols", "Write an ISF that volatility3 accepts, from the image alone."),
     "run": _Verb("run", "Run any volatility3 plugin, with pod columns added."),
     "plugins-path": _Verb("run", "Print the folder of memir's volatility3 plugins, for vol -p."),
+    "extract": _Verb("extract", "Take files out of RAM, with a manifest of what of them is not there."),
     "findings": _Verb("findings", "What the tables of cases say together, the worst first; how a kind is decided."),
     "query": _Verb("query", "Ask a case's tables in SQL (DuckDB)."),
 }

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`memir extract files IMAGE -o DIR`: content of files out of the page cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from memir.cli.common import (
+    BaseOption,
+    BtfOption,
+    BucketOwnerOption,
+    CacheOption,
+    ClusterOption,
+    ImageArgument,
+    IsfOption,
+    JsonOption,
+    KallsymsOption,
+    TruncatedOption,
+    print_json,
+    progress,
+)
+from memir.errors import EXIT_DONE, EXIT_EVIDENCE
+from memir.text import say
+
+_MOST = 20  # files with holes that are named; the manifest has all
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    group = typer.Typer(help="Take files out of RAM.", no_args_is_help=True, rich_markup_mode=None)
+    group.callback()(lambda: None)  # keeps it a group, even with one verb
+    group.command("files")(files)
+    app.add_typer(group, name="extract")
+
+
+def files(
+    image: ImageArgument,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="New or empty folder.")],
+    pod: Annotated[list[str] | None, typer.Option("--pod", help="Of this pod: NAME, NAMESPACE/NAME or UID.")] = None,
+    container: Annotated[list[str] | None, typer.Option("--container", help="Of this container: name or id.")] = None,
+    pid: Annotated[list[int] | None, typer.Option("--pid", help="What this process has open or mapped.")] = None,
+    path: Annotated[str | None, typer.Option("--path", metavar="GLOB", help="Paths, as '/tmp/*'.")] = None,
+    deleted: Annotated[bool, typer.Option("--deleted", help="Only files that have no name any more.")] = False,
+    tar: Annotated[bool, typer.Option("--tar", help="One tar a container instead of a folder.")] = False,
+    cluster: ClusterOption = None,
+    json: JsonOption = False,
+    cache: CacheOption = None,
+    allow_truncated: TruncatedOption = False,
+    base: BaseOption = None,
+    bucket_owner: BucketOwnerOption = None,  # noqa: ARG001  (acts by itself)
+    btf: BtfOption = None,
+    kallsyms: KallsymsOption = None,
+    isf: IsfOption = None,
+) -> None:
+    """Write files as far as the page cache has them, and manifest.json: owner, mode, times, hash, what is not in RAM.
+
+    Exit 0: done, holes and all. 2: no such file, or DIR is not empty. 3: the image lacks a part of the node's RAM.
+    """
+    import memir
+    from memir.extract.files import Wanted, extract_files
+
+    wanted = Wanted(tuple(pod or ()), tuple(container or ()), tuple(pid or ()), path, deleted)
+    with (
+        progress() as line,
+        memir.open(
+            image, cluster=cluster, btf=btf, kallsyms=kallsyms, isf=isf, base=base, cache=cache, progress=line
+        ) as node,
+    ):
+        done = extract_files(node, output, wanted, tar=tar)
+        whole = node.coverage.whole
+    written = [entry for entry in done if entry.file]
+    holed = [entry for entry in written if entry.holes]
+    if json:
+        print_json({"output": str(output), "listed": len(done), "written": len(written), "with_holes": len(holed)})
+    else:
+        say(f"{len(written)} files written to {output}, {len(done) - len(written)} only listed in manifest.json")
+        for entry in holed[:_MOST]:
+            say(
+                f"  not whole: {entry.path}: {entry.lacking:,} of {entry.size:,} bytes are not in RAM and read as zeros"
+            )
+        if len(holed) > _MOST:
+            say(f"  and {len(holed) - _MOST} more that are not whole: see holes in manifest.json")
+    if not whole:
+        raise typer.Exit(EXIT_DONE if allow_truncated else EXIT_EVIDENCE)

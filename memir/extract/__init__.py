@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is taken out of RAM as files."""
