@@ -84,9 +84,9 @@ class Extracted:
 def extract_files(node: Node, output: Path, wanted: Wanted | None = None, *, tar: bool = False) -> list[Extracted]:
     """Write the files that are wanted (all: None) below `output`, and manifest.json; gives what the manifest lists.
 
-    tar: one archive a container instead of a folder; whiteouts as `.wh.NAME`, as layers of images have them. Links,
-    devices, pipes and sockets are only listed; nothing of the image's names leads out of the folder. UsageError if there is no
-    such file, OutputError if the folder has something in it or cannot be written.
+    tar: one archive a container instead of a folder; whiteouts as `.wh.NAME`, as layers of images have them.
+    Links, devices, pipes and sockets are only listed; nothing of the image's names leads out of the folder. UsageError
+    if there is no such file or the folder has something in it, OutputError if it cannot be written.
     """
     rows = _chosen(node, wanted or Wanted())
     if not rows:
