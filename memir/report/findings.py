@@ -18,10 +18,11 @@ _MOST = 12
 """Findings of one kind and severity in a summary; the rest is counted, and in the table."""
 
 
-def finding_lines(rows: Sequence[Row], tables: Collection[str]) -> Iterator[str]:
+def finding_lines(rows: Sequence[Row], tables: Collection[str], *, whole: bool = True) -> Iterator[str]:
     """What stands out, the worst first; then what was looked for and is not there, and what could not be looked for.
 
-    rows: of the table findings, in its order. tables: names of the tables that were looked at.
+    rows: of the table findings, in its order. tables: names of the tables that were looked at. whole: all RAM is there;
+    if it is not, what was not seen is counted and not called absent.
     """
     yield _head(rows)
     groups: dict[tuple[str, str], list[Row]] = {}
@@ -31,7 +32,9 @@ def finding_lines(rows: Sequence[Row], tables: Collection[str]) -> Iterator[str]
         yield from _brief(members) if severity in _SHORT else _group(members)
     kinds = {row["kind"] for row in rows}
     clean = [detection.kind for detection in able(tables) if detection.kind not in kinds]
-    if clean:
+    if clean and not whole:
+        yield f"Of {len(clean)} other kinds nothing is in the RAM that is there, which proves nothing of the rest"
+    elif clean:
         yield f"Looked for and not there: {', '.join(clean)}"
     for kind, names in unable(tables).items():
         yield f"Not looked for: {kind}, the table {' and '.join(names)} was not read"

@@ -39,7 +39,7 @@ def print_summary(record: Mapping[str, Any], tables: Mapping[str, Sequence[Row]]
         say(f"Kernel      {integrity}")
     say()
     if "findings" in tables:
-        say_all(finding_lines(tables["findings"], record.get("tables", {})))
+        say_all(finding_lines(tables["findings"], record.get("tables", {}), whole=record["evidence"]["ram_share"] >= 1))
         say()
     say_all(pod_tree(tables, datetime.fromisoformat(taken) if taken else None))
     say()

@@ -22,6 +22,14 @@ def test_the_shortest_useful_form() -> None:
     assert not any(line.startswith("Not looked for") for line in lines)
 
 
+def test_a_part_of_the_ram_proves_no_absence() -> None:
+    lines = list(finding_lines([], node(SMALL)[0], whole=False))
+    assert lines[1] == (
+        f"Of {len(detections())} other kinds nothing is in the RAM that is there, which proves nothing of the rest"
+    )
+    assert not any("hidden" in line or "not there" in line for line in lines)
+
+
 def test_nothing_found_is_said_with_what_was_looked_for() -> None:
     lines = list(finding_lines([], ["processes"]))
     assert lines[0] == "Findings: none of those memir looks for"
