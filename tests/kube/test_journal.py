@@ -11,7 +11,10 @@ import gzip
 import json
 import lzma
 import random
+import shutil
 import struct
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,8 @@ import zstandard
 
 from memir.kube.cached_file import CachedFile
 from memir.kube.journal import is_journal, read_journal, unpack
+from memir.kube.log_files import content, log_files
+from memir.kube.ram import RamSource
 from tests.fuzz import cases, mutations
 
 HERE = Path(__file__).parent / "journal"
@@ -158,3 +163,38 @@ def test_hostile_bytes(name: str) -> None:
         read = read_journal(file_of(data[: tail - 3 * PAGE] + mutated))
         assert len(read.lines) <= 153
     assert begin < tail
+
+
+@pytest.mark.skipif(shutil.which("journalctl") is None, reason="systemd's own reader is not installed")
+def test_a_nodes_journal_as_journalctl_reads_it(
+    image: str, node_of: Callable[[str], RamSource], tmp_path: Path
+) -> None:
+    """The pages that memory has, zeros for the others: the same entries, both ways, with their fields."""
+    if not image.startswith("node-"):
+        return
+    node = node_of(image)
+    (about,) = log_files(node, lambda name: name == b"system.journal")
+    file = content(node, about)
+    path = tmp_path / "system.journal"
+    path.write_bytes(b"".join(page or bytes(PAGE) for page in file.pages)[: file.size])
+    command = ["journalctl", "--file", str(path), "-o", "json", "--all"]
+    told = [json.loads(line) for line in subprocess.run(command, capture_output=True, check=True).stdout.splitlines()]
+    shown = {
+        int(line["__CURSOR"].partition("i=")[2].partition(";")[0], 16): (
+            int(line["__REALTIME_TIMESTAMP"]),
+            line.get("MESSAGE"),
+            line.get("PRIORITY"),
+            {name for name in line if not name.startswith("__")} - {"MESSAGE", "PRIORITY", "SYSLOG_FACILITY"},
+        )
+        for line in told
+    }
+    lines = {
+        line.sequence: (
+            line.time,
+            line.text,
+            None if line.level is None else str(line.level),
+            {field.partition("=")[0] for field in line.fields},
+        )
+        for line in read_journal(file).lines
+    }
+    assert lines == shown and len(lines) == 1309
