@@ -10,6 +10,7 @@ import numpy as np
 
 from memir.gaps import Gaps
 from memir.kernel import sched
+from memir.kernel.cgroup_tree import Cgroups, cgroups
 from memir.kernel.engine import Kernel
 from memir.kernel.module import module_of_filesystem
 from memir.kernel.module_witnesses import Modules, modules
@@ -96,6 +97,11 @@ class RamSource:
         """Every mount of every namespace that a thread is in, or that a superblock knows, as mountinfo shows it."""
         space, root = reader_roots(self.kernel, self.processes.threads.task)
         return mountinfo(self.kernel, self.mounts, space, root)
+
+    @functools.cached_property
+    def cgroup_tree(self) -> Cgroups:
+        """Every cgroup of every hierarchy, also those without processes."""
+        return cgroups(self.kernel, self.processes.threads.task)
 
     @functools.cached_property
     def modules(self) -> Modules:

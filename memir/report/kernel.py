@@ -9,7 +9,7 @@ from typing import Any
 
 Row = Mapping[str, Any]
 _CHECKS = ("system call table", "interrupt table", "ftrace", "kprobes", "tracepoints", "netfilter hooks", "terminals",
-           "core_pattern", "modprobe_path")  # fmt: skip
+           "core_pattern", "modprobe_path", "BPF programs", "BPF attachments")  # fmt: skip
 _WITNESSES = {"module list", "module kset", "module tree", "module scan", "module"}
 
 
@@ -24,7 +24,7 @@ def kernel_line(tables: Mapping[str, Sequence[Row]], gaps: Iterable[Row]) -> str
     parts = []
     if "modules" in tables:
         parts.append(_modules(tables["modules"]))
-    if "bpf" in tables:
+    if "bpf" in tables and "BPF programs" not in missing:
         count = sum(row["kind"] == "program" for row in tables["bpf"])
         parts.append(f"{count} BPF program{'s' * (count != 1)}")
     if "hooks" in tables:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from memir.kernel.cgroup_tree import UNKNOWN, cgroups
+from memir.kernel.cgroup_tree import UNKNOWN
 from memir.kernel.pagetable import I64
 from memir.kube.ram import RamSource
 from memir.tables.frame import Frame
@@ -45,7 +45,7 @@ _NANOSECONDS = ("cpu_quota", "cpu_period", "cpu_throttled_time")
 
 def read(source: RamSource) -> Frame:
     """Every cgroup, by hierarchy and path."""
-    every = cgroups(source.kernel, source.processes.threads.task)
+    every = source.cgroup_tree
     groups = (process.cgroups.rows for process in source.processes.rows if process.cgroups is not None)
     inside = Counter((number, path) for rows in groups for number, _, path in rows)
     numbers = {name: _known(values, 1000 if name in _NANOSECONDS else 1) for name, values in every.numbers.items()}

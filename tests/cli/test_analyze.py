@@ -140,7 +140,7 @@ def test_summary_for_people(memir: Memir, raw_image: Path, tmp_path: Path) -> No
     for words in ("web-7d4b9c6f5-abcde", "miner-0", "agent-x9z2k"):
         assert any(words in line for line in lines)
     assert lines[5] == (
-        "Kernel      2 modules, none seen to hide; no unexpected hook; "
+        "Kernel      2 modules, none seen to hide; 0 BPF programs; no unexpected hook; "
         "not checked: changes of text and read-only data"
     )
     assert lines[7] == "Findings: 4 high"

@@ -42,6 +42,7 @@ KEYS = {
     "conntrack": ("entry",),
     "cgroups": ("cgroup",),
     "hooks": ("address",),
+    "bpf": ("address",),
     "inodes": ("address",),
     "lookups": ("dentry",),
 }

@@ -37,6 +37,9 @@ def test_what_could_not_be_checked_is_named() -> None:
         "1 module, none seen to hide; no unexpected hook where it could be checked; "
         f"not checked: kprobes, modules by all witnesses, {NEVER}"
     )
+    assert kernel_line({"bpf": [], "hooks": []}, [{"kind": "BPF programs"}]) == (
+        f"no unexpected hook where it could be checked; not checked: BPF programs, {NEVER}"
+    )
     line = kernel_line({"hooks": []}, [{"kind": kind} for kind in CHECKS])
     assert line == f"no unexpected hook where it could be checked; not checked: {', '.join(CHECKS)}, {NEVER}"
 

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table `bpf`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+
+from memir.kernel import bpf, timekeeping
+from memir.kernel.fdtable import open_files
+from memir.kernel.pagetable import U64
+from memir.kube.owner import Owner, OwnerBatch
+from memir.kube.ram import RamSource
+from memir.tables.frame import Frame
+from memir.tables.table import Table, columns
+
+COLUMNS = columns("""
+    kind             string       program, map or link
+    id               int64        number of it among its kind, as bpftool shows it
+    type             string       cgroup_device, tracing, kprobe, xdp, ...; of a map hash, array, ...; of a link what it ties
+    name             string       name that its loader gave it
+    tag              string       of a program: 16 hex digits made of its instructions
+    time             timestamp    of a program: when it was loaded, UTC
+    uid              uint32       of a program: who loaded it
+    maps             list<string> of a program: ids of the maps that it uses
+    program_id       int64        of a link: the program that it ties
+    attached         list<string> where it is attached: `cgroup device /kubepods.slice/...`, `xdp eth0`
+    pids             list<int32>  processes that have it open
+    address          uint64       kernel virtual address of it
+    source           string       where the row comes from
+""")  # noqa: E501
+_SOURCES = {"program": "struct bpf_prog", "map": "struct bpf_map", "link": "struct bpf_link"}
+
+
+def read(source: RamSource) -> Frame:
+    """Programs, maps and links by id. Owned by the pods that they are attached to, else by who has them open."""
+    kernel = source.kernel
+    holders = _holders(source)
+    attached, cgroup_owners = _attachments(source)
+    program_ids: dict[int, int] = {}
+    rows: list[dict[str, Any]] = []
+    owners: list[list[Owner]] = []
+    for kind in bpf.KINDS:
+        every = bpf.objects(kernel, kind)
+        address = every.address
+        made = _details(source, kind, address)
+        if kind == "program":
+            program_ids = dict(zip(address.tolist(), every.ident.tolist(), strict=True))
+        ties = kernel.pointer(address, "bpf_link", "prog").tolist() if kind == "link" else [0] * len(every)
+        types, names = bpf.types_of(kernel, kind, address), bpf.names(kernel, kind, address)
+        for row, (place, ident) in enumerate(zip(address.tolist(), every.ident.tolist(), strict=True)):
+            pids = sorted(holders.get(place, ()))
+            rows.append({
+                "kind": kind, "id": ident, "type": types[row], "name": names[row], "pids": pids, "address": place,
+                "program_id": program_ids.get(ties[row]), "attached": sorted(attached.get(place, ())),
+                "source": _SOURCES[kind], **{name: values[row] for name, values in made.items()},
+            })  # fmt: skip
+            people = {owner for pid in pids if (owner := source.owners.process(pid)) is not None}
+            owners.append(list(cgroup_owners.get(place) or people))
+    names_of = [column.name for column in COLUMNS]
+    owned = OwnerBatch.of_lists(owners).columns()
+    return Frame(
+        {**{name: [row.get(name) for row in rows] for name in names_of}, **owned}, np.zeros(len(rows), np.uint64)
+    )
+
+
+def _details(source: RamSource, kind: str, address: U64) -> dict[str, list[Any]]:
+    """What programs alone have."""
+    if kind != "program":
+        return {}
+    kernel = source.kernel
+    aux = bpf.auxiliary(kernel, address)
+    boot, now = timekeeping.clocks(kernel)
+    loaded = kernel.read(aux, "bpf_prog_aux", "load_time").tolist()
+    user = kernel.pointer(aux, "bpf_prog_aux", "user")
+    uid = kernel.try_read(user, "user_struct", "uid.val")
+    return {
+        "tag": bpf.tags(kernel, address),
+        "time": [None if boot is None or not 0 < value < now else (boot + value) // 1000 for value in loaded],
+        "uid": [value if fine else None for value, fine in zip(uid[0].tolist(), uid[1].tolist(), strict=True)],
+        "maps": [[str(number) for number in numbers] for numbers in bpf.used_maps(kernel, address)],
+    }
+
+
+def _holders(source: RamSource) -> dict[int, set[int]]:
+    """By address of an object: processes that have it open."""
+    task, _, file = open_files(source.kernel, source.file_tasks)
+    tasks, pid_of = source.file_tasks.tolist(), source.pid_of
+    holders: dict[int, set[int]] = defaultdict(set)
+    for row, _, address in bpf.of_files(source.kernel, file):
+        holders[address].add(pid_of[tasks[int(task[row])]])
+    return holders
+
+
+def _attachments(source: RamSource) -> tuple[dict[int, set[str]], dict[int, set[Owner]]]:
+    """By address of a program: what it is attached to, and whose cgroups those are."""
+    kernel = source.kernel
+    where: dict[int, set[str]] = defaultdict(set)
+    owners: dict[int, set[Owner]] = defaultdict(set)
+    every = source.cgroup_tree
+    unified = np.flatnonzero(every.hierarchy == 0)  # those of v1 have none, and their lists are not even set up
+    for row, program, how in bpf.attached_to_cgroups(kernel, every.cgroup[unified]):
+        path = every.path[int(unified[row])]
+        where[program].add(f"cgroup {how} {path or '?'}")
+        if path is not None:
+            owners[program].add(source.owners.cgroup(path))
+    devices = source.interfaces
+    for row, program in bpf.xdp_programs(kernel, devices.device):
+        where[program].add(f"xdp {devices.name[row] or '?'}")
+    return where, owners
+
+
+TABLE = Table(
+    "bpf", "BPF programs, maps and links: who loaded them, where they are attached, who has them open.", COLUMNS,
+    "task", {"ram": read},
+)  # fmt: skip
