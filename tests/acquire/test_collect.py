@@ -2,16 +2,21 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import random
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from memir.acquire import collect as module
-from memir.acquire.collect import read_lines, script
-from memir.errors import NodeError
+from memir.acquire.collect import collect, read_lines, script
+from memir.acquire.facts import NodeRun
+from memir.acquire.sinks.file import FileSink
+from memir.acquire.transports.local import LocalTransport
+from memir.errors import NodeError, StorageError
 
 CASES = 10_000 if os.environ.get("CI") else 300
 
@@ -73,3 +78,21 @@ def test_the_state_of_this_machine_before_a_run() -> None:
     assert {"before/date", "before/uptime", "before/mountinfo"} <= set(files)
     assert all(name.startswith("before/") for name in files)
     assert script("after").helper == ("context", "after")
+
+
+def test_the_files_of_this_machine_are_written_once(tmp_path: Path) -> None:
+    """Where two phases name one file the first one's stays: what was written down is evidence."""
+    run, sink = NodeRun("r", str(tmp_path / "run")), FileSink(tmp_path / "image")
+    kept = collect(LocalTransport(), run, sink, "before", tmp_path / "context")
+    assert (tmp_path / "context/before/mountinfo").read_text() == Path("/proc/self/mountinfo").read_text()
+    for taken in kept:
+        content = (tmp_path / "context" / taken.name).read_bytes()
+        assert (taken.size, taken.sha256) == (len(content), hashlib.sha256(content).hexdigest())
+    assert collect(LocalTransport(), run, sink, "before", tmp_path / "context") == []
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "context").write_text("a file")
+    run, sink = NodeRun("r", str(tmp_path / "run")), FileSink(tmp_path / "image")
+    with pytest.raises(StorageError, match=f"cannot write {tmp_path}/context/before/"):
+        collect(LocalTransport(), run, sink, "before", tmp_path / "context")

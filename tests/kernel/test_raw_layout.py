@@ -44,3 +44,13 @@ def test_a_file_whose_beginning_was_cut_off(cut: int, tmp_path: Path) -> None:
         assert share.missing == (Range(low[0], low[1] - low[0]), Range(high[0], cut - high[0]))
         assert raw_layout.links_met(found.memory, found) == 68
         assert any(f"its first byte has the address {cut:#x}" in text for text in found.memory.repairs)
+
+
+def test_ranges_that_stand_one_after_the_other(tmp_path: Path) -> None:
+    """As `cat` of a tool's files, one for each range of RAM, makes them: a header's length is found too."""
+    content = bytes(512) + b"".join(raw(X86)[start:end] for start, end in X86_RAM)
+    with open_image(put(tmp_path, content)) as memory:
+        joined = find_kernel(memory)
+        assert joined.memory.ranges == tuple(Range(start, end - start) for start, end in X86_RAM)
+        assert raw_layout.links_met(joined.memory, joined) == 68
+        assert any("one after the other, 512 bytes in" in text for text in joined.memory.repairs)
