@@ -10,6 +10,11 @@ from typing import Any
 Row = Mapping[str, Any]
 _CHECKS = ("system call table", "interrupt table", "ftrace", "kprobes", "tracepoints", "netfilter hooks", "terminals",
            "core_pattern", "modprobe_path", "BPF programs", "BPF attachments")  # fmt: skip
+_NEVER = {
+    "bpf": ["BPF attached elsewhere than to cgroups and XDP"],  # tc, tcx, trampolines, perf events, network namespaces
+    "hooks": ["changes of text and read-only data"],
+}
+"""What no version of a table looks at yet: said whatever was read."""
 _WITNESSES = {"module list", "module kset", "module tree", "module scan", "module"}
 
 
@@ -31,7 +36,8 @@ def kernel_line(tables: Mapping[str, Sequence[Row]], gaps: Iterable[Row]) -> str
         parts.append(_hooks(tables["hooks"], bool(unchecked)))
     if not parts:
         return None
-    return "; ".join(parts) + "; not checked: " + ", ".join([*unchecked, "changes of text and read-only data"])
+    never = [words for table, each in _NEVER.items() if table in tables or table == "hooks" for words in each]
+    return "; ".join(parts) + "; not checked: " + ", ".join([*unchecked, *never])
 
 
 def _modules(rows: Sequence[Row]) -> str:

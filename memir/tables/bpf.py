@@ -26,7 +26,7 @@ COLUMNS = columns("""
     uid              uint32       of a program: who loaded it
     maps             list<string> of a program: ids of the maps that it uses
     program_id       int64        of a link: the program that it ties
-    attached         list<string> where it is attached: `cgroup device /kubepods.slice/...`, `xdp eth0`
+    attached         list<string> where it is attached: `cgroup device /kubepods.slice/...`, `xdp eth0`; other places are not read
     pids             list<int32>  processes that have it open
     address          uint64       kernel virtual address of it
     source           string       where the row comes from

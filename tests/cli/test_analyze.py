@@ -141,9 +141,9 @@ def test_summary_for_people(memir: Memir, raw_image: Path, tmp_path: Path) -> No
         assert any(words in line for line in lines)
     assert lines[5] == (
         "Kernel      2 modules, none seen to hide; 0 BPF programs; no unexpected hook; "
-        "not checked: changes of text and read-only data"
+        "not checked: BPF attached elsewhere than to cgroups and XDP, changes of text and read-only data"
     )
-    assert lines[7] == "Findings: 4 high"
+    assert lines[7] == "Findings: 4 high, 1 medium"
     assert "  HIGH  deleted-executable (T1070.004 File Deletion)" in lines
 
 

@@ -9,6 +9,7 @@ from memir.report.kernel import kernel_line
 from memir.tables.hooks import CHECKS
 
 NEVER = "changes of text and read-only data"
+ELSEWHERE = "BPF attached elsewhere than to cgroups and XDP"
 
 
 def module(name: str | None, hidden: bool | None = False) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def test_nothing_wrong_claims_no_more_than_was_looked_at() -> None:
         "bpf": [{"kind": "program"}, {"kind": "map"}],
     }
     assert kernel_line(tables, []) == (
-        f"2 modules, none seen to hide; 1 BPF program; no unexpected hook; not checked: {NEVER}"
+        f"2 modules, none seen to hide; 1 BPF program; no unexpected hook; not checked: {ELSEWHERE}, {NEVER}"
     )
     assert kernel_line({}, []) is None
 
@@ -38,7 +39,7 @@ def test_what_could_not_be_checked_is_named() -> None:
         f"not checked: kprobes, modules by all witnesses, {NEVER}"
     )
     assert kernel_line({"bpf": [], "hooks": []}, [{"kind": "BPF programs"}]) == (
-        f"no unexpected hook where it could be checked; not checked: BPF programs, {NEVER}"
+        f"no unexpected hook where it could be checked; not checked: BPF programs, {ELSEWHERE}, {NEVER}"
     )
     line = kernel_line({"hooks": []}, [{"kind": kind} for kind in CHECKS])
     assert line == f"no unexpected hook where it could be checked; not checked: {', '.join(CHECKS)}, {NEVER}"
