@@ -165,6 +165,12 @@ class Case:
 
         return query(self.folder, sql, reveal=reveal)
 
+    def timeline(self, **limits: Any) -> Answer:
+        """Events of the case in the order of time; limits: pod, kinds, begin, end of memir.case.timeline.timeline."""
+        from memir.case.timeline import timeline
+
+        return timeline(self.folder, **limits)
+
     def listing(self) -> Answer:
         """The case's tables: name and number of rows, as case.json has it."""
         from memir.case.query import Answer

@@ -45,7 +45,7 @@ def query(folder: Path, sql: str, *, reveal: bool = False) -> Answer:
     wrong; it then lists the tables.
     """
     read_record(folder)
-    return ask(_datasets(folder, reveal=reveal), sql)
+    return ask(datasets(folder, reveal=reveal), sql)
 
 
 def ask(tables: Mapping[str, Any], sql: str) -> Answer:
@@ -78,7 +78,8 @@ def _answer(connection: duckdb.DuckDBPyConnection, sql: str) -> Answer:
     return Answer(tuple(unique([str(column[0]) for column in result.description])), result.fetchall())
 
 
-def _datasets(folder: Path, *, reveal: bool) -> dict[str, Any]:
+def datasets(folder: Path, *, reveal: bool) -> dict[str, Any]:
+    """The tables of a case by name, as Arrow datasets that read what is asked of them. CaseError if one is damaged."""
     import pyarrow as pa
     import pyarrow.dataset as ds
 

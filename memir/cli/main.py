@@ -42,6 +42,7 @@ VERBS = {
     "plugins-path": _Verb("run", "Print the folder of memir's volatility3 plugins, for vol -p."),
     "extract": _Verb("extract", "Take files out of RAM, with a manifest of what of them is not there."),
     "findings": _Verb("findings", "What the tables of cases say together, the worst first; how a kind is decided."),
+    "timeline": _Verb("timeline", "What happened when: processes, containers, files, logs, findings in one order."),
     "query": _Verb("query", "Ask a case's tables in SQL (DuckDB)."),
 }
 

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happened when, by the tables of a case: one event a row, made by SQL over the tables, whatever their length.
+
+A kind of event is one entry of EVENTS: the table, the select that gives its time, words and key, and what Plaso
+calls such a time (timestamp_desc). Times are those of the tables: the image's own clock, UTC.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from memir.case.query import ask, datasets
+from memir.case.read_record import read_record
+from memir.errors import CaseError, UsageError
+
+if TYPE_CHECKING:
+    from memir.case.query import Answer
+
+_LISTED = 10
+"""Pods that a message lists."""
+COLUMNS = ("time", "kind", "text", "namespace", "pod_name", "container_name", "source", "key")
+
+
+@dataclass(frozen=True)
+class Event:
+    """A kind of event. table: where it comes from; time, text, key: SQL over its row; where: the rows that have one.
+
+    words: Plaso's for such a time. key: a condition that gives the row back: `select * from TABLE where KEY`.
+    """
+
+    kind: str
+    table: str
+    time: str
+    text: str
+    key: str
+    words: str
+    where: str = "true"
+
+    def select(self) -> str:
+        """One select with COLUMNS, plus the pod's UID."""
+        return (
+            f"select {self.time} as time, '{self.kind}' as kind, {self.text} as text, namespace, pod_name, "
+            f"container_name, '{self.table}' as source, {self.key} as key, pod_uid from {self.table} "
+            f"where {self.time} is not null and ({self.where})"
+        )
+
+
+def _is(column: str) -> str:
+    """SQL that makes the condition `column = 'text'`, or `column is null`, of a row's text."""
+    quote = "''''"
+    value = f"'= ' || {quote} || replace({column}, {quote}, {quote} || {quote}) || {quote}"
+    return f"'{column} ' || coalesce({value}, 'is null')"
+
+
+_FILE = "coalesce(container_path, node_path, path, 'a file without name')"
+_FILE_KEY = "'address = ' || address || ' and inode = ' || inode"
+_DRIFT = "change is not null and noise is null"
+_CONTAINER = "coalesce(container_name, kind) || ' of ' || coalesce(image, 'an image not known')"
+EVENTS = (
+    Event("process-start", "processes", "start_time",
+          "'pid ' || pid || ' ' || coalesce(comm, '?') || coalesce(': ' || array_to_string(args, ' '), '')",
+          "'pid = ' || pid || ' and task = ' || task", "Start Time"),
+    Event("container-start", "containers", "started_at", _CONTAINER, _is("container_id"), "Start Time"),
+    Event("container-end", "containers", "finished_at",
+          _CONTAINER + " || coalesce(', exit code ' || exit_code, '') || coalesce(', ' || reason, '')",
+          _is("container_id"), "End Time"),
+    Event("pod-deletion", "pods", "deleted_at", "'the API was asked to delete the pod: its grace period ends'",
+          _is("pod_uid"), "Deletion Time"),
+    Event("file-created", "inodes", "btime", _FILE, _FILE_KEY, "Creation Time", _DRIFT),
+    Event("file-modified", "inodes", "mtime", _FILE, _FILE_KEY, "Content Modification Time",
+          f"{_DRIFT} and kind <> 'directory'"),
+    Event("file-changed", "inodes", "ctime", _FILE + " || if(deleted, ' (deleted)', '')", _FILE_KEY,
+          "Metadata Modification Time", f"{_DRIFT} and kind <> 'directory'"),
+    Event("bpf-load", "bpf", "time", "type || ' ' || coalesce(name || ' ', '') || 'id ' || id",
+          f"{_is('kind')} || ' and id = ' || id", "Start Time", "kind = 'program'"),
+    Event("log", "log", "time", "origin || ': ' || text",
+          f"{_is('origin')} || ' and ' || {_is('path')} || ' and sequence ' || coalesce('= ' || sequence, 'is null')",
+          "Content Time", "text is not null"),
+    Event("finding", "findings", "first_seen", "severity || ' ' || kind || ': ' || title", _is("id"), "Event Time"),
+)  # fmt: skip
+"""Every kind of event. A file's times are listed where a container changed it: an image's own files are old."""
+KINDS = tuple(event.kind for event in EVENTS)
+WORDS = {event.kind: event.words for event in EVENTS}
+
+
+def timeline(
+    folder: str | Path,
+    *,
+    pod: str | None = None,
+    kinds: Sequence[str] = (),
+    begin: datetime | None = None,
+    end: datetime | None = None,
+) -> Answer:
+    """Events of a case in the order of time: COLUMNS. begin, end: [begin, end).
+
+    pod: NAME, NAMESPACE/NAME or UID. A kind whose table the case lacks gives no row: missing() says which. UsageError
+    for a kind or a pod that there is not, CaseError if the folder is no case or has none of the tables.
+    """
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown:
+        raise UsageError(f"kind {unknown[0]!r}: there are {', '.join(KINDS)}")
+    read_record(Path(folder))
+    tables = datasets(Path(folder), reveal=False)
+    chosen = [event for event in EVENTS if event.table in tables and (not kinds or event.kind in kinds)]
+    if not chosen:
+        remedy = f"`memir analyze IMAGE -o {shlex.quote(str(folder))} --force` makes them"
+        raise CaseError(f"{folder} has no table with times of these kinds: {remedy}")
+    if pod is not None and "pods" in tables:
+        _check_pod(tables, pod)
+    union = " union all ".join(event.select() for event in chosen)
+    return ask(
+        {event.table: tables[event.table] for event in chosen},
+        f"select {', '.join(COLUMNS)} from ({union}) where {_condition(pod, begin, end)} "
+        "order by time, kind, text, key",
+    )
+
+
+def missing(folder: str | Path) -> dict[str, list[str]]:
+    """Kinds of events that a case cannot give, by the table that it lacks."""
+    present = datasets(Path(folder), reveal=False)
+    lacking: dict[str, list[str]] = {}
+    for event in EVENTS:
+        if event.table not in present:
+            lacking.setdefault(event.table, []).append(event.kind)
+    return lacking
+
+
+def _check_pod(tables: Mapping[str, Any], pod: str) -> None:
+    known = ask({"pods": tables["pods"]}, f"select 1 from pods where {_of_pod(pod)}").rows
+    if not known:
+        names = ask({"pods": tables["pods"]}, "select namespace || '/' || pod_name as n from pods order by n").rows
+        listed = ", ".join(str(name) for (name,) in names[:_LISTED] if name)
+        raise UsageError(f"pod {pod!r} is not in the case; it has {listed or 'none'}")
+
+
+def _condition(pod: str | None, begin: datetime | None, end: datetime | None) -> str:
+    conditions = ["true"]
+    if pod is not None:
+        conditions.append(_of_pod(pod))
+    for limit, sign in ((begin, ">="), (end, "<")):
+        conditions += [f"time {sign} timestamptz '{limit.isoformat()}'"] if limit is not None else []
+    return " and ".join(conditions)
+
+
+def _of_pod(pod: str) -> str:
+    namespace, _, name = pod.rpartition("/")
+    condition = f"(pod_name = {_quoted(name)} or pod_uid = {_quoted(name)})"
+    return f"{condition} and namespace = {_quoted(namespace)}" if namespace else condition
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

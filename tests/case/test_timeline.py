@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events of a case: each leads back to its row, with that row's time; nothing with a time is left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+import memir
+from memir.case.case import Case
+from memir.case.query import query
+from memir.case.store import table_path, write_table
+from memir.case.timeline import COLUMNS, EVENTS, KINDS, WORDS, missing, timeline
+from memir.errors import CaseError, UsageError
+from tests.case.test_case import ANALYSIS, ONE, processes
+from tests.images import case as image_case
+
+POD = "dev/miner-0"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("timeline") / "case"
+    with memir.open(str(image_case("s-6.12-intruded").image)) as node:
+        node.save(folder)
+    return folder
+
+
+def test_every_event_leads_back_to_a_row_of_its_time(folder: Path) -> None:
+    events = timeline(folder)
+    assert events.columns == COLUMNS
+    assert Case(folder).timeline(pod=POD).rows == [row for row in events.rows if row[4] == "miner-0"]
+    column = {event.kind: event.time for event in EVENTS}
+    for time, kind, _text, namespace, pod, container, table, key in events.rows:
+        told = f"select {column[kind]}, namespace, pod_name, container_name from {table} where {key}"
+        rows = query(folder, told).rows
+        assert (time, namespace, pod, container) in rows, (kind, key)
+        assert kind == "log" or len(rows) == 1, (kind, key)
+    assert [row[0] for row in events.rows] == sorted(row[0] for row in events.rows)
+
+
+def test_whatever_has_a_time_is_an_event(folder: Path) -> None:
+    count = Counter(row[1] for row in timeline(folder).rows)
+    for event in EVENTS:
+        sql = f"select count(*) from {event.table} where {event.time} is not null and ({event.where})"
+        assert count[event.kind] == query(folder, sql).rows[0][0], event.kind
+    assert {"process-start", "log", "finding", "file-created"} <= {kind for kind, number in count.items() if number}
+    assert missing(folder) == {}
+
+
+def test_what_an_intruder_did_in_its_order(folder: Path) -> None:
+    texts = [(row[1], row[2]) for row in timeline(folder, pod=POD).rows]
+    start = texts.index(("process-start", "pid 240 dropper: /tmp/.d/dropper run"))
+    assert ("finding", "high deleted-executable: pid 240 dropper (dev/miner-0/miner) runs /tmp/dropper, which has been "
+            "deleted") in texts[:start]  # fmt: skip
+    assert {row[4] for row in timeline(folder, pod="miner-0").rows} == {"miner-0"}
+
+
+def test_limits_and_kinds(folder: Path) -> None:
+    every = timeline(folder, kinds=("process-start",)).rows
+    middle = every[len(every) // 2][0]
+    before = timeline(folder, kinds=("process-start",), end=middle).rows
+    after = timeline(folder, kinds=("process-start",), begin=middle).rows
+    assert before + after == every
+    assert {row[1] for row in every} == {"process-start"}
+    assert timeline(folder, begin=datetime(2100, 1, 1, tzinfo=UTC)).rows == []
+    same = middle.astimezone(UTC) + timedelta(0)
+    assert timeline(folder, kinds=("process-start",), begin=same).rows == after
+
+
+def test_what_is_not_there_is_said(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"^kind 'x': there are process-start, container-start,"):
+        timeline(folder, kinds=("x",))
+    with pytest.raises(UsageError, match=r"^pod 'dev/x' is not in the case; it has dev/miner-0, "):
+        timeline(folder, pod="dev/x")
+    with pytest.raises(UsageError, match="is not in the case"):
+        timeline(folder, pod="' or true --")
+    Case.create(tmp_path / "case").add_tables({"processes": processes(1)}, ANALYSIS, ONE)
+    assert missing(tmp_path / "case")["log"] == ["log"]
+    with pytest.raises(CaseError, match=r"has no table with times of these kinds: `memir analyze IMAGE -o "):
+        timeline(tmp_path / "case", kinds=("log",))
+
+
+def test_hostile_words_stay_words(folder: Path, tmp_path: Path) -> None:
+    """A log's path or text may hold quotes: they neither end the key nor the question."""
+    path, text = "/var/log/a' or 'b'='b", "it's \x1b[2J\n=cmd()"
+    names = query(folder, "select * from log limit 0").columns
+    row = dict.fromkeys(names) | {"time": datetime(2026, 1, 1, tzinfo=UTC), "origin": "container", "path": path,
+                                  "text": text, "sequence": 7}  # fmt: skip
+    Case.create(tmp_path / "case").add_tables({"processes": processes(1)}, ANALYSIS, ONE)
+    write_table(pa.Table.from_pylist([row], Case(folder)["log"].schema), table_path(tmp_path / "case", "log"))
+    (event,) = timeline(tmp_path / "case", kinds=("log",)).rows
+    assert event[2] == f"container: {text}"
+    assert query(tmp_path / "case", f"select path from log where {event[7]}").rows == [(path,)]
+
+
+def test_each_kind_has_plasos_word() -> None:
+    assert tuple(WORDS) == KINDS
+    assert set(WORDS.values()) <= {"Start Time", "End Time", "Creation Time", "Deletion Time", "Content Time",
+                                   "Content Modification Time", "Metadata Modification Time", "Event Time"}  # fmt: skip
