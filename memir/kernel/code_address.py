@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bisect
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -43,13 +43,15 @@ class Hook:
 class Code:
     """Where an address lies. symbol: the one that it lies in, of a module's only where it starts.
 
-    distance: bytes from the start of that symbol. module: address of its struct module.
+    names: all symbols that start where that one does. distance: bytes from their start. module: address of its struct
+    module.
     """
 
     area: Area
     symbol: str | None = None
     distance: int = 0
     module: int = 0
+    names: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def start(self) -> bool:
@@ -79,6 +81,11 @@ class CodeMap:
     def known(self) -> bool:
         """Whether it is known where the kernel's own text lies; nothing can be judged otherwise."""
         return self._kernel_text[1] > 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every start of a function is known: a symbol file (ISF) has but one address for each name."""
+        return self._kernel.symbols.source != "ISF"
 
     @functools.cached_property
     def modules_known(self) -> bool:
@@ -128,8 +135,10 @@ class CodeMap:
         if place < 0:
             return Code(area)
         first = bisect.bisect_left(self._addresses, self._addresses[place])
-        name = self._order[1][first].decode("utf-8", "backslashreplace")
-        return Code(area, name, target - self._addresses[place])
+        names = [name.decode("utf-8", "backslashreplace") for name in self._order[1][first : place + 1]]
+        # which of them stands first differs by where the symbols come from: a symbol file has them by name
+        names.sort(key=lambda name: (len(name) - len(name.lstrip("_")), name))
+        return Code(area, names[0], target - self._addresses[place], 0, tuple(names))
 
     @functools.lru_cache(maxsize=64)  # noqa: B019  (of one node, as long as it)
     def _symbols_of(self, module: int) -> dict[int, str]:

@@ -7,16 +7,18 @@ calls for system calls", in stable kernels too): a changed entry does nothing th
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memir.kernel.code_address import CodeMap, Hook
+from memir.kernel.code_address import Code, CodeMap, Hook
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
 _TABLES = ("sys_call_table", "ia32_sys_call_table", "compat_sys_call_table", "x32_sys_call_table")
+_CALL = re.compile(r"(__(x64|ia32|x32|arm64|se|do|pfx)_+)*(compat_)?(sys|stub)(32)?_|^__do_compat_sys")
 _MAX_CALLS = 1024
 _PADDING = 3  # zeros before the next symbol, which may begin at a multiple of 32 bytes
 KIND = "system call table"
@@ -37,12 +39,21 @@ def system_calls(kernel: Kernel, code: CodeMap) -> list[Hook]:
         padding = len(target) - int(np.flatnonzero(target)[-1]) - 1 if target.any() else 0
         if padding <= _PADDING:
             place, target = place[: len(place) - padding], target[: len(target) - padding]
+        if not code.complete:  # the next symbol may be one that is not named: what follows may be no entry
+            calls = [number for number, each in enumerate(target.tolist()) if is_call(code.find(each))]
+            place, target = place[: max(calls, default=-1) + 1], target[: max(calls, default=-1) + 1]
+            kernel.gaps.add("end of the system call table", name, "a symbol file has one address for each name")
         kernel.count_unread(KIND, place, target != 0, "entry is 0")
         hooks += [
             Hook("system call", f"{name}[{number}]", int(place[number]), int(target[number]))
             for number in np.flatnonzero(target).tolist()
         ]
     return hooks
+
+
+def is_call(place: Code) -> bool:
+    """Whether this is the start of a system call's function."""
+    return place.start and any(map(_CALL.match, place.names))
 
 
 def dispatched_by_function(kernel: Kernel) -> bool:

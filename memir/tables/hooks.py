@@ -40,7 +40,6 @@ _SOURCES = {
     "system call": "sys_call_table", "interrupt": "idt_table", "ftrace": "struct ftrace_ops", "kprobe": "struct kprobe",
     "tracepoint": "struct tracepoint", "netfilter": "nf_hook_entries", "terminal": "tty_ldisc_ops",
 }  # fmt: skip
-_CALL = re.compile(r"(__(x64|ia32|x32|arm64|se|do|pfx)_+)*(compat_)?(sys|stub)(32)?_|^__do_compat_sys")
 _STUBS = ("irq_entries_start", "spurious_entries_start")  # a stub of each vector, behind one symbol
 _TERMINAL = {"receive_buf": "n_tty_receive_buf", "receive_buf2": "n_tty_receive_buf2"}
 _DUMPERS = re.compile(
@@ -103,7 +102,7 @@ def _hooks(source: RamSource, code: CodeMap) -> list[Hook]:
 def _judge(source: RamSource, code: CodeMap, hook: Hook, place: Code) -> Judgement:
     if hook.kind in umh.VARIABLES:
         return _judge_text(hook)
-    if hook.kind == "interrupt" and place.area == "init" and place.symbol == "early_idt_handler_array":
+    if hook.kind == "interrupt" and place.area == "init" and "early_idt_handler_array" in place.names:
         return "expected", "never set since boot: it names code that was freed then"
     if place.area in ("elsewhere", "init"):
         if not code.modules_known:
@@ -111,10 +110,14 @@ def _judge(source: RamSource, code: CodeMap, hook: Hook, place: Code) -> Judgeme
         return "unexpected", "code in no module's text, nor in the kernel's"
     if place.area == "module":
         return _judge_module(source, hook, place)
-    if hook.kind == "system call" and not (place.start and _CALL.match(place.symbol or "")):
+    if hook.kind == "system call" and not sys_call_table.is_call(place):
+        if not place.start and not code.complete:
+            return None, "kernel text, at no start of a function that the symbol file names; it names not all"
         unused = "; x64_sys_call is called instead" if sys_call_table.dispatched_by_function(source.kernel) else ""
         return "unexpected", f"kernel text, but no system call's function{unused}"
-    if hook.kind == "interrupt" and not (place.start or place.symbol in _STUBS):
+    if hook.kind == "interrupt" and not (place.start or set(_STUBS) & set(place.names)):
+        if not code.complete:
+            return None, "kernel text, at no start of a function that the symbol file names; it names not all"
         return "unexpected", "kernel text, but not where a function starts"
     if hook.kind == "terminal" and hook.name.startswith("n_tty ") and place.text != _TERMINAL[hook.name[6:]]:
         return "unexpected", "not the function that terminals are made with"

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from memir.case.case import Case
-from memir.case.query import Answer, ask, query
+from memir.case.query import Answer, ask, datasets, query
 from memir.case.store import table_path, write_table
 from memir.errors import CaseError, UsageError
 from tests.case.test_case import ANALYSIS, ONE, processes
@@ -29,6 +29,14 @@ def test_columns_of_one_name_are_told_apart(folder: Path) -> None:
     answer = query(folder, "select pid, pid, pid as pid_1, pid + 1 as n from processes order by 1")
     assert answer == Answer(("pid", "pid_2", "pid_1", "n"), [(1, 1, 1, 2), (2, 2, 2, 3)])
     assert answer.dicts()[0] == {"pid": 1, "pid_2": 1, "pid_1": 1, "n": 2}
+
+
+def test_datasets_leave_clear_values_out(folder: Path) -> None:
+    """What is attached: each table by its name, the clear values only where that was asked for."""
+    write_table(pa.table({"fingerprint": ["x"], "value": ["y"]}), table_path(folder, "secret_values"))
+    assert list(datasets(folder, reveal=False)) == ["processes"]
+    assert sorted(datasets(folder, reveal=True)) == ["processes", "secret_values"]
+    assert datasets(folder, reveal=False)["processes"].to_table()["pid"].to_pylist() == [1, 2]
 
 
 def test_statements_without_an_answer(folder: Path) -> None:

@@ -43,7 +43,7 @@ NOT_DONE = {
 NO_ADVICE = (
     "sudo -n", "id -u", "address type name", "vol ", "--", "Match", "privileged: true",
     "python -m memir.tables.reference", "python -m memir.findings.reference",
-    "place of the process", "with NAME as", "witness=", "timestamp[", "ipv4 LOCAL_IN",
+    "place of the process", "with NAME as", "witness=", "timestamp[", "ipv4 LOCAL_IN", "cgroup device /", "xdp eth0",
 )  # fmt: skip
 """What stands in backquotes and is not for the reader to type: what was run on a node, forms, options."""
 PROGRAMS = tuple(
