@@ -10,16 +10,13 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from memir.kernel.list import slots
+from memir.kernel.module_kallsyms import by_address
 from memir.kernel.module_witnesses import Modules, parts
-from memir.kernel.pagetable import U64
-from memir.kernel.space import u64
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
 Area = Literal["kernel", "init", "module", "elsewhere"]
-_MAX_SYMBOLS = 1 << 17  # of one module; amdgpu has some 30,000
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,23 +140,4 @@ class CodeMap:
     @functools.lru_cache(maxsize=64)  # noqa: B019  (of one node, as long as it)
     def _symbols_of(self, module: int) -> dict[int, str]:
         """A module's own symbols, by address."""
-        return module_symbols(self._kernel, u64(module))
-
-
-def module_symbols(kernel: Kernel, module: U64) -> dict[int, str]:
-    """Symbols of one module (array of one) by address, by its struct mod_kallsyms; the first of each address."""
-    table = kernel.pointer(module, "module", "kallsyms")
-    first, strings = (kernel.pointer(table, "mod_kallsyms", name) for name in ("symtab", "strtab"))
-    count = kernel.read(table, "mod_kallsyms", "num_symtab").astype(np.uint64)
-    if not len(count) or count[0] > _MAX_SYMBOLS:
-        kernel.gaps.add("symbols of a module", f"{int(module[0]):#x}", "absurd number")
-        return {}
-    entry = slots(kernel, first, count, kernel.types.size("elf64_sym"), "symbols of a module")
-    name = kernel.try_read(entry, "elf64_sym", "st_name")[0].astype(np.uint64)
-    value = kernel.try_read(entry, "elf64_sym", "st_value")[0].tolist()
-    texts = kernel.strings(np.where(name != 0, name + strings[0], np.uint64(0)), 512) if len(entry) else []
-    return {
-        address: text.decode("utf-8", "backslashreplace")
-        for address, text in reversed(list(zip(value, texts, strict=True)))
-        if text and address and not text.startswith(b"$")  # arm64's marks of code and data
-    }
+        return by_address(self._kernel, module)

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from memir.kernel.code_address import Code, CodeMap, module_symbols
+from memir.kernel.code_address import Code, CodeMap
+from memir.kernel.module_kallsyms import by_address
 from memir.kernel.space import u64
 from memir.kube.ram import RamSource
 from tests.kernel.hooked import IMAGES, changed, code_of, offset
@@ -35,7 +36,7 @@ def test_functions_of_modules(image: str, node_of: NodeOf) -> None:
     code = code_of(node)
     assert code.modules_known
     for module in node.modules.module.tolist():
-        names = module_symbols(node.kernel, u64(module))
+        names = by_address(node.kernel, module)
         name = node.kernel.strings(node.kernel.embedded(u64(module), "module", "name"), 64)[0]
         wanted = {b"overlay": "ovl_fill_super", b"veth": "veth_xmit"}.get(name or b"")
         if wanted is None:
@@ -51,8 +52,8 @@ def test_absurd_number_of_symbols(name: str, node_of: NodeOf) -> None:
     module = node.modules.module[:1]
     table = int(node.kernel.pointer(module, "module", "kallsyms")[0])
     torn = changed(node, {table + offset(node, "mod_kallsyms", "num_symtab"): b"\xff" * 4})
-    assert module_symbols(torn.kernel, module) == {}
-    assert [(gap.kind, gap.why) for gap in torn.gaps] == [("symbols of a module", "absurd number")]
+    assert by_address(torn.kernel, int(module[0])) == {}
+    assert [(gap.kind, gap.why) for gap in torn.gaps] == [("module symbols", "more than 262144 symbols")]
 
 
 @pytest.mark.parametrize("name", IMAGES)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from memir.gaps import Gaps
 from memir.kernel.engine import Kernel
-from memir.kernel.module_kallsyms import named, symbols
+from memir.kernel.module_kallsyms import by_address, named, symbols
 from memir.kernel.space import u64
 from memir.kube.ram import RamSource
 from tests.damage import damaged, patched
@@ -38,6 +38,10 @@ def test_symbols(image: str, node_of: NodeOf) -> None:
     low, high = 0xFFFF_8000_0000_0000, 1 << 64
     assert all(low <= value < high for table in tables.values() for value in table.values() if value > 1 << 20)
     assert "ovl_fill_super" in tables["overlay"]
+    places = by_address(kernel, named(kernel, node.modules.module, b"overlay"))
+    assert places[tables["overlay"]["ovl_fill_super"]] == "ovl_fill_super"
+    assert {address for name, address in tables["overlay"].items() if name[0] != "$"} <= set(places)
+    assert not any(name.startswith("$") for name in places.values())
     path = case(image).beside("kallsyms.gz")
     if path.is_file():
         lines = [line.split() for line in gzip.decompress(path.read_bytes()).decode().splitlines()]
