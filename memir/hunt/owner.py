@@ -20,6 +20,7 @@ from memir.kernel import page
 from memir.kernel.page import ANON, FILE, FREE, KERNEL
 from memir.kernel.pagetable import U64
 from memir.kernel.rmap import anonymous_regions
+from memir.kernel.rows import rows_of
 from memir.kube.owner import NODE, PARTS, Owner
 from memir.kube.ram import RamSource
 from memir.kube.secret_names import PEOPLE
@@ -207,11 +208,8 @@ class Attribution:
     def _mappings(self, frames: U64) -> dict[int, int]:
         """The address_space of frames that files own."""
         pages = self._memory.pages
-        if not len(pages.file_pfn):
-            return {}
-        row = np.minimum(np.searchsorted(pages.file_pfn, frames), len(pages.file_pfn) - 1)
-        same = pages.file_pfn[row] == frames
-        return dict(zip(frames[same].tolist(), pages.mapping[row[same]].tolist(), strict=True))
+        row = rows_of(pages.file_pfn, frames)
+        return dict(zip(frames[row >= 0].tolist(), pages.mapping[row[row >= 0]].tolist(), strict=True))
 
 
 def mapped_at(memory: Memory, frames: U64) -> dict[int, list[tuple[int, int]]]:

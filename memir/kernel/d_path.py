@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from memir.kernel.dcache import NAME_MAX
-from memir.kernel.pagetable import U64, Bools
+from memir.kernel.pagetable import I64, U64, Bools
+from memir.kernel.rows import rows_of
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
 _MAX_DEPTH = 512  # of directories in each other; deeper is a loop, and told as a gap
-I64 = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -34,10 +33,7 @@ class Tree:
 
     def rows(self, dentry: U64) -> I64:
         """Rows of dentries, -1 for one that is not in the tree."""
-        if not len(self.dentry):
-            return np.full(len(dentry), -1, np.int64)
-        place = np.minimum(np.searchsorted(self.dentry, dentry), len(self.dentry) - 1)
-        return np.where(self.dentry[place] == dentry, place, -1)
+        return rows_of(self.dentry, dentry)
 
     def nearest(self, marked: Bools) -> I64:
         """Row of the nearest marked dentry above each one, itself included; -1 where there is none."""
@@ -66,9 +62,7 @@ class Tree:
 def tree(kernel: Kernel, dentry: U64) -> Tree:
     """The tree of these dentries and everything above them. What cannot be read is counted."""
     every, parents = _with_ancestors(kernel, np.unique(dentry[dentry != 0]))
-    place = np.minimum(np.searchsorted(every, parents), max(len(every) - 1, 0))
-    known = every[place] == parents if len(every) else np.zeros(0, bool)
-    parent = np.where(known, place, -1)
+    parent = rows_of(every, parents)
     # 7.2 has the name in a union with __d_name
     pointer = kernel.pointer(every, "dentry", kernel.first_member("dentry", "d_name.name", "__d_name.name"), gap=False)
     names = [text or None for text in kernel.strings(pointer, NAME_MAX)]  # no file has an empty name

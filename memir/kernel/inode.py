@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 
 from memir.kernel import slab
 from memir.kernel.blank import whole
-from memir.kernel.pagetable import U64, Bools
+from memir.kernel.pagetable import I64, U64, Bools
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
 KINDS = {1: "fifo", 2: "char", 4: "directory", 6: "block", 8: "regular", 10: "symlink", 12: "socket", 0: "anonymous"}
 """By the upper four bits of i_mode; anonymous: of anon_inodefs, which gives none."""
-I64 = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

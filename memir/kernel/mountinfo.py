@@ -14,6 +14,7 @@ from memir.kernel.blank import whole
 from memir.kernel.engine import texts
 from memir.kernel.mount import Mounts, mount_of, namespace_mounts
 from memir.kernel.pagetable import U64, Bools
+from memir.kernel.rows import rows_of
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -185,9 +186,8 @@ def _visible(mount: U64, parent: U64, root: U64) -> Bools:
     current, visible = np.arange(len(mount)), np.zeros(len(mount), bool)
     for _ in range(_DEPTH if len(mount) else 0):
         visible |= mount[current] == root
-        place = np.minimum(np.searchsorted(mount[order], parent[current]), len(mount) - 1)
-        above = order[place]
-        above = np.where(mount[above] == parent[current], above, current)
+        row = rows_of(mount[order], parent[current])
+        above = np.where(row >= 0, order[row], current)
         if (above == current).all():
             break
         current = above

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from memir.kernel import overlayfs
 from memir.kernel.pagetable import Bools
+from memir.kernel.rows import rows_of
 
 if TYPE_CHECKING:
     from memir.kube.inodes import NodeInodes
@@ -57,8 +58,8 @@ def _of_overlays(source: RamSource, every: NodeInodes, upper: NDArray[np.int64])
     # by inode: a file that was copied up is known to its overlay by the name of the temporary copy
     on_upper = source.kernel.pointer(entries.upper, "dentry", "d_inode", gap=False)
     order, sought = np.argsort(on_upper, kind="stable"), every.inodes.inode[upper]
-    place = order[np.minimum(np.searchsorted(on_upper[order], sought), len(order) - 1)]
-    same = on_upper[place] == sought
+    row = rows_of(on_upper[order], sought)
+    place, same = order[row], row >= 0
     return np.where(same, entries.lower[place], -1), same & entries.opaque[place]
 
 

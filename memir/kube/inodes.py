@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from memir.kernel import d_path, fs, overlayfs, slab
 from memir.kernel import inode as kernel_inode
 from memir.kernel.blank import whole
-from memir.kernel.d_path import I64, Tree
+from memir.kernel.d_path import Tree
 from memir.kernel.dcache import unlinked
 from memir.kernel.inode import Inodes
-from memir.kernel.pagetable import U64, Bools
+from memir.kernel.pagetable import I64, U64, Bools
+from memir.kernel.rows import rows_of
 from memir.kube.volumes import volume_of_path
 
 if TYPE_CHECKING:
@@ -222,10 +223,8 @@ def _first_name(known: Names, inode: U64) -> I64:
     positive = np.flatnonzero(known.positive)
     order = positive[np.lexsort((known.tree.dentry[positive], known.unlinked[positive], known.inode[positive]))]
     unique, first = np.unique(known.inode[order], return_index=True)
-    if not len(unique):
-        return np.full(len(inode), -1, np.int64)
-    place = np.minimum(np.searchsorted(unique, inode), len(unique) - 1)
-    return np.where(unique[place] == inode, order[first[place]], -1)
+    place = rows_of(unique, inode)
+    return np.where(place >= 0, order[first[place]] if len(unique) else -1, -1)
 
 
 def _representatives(source: Mounted, rows: Inodes, known: Names, row: I64) -> U64:

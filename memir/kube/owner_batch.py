@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-I64 = NDArray[np.int64]
+from memir.kernel.pagetable import I64
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from memir.kernel.cgroup import Hierarchies
 from memir.kernel.engine import Kernel
 from memir.kernel.mount import Mounts
 from memir.kernel.pagetable import U64
+from memir.kernel.rows import rows_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +160,8 @@ def living_threads(every: sched.Tasks, processes: sched.Tasks) -> tuple[U64, NDA
     task, thread = processes.task.copy(), np.zeros(len(processes), np.int32)
     if len(group):
         ended = np.array([state in ENDED for state in processes.state], bool)
-        place = np.minimum(np.searchsorted(group, processes.tgid), len(group) - 1)
-        moved = ended & (group[place] == processes.tgid) & processes.leader
+        place = rows_of(group, processes.tgid)
+        moved = ended & (place >= 0) & processes.leader
         task[moved], thread[moved] = alive.task[first[place[moved]]], alive.pid[first[place[moved]]]
     return task, thread
 

@@ -65,8 +65,7 @@ def read(source: RamSource) -> Frame:
     }
     key = list(zip(data["hierarchy"], (path or "" for path in every.path), data["cgroup"], strict=True))
     order = sorted(range(len(every)), key=key.__getitem__)
-    taken = {name: [values[row] for row in order] for name, values in data.items()}
-    return Frame(taken, taken["path"])
+    return Frame(data, data["path"]).take(order)
 
 
 def _known(values: I64, divisor: int) -> list[int | None]:

@@ -12,7 +12,7 @@ from memir.kernel.nf_conntrack import Connections, connections
 from memir.kube.addresses import Remote
 from memir.kube.owner import NODE, Owner, OwnerBatch, sort_owners
 from memir.kube.ram import RamSource
-from memir.tables.frame import Frame
+from memir.tables.frame import Frame, known
 from memir.tables.table import Table, columns
 
 COLUMNS = columns("""
@@ -88,9 +88,9 @@ def read(source: RamSource) -> Frame:
         "state": _states(every),
         "status": [[text for bit, text in _STATUS.items() if bits & bit] for bits in every.status.tolist()],
         "timeout": [None if left is None else left // 1_000_000_000 for left in every.timeout],
-        "packets": _known(every.packets),
-        "bytes": _known(every.bytes),
-        "start_time": [None if ns is None or ns == 0 else ns // 1000 for ns in _known(every.start)],
+        "packets": known(every.packets),
+        "bytes": known(every.bytes),
+        "start_time": [None if ns is None or ns == 0 else ns // 1000 for ns in known(every.start)],
         **_named("from", first),
         **_named("to", last),
         "service": [whom.name if whom.kind == "service" else None for whom in asked],
@@ -100,10 +100,8 @@ def read(source: RamSource) -> Frame:
     data |= OwnerBatch.of_lists(_owners(source, spaces, first, last)).columns()
     key = list(zip(spaces, data["protocol"], every.ended.tolist(), data["orig_src"], data["orig_src_port"],
                    data["orig_dst"], data["orig_dst_port"], data["entry"], strict=True))  # fmt: skip
-    order = np.array(sorted(range(len(every)), key=key.__getitem__), np.int64)
-    taken = {column: values.take(order) if hasattr(values, "take") else [values[row] for row in order]
-             for column, values in data.items()}  # fmt: skip
-    return Frame(taken, np.zeros(len(order), np.uint64))
+    order = sorted(range(len(every)), key=key.__getitem__)
+    return Frame(data, np.zeros(len(every), np.uint64)).take(order)
 
 
 def _ends(prefix: str, ways: list[nf_conntrack.Tuple]) -> dict[str, Any]:
@@ -126,10 +124,6 @@ def _named(prefix: str, whom: list[Remote]) -> dict[str, Any]:
 def _states(every: Connections) -> list[str | None]:
     rows = zip(every.state.tolist(), every.ended.tolist(), strict=True)
     return ["ended" if gone else _STATES[state] if 0 <= state < len(_STATES) else None for state, gone in rows]
-
-
-def _known(values: np.ndarray[Any, np.dtype[np.int64]]) -> list[int | None]:
-    return [value if value >= 0 else None for value in values.tolist()]
 
 
 def _owners(source: RamSource, spaces: list[int], first: list[Remote], last: list[Remote]) -> list[tuple[Owner, ...]]:

@@ -68,7 +68,7 @@ def read(source: RamSource) -> Frame:
         range(len(whose)),
         key=lambda row: (data["pid"][row], rank[data["use"][row]], data["fd"][row] or 0, data["path"][row] or ""),
     )
-    return Frame({name: [values[row] for row in order] for name, values in data.items()}, whose[order])
+    return Frame(data, whose).take(order)
 
 
 def _of_files(source: RamSource) -> tuple[U64, Any, Any, U64]:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from memir.errors import CaseError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 
 class Frame:
@@ -46,6 +48,20 @@ class Frame:
     def __getitem__(self, name: str) -> Any:
         return self.data[name]
 
+    def take(self, order: Sequence[int] | NDArray[np.int64]) -> Frame:
+        """These rows, in this order. order: numbers of rows."""
+        import numpy as np
+
+        rows = np.asarray(order, np.int64)
+
+        def taken(values: Any) -> Any:
+            if isinstance(values, np.ndarray):
+                return values[rows]
+            return values.take(rows) if hasattr(values, "take") else [values[row] for row in rows.tolist()]
+
+        return Frame({name: taken(values) for name, values in self.data.items()},
+                     None if self.keys is None else taken(self.keys))  # fmt: skip
+
     def to_arrow(self, schema: pa.Schema | None = None) -> pa.Table:
         """An Arrow table. schema: its columns, in order, and their types; without one Arrow finds the types."""
         import pyarrow as pa
@@ -61,6 +77,11 @@ class Frame:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return iter(self.rows())
+
+
+def known(values: NDArray[Any], least: int = 0) -> list[int | None]:
+    """Numbers, those below `least` as None: what walks of the kernel do not know they give as -1."""
+    return [value if value >= least else None for value in values.tolist()]
 
 
 def arrow_type(name: str) -> pa.DataType:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from memir.kernel import fs, inode
 from memir.kernel.engine import texts
 from memir.kernel.filemap import PAGE, contents, dirty, sha256
+from memir.kernel.rows import rows_of
 from memir.kube import drift
 from memir.kube.inodes import NodeInodes
 from memir.kube.ram import RamSource
@@ -90,11 +91,7 @@ def read(source: RamSource) -> Frame:
         "source": np.full(len(every), "struct inode", object),
     }
     order = np.lexsort((rows.inode, rows.number, rows.superblock))
-    return Frame(
-        {name: values[order] if isinstance(values, np.ndarray) else [values[row] for row in order.tolist()]
-         for name, values in data.items()},
-        every.stands_for[order],
-    )  # fmt: skip
+    return Frame(data, every.stands_for).take(order)
 
 
 def _timestamps(nanoseconds: NDArray[np.int64]) -> Any:
@@ -108,11 +105,9 @@ def _dirty(source: RamSource, every: NodeInodes) -> NDArray[np.int64]:
     hosts, back = np.unique(pages.mapping[changed], return_inverse=True)
     count = np.bincount(back, minlength=len(hosts)) * PAGE
     owner = kernel.pointer(hosts, "address_space", "host", gap=False)
-    place = np.minimum(np.searchsorted(every.inodes.inode, owner), max(len(every) - 1, 0))
+    row = rows_of(every.inodes.inode, owner)
     size = np.zeros(len(every), np.int64)
-    for row, host, many in zip(place.tolist(), owner.tolist(), count.tolist(), strict=True):
-        if len(every) and int(every.inodes.inode[row]) == host:
-            size[row] += many
+    np.add.at(size, row[row >= 0], count[row >= 0])
     return size
 
 

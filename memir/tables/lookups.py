@@ -61,7 +61,7 @@ def read(source: RamSource) -> Frame:
     place = np.minimum(np.searchsorted(every.inodes.inode, parent), max(len(every) - 1, 0))
     keys = every.stands_for[place] if len(rows) else parent
     order = sorted(range(len(rows)), key=lambda row: (data["superblock"][row], data["path"][row] or "", layers[row]))
-    return Frame({name: [values[row] for row in order] for name, values in data.items()}, keys[order])
+    return Frame(data, keys).take(order)
 
 
 TABLE = Table(

@@ -64,7 +64,7 @@ def read(source: RamSource) -> Frame:
         "source": ["struct module"] * len(module),
     }
     order = sorted(range(len(module)), key=lambda row: (names[row] or "", int(module[row])))
-    return Frame({name: [values[row] for row in order] for name, values in data.items()})
+    return Frame(data).take(order)
 
 
 def _known(values: Any, whole: Any) -> list[int | None]:

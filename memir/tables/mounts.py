@@ -53,7 +53,7 @@ def read(source: RamSource) -> Frame:
     }
     names = [column.name for column in COLUMNS]
     data = {name: made[name] if name in made else getattr(info, name) for name in names}
-    return Frame({name: [values[row] for row in order] for name, values in data.items()}, [inum[row] for row in order])
+    return Frame(data, inum).take(order)
 
 
 def _on_node(source: RamSource, info: MountInfo) -> list[str | None]:

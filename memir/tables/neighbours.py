@@ -52,8 +52,7 @@ def read(source: RamSource) -> Frame:
     keys = zip(space, data["interface"], every.address, data["neighbour"], strict=True)
     key = [(number, name or "", text or "", entry) for number, name, text, entry in keys]
     order = sorted(range(len(every)), key=key.__getitem__)
-    taken = {name: [values[row] for row in order] for name, values in data.items()}
-    return Frame(taken, np.array(taken["net_ns"], np.uint64))
+    return Frame(data, np.array(data["net_ns"], np.uint64)).take(order)
 
 
 TABLE = Table("neighbours", "Who was reached at which hardware address.", COLUMNS, "namespace", {"ram": read})

@@ -13,7 +13,7 @@ from memir.kube.addresses import Remote
 from memir.kube.owner import OwnerBatch
 from memir.kube.ram import RamSource
 from memir.kube.sockets import Sockets
-from memir.tables.frame import Frame
+from memir.tables.frame import Frame, known
 from memir.tables.table import Table, columns
 
 COLUMNS = columns("""
@@ -62,23 +62,23 @@ def read(source: RamSource) -> Frame:
     holders = [sorted({(pid[task], fd) for task, fd in every.holders.get(row, [])}) for row in range(len(rows))]
     remotes = _remotes(source, every)
     data: dict[str, Any] = {
-        "net_ns": _known(every.inum.astype(np.int64), 1),
+        "net_ns": known(every.inum.astype(np.int64), 1),
         "family": [_FAMILIES.get(value, str(value)) for value in rows.family.tolist()],
         "protocol": [_protocol(*value) for value in zip(rows.family.tolist(), rows.protocol.tolist(), strict=True)],
         "type": [_TYPES.get(value) for value in rows.type.tolist()],
         "local": [name or local for name, local in zip(every.names, rows.local, strict=True)],
-        "local_port": _known(rows.local_port, 0),
+        "local_port": known(rows.local_port),
         "remote": _remote_names(every),
-        "remote_port": _known(rows.remote_port, 0),
+        "remote_port": known(rows.remote_port),
         "state": _states(every),
         "accepted": _accepted(every),
-        "inode": _known(rows.inode, 0),
+        "inode": known(rows.inode),
         "pid": [value[0][0] if value else None for value in holders],
         "fd": [value[0][1] if value else None for value in holders],
         "pids": [sorted({process for process, _ in value}) for value in holders],
-        "uid": _known(rows.uid, 0),
-        "rx_queue": _known(np.where(every.ended, -1, rows.rx_queue), 0),
-        "tx_queue": _known(np.where(every.ended, -1, rows.tx_queue), 0),
+        "uid": known(rows.uid),
+        "rx_queue": known(np.where(every.ended, -1, rows.rx_queue)),
+        "tx_queue": known(np.where(every.ended, -1, rows.tx_queue)),
         "remote_pod_uid": [value.pod_uid for value in remotes],
         "remote_name": [value.name for value in remotes],
         "remote_kind": [value.kind for value in remotes],
@@ -90,14 +90,8 @@ def read(source: RamSource) -> Frame:
     key = [(int(every.inum[row]), data["family"][row], data["protocol"][row] or "", data["local_port"][row] or 0,
             data["local"][row] or "", data["remote"][row] or "", data["remote_port"][row] or 0, data["sock"][row])
            for row in range(len(rows))]  # fmt: skip
-    order = np.array(sorted(range(len(rows)), key=key.__getitem__), np.int64)
-    taken = {name: values.take(order) if hasattr(values, "take") else [values[row] for row in order]
-             for name, values in data.items()}  # fmt: skip
-    return Frame(taken, np.zeros(len(order), np.uint64))
-
-
-def _known(values: np.ndarray[Any, np.dtype[np.int64]], least: int) -> list[int | None]:
-    return [value if value >= least else None for value in values.tolist()]
+    order = sorted(range(len(rows)), key=key.__getitem__)
+    return Frame(data, np.zeros(len(rows), np.uint64)).take(order)
 
 
 def _protocol(family: int, number: int) -> str | None:

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memir.errors import CaseError
-from memir.tables.frame import Frame, arrow_type, plain, write_parquet
+from memir.tables.frame import Frame, arrow_type, known, plain, write_parquet
 
 
 def test_columns_of_every_kind() -> None:
@@ -42,6 +42,28 @@ def test_columns_of_every_kind() -> None:
     )
     assert frame.to_arrow().schema.field("whole").type == pa.uint64()
     assert len(Frame({})) == 0
+
+
+def test_rows_in_another_order() -> None:
+    """Of every kind of column, and what the rows are owned by with them."""
+    data = {
+        "array": np.array([1, 2, 3]),
+        "masked": np.ma.masked_array([1, 2, 3], [False, True, False]),
+        "list": ["a", None, "c"],
+        "arrow": pa.array(["x", None, "z"]).dictionary_encode(),
+    }
+    taken = Frame(data, keys=np.array([7, 8, 9], np.uint64)).take([2, 1])
+    assert taken.rows() == [
+        {"array": 3, "masked": 3, "list": "c", "arrow": "z"},
+        {"array": 2, "masked": None, "list": None, "arrow": None},
+    ]
+    assert taken.keys.tolist() == [9, 8]
+    assert Frame({"list": [1]}).take(np.zeros(0, np.int64)).keys is None
+
+
+def test_known() -> None:
+    assert known(np.array([-1, 0, 5])) == [None, 0, 5]
+    assert known(np.array([-1, 0, 5]), 1) == [None, None, 5]
 
 
 def test_lengths_that_differ() -> None:

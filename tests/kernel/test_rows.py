@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows of a sorted column."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from memir.kernel.rows import rows_of
+
+
+def test_rows_of() -> None:
+    """Below, in, between and above; the largest address of 64 bits; a value twice gives its first row."""
+    column = np.array([2, 5, 5, 9, 2**64 - 1], np.uint64)
+    sought = np.array([0, 2, 3, 5, 9, 2**64 - 2, 2**64 - 1], np.uint64)
+    assert rows_of(column, sought).tolist() == [-1, 0, -1, 1, 3, -1, 4]
+    assert rows_of(column[:0], sought[:2]).tolist() == [-1, -1]
+    assert rows_of(column, sought[:0]).tolist() == []
