@@ -99,6 +99,7 @@ class Files:
         overlays = overlays_of(self._kernel, np.array(sorted(self._mounts_of), np.uint64))
         self.overlays = set(overlays.tolist())
         self.layers = layer_roots(self._kernel, overlays)
+        self.upper = {entry: any(top for _, top in of) for entry, of in self.layers.items()}
         self.container_roots, self.volumes = self._mounted_by_containers()
         self._users: dict[int, set[Owner]] | None = None
 
@@ -162,7 +163,7 @@ class Files:
         if layer is not None:
             below = dentries.below(dentry, layer)
             path = on_node if below is None else "/" + _text(b"/".join(below))
-            which = "upper" if any(upper for _, upper in self.layers[layer]) else "lower"
+            which = "upper" if self.upper[layer] else "lower"
             owners = {owner for sb, _ in self.layers[layer] for owner in self._overlay_owners(sb)}
             return path, sort_owners(owners), f", {which} layer, on the node {on_node}"
         private = self.private(superblock)

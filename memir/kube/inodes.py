@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from memir.kernel import d_path, fs, overlayfs, slab
+from memir.kernel import d_path, fs, overlayfs
 from memir.kernel import inode as kernel_inode
 from memir.kernel.blank import whole
 from memir.kernel.d_path import Tree
@@ -48,6 +48,8 @@ class Mounted(Protocol):
     def mounts(self) -> Mounts: ...  # noqa: D102
     @property
     def mount_table(self) -> MountInfo: ...  # noqa: D102
+    @property
+    def dentry_slots(self) -> U64: ...  # noqa: D102
     @property
     def owners(self) -> Owners: ...  # noqa: D102
     @property
@@ -89,9 +91,7 @@ def superblocks(source: Mounted) -> U64:
 def names(source: Mounted, superblock: U64) -> Names:
     """Every dentry on these superblocks (sorted addresses), by the slab of dentries."""
     kernel = source.kernel
-    mounts = [source.mounts.known[mount] for mount in source.mount_table.mount.tolist() if mount in source.mounts.known]
-    roots = np.array([mount.root for mount in mounts], np.uint64)
-    slot = slab.objects(kernel, slab.cache_of(kernel, roots))
+    slot = source.dentry_slots
     slot = slot[np.isin(kernel.pointer(slot, "dentry", "d_sb", gap=False), superblock)]
     good = whole(kernel, slot, kernel.types.size("dentry"))
     hashed = kernel.pointer(slot, "dentry", "d_hash.pprev", gap=False) != 0
@@ -248,11 +248,9 @@ def _representatives(source: Mounted, rows: Inodes, known: Names, row: I64) -> U
 
 def _layers(source: Mounted, fstype: NDArray[np.object_], known: Names, row: I64, blocks: U64) -> list[str | None]:
     """On what each inode lies. Another than a layer is claimed only where all overlays' layers are known."""
-    layers = source.file_owners.layers
     kinds: list[str | None] = []
     complete = _complete(source, blocks)
-    upper = {entry: any(top for _, top in of) for entry, of in layers.items()}
-    top = [upper.get(entry) for entry in known.tree.dentry.tolist()]
+    top = [source.file_owners.upper.get(entry) for entry in known.tree.dentry.tolist()]
     for kind, name in zip(fstype.tolist(), row.tolist(), strict=True):
         layer = known.layer[name] if name >= 0 else -1
         if layer >= 0:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from memir.kernel import fs, slab
+from memir.kernel import fs
 from memir.kernel.pagemap import file_pages
 from memir.kube.cached_file import CachedFile
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from memir.kernel.mount import Mounts
     from memir.kernel.pagetable import U64
     from memir.kube.files import Files
-    from memir.kube.mountpoints import MountSources
     from memir.kube.owner import Owner
 
 _REGULAR, _TYPE = 0o100000, 0o170000
@@ -49,7 +48,7 @@ class Cached(Protocol):
     @property
     def mounts(self) -> Mounts: ...  # noqa: D102
     @property
-    def sources(self) -> MountSources: ...  # noqa: D102
+    def dentry_slots(self) -> U64: ...  # noqa: D102
     @property
     def file_owners(self) -> Files: ...  # noqa: D102
     @property
@@ -63,8 +62,7 @@ def log_files(node: Cached, wanted: Callable[[bytes], bool]) -> list[LogFile]:
     files lie on layers, where they are met themselves.
     """
     kernel = node.kernel
-    node.sources  # noqa: B018  # loads the mounts
-    dentry = _dentries(kernel, node.mounts)
+    dentry = _dentries(node)
     names = kernel.strings(kernel.pointer(dentry, "dentry", "d_name.name", gap=False), 256)
     dentry = dentry[np.array([name is not None and wanted(name) for name in names], bool)]
     inode = kernel.pointer(dentry, "dentry", "d_inode", gap=False)
@@ -95,15 +93,10 @@ def content(node: Cached, file: LogFile) -> CachedFile:
     return CachedFile(file_pages(node.kernel, np.array([file.inode], np.uint64), LIMIT)[0])
 
 
-def _dentries(kernel: Kernel, mounts: Mounts) -> U64:
+def _dentries(node: Cached) -> U64:
     """Every dentry in use that has an inode."""
-    roots = np.array([mount.root for mount in mounts.known.values() if mount.root], np.uint64)
-    cache = slab.cache_of(kernel, roots)
-    if not cache:
-        kernel.gaps.add("log file", "dentries", "their slab was not found")
-        return np.zeros(0, np.uint64)
-    every = slab.objects(kernel, cache)
+    kernel, every = node.kernel, node.dentry_slots
     superblock, ok = kernel.try_read(every, "dentry", "d_sb")
-    known = np.array(sorted({mount.superblock for mount in mounts.known.values()}), np.uint64)
+    known = np.array(sorted({mount.superblock for mount in node.mounts.known.values()}), np.uint64)
     used: U64 = every[ok & np.isin(superblock, known) & (kernel.try_read(every, "dentry", "d_inode")[0] != 0)]
     return used

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from memir.gaps import Gaps
-from memir.kernel import sched
+from memir.kernel import sched, slab
 from memir.kernel.cgroup_tree import Cgroups, cgroups
 from memir.kernel.engine import Kernel
 from memir.kernel.module import module_of_filesystem
@@ -97,6 +97,15 @@ class RamSource:
         """Every mount of every namespace that a thread is in, or that a superblock knows, as mountinfo shows it."""
         space, root = reader_roots(self.kernel, self.processes.threads.task)
         return mountinfo(self.kernel, self.mounts, space, root)
+
+    @functools.cached_property
+    def dentry_slots(self) -> U64:
+        """Every slot of the slab of dentries, used or free; the mounts' roots say which slab that is."""
+        _ = self.mount_table  # loads the mounts
+        roots = np.array([mount.root for mount in self.mounts.known.values() if mount.root], np.uint64)
+        cache = slab.cache_of(self.kernel, roots)
+        self.kernel.gaps.add("dentry", "their slab", "was not found", int(not cache))
+        return slab.objects(self.kernel, cache) if cache else np.zeros(0, np.uint64)
 
     @functools.cached_property
     def cgroup_tree(self) -> Cgroups:

@@ -110,14 +110,15 @@ def _judge(source: RamSource, code: CodeMap, hook: Hook, place: Code) -> Judgeme
         return "unexpected", "code in no module's text, nor in the kernel's"
     if place.area == "module":
         return _judge_module(source, hook, place)
-    if hook.kind == "system call" and not sys_call_table.is_call(place):
-        if not place.start and not code.complete:
-            return None, "kernel text, at no start of a function that the symbol file names; it names not all"
+    amiss = (hook.kind == "system call" and not sys_call_table.is_call(place)) or (
+        hook.kind == "interrupt" and not (place.start or set(_STUBS) & set(place.names))
+    )
+    if amiss and not place.start and not code.complete:
+        return None, "kernel text, at no start of a function that the symbol file names; it names not all"
+    if amiss and hook.kind == "system call":
         unused = "; x64_sys_call is called instead" if sys_call_table.dispatched_by_function(source.kernel) else ""
         return "unexpected", f"kernel text, but no system call's function{unused}"
-    if hook.kind == "interrupt" and not (place.start or set(_STUBS) & set(place.names)):
-        if not code.complete:
-            return None, "kernel text, at no start of a function that the symbol file names; it names not all"
+    if amiss:
         return "unexpected", "kernel text, but not where a function starts"
     if hook.kind == "terminal" and hook.name.startswith("n_tty ") and place.text != _TERMINAL[hook.name[6:]]:
         return "unexpected", "not the function that terminals are made with"

@@ -9,6 +9,7 @@ import numpy as np
 
 from memir.kernel import fs
 from memir.kernel.engine import texts
+from memir.kernel.rows import rows_of
 from memir.kube.ram import RamSource
 from memir.tables.frame import Frame
 from memir.tables.table import Table, columns
@@ -38,7 +39,7 @@ def read(source: RamSource) -> Frame:
     rows = np.flatnonzero(names.negative & np.isin(names.superblock, every.inodes.superblock))
     blocks, back = np.unique(names.superblock[rows], return_inverse=True)
     kinds, devices = texts([kind or None for kind in fs.types_of(kernel, blocks)]), fs.devices(kernel, blocks)
-    upper = {entry: any(top for _, top in of) for entry, of in source.file_owners.layers.items()}
+    upper = source.file_owners.upper
     data: dict[str, Any] = {
         "superblock": names.superblock[rows].tolist(),
         "device": [devices[row] for row in back.tolist()],
@@ -58,8 +59,9 @@ def read(source: RamSource) -> Frame:
         for layer, kind in zip(layers, data["fstype"], strict=True)
     ]
     parent = names.inode[names.tree.parent[rows]]
-    place = np.minimum(np.searchsorted(every.inodes.inode, parent), max(len(every) - 1, 0))
-    keys = every.stands_for[place] if len(rows) else parent
+    place = rows_of(every.inodes.inode, parent)
+    # a directory whose own inode is not known has no owner that could be asked for
+    keys = np.where(place >= 0, every.stands_for[place] if len(every) else np.uint64(0), np.uint64(0))
     order = sorted(range(len(rows)), key=lambda row: (data["superblock"][row], data["path"][row] or "", layers[row]))
     return Frame(data, keys).take(order)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from memir.kube.ram import RamSource
@@ -46,3 +48,26 @@ def test_rows(image: str, node_of: NodeOf) -> None:
     assert not there & {(row["superblock"], row["path"]) for row in rows}
     assert "tmpfs" not in {row["fstype"] for row in rows}
     assert all(row["layer"] in ("upper", "lower", "merged", None) and row["device"] for row in rows)
+
+
+def test_a_directory_whose_inode_is_not_known_gives_no_owner(node_of: NodeOf) -> None:
+    """Of two files of a container, made names that are not there, one lies in a directory whose inode is lost."""
+    node = RamSource(node_of("s-6.12-intruded").kernel)
+    every = node.inodes
+    names, overlays = every.names, np.array(sorted(node.file_owners.overlays), np.uint64)
+    inside = np.flatnonzero(np.isin(names.superblock, overlays) & names.positive & (every.names.tree.parent >= 0))
+    directory = names.tree.parent[inside]
+    rows = inside[(directory != inside) & (names.inode[directory] != 0)]
+    rows = rows[np.unique(names.tree.parent[rows], return_index=True)[1]][:2]
+    negative = np.zeros(len(names.negative), bool)
+    negative[rows] = True
+    inode = names.inode.copy()
+    inode[names.tree.parent[rows[1]]] = 0
+    node.__dict__["inodes"] = replace(every, names=replace(names, negative=negative, inode=inode))
+    keys = dict(zip(read(node)["dentry"], read(node).keys.tolist(), strict=True))
+    place = np.searchsorted(every.inodes.inode, names.inode[names.tree.parent[rows[0]]])
+    assert keys == {
+        int(names.tree.dentry[rows[0]]): int(every.stands_for[place]),
+        int(names.tree.dentry[rows[1]]): 0,
+    }
+    assert keys[int(names.tree.dentry[rows[0]])] != 0
