@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,9 +126,11 @@ def taken(kernel: Kernel) -> dict[str, Any]:
 
 def iso_time(nanoseconds: int | None) -> str | None:
     """Nanoseconds since 1970 as ISO 8601 in UTC, to the microsecond; None for a time that no calendar has."""
+    from memir.kernel.timekeeping import utc
+
     if nanoseconds is None:
         return None
     try:
-        return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=nanoseconds // 1000)).isoformat()
+        return utc(nanoseconds).isoformat()
     except OverflowError:
         return None

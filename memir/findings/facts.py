@@ -3,14 +3,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 from memir.findings.look import ImageFacts
-from memir.kernel.timekeeping import wall_clock
+from memir.kernel.timekeeping import utc, wall_clock
 from memir.kube.ram import RamSource
 
 _SECOND = 1_000_000_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def facts_of(source: RamSource) -> ImageFacts:
@@ -20,7 +17,7 @@ def facts_of(source: RamSource) -> ImageFacts:
     return ImageFacts(
         tuple(source.gaps),
         source.name,
-        None if clock is None else _EPOCH + timedelta(microseconds=clock // 1000),
+        None if clock is None else utc(clock),
         None if span is None else span / _SECOND,
         source.smear.text(),
     )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,9 +15,15 @@ from memir.symbols.search import image_span
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = 1_000_000_000
 _FOREVER = 1 << 62  # nanoseconds, 146 years: later than any start
 _EARLIEST, _LATEST = 946_684_800, 7_258_118_400  # 2000 and 2200, in seconds since 1970
+
+
+def utc(nanoseconds: int) -> datetime:
+    """Nanoseconds since 1970, to the microsecond. OverflowError for a time that no calendar has."""
+    return _EPOCH + timedelta(microseconds=nanoseconds // 1000)
 
 
 def clocks(kernel: Kernel) -> tuple[int | None, int]:

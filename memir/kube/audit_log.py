@@ -8,8 +8,7 @@ import re
 from typing import Any
 
 from memir.kube.cached_file import CachedFile
-from memir.kube.container_log import microseconds
-from memir.kube.log_line import LogLine, text_of
+from memir.kube.log_line import LogLine, microseconds, text_of
 
 _NAME = re.compile(r"/[^/]*audit[^/]*\.log(?:[.-][0-9TZ.-]+)?(?:\.log)?$")
 # auditd(8): type=SYSCALL msg=audit(SECONDS.MILLI:SERIAL): NAME=VALUE ...

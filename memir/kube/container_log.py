@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime, timedelta
 
 from memir.kube.cached_file import CachedFile
-from memir.kube.log_line import MAX_TEXT, LogLine, text_of
+from memir.kube.log_line import MAX_TEXT, LogLine, microseconds, text_of
 
 _PATH = re.compile(
     r"/pods/[^/]+/[^/]+/[0-9]+\.log(?:\.[0-9-]+)?$|/containers/([0-9a-f]{64})/\1-json\.log(?:\.[0-9]+)?$"
 )
 _CRI = re.compile(rb"([0-9]{4}-[0-9:.T-]{14,32}(?:Z|[+-][0-9]{2}:[0-9]{2})) (stdout|stderr) ([FP])(?::[^ ]*)?(?: |$)")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def is_container_log(path: str) -> bool:
@@ -62,12 +60,3 @@ def _docker(raw: bytes) -> LogLine | None:
         return None
     fields = [f"stream={stream}"] if stream in ("stdout", "stderr") else []
     return LogLine(microseconds(time), text_of(text.removesuffix("\n").encode("utf-8", "replace")), fields)
-
-
-def microseconds(text: str) -> int | None:
-    """A time of RFC 3339 as microseconds since 1970; None for what is none."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return (moment - _EPOCH) // timedelta(microseconds=1) if moment.tzinfo is not None else None

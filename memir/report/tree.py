@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
+from memir.kernel.timekeeping import utc
 from memir.report.cells import duration
 from memir.text import can_show, safe
 
@@ -162,7 +163,7 @@ def moment_of(value: datetime | int | None) -> datetime | None:
     """A time of a table: a datetime, or ns since the epoch as rows of RAM have it."""
     if value is None or isinstance(value, datetime):
         return value
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(value) // 1000)
+    return utc(int(value))
 
 
 def arguments(args: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from memir.kernel.engine import Kernel
-from memir.kernel.timekeeping import clocks, monotonic, wall_clock
+from memir.kernel.timekeeping import clocks, monotonic, utc, wall_clock
 from memir.kube.ram import RamSource
 from memir.symbols.table import Symbols
 
@@ -41,3 +41,9 @@ def test_without_symbols_the_timekeeper_is_found_by_its_arithmetic(
     now = wall_clock(kernel)
     assert now is not None and abs(now - CLOCKS[name][1]) < 2 * 10**9  # it may be the shadow, a tick older
     assert abs((clocks(kernel)[0] or 0) - CLOCKS[name][0]) < 10**9
+
+
+def test_utc() -> None:
+    assert utc(1795472253460000999).isoformat() == "2026-11-23T22:17:33.460000+00:00"
+    with pytest.raises(OverflowError):
+        utc(1 << 80)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from memir.kube.audit_log import audit_lines, is_audit_log
 from memir.kube.cached_file import CachedFile
-from memir.kube.container_log import microseconds
+from memir.kube.log_line import microseconds
 from tests.images import cases
 
 AUDITD = b'type=USER_CMD msg=audit(1795472904.812:77): pid=1 uid=0 msg=\'cwd="/" cmd="id"\'\n'

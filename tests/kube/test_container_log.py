@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memir.kube.cached_file import CachedFile
-from memir.kube.container_log import container_lines, is_container_log, microseconds
+from memir.kube.container_log import container_lines, is_container_log
+from memir.kube.log_line import microseconds
 
 CRI = b"""2026-11-23T22:27:04.812801123Z stdout F listening on 8080
 2026-11-23T22:27:05.5Z stderr P first, 
