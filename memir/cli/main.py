@@ -43,6 +43,7 @@ VERBS = {
     "extract": _Verb("extract", "Take files out of RAM, with a manifest of what of them is not there."),
     "findings": _Verb("findings", "What the tables of cases say together, the worst first; how a kind is decided."),
     "timeline": _Verb("timeline", "What happened when: processes, containers, files, logs, findings in one order."),
+    "report": _Verb("report", "Write a case's findings for others: Markdown, for a SIEM, for ATT&CK Navigator."),
     "query": _Verb("query", "Ask a case's tables in SQL (DuckDB)."),
 }
 

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`memir report`: to a file or standard output, in each form that there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from memir.case.case import Case
+from memir.cli import report
+from memir.findings.table import TABLE
+from memir.report.registry import formats
+from tests.case.test_case import ANALYSIS, ONE
+from tests.cli.conftest import Memir, registered
+from tests.findings.real import SMALL, every
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Path:
+    Case.create(tmp_path / "case").add_tables({"findings": TABLE.rows(every(SMALL))}, ANALYSIS, ONE)
+    return tmp_path / "case"
+
+
+def test_report(memir: Memir, case: Path, tmp_path: Path) -> None:
+    ran = memir("report", case)
+    assert (ran.code, ran.err) == (0, "") and ran.out.startswith("# Memory of node n\n")
+    out = tmp_path / "report.md"
+    told = memir("report", case, "--format", "md", "-o", out)
+    assert (told.code, told.out) == (0, f"{out}: {out.stat().st_size:,} bytes, Markdown, for a ticket\n")
+    assert out.read_text() == ran.out
+    assert memir("report", case, "--json").json() == {"format": "md", "text": ran.out}
+    told = memir("report", case, "-o", out, "--force", "--json")
+    assert told.json() == {"format": "md", "file": str(out), "bytes": out.stat().st_size}
+    ran = memir("report", case, "-o", out)
+    assert (ran.code, "--force to replace it" in ran.err) == (3, True)
+    assert memir("report", case, "-o", out, "--severity", "critical", "--force").code == 0
+    assert "critical and above: none" in out.read_text()
+
+
+def test_formats_are_listed(memir: Memir, case: Path) -> None:
+    lines = memir("report", case, "--format", "list").out.splitlines()
+    assert [line.split()[0] for line in lines] == list(formats())
+    assert list(memir("report", case, "--format", "list", "--json").json()["formats"]) == list(formats())
+    ran = memir("report", case, "--format", "pdf")
+    assert ran.code == 2 and "there are " in ran.err and "md" in ran.err
+
+
+def test_register() -> None:
+    assert registered(report) == ["report"]
