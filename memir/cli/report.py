@@ -21,7 +21,8 @@ def register(app: typer.Typer) -> None:
 def report(
     case: Annotated[str, typer.Argument(metavar="CASE", help="Case folder, as `memir analyze -o` writes it.")],
     format_: Annotated[
-        str, typer.Option("--format", metavar="FORMAT", help="Form of the report; `--format list` says which there are.")
+        str,
+        typer.Option("--format", metavar="FORMAT", help="Form of the report; `--format list` says which there are."),
     ] = "md",
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write; standard output if not given.")

@@ -21,7 +21,7 @@ def test_formats() -> None:
     assert len(formats()) == len(files)
     assert list(formats()) == sorted(formats()) and format_of("md") is formats()["md"]
     assert all(form.help and form.name == name for name, form in formats().items())
-    with pytest.raises(UsageError, match="--format 'pdf': there are .*md"):
+    with pytest.raises(UsageError, match=r"--format 'pdf': there are .*md"):
         format_of("pdf")
 
 

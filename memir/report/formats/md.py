@@ -43,7 +43,8 @@ def _lines(case: CaseTables, rows: list[dict[str, Any]], options: Options) -> It
         yield "|---|---|---|---|"
         for row in rows:
             since = moment(row["first_seen"].replace(microsecond=0)) if row["first_seen"] else "not known"
-            yield f"| {row['severity']} | {_plain(safe(where(row)))} | {since} | {_plain(safe(row['title'], _TITLED))} |"
+            title, place = _plain(safe(row["title"], _TITLED)), _plain(safe(where(row)))
+            yield f"| {row['severity']} | {place} | {since} | {title} |"
         yield ""
     for row in rows:
         yield from _finding(row)
@@ -59,7 +60,7 @@ def _facts(record: Any) -> Iterator[str]:
         if evidence.sha256:
             yield f"- SHA-256: {code(evidence.sha256)}"
         if evidence.ram_share is not None and evidence.ram_share < 1:
-            yield f"- **only {evidence.ram_share:.1%} of the node's RAM is in it**: that something is absent proves nothing"
+            yield f"- **only {evidence.ram_share:.1%} of the node's RAM is in it**: absence proves nothing"
     clock = getattr(identity, "clock_utc", None)
     if clock:
         yield f"- taken: {escaped(str(clock))} by the image's own clock"
@@ -76,7 +77,8 @@ def _finding(row: Mapping[str, Any]) -> Iterator[str]:
     yield f"- since: {moment(row['first_seen']) + ' UTC' if row['first_seen'] else 'not known'}"
     yield f"- severity: {row['severity']}: {escaped(row['reason'])}"
     v19 = f", {row['technique_v19']} since v19" if row["technique_v19"] != row["technique"] else ""
-    yield f"- ATT&CK v{row['attack_version']}: {row['technique']} {row['technique_name']} ({', '.join(row['tactics'])}{v19})"
+    attack = f"{row['technique']} {row['technique_name']} ({', '.join(row['tactics'])}{v19})"
+    yield f"- ATT&CK v{row['attack_version']}: {attack}"
     yield f"- why: {escaped(row['why'])}"
     for name, column in (
         ("next", "check_next"), ("harmless if", "benign"), ("may be missed", "missed"), ("known as", "also_known"),
@@ -104,9 +106,7 @@ def _unseen(case: CaseTables, rows: list[dict[str, Any]], options: Options) -> I
         yield ""
     yield "## Not looked at"
     yield ""
-    lines = [
-        f"- {kind}: the case has no table {' and '.join(names)}" for kind, names in unable(case.tables).items()
-    ]
+    lines = [f"- {kind}: the case has no table {' and '.join(names)}" for kind, names in unable(case.tables).items()]
     for gap in getattr(case.record, "gaps", ()):
         lines.append(f"- {gap.count} of {escaped(gap.kind)}: {escaped(gap.why)}, e.g. {escaped(gap.where)}")
     yield from lines or ["Everything that was looked for could be read."]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from tests.findings.real import SMALL, every, node
 @pytest.fixture
 def case(tmp_path: Path) -> Case:
     case = Case.create(tmp_path / "case")
-    tables = {"findings": TABLE.rows(every(SMALL)), "processes": node(SMALL)[0]["processes"]}
+    tables: dict[str, Any] = {"findings": TABLE.rows(every(SMALL)), "processes": node(SMALL)[0]["processes"]}
     case.add_tables(tables, replace(ANALYSIS, gaps=(Gap("task", "0x1|", "not <readable>", 4),)), ONE)
     return case
 
@@ -33,7 +34,9 @@ def test_all_of_a_finding(case: Case) -> None:
     lines = text(case, Options())
     assert lines[0] == "# Memory of node n"
     row = next(row for row in every(SMALL) if row["kind"] == "deleted-executable")
-    start = lines.index("### high: pid 190 dropper &#40;dev/miner-0/miner&#41; runs /tmp/dropper, which has been deleted")
+    start = lines.index(
+        "### high: pid 190 dropper &#40;dev/miner-0/miner&#41; runs /tmp/dropper, which has been deleted"
+    )
     block = lines[start : lines.index("", start + 2)]
     assert block[2:7] == [
         f"- id: `{row['id']}`",
