@@ -67,10 +67,14 @@ def read(source: Source, offset: int, size: int) -> bytes:
 
 
 class SourceReader(io.RawIOBase):
-    """A source as a binary file that is read from its start."""
+    """A source as a binary file that is read from its start, or a part of it.
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    A part is [start, end) of the source; offsets, tell() and seek() count from the part's start.
+    """
+
+    def __init__(self, source: Source, end: int | None = None, start: int = 0) -> None:
+        self._source, self._start = source, start
+        self._size = (source.size if end is None else end) - start
         self._at = 0
 
     def readable(self) -> bool:
@@ -83,8 +87,8 @@ class SourceReader(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Go to an offset from the start, from here or from the end; the new one."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._source.size}[whence]
-        self._at = min(max(base + offset, 0), self._source.size)
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = min(max(base + offset, 0), self._size)
         return self._at
 
     def tell(self) -> int:
@@ -94,7 +98,7 @@ class SourceReader(io.RawIOBase):
     def readinto(self, buffer: WriteableBuffer) -> int:
         """Fill a buffer with the next bytes; how many there were."""
         with memoryview(buffer) as target:
-            data = read(self._source, self._at, min(len(target), self._source.size - self._at))
+            data = read(self._source, self._start + self._at, min(len(target), self._size - self._at))
             target[: len(data)] = data
         self._at += len(data)
         return len(data)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, Protocol, cast
 
 from memir.errors import ImageFormatError, TruncatedImageError
+from memir.image.behind import Behind, after_zeros
 from memir.image.listing import looks_like_image
 from memir.image.source import Source, SourceReader, read
 
@@ -25,7 +26,11 @@ _MAX_MEMORY = 1 << 30  # of xz's dictionary: level 9 takes 64 MiB
 _MAX_MEMBERS = 10_000  # an archive of an image has a handful of files
 _SMALLEST, _SMALLEST_PACKED = 1 << 20, 1 << 16  # bytes of a member that may be an image
 _SNAPPY_START = b"\xff\x06\x00\x00sNaPpY"
+_SNAPPY_CHUNK = 4 + 76490  # bytes: a checksum, and 64 KiB of what does not pack
+_SNAPPY_PADDING = 0xFE
 _TAR_AT = 257
+_ZIP_END = b"PK\5\6"
+_ZIP_TAIL = 2 << 20  # bytes from the end where a zip's end record is looked for
 
 MAGICS = (
     (0, b"\xfd7zXZ\0", "xz"),
@@ -47,19 +52,22 @@ def container_of(source: Source) -> str | None:
     return None
 
 
-def pieces(source: Source, container: str) -> Iterator[bytes]:
+def pieces(source: Source, container: str, behind: Behind) -> Iterator[bytes]:
     """The unpacked bytes, in order, no piece longer than a few MiB.
 
-    ImageFormatError for damaged data or an archive without one image, TruncatedImageError where the file ends early.
+    behind: counts what follows the packed data. ImageFormatError for damaged data or an archive without one image,
+    TruncatedImageError where the file ends early.
     """
     reader = SourceReader(source)
     kinds: dict[str, Callable[[], Iterator[bytes]]] = {
-        "xz": lambda: _streams(source, reader, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MAX_MEMORY)),
-        "bzip2": lambda: _streams(source, reader, bz2.BZ2Decompressor),
-        "lz4": lambda: _streams(source, reader, _lz4),
-        "snappy": lambda: _snappy(source),
-        "zip": lambda: _zip(source, reader),
-        "tar": lambda: _tar(source, reader),
+        "xz": lambda: _streams(
+            source, reader, behind, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MAX_MEMORY)
+        ),
+        "bzip2": lambda: _streams(source, reader, behind, bz2.BZ2Decompressor),
+        "lz4": lambda: _streams(source, reader, behind, _lz4),
+        "snappy": lambda: _snappy(source, behind),
+        "zip": lambda: _zip(source, behind),
+        "tar": lambda: _tar(source, reader, behind),
     }
     try:
         yield from kinds[container]()
@@ -86,13 +94,17 @@ class _Decoder(Protocol):
         """At most max_length bytes more."""
 
 
+def _xz() -> _Decoder:
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MAX_MEMORY)
+
+
 def _lz4() -> _Decoder:
     import lz4.frame  # type: ignore[import-untyped]  # the package has no types
 
     return cast("_Decoder", lz4.frame.LZ4FrameDecompressor())
 
 
-def _streams(source: Source, reader: SourceReader, decoder: Callable[[], _Decoder]) -> Iterator[bytes]:
+def _streams(source: Source, reader: SourceReader, behind: Behind, decoder: Callable[[], _Decoder]) -> Iterator[bytes]:
     """All streams of a file, one after the other, as xz, bzip2 and lz4 write them when files are joined."""
     pending = reader.read(STEP)
     while pending:
@@ -115,15 +127,21 @@ def _streams(source: Source, reader: SourceReader, decoder: Callable[[], _Decode
         pending = (unpack.unused_data or b"").lstrip(b"\0")
         while not pending and (more := reader.read(STEP)):
             pending = more.lstrip(b"\0")
+        if pending and behind.begins_no_part(reader.tell() - len(pending)):
+            return
 
 
-def _snappy(source: Source) -> Iterator[bytes]:
+def _snappy(source: Source, behind: Behind) -> Iterator[bytes]:
+    """All chunks. Of the kinds that the format keeps for later, none is written: where one seems to begin, data end."""
     import cramjam
 
     offset = 0
     while offset < source.size:
-        head = read(source, offset, min(4, source.size - offset))
+        head = read(source, offset, min(len(_SNAPPY_START), source.size - offset))
         length = int.from_bytes(head[1:4], "little")
+        if offset and not _begins_snappy(head, length):
+            behind.leave_out(offset)
+            return
         if len(head) < 4 or offset + 4 + length > source.size:
             raise _cut(source)
         if head[0] in (0, 1):
@@ -134,15 +152,21 @@ def _snappy(source: Source) -> Iterator[bytes]:
                 raise ImageFormatError(
                     f"{source.name}: snappy chunk at offset {offset:#x} is damaged: {error}"
                 ) from error
-        elif 2 <= head[0] <= 0x7F:
-            raise ImageFormatError(
-                f"{source.name}: snappy chunk at offset {offset:#x} has the reserved type {head[0]:#04x}"
-            )
         offset += 4 + length
 
 
-def _zip(source: Source, reader: SourceReader) -> Iterator[bytes]:
-    with zipfile.ZipFile(cast("IO[bytes]", reader)) as archive:
+def _begins_snappy(head: bytes, length: int) -> bool:
+    """Whether a chunk begins with these bytes, cut off by the end of the file or not."""
+    if head[0] in (0, 1):
+        return len(head) < 4 or 5 <= length <= _SNAPPY_CHUNK
+    return head[0] == _SNAPPY_PADDING or _SNAPPY_START.startswith(head)
+
+
+def _zip(source: Source, behind: Behind) -> Iterator[bytes]:
+    end = _zip_end(source)
+    if end < source.size:
+        behind.leave_out(end)
+    with zipfile.ZipFile(cast("IO[bytes]", SourceReader(source, end))) as archive:
         # not is_dir(): before Python 3.12 it fails on a member without a name
         sizes = {entry.filename: entry.file_size for entry in archive.infolist() if not entry.filename.endswith("/")}
         name = _member(source, sizes, "zip")
@@ -153,9 +177,51 @@ def _zip(source: Source, reader: SourceReader) -> Iterator[bytes]:
             raise ImageFormatError(f"{source.name}: its member {name!r} cannot be read: {error}") from error
 
 
-def _tar(source: Source, reader: SourceReader) -> Iterator[bytes]:
+def _zip_end(source: Source) -> int:
+    """Where the last end record of a zip ends, with its comment: what zipfile looks for in the last 64 KiB alone."""
+    first = max(source.size - _ZIP_TAIL, 0)
+    tail = read(source, first, source.size - first)
+    where = tail.rfind(_ZIP_END)
+    while where >= 0:
+        record = tail[where : where + 22]
+        end = first + where + 22 + int.from_bytes(record[20:22], "little")
+        directory = int.from_bytes(record[12:16], "little")
+        if len(record) == 22 and end <= source.size and directory <= first + where:
+            return end
+        where = tail.rfind(_ZIP_END, 0, where)
+    return source.size
+
+
+def _tar(source: Source, reader: SourceReader, behind: Behind) -> Iterator[bytes]:
     with tarfile.open(fileobj=cast("IO[bytes]", reader), mode="r:") as archive:
-        members: dict[str, tarfile.TarInfo] = {}
+        members, is_cut = _tar_members(source, archive)
+        rest = after_zeros(source, archive.offset)
+        if rest < source.size and not is_cut:
+            behind.leave_out(rest)
+        if any(name.endswith(("checkpoint/inventory.img", "checkpoint/pages-1.img")) for name in members):
+            raise ImageFormatError(
+                f"{source.name} is a checkpoint of one container (CRIU), not a node's RAM: take the node's RAM with "
+                "`memir acquire`"
+            )
+        chosen = members[_member(source, {name: member.size for name, member in members.items()}, "tar")]
+        end = chosen.offset_data + chosen.size
+        if not chosen.issparse():
+            yield from _all(cast("IO[bytes]", SourceReader(source, min(end, source.size), chosen.offset_data)))
+            if end > source.size:
+                raise _cut(source)
+            return
+        content = archive.extractfile(chosen)
+        assert content is not None
+        try:
+            yield from _all(content)
+        except tarfile.ReadError as error:
+            raise _cut(source) from error
+
+
+def _tar_members(source: Source, archive: tarfile.TarFile) -> tuple[dict[str, tarfile.TarInfo], bool]:
+    """(regular files by name, whether the end of the file cuts off the last member)."""
+    members: dict[str, tarfile.TarInfo] = {}
+    try:
         for member in archive:
             if member.isreg():
                 members[member.name] = member
@@ -163,18 +229,11 @@ def _tar(source: Source, reader: SourceReader) -> Iterator[bytes]:
                 raise ImageFormatError(
                     f"{source.name}: a tar archive of more than {_MAX_MEMBERS} files, not of an image"
                 )
-        if any(name.endswith(("checkpoint/inventory.img", "checkpoint/pages-1.img")) for name in members):
-            raise ImageFormatError(
-                f"{source.name} is a checkpoint of one container (CRIU), not a node's RAM: take the node's RAM with "
-                "`memir acquire`"
-            )
-        chosen = members[_member(source, {name: member.size for name, member in members.items()}, "tar")]
-        content = archive.extractfile(chosen)
-        assert content is not None
-        try:
-            yield from _all(content)
-        except tarfile.ReadError as error:
-            raise _cut(source) from error
+    except tarfile.ReadError:
+        if not members or archive.offset <= source.size:
+            raise
+        return members, True
+    return members, False
 
 
 def _member(source: Source, sizes: dict[str, int], kind: str) -> str:

@@ -22,13 +22,13 @@ from typing import IO, Any, cast
 
 from memir.errors import ImageError, ImageFormatError, TruncatedImageError
 from memir.image import streams, zstd
+from memir.image.behind import Behind
 from memir.image.lazy import is_zero
 from memir.image.source import Source, SourceReader
 
 Progress = Callable[[str, int, int], None]
 _STEP = 4 << 20
 AGAIN = "copy the file again, and compare its SHA-256 with that of the place it came from"
-_GZIP_MAGIC = b"\x1f\x8b"
 _HOLE = 1 << 16  # zeros of this length become a hole: shorter ones would cost more calls than they save
 
 
@@ -103,14 +103,14 @@ def _write(
 ) -> tuple[str, int, int, int]:
     """(SHA-256 of what was written, its size, bytes missing, bytes left out behind the packed data)."""
     digest, size, missing = hashlib.sha256(), 0, 0
-    behind: list[int] = []
+    behind = Behind(source, container, allow_truncated)
     reader = SourceReader(source)
     if container == "zstd":
-        pieces = _zstd_pieces(source, reader, allow_truncated)
+        pieces = _zstd_pieces(source, reader, behind, allow_truncated)
     elif container == "gzip":
         pieces = _gzip_pieces(source, reader, behind)
     else:
-        pieces = streams.pieces(source, container)
+        pieces = streams.pieces(source, container, behind)
     try:
         for piece in pieces:
             source.check()
@@ -123,10 +123,12 @@ def _write(
         if not allow_truncated:
             raise
         missing = max(_promised(source, container) - size, 1)
+    if behind.is_much:
+        missing = 1  # a part of the image, if it was one
     if progress is not None:
         progress("unpacking", source.size, source.size)
     out.truncate(size)
-    return digest.hexdigest(), size, missing, sum(behind)
+    return digest.hexdigest(), size, missing, behind.size
 
 
 def _write_sparse(out: IO[bytes], piece: bytes) -> None:
@@ -139,37 +141,44 @@ def _write_sparse(out: IO[bytes], piece: bytes) -> None:
             out.write(part)
 
 
-def _zstd_pieces(source: Source, reader: SourceReader, allow_truncated: bool) -> Iterator[bytes]:
+def _zstd_pieces(source: Source, reader: SourceReader, behind: Behind, allow_truncated: bool) -> Iterator[bytes]:
+    """Frame by frame, as the decoder says neither where the file cuts one off nor where data end and others begin."""
+    if not allow_truncated and source.lazy is None:
+        for _ in zstd.frames(source, behind):  # says where a cut or damaged file ends before anything is unpacked
+            pass
+    end = 0
+    try:
+        for frame in zstd.frames(source, behind):
+            end = frame.offset + frame.length
+            yield from _zstd_frames(source, reader, frame.offset, end)
+    except TruncatedImageError:
+        if not behind.size:
+            yield from _zstd_frames(source, reader, end, source.size)
+        raise
+
+
+def _zstd_frames(source: Source, reader: SourceReader, first: int, end: int) -> Iterator[bytes]:
+    """What [first, end) unpacks to. reader: goes along, for who watches."""
     import zstandard
 
-    if not allow_truncated and source.lazy is None:
-        for _ in zstd.frames(source):  # says where a cut or damaged file ends before anything is unpacked
-            pass
     unpack = zstandard.ZstdDecompressor(max_window_size=1 << zstd.WINDOW_LOG_MAX)
-    with unpack.stream_reader(cast("IO[bytes]", reader), read_across_frames=True, closefd=False) as stream:
+    part = SourceReader(source, end, first)
+    with unpack.stream_reader(cast("IO[bytes]", part), read_across_frames=True, closefd=False) as stream:
         try:
             while piece := stream.read(_STEP):
+                reader.seek(first + part.tell())
                 yield piece
         except zstandard.ZstdError as error:
             raise ImageFormatError(
-                f"{source.name}: zstd data near offset {reader.tell():#x} is damaged: {error}: {AGAIN}"
+                f"{source.name}: zstd data near offset {first + part.tell():#x} is damaged: {error}: {AGAIN}"
             ) from error
-    if allow_truncated or source.lazy is not None:
-        for _ in zstd.frames(source):  # the decoder ends without a word where the file does
-            pass
 
 
-def _gzip_pieces(source: Source, reader: SourceReader, behind: list[int]) -> Iterator[bytes]:
-    """All members, one after the other. gzip.GzipFile would throw away the last megabytes before a cut.
-
-    behind: gets the size of what stands behind the last member and is none, if that is less than a MiB: gzip itself
-    leaves it out too. More is rather a member whose header is damaged.
-    """
+def _gzip_pieces(source: Source, reader: SourceReader, behind: Behind) -> Iterator[bytes]:
+    """All members, one after the other. gzip.GzipFile would throw away the last megabytes before a cut."""
     pending = reader.read(_STEP)
     while pending:
-        rest = source.size - (reader.tell() - len(pending))
-        if not _GZIP_MAGIC.startswith(pending[:2]) and rest < min(1 << 20, source.size):
-            behind.append(rest)
+        if behind.begins_no_part(reader.tell() - len(pending)):
             return
         unpack = zlib.decompressobj(31)  # with gzip's header and trailer
         while not unpack.eof:
@@ -200,7 +209,7 @@ def _promised(source: Source, container: str) -> int:
         return 0
     total, offset = 0, 0
     try:
-        for frame in zstd.frames(source):
+        for frame in zstd.frames(source, Behind(source, container, allow_truncated=True)):
             total, offset = total + max(frame.content, 0), frame.offset + frame.length
     except ImageError:
         return total + max(zstd.content_of(source, offset), 0)

@@ -15,6 +15,7 @@ import numpy as np
 from construct import Const, ConstructError, Int8ul, Int32ul, Struct
 
 from memir.errors import ImageError, ImageFormatError, TruncatedImageError
+from memir.image.behind import Behind, after_zeros
 from memir.image.lazy import LazyBacking
 from memir.image.source import LazyFile, Source, read
 
@@ -41,11 +42,19 @@ def is_skippable(magic: int) -> bool:
     return magic & _SKIPPABLE_MASK == _SKIPPABLE
 
 
-def frames(source: Source) -> Iterator[Frame]:
-    """All data frames, found by their headers and block headers alone; TruncatedImageError if the last one is cut."""
+def frames(source: Source, behind: Behind) -> Iterator[Frame]:
+    """All data frames, found by their headers and block headers alone; TruncatedImageError if the last one is cut.
+
+    behind: counts what stands behind the last frame and is none.
+    """
     offset = 0
     while offset < source.size:
         magic = int.from_bytes(read(source, offset, min(4, source.size - offset)), "little")
+        if offset and not magic:
+            offset = after_zeros(source, offset)
+            continue
+        if offset and behind.begins_no_part(offset):
+            return
         if source.size - offset < 5:
             raise cut(source, offset)
         if is_skippable(magic):

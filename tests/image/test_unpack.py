@@ -101,7 +101,6 @@ AGAIN = "copy the file again, and compare its SHA-256 with that of the place it 
         ),
         (ZSTD[: len(ZSTD) // 2], TruncatedImageError, ["zstd frame at offset 0x0 is cut off"]),
         (ZSTD + ZSTD[:20], TruncatedImageError, [f"zstd frame at offset {len(ZSTD):#x} is cut off"]),
-        (ZSTD + b"trailing", ImageFormatError, [f"no zstd frame at offset {len(ZSTD):#x}"]),
         (flipped(ZSTD, len(ZSTD) // 2), ImageFormatError, ["zstd data near offset", "is damaged", AGAIN]),
         (flipped(ZSTD, len(ZSTD) - 1), ImageFormatError, ["is damaged", "checksum"]),
         (
@@ -111,7 +110,6 @@ AGAIN = "copy the file again, and compare its SHA-256 with that of the place it 
         ),
         (GZIP[: len(GZIP) // 2], TruncatedImageError, ["gzip data is cut off"]),
         (GZIP[:9], TruncatedImageError, ["gzip data is cut off"]),
-        (GZIP + b"trailing" * (1 << 17), ImageFormatError, ["gzip data after offset", "incorrect header check"]),
         (flipped(GZIP, len(GZIP) // 2), ImageFormatError, ["gzip data after offset", "is damaged", AGAIN]),
         (flipped(GZIP, len(GZIP) - 6), ImageFormatError, ["is damaged", "incorrect data check"]),
     ],

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # After ../1-packages.sh, ../2-kubernetes.sh and ../3-node.sh: links to the Kubernetes binaries, and the node's root with trixie's 6.12 kernel.
 set -e; . "$(dirname "$0")/env.sh"; cd "$EKSDIR"; 
-DEBIAN_FRONTEND=noninteractive apt-get install -y -qq xfsprogs fdisk libseccomp-dev pkg-config > /dev/null
+DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install -y -qq xfsprogs fdisk libseccomp-dev pkg-config > /dev/null
 for f in key.pub l-bb l-pause l-app web; do [ -e $f ] || cp -a "$LAB/$f" .; done
 [ -f root.kver ] && exit 0
 d=apt; mkdir -p $d/lists/partial $d/cache/archives/partial deb
