@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from memir.kernel.pagetable import U64
+from memir.kernel.pagetable import U64, Bools
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
 _PAGE = 4096
 _BLOCK = 1024  # pages of vmemmap read at once: 4 MiB, which describe 256 MiB of RAM
+_TYPE_BASE = 0xF000_0000  # PAGE_TYPE_BASE
 _MAX_OBJECTS = 1 << 15  # slab.objects has 15 bits
 
 
@@ -33,12 +34,39 @@ def heads(kernel: Kernel, page: U64) -> U64:
     return np.where(tail, np.where(masked, page & info, info - np.uint64(1)), page)
 
 
+def are_slabs(kernel: Kernel, head: U64) -> Bools:
+    """Whether these struct pages (heads) are slabs by their own word. In others, slab_cache is another member.
+
+    In a free page it is a link of the allocator's list (page.lru). All are, where the types do not tell the mark.
+    """
+    kinds, flags = kernel.types.enum("pagetype") or {}, kernel.types.enum("pageflags") or {}
+    flag = flags.get("PG_slab", kernel.anchors.numbers.get("PG_slab"))
+    if "PGTY_slab" in kinds:  # 6.12 (4ffca5a96678): the top byte of page_type is a number
+        kind = kernel.try_read(head, "page", "page_type")[0].astype(np.uint64)
+        marked: Bools = (kind >> np.uint64(24)) == np.uint64(kinds["PGTY_slab"])
+    elif "PG_slab" in kinds:  # 6.11 (46df8e73a4a3): a bit of page_type, set where the page is none
+        kind = kernel.try_read(head, "page", "page_type")[0].astype(np.uint64)
+        marked = (kind & np.uint64(_TYPE_BASE | kinds["PG_slab"])) == np.uint64(_TYPE_BASE)
+    elif flag is not None:
+        word = kernel.try_read(head, "page", "flags")[0].astype(np.uint64)
+        marked = (word & np.uint64(1 << flag)) != 0
+    else:
+        marked = np.ones(len(head), bool)
+    return marked
+
+
+def _caches(kernel: Kernel, head: U64) -> U64:
+    """slab_cache of struct pages (heads); 0 for those that are no slab."""
+    cache = kernel.pointer(head, *_member(kernel, "slab_cache"), gap=False)
+    fine = kernel.space.is_kernel_pointer(cache) & are_slabs(kernel, head)
+    return np.where(fine, cache, np.uint64(0))
+
+
 def cache_of(kernel: Kernel, address: U64) -> int:
     """The kmem_cache that most of these objects (in the direct map) come from; 0 if none can be told."""
     pa, known = kernel.space.physical(address)
-    page = kernel.space.struct_page(pa[known])
-    cache = kernel.pointer(heads(kernel, page), *_member(kernel, "slab_cache"), gap=False)
-    cache = cache[kernel.space.is_kernel_pointer(cache)]
+    cache = _caches(kernel, heads(kernel, kernel.space.struct_page(pa[known])))
+    cache = cache[cache != 0]
     if not len(cache):
         return 0
     values, counts = np.unique(cache, return_counts=True)
@@ -76,8 +104,8 @@ def caches_of(kernel: Kernel, address: U64) -> tuple[U64, U64]:
     """(kmem_cache, start of its slab) of each object in the direct map; 0 where it lies in no slab."""
     pa, known = kernel.space.physical(address)
     head = heads(kernel, kernel.space.struct_page(np.where(known, pa, np.uint64(0))))
-    cache = kernel.pointer(head, *_member(kernel, "slab_cache"), gap=False)
-    fine = known & kernel.space.is_kernel_pointer(cache)
+    cache = _caches(kernel, head)
+    fine = known & (cache != 0)
     start = kernel.space.page_physical(head) + np.uint64(kernel.space.direct_delta)
     return np.where(fine, cache, np.uint64(0)), np.where(fine, start, np.uint64(0))
 

@@ -70,12 +70,14 @@ class JsonObject:
         return False if value is None else _typed(value, bool, self.place(key))
 
     def number(self, key: str) -> int | None:
-        """The whole number at `key`."""
+        """The whole number at `key`, an int32 as the API has them (exit codes, restarts)."""
         value = self.value.get(key)
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int):
             raise wrong_type(self.place(key), value, "a whole number")
+        if not -(1 << 31) <= value < 1 << 31:
+            raise ClusterError(f"{self.place(key)}: a number of more than 32 bits")
         return value
 
     def texts(self, key: str) -> dict[str, str]:

@@ -109,7 +109,7 @@ def _cri(bucket: Bucket) -> tuple[str | None, int | None]:
     sandbox = read.string(inner, "SandboxID")
     made = read.object(read.object(inner, "Config"), "metadata")
     # JSON of Go leaves out a zero
-    attempt = read.number(made, "attempt", 1 << 32) if "attempt" in made else 0 if made and document.complete else None
+    attempt = read.number(made, "attempt", 1 << 31) if "attempt" in made else 0 if made and document.complete else None
     return sandbox if sandbox and CONTAINER_ID.fullmatch(sandbox) else None, attempt
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from memir.kernel import slab
+from memir.kernel.page import FREE, pages
 from memir.kernel.space import u64
 from memir.kube.ram import RamSource
 from memir.symbols.types import Member
@@ -42,6 +43,21 @@ def test_heads(node_of: NodeOf, image: str) -> None:
     assert np.array_equal(slab.heads(kernel, head), head)
     assert (head <= page).all()
     assert int((page - head).max()) < kernel.space.page_struct * 64
+
+
+def test_free_pages_are_in_no_cache(node_of: NodeOf, image: str) -> None:
+    """What is slab_cache in a slab is a link of the free list in a free page: 7.2 gave such a page a cache."""
+    node = node_of(image)
+    kernel = node.kernel
+    used = pages(kernel, count=False)
+    address = (used.pfn() << np.uint64(12)) + np.uint64(kernel.space.direct_delta)
+    free, task = address[used.use == FREE], node.processes.threads.task
+    assert len(free) > 1000
+    cache, _ = slab.caches_of(kernel, free)
+    assert free[cache != 0].tolist() == []
+    assert slab.cache_of(kernel, free) == 0
+    page = kernel.space.struct_page(kernel.space.physical(task)[0])
+    assert slab.are_slabs(kernel, slab.heads(kernel, page)).all()
 
 
 def test_what_is_in_no_cache(node_of: NodeOf, image: str) -> None:

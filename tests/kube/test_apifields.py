@@ -41,6 +41,7 @@ def test_what_is_not_there() -> None:
         (lambda: AT.text("on"), "items[3].on: a boolean, not a string"),
         (lambda: AT.flag("name"), "items[3].name: a string, not a boolean"),
         (lambda: AT.number("on"), "items[3].on: a boolean, not a whole number"),
+        (lambda: JsonObject({"n": 1 << 31}, "x").number("n"), "x.n: a number of more than 32 bits"),
         (lambda: AT.object("list"), "items[3].list: a list, not an object"),
         (lambda: AT.objects("inner"), "items[3].inner: an object, not a list"),
         (lambda: AT.texts("inner"), "items[3].inner.deep: an object, not a string"),

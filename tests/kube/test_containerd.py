@@ -76,13 +76,14 @@ def test_a_tree_with_holes_proves_no_removal() -> None:
 
 def test_metadata_that_lies() -> None:
     """Types that it should not have are no facts."""
-    wrong = {"Metadata": {"SandboxID": 7, "Config": {"metadata": {"attempt": -1}}}}
-    bucket = container({}, kind="x", extension=wrong)
-    bucket.values[b"spec"] = b"\xff" * 100
-    found = registry(
-        Bucket({}, {b"v1": Bucket({}, {b"k": Bucket({}, {b"containers": Bucket({}, {b"x": bucket})})})}), PATH
-    )
-    assert (found.containers["x"].sandbox_id, found.containers["x"].attempt, found.containers["x"].spec) == (None,) * 3
+    for attempt in (-1, 1 << 31):
+        wrong = {"Metadata": {"SandboxID": 7, "Config": {"metadata": {"attempt": attempt}}}}
+        bucket = container({}, kind="x", extension=wrong)
+        bucket.values[b"spec"] = b"\xff" * 100
+        found = registry(
+            Bucket({}, {b"v1": Bucket({}, {b"k": Bucket({}, {b"containers": Bucket({}, {b"x": bucket})})})}), PATH
+        ).containers["x"]
+        assert (found.sandbox_id, found.attempt, found.spec) == (None,) * 3
 
 
 def test_namespace_in_a_path() -> None:
