@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""python -m tests.coverage_of [MODULE...]: the tests of a module's test file cover 70 % of the module's lines.
+"""python -m tests.coverage_of [--every] [--write] [MODULE...]: a module's test file covers 70 % of the module's lines.
 
-With modules: each one's test file alone, in a process of its own. Without: every module that has a test file. All of
-them run together first, each file counted apart (tests/coverage_contexts.py); those that stay under 70 % there are run
-alone, and that number counts.
+With modules: each one's test file alone, in a process of its own. Without: the modules that have changed since they
+were measured, and a tenth of the others (tests/coverage_ledger.py); --every: all. Those run together first, each file
+counted apart (tests/coverage_contexts.py); what stays under 70 % there is run alone, and that number counts. --write
+puts the numbers into the list.
 """
 
 from __future__ import annotations
 
+import argparse
 import ast
 import json
 import os
@@ -20,6 +22,7 @@ from pathlib import Path
 from coverage import Coverage, CoverageData
 
 from tests.coverage_contexts import SETTINGS
+from tests.coverage_ledger import due, write
 from tests.modules import ROOT, excused, its_test, modules
 
 NEEDED = 70.0
@@ -87,20 +90,28 @@ def together(chosen: list[Path]) -> tuple[dict[Path, float], bool]:
 
 def main() -> int:
     """0 if every file's tests pass and cover enough."""
-    named = [Path(argument) for argument in sys.argv[1:]]
-    chosen = named or [module for module in modules() if (ROOT / its_test(module)).is_file()]
-    bad, passed = 0, True
-    if not named:
-        shares, passed = together(chosen)
-        chosen = [module for module in chosen if shares[module] < NEEDED]
-        print(f"{len(shares)} test files together: {len(chosen)} to be run alone", flush=True)
+    parser = argparse.ArgumentParser(prog="python -m tests.coverage_of")
+    parser.add_argument("--every", action="store_true")
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("module", nargs="*", type=Path)
+    given = parser.parse_args()
+    every = [module for module in modules() if (ROOT / its_test(module)).is_file()]
+    chosen = given.module or (every if given.every else due(every))
+    bad, passed, measured = 0, True, dict[Path, float]()
+    if not given.module and chosen:
+        measured, passed = together(chosen)
+        chosen = [module for module in chosen if measured[module] < NEEDED]
+        print(f"{len(measured)} of {len(every)} test files together: {len(chosen)} to be run alone", flush=True)
     with ThreadPoolExecutor(WORKERS) as pool:
         for module, (share, failure) in zip(chosen, pool.map(alone, chosen), strict=True):
             fine = share >= NEEDED and not failure
             bad += not fine
+            measured[module] = share
             print(f"{'' if fine else 'FAILED '}{module}: {share:.0f} % by {its_test(module)} {failure}", flush=True)
     without = [name for name, functions in excused().items() if not functions]
     print(f"{bad} modules not covered; {len(without)} have no test file: tests/without_test_file.txt")
+    if given.write:
+        write({module: share for module, share in measured.items() if share >= NEEDED})
     return 0 if passed and not bad else 1
 
 

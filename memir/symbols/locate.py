@@ -125,7 +125,7 @@ def _complete(memory: PhysicalMemory, place: _Place, given: Given, store: Store,
             gaps.add("kallsyms", place.release, str(error))
     if symbols is None:
         symbols = Symbols.from_pairs((), "VMCOREINFO")
-    symbols = Symbols(symbols.names, symbols.addresses, symbols.source, extra)
+    symbols = symbols.with_extra(extra)
     text = symbols.get("_stext") or symbols.get("_text") or symbols.get("swapper_pg_dir") or place.init_task or 0
     if types is None:
         types = _types_from_image(memory, place, symbols, text)

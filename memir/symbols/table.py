@@ -39,14 +39,23 @@ class Symbols(Mapping[str, int]):
         names = b"".join(name.encode() + b"\0" for name, _ in ordered)
         return cls(names, np.array([address & _MASK for _, address in ordered], np.uint64), source)
 
+    def with_extra(self, extra: Mapping[str, int]) -> Symbols:
+        """The same with these names from elsewhere, which count where the table has none."""
+        return self._of_same_names(self.addresses, extra)
+
     def shifted(self, shift: int) -> Symbols:
         """The same names, every address moved by `shift` bytes modulo 2**64; per-cpu offsets stay where they are."""
         moved = np.where(
             self.addresses >= np.uint64(1 << 63), self.addresses + np.uint64(shift & _MASK), self.addresses
         )
-        return Symbols(
-            self.names, moved, self.source, {name: (address + shift) & _MASK for name, address in self.extra.items()}
-        )
+        extra = {name: (address + shift) & _MASK for name, address in self.extra.items()}
+        return self._of_same_names(moved, extra)
+
+    def _of_same_names(self, addresses: NDArray[np.uint64], extra: Mapping[str, int]) -> Symbols:
+        """With other addresses, or more names: the index of 200,000 names is made once."""
+        same = Symbols(self.names, addresses, self.source, extra)
+        same._index = self._index
+        return same
 
     def _lookup(self) -> dict[bytes, int]:
         if self._index is None:

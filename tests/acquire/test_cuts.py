@@ -22,8 +22,8 @@ from memir.evidence.verify import verify
 from tests.acquire.rigs.cutter import Cutter
 from tests.acquire.rigs.noderig import NodeRig
 from tests.acquire.rigs.nodes import target
+from tests.acquire.rigs.runs import clean_but_sshd, stream_of
 from tests.acquire.rigs.sshd import Sshd
-from tests.acquire.test_run import clean_but_sshd, stream_of
 
 RUNS = 400 if os.environ.get("CI") else 16
 GROUPS = 8

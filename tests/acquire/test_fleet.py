@@ -18,8 +18,8 @@ from memir.evidence.progress import Progress, Report
 from memir.evidence.verify import verify
 from tests.acquire.rigs.noderig import MIB
 from tests.acquire.rigs.nodes import LOW, SMALL, MakeNode
+from tests.acquire.rigs.runs import clean
 from tests.acquire.rigs.wait import BOUND
-from tests.acquire.test_run import clean
 
 
 def test_each_node_has_its_own_folder_and_its_own_failure(make_node: MakeNode, tmp_path: Path, avml: Path) -> None:

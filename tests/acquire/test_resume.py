@@ -35,11 +35,11 @@ from memir.evidence.verify import verify
 from tests.acquire.rigs.cutter import Cutter
 from tests.acquire.rigs.noderig import MIB, NodeRig
 from tests.acquire.rigs.nodes import target
+from tests.acquire.rigs.runs import clean, clean_but_sshd, stream_of
 from tests.acquire.rigs.s3shim import Request, Shim
 from tests.acquire.rigs.sshd import Sshd
 from tests.acquire.rigs.ssm import SsmServer
 from tests.acquire.rigs.wait import until
-from tests.acquire.test_run import clean, clean_but_sshd, stream_of
 from tests.cli.test_acquire import memir
 
 FIVE = 5 * MIB

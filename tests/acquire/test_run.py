@@ -7,21 +7,13 @@ import hashlib
 import json
 import os
 import platform
-import re
-import shutil
 import subprocess
 import threading
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from memir.acquire.options import Options
-from memir.acquire.run import Acquisition
-from memir.acquire.sinks.file import FileSink
-from memir.acquire.transports.base import Stream
 from memir.acquire.transports.local import LocalTransport
 from memir.errors import (
     AccessError,
@@ -32,51 +24,12 @@ from memir.errors import (
     StorageError,
     UsageError,
 )
-from memir.evidence.custody import read_chain
 from memir.evidence.progress import Progress
 from memir.evidence.verify import verify
 from tests.acquire.rigs.noderig import MIB, NodeRig, Segment, banner, contents, kcore
 from tests.acquire.rigs.nodes import HIGH, LOW, MakeNode
+from tests.acquire.rigs.runs import clean, job, memory_of, records, stream_of
 from tests.acquire.rigs.wait import until
-from tests.longer import not_here
-
-
-def job(rig: NodeRig, folder: Path, tool: Path, **changes: Any) -> Acquisition:
-    report = changes.pop("report", lambda _: None)
-    chosen: dict[str, Any] = {"tool_path": tool, "format": "lime", "context": False, "grace": 10} | changes
-    options = Options(**chosen)
-    return Acquisition(LocalTransport(rig.root), FileSink(folder), folder, options, report=report)
-
-
-def records(folder: Path) -> list[Mapping[str, Any]]:
-    return list(read_chain((folder / "manifest.jsonl").read_bytes()).records)
-
-
-def clean(rig: NodeRig) -> bool:
-    """Nothing left; waits for the watchdog if it has to be its work."""
-    until(lambda: not rig.left() and not rig.processes(), lambda: f"left {rig.left()}, running {rig.processes()}")
-    return True
-
-
-def clean_but_sshd(rig: NodeRig) -> bool:
-    """The same, where the rig's own sshd goes on."""
-
-    def others() -> list[str]:
-        return [line for line in rig.processes() if not line.startswith("sshd")]
-
-    until(lambda: not rig.left() and not others(), lambda: f"left {rig.left()}, running {others()}")
-    return True
-
-
-def memory_of(image: Path) -> dict[int, bytes]:
-    """The records of a LiME file, merged where they touch, by a reader of the test's own."""
-    data, out, at = image.read_bytes(), {}, 0
-    while at < len(data):
-        start = int.from_bytes(data[at + 8 : at + 16], "little")
-        size = int.from_bytes(data[at + 16 : at + 24], "little") + 1 - start
-        out[start] = data[at + 32 : at + 32 + size]
-        at += 32 + size
-    return out
 
 
 def test_the_chosen_bytes_arrive(node: NodeRig, tmp_path: Path, avml: Path) -> None:
@@ -190,133 +143,6 @@ def test_an_image_without_its_kernel_is_partial(make_node: MakeNode, tmp_path: P
     with pytest.raises(PartialError, match=rf"the kernel {platform.release()} does not name itself in it"):
         job(node, tmp_path / "ev", avml).execute()
     assert json.loads((tmp_path / "ev/receipt.json").read_bytes())["status"] == "partial"
-
-
-def fake_tool(folder: Path, script: str) -> Path:
-    """A static program that runs a shell script is not at hand: busybox style, an ELF that carries one."""
-    source = folder / "tool.rs"
-    source.write_text(
-        "fn main() { use std::os::unix::process::CommandExt;\n"
-        " let a: Vec<String> = std::env::args().skip(1).collect();\n"
-        f' let e = std::process::Command::new("/bin/sh").arg("-c").arg({json.dumps(script)})'
-        '.arg("avml").args(a).exec();\n'
-        ' eprintln!("{e}"); std::process::exit(126) }\n'
-    )
-    program = folder / "avml-fake"
-    subprocess.run(["rustc", "-O", "-C", "target-feature=+crt-static", "-C", "relocation-model=static",
-                    "-o", str(program), str(source)], check=True, capture_output=True)  # fmt: skip
-    return program
-
-
-OLD = """
-case $1 in
-  --version) echo "avml 0.14.0"; exit 0 ;;
-  --help|acquire) echo "Usage: avml [OPTIONS] <FILENAME>"; echo "  --compress"; echo "  --source <SOURCE>"; exit 2 ;;
-esac
-[ "$1 $2" = "--source /proc/kcore" ] && [ $# = 3 ] || exit 2
-"""
-
-
-@pytest.fixture(scope="session")
-def old_avml(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Speaks the command line from before 0.19; says exit 0 whatever it wrote, as MEMIR_FAKE names."""
-    if not shutil.which("rustc"):
-        not_here("no rustc (apt-get install cargo)")
-    return fake_tool(tmp_path_factory.mktemp("fake"), OLD + 'cat /ssh/fake-stream > "$3"; exit $(cat /ssh/fake-exit)')
-
-
-def lime(*segments: Segment) -> bytes:
-    out = b""
-    for one in segments:
-        for start in range(one.paddr, one.end, 16 * MIB):
-            end = min(one.end, start + 16 * MIB)
-            out += b"EMiL\1\0\0\0" + start.to_bytes(8, "little") + (end - 1).to_bytes(8, "little") + bytes(8)
-            out += one.data[start - one.paddr : end - one.paddr]
-    return out
-
-
-def stream_of(node: NodeRig) -> bytes:
-    """What AVML sends of a node: whole blocks of zeros left out."""
-    pieces = [
-        Segment(start, one.data[start - one.paddr : start - one.paddr + 16 * MIB])
-        for one in node.segments
-        for start in range(one.paddr, one.end, 16 * MIB)
-    ]
-    return lime(*(piece for piece in pieces if any(piece.data)))
-
-
-def prepare(node: NodeRig, stream: bytes, code: int = 0) -> None:
-    (node.root / "ssh/fake-stream").write_bytes(stream)
-    (node.root / "ssh/fake-exit").write_text(str(code))
-
-
-def test_the_old_command_line_is_used_where_it_is_known(small_node: NodeRig, tmp_path: Path, old_avml: Path) -> None:
-    prepare(small_node, lime(*small_node.segments))
-    receipt = job(small_node, tmp_path / "ev", old_avml).execute()
-    assert (receipt["status"], receipt["tool"]["version"]) == ("complete", "0.14.0")
-
-
-@pytest.mark.parametrize(
-    ("change", "code", "why"),
-    [
-        (lambda s: s, 1, "the tool's exit code is 1"),
-        (lambda s: s[: 32 + 0x9E000], 1, "bytes of System RAM are missing: 0x100000-0x2fffff"),
-        (lambda s: s[:-4096], 0, "stops inside a record"),
-        (lambda s: b"", 0, "does not open"),
-        (lambda s: s + s, 0, "some ranges came twice"),
-        (lambda s: b"garbage!" * 1000, 0, "no LiME or AVML record"),
-        (
-            lambda s: s[: 32 + 0x9E000] + lime(Segment(0x100000, bytes(MIB))),
-            0,
-            "RAM are missing: 0x200000-0x2fffff",
-        ),
-    ],
-    ids=["exit 1", "exit 1 on an edge", "cut in a record", "empty", "twice", "garbage", "half a block"],
-)
-def test_exit_0_alone_is_no_success(
-    small_node: NodeRig, tmp_path: Path, old_avml: Path, change: Any, code: int, why: str
-) -> None:
-    prepare(small_node, change(lime(*small_node.segments)), code)
-    with pytest.raises(PartialError, match=r"partial|interrupted"):
-        job(small_node, tmp_path / "ev", old_avml).execute()
-    receipt = json.loads((tmp_path / "ev/receipt.json").read_bytes())
-    assert receipt["status"] == "partial"
-    assert re.search(why, "; ".join(receipt["missing"]))
-    assert clean(small_node)
-
-
-class Leaky(LocalTransport):
-    """Loses the stream's last record on the way, and nothing else."""
-
-    lost = 0
-
-    def open_stream(self, script: str, *, data: bytes = b"") -> Stream:
-        inner = super().open_stream(script, data=data)
-        keep = 32 + 0x9E000
-
-        class Short:
-            done = 0
-
-            def read(self, size: int) -> bytes:
-                while chunk := inner.read(size):
-                    kept = chunk[: max(0, keep - self.done)]
-                    self.done += len(chunk)
-                    if kept:
-                        return kept
-                return b""
-
-            wait, close = inner.wait, inner.close
-
-        return Short()
-
-
-def test_bytes_lost_on_a_record_s_edge_are_found_by_the_node_s_hash(
-    small_node: NodeRig, tmp_path: Path, avml: Path
-) -> None:
-    acquisition = job(small_node, tmp_path / "ev", avml)
-    acquisition.transport = Leaky(small_node.root)
-    with pytest.raises(PartialError, match=r"the node sent SHA-256 [0-9a-f]{64}, stored is [0-9a-f]{64}"):
-        acquisition.execute()
 
 
 def test_a_tool_that_changes_on_the_way_is_not_run(node: NodeRig, tmp_path: Path, avml: Path) -> None:

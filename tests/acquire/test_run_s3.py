@@ -20,8 +20,8 @@ from memir.aws.client import Connection
 from memir.aws.evidence import S3PartReader, fetched
 from memir.evidence.verify import verify
 from tests.acquire.rigs.noderig import MIB, NodeRig
+from tests.acquire.rigs.runs import clean, stream_of
 from tests.acquire.rigs.s3shim import Shim
-from tests.acquire.test_run import clean, stream_of
 
 
 @pytest.mark.parametrize("form", ["lime", "avml"])

@@ -16,9 +16,9 @@ import pytest
 from memir.acquire.settings import Shared
 from memir.acquire.transports.registry import TRANSPORTS
 from tests.acquire.rigs.noderig import NodeRig
+from tests.acquire.rigs.runs import clean, clean_but_sshd
 from tests.acquire.rigs.sshd import Sshd
 from tests.acquire.rigs.wait import until
-from tests.acquire.test_run import clean, clean_but_sshd
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = "from memir.cli.main import main; main()"

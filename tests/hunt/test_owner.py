@@ -123,7 +123,7 @@ SHARED: dict[str, tuple[str, str, list[Names], list[Names], int]] = {
         ],
         5,
     ),
-    "node-6.1": (
+    "Kubernetes": (
         "/usr/lib/x86_64-linux-gnu/libc.so.6",
         "GNU C Library (Debian GLIBC",
         [{(None, None)}, {("shop", "nginx"), ("shop", "api")}],
@@ -137,7 +137,8 @@ SHARED: dict[str, tuple[str, str, list[Names], list[Names], int]] = {
 def test_text_of_a_shared_file(node_of: NodeOf, name: str, tmp_path: Path) -> None:
     """One page of a file that many processes map is one hit with a row for each. /proc/PID/maps says who may map it,
     and at which addresses."""
-    path, text, files_expected, mapped_expected, several = SHARED["intruded" if name.endswith("-intruded") else name]
+    made = "intruded" if name.endswith("-intruded") else "Kubernetes"
+    path, text, files_expected, mapped_expected, several = SHARED[made]
     maps = maps_of(name, path)
     rows = run(node_of(name), strings(tmp_path, text)).rows
     hits: dict[str, list[dict[str, Any]]] = {}

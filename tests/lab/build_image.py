@@ -3,7 +3,7 @@
 
 Images go to `lab/images` in the user's cache ($MEMIR_CACHE, $XDG_CACHE_HOME/memir, ~/.cache/memir); the kernels'
 packages and what is compiled for the guest to `lab/small`. Needs Debian (apt-get, dpkg-deb), gcc and QEMU. No network
-but Debian's archive, no root, and nothing is installed.
+but Debian's archive, no root, and nothing is installed. kube-6.1 is a whole Kubernetes node: kube_image.py.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 import zstandard
 
 from tests.images import cache
+from tests.lab import kube_image
 
 HERE = Path(__file__).resolve().parent / "small"
 _SUITES = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie", "7.2": "forky"}
@@ -69,6 +70,8 @@ def _run(*command: str | Path, **environment: str) -> None:
 
 def build(name: str) -> Path:
     """Boot and save one machine; returns the packed image. What lay there before is replaced when all is done."""
+    if name == kube_image.NAME:
+        return kube_image.build(images())
     machine = MACHINES[name]
     _work().mkdir(parents=True, exist_ok=True)
     if not (_work() / "k" / machine.kernel).is_dir():
@@ -118,7 +121,7 @@ def _pack(raw: Path, packed: Path) -> None:
 def main() -> None:
     """Build the named images."""
     parser = argparse.ArgumentParser(prog="tests/lab/build", description="Boot a node and save its RAM with its truth.")
-    parser.add_argument("name", nargs="+", choices=sorted(MACHINES))
+    parser.add_argument("name", nargs="+", choices=[*sorted(MACHINES), kube_image.NAME])
     for name in parser.parse_args().name:
         packed = build(name)
         print(f"{packed} {packed.stat().st_size >> 20} MiB", flush=True)

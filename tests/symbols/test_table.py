@@ -36,6 +36,16 @@ def test_mapping() -> None:
         symbols["none"]
 
 
+def test_with_extra() -> None:
+    """The table's own names come first; what was asked before is not forgotten, and counts for both."""
+    symbols = Symbols(b"_text\0", np.array([TEXT], np.uint64), "kallsyms", {"gone": 1})
+    assert symbols["_text"] == TEXT
+    more = symbols.with_extra({"init_task": TEXT + 64, "_text": 5})
+    assert dict(more) == {"_text": TEXT, "init_task": TEXT + 64}
+    assert dict(symbols) == {"_text": TEXT, "gone": 1}
+    assert (more.source, more.names) == ("kallsyms", b"_text\0")
+
+
 def test_shifted() -> None:
     """Everything moves but what lies in the lower half: offsets in a CPU's own area."""
     symbols = Symbols(b"per_cpu\0_text\0", np.array([0x1000, TEXT], np.uint64), "ISF", {"init_task": TEXT + 64})

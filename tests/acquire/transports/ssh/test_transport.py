@@ -22,9 +22,9 @@ from memir.evidence.verify import verify
 from tests.acquire.rigs.cutter import Cutter
 from tests.acquire.rigs.noderig import MIB, NodeRig
 from tests.acquire.rigs.nodes import MakeNode, reach, serve, target
+from tests.acquire.rigs.runs import clean_but_sshd, stream_of
 from tests.acquire.rigs.sshd import Sshd, free_port, keygen
 from tests.acquire.rigs.wait import until
-from tests.acquire.test_run import clean_but_sshd, stream_of
 
 
 def test_scripts_run_and_bytes_move(sshd: Sshd) -> None:
