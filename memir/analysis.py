@@ -50,6 +50,7 @@ def analyze(
     image: str | Path,
     case: str | Path | Case | None = None,
     *,
+    tables: Sequence[str] | None = None,
     rules: str | Path | Sequence[str | Path] | RuleSet | None = None,
     extra: Extra | None = None,
     force: bool = False,
@@ -60,11 +61,13 @@ def analyze(
 ) -> Analysis:
     """Read every table of an image, hunt with rules if some are given, and keep it all as a case.
 
+    tables: read these alone (UsageError for a name that there is not); findings are then of them alone.
     given: as of memir.open (cluster, btf, cache ...). What can fail for reasons outside the image fails first: the
     case's folder and the rules. Errors as of memir.open, Node.hunt and Node.save; an interruption before the first
     table is read is one.
     """
     from memir.case.case import Case
+    from memir.errors import UsageError
     from memir.findings.detect import able
     from memir.hunt.rules import RuleSet
     from memir.hunt_options import compile_rules
@@ -74,33 +77,35 @@ def analyze(
     target = Case.create(Path(case), force=force) if isinstance(case, str | Path) else case
     compiled = rules if rules is None or isinstance(rules, RuleSet) else compile_rules(rules)
     node = open_node(image, progress=progress, **given)
+    if unknown := sorted(set(tables or ()) - set(node.tables)):
+        raise UsageError(f"there is no table {unknown[0]}; a node has {', '.join(node.tables)}")
     if target is not None:
         node.check(target)
-    tables: dict[str, pa.Table] = {}
+    chosen = [name for name in node.tables if name != FINDINGS and (tables is None or name in tables)]
+    read: dict[str, pa.Table] = {}
     more: Mapping[str, pa.Table] = {}
     stopped = False
     try:
-        read = [name for name in node.tables if name != FINDINGS]
-        for number, name in enumerate(read):
+        for number, name in enumerate(chosen):
             if progress is not None:
-                progress(f"reading {name}", number, len(read))
-            tables[name] = node[name].to_arrow()
+                progress(f"reading {name}", number, len(chosen))
+            read[name] = node[name].to_arrow()
         if progress is not None:
-            progress("reading tables", len(tables), len(tables))
+            progress("reading tables", len(read), len(read))
         if compiled is not None:
             hits = node.hunt(compiled)
-            tables["hits"], stopped = hits.to_arrow(), hits.stopped
+            read["hits"], stopped = hits.to_arrow(), hits.stopped
         if extra is not None and not stopped:
             more = extra(node)
     except KeyboardInterrupt:
-        if not tables:
+        if not read:
             raise
         stopped = True
-        for name in node.tables:
-            if name not in tables and not (name == FINDINGS and able(tables)):
+        for name in (*chosen, *(() if able(read) else (FINDINGS,))):
+            if name not in read:
                 node.gaps.add("table", name, "interrupted by the user before it was read")
-    if able(tables):  # else nothing was looked for, and no findings would look like a clean node
-        tables[FINDINGS] = node.find(name for name in tables if name != "hits").to_arrow()
-    names = [name for name in tables if name != "hits"]
+    if able(read):  # else nothing was looked for, and no findings would look like a clean node
+        read[FINDINGS] = node.find(name for name in read if name != "hits").to_arrow()
+    names = [name for name in read if name != "hits"]
     record = node.write(target, tables=names, extra=more, sha256=sha256 and not stopped, sign_key=sign_key)
-    return Analysis(node, record, tables | dict(more), stopped)
+    return Analysis(node, record, read | dict(more), stopped)

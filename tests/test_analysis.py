@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 import memir
-from memir.errors import CaseError, RulesError
+from memir.errors import CaseError, RulesError, UsageError
 from memir.report.tree import pod_tree
 from tests.images import cache, case
 
@@ -42,6 +42,17 @@ def test_without_a_case() -> None:
     analysis = memir.analyze(IMAGE, cache=cache())
     assert analysis.tables["pods"].num_rows == 3
     assert analysis.document()["tables"]["pods"] == 3
+
+
+def test_tables_that_are_chosen(tmp_path: Path) -> None:
+    """No other is read or written, and what needs another is not looked for; a name that there is not is said first."""
+    analysis = memir.analyze(IMAGE, tmp_path / "case", tables=["modules", "pods"], cache=cache())
+    assert set(analysis.tables) == {"modules", "pods", "findings"}
+    assert set(memir.Case(tmp_path / "case").tables) == {"modules", "pods", "findings"}
+    assert list(analysis.record.gaps) == []
+    assert set(memir.analyze(IMAGE, tables=["threads"], cache=cache()).tables) == {"threads"}
+    with pytest.raises(UsageError, match="there is no table pod; a node has api_pods, bpf, "):
+        memir.analyze(IMAGE, tables=["pod"], cache=cache())
 
 
 def test_what_fails_fails_first(tmp_path: Path) -> None:

@@ -47,6 +47,12 @@ def analyze(
     rules: Annotated[
         list[Path] | None, typer.Option("--rules", "-r", metavar="PATH", help="Hunt with these YARA rules too.")
     ] = None,
+    tables: Annotated[
+        str | None,
+        typer.Option(
+            "--tables", metavar="A,B", help="Read these tables alone; a name that there is not lists all of them."
+        ),
+    ] = None,
     plugins: Annotated[
         str | None,
         typer.Option("--plugins", metavar="A,B", help="Run these volatility3 plugins too; tables/PLUGIN.parquet."),
@@ -73,8 +79,8 @@ def analyze(
 
     with progress() as line:
         analysis = memir.analyze(
-            image, output, rules=rules or None, extra=_plugins(plugins, isf), force=force, sha256=sha256,
-            sign_key=signing_key(sign_key), cluster=cluster, cache=cache, base=base,
+            image, output, tables=_names(tables) or None, rules=rules or None, extra=_plugins(plugins, isf),
+            force=force, sha256=sha256, sign_key=signing_key(sign_key), cluster=cluster, cache=cache, base=base,
             btf=btf, kallsyms=kallsyms, isf=isf, progress=line,
         )  # fmt: skip
     record = analysis.document()
@@ -107,9 +113,14 @@ def analyze(
 
 def _plugins(names: str | None, isf: Path | None) -> Callable[[Node], Mapping[str, Any]] | None:
     """What runs volatility3's plugins on the node: nothing else of memir knows volatility3."""
-    chosen = [name.strip() for name in (names or "").split(",") if name.strip()]
+    chosen = _names(names)
     if not chosen:
         return None
     from memir.volatility.beside import plugin_tables
 
     return lambda node: plugin_tables(node.source, node.anchors, chosen, isf)
+
+
+def _names(text: str | None) -> list[str]:
+    """Of a list with commas."""
+    return [name.strip() for name in (text or "").split(",") if name.strip()]

@@ -36,8 +36,14 @@ def finding_lines(rows: Sequence[Row], tables: Collection[str], *, whole: bool =
         yield f"Of {len(clean)} other kinds nothing is in the RAM that is there, which proves nothing of the rest"
     elif clean:
         yield f"Looked for and not there: {', '.join(clean)}"
-    for kind, names in unable(tables).items():
-        yield f"Not looked for: {kind}, the table {' and '.join(names)} was not read"
+    missing = unable(tables)
+    if len(missing) > _MOST:
+        absent = dict.fromkeys(name for names in missing.values() for name in names)
+        yield f"Not looked for: {', '.join(missing)}: of their tables {', '.join(absent)} were not read"
+        return
+    for kind, names in missing.items():
+        words = f"table {names[0]} was" if len(names) == 1 else f"tables {' and '.join(names)} were"
+        yield f"Not looked for: {kind}, the {words} not read"
 
 
 def _head(rows: Sequence[Row]) -> str:

@@ -21,6 +21,9 @@ from memir.text import say, say_all
 Row = Mapping[str, Any]
 SHOWN = ("findings", "processes", "containers", "pods", "namespaces", "sockets", "modules", "hooks", "bpf", "hits")
 """Tables that a summary is made of."""
+MAYBE = ("findings", "hits")
+"""Those that an analysis need not have: there was no hunt, or no table to look at."""
+_COUNTED = {"processes", "containers", "pods", "namespaces"}
 
 
 def print_summary(record: Mapping[str, Any], tables: Mapping[str, Sequence[Row]]) -> None:
@@ -34,16 +37,21 @@ def print_summary(record: Mapping[str, Any], tables: Mapping[str, Sequence[Row]]
     say(f"Evidence    {record['evidence']['image']} ({record['evidence']['format']})")
     taken = record.get("clock")
     say(f"Taken       {clock_words(taken)}")
-    say(f"Counts      {_counts(tables)}")
+    if missing := [name for name in SHOWN if name not in tables and name not in MAYBE]:
+        say(f"Not read    {', '.join(missing)}: nothing is said of what they would hold")
+    if _COUNTED.issubset(tables):
+        say(f"Counts      {_counts(tables)}")
     if (integrity := kernel_line(tables, record["gaps"])) is not None:
         say(f"Kernel      {integrity}")
     say()
     if "findings" in tables:
         say_all(finding_lines(tables["findings"], record.get("tables", {}), whole=record["evidence"]["ram_share"] >= 1))
         say()
-    say_all(pod_tree(tables, datetime.fromisoformat(taken) if taken else None))
-    say()
-    _network(tables.get("sockets", ()))
+    if _COUNTED.issubset(tables):
+        say_all(pod_tree(tables, datetime.fromisoformat(taken) if taken else None))
+        say()
+    if "sockets" in tables:
+        _network(tables["sockets"])
     if "inodes" in tables:
         _drift(tables["inodes"])
     if "hits" in tables:

@@ -147,6 +147,18 @@ def test_summary_for_people(memir: Memir, raw_image: Path, tmp_path: Path) -> No
     assert "  HIGH  deleted-executable (T1070.004 File Deletion)" in lines
 
 
+def test_chosen_tables_alone(memir: Memir, raw_image: Path) -> None:
+    """The summary says what was not read, and nothing of it."""
+    out = memir("analyze", raw_image, "--tables", "sockets, modules").out
+    assert "Not read    processes, containers, pods, namespaces, hooks, bpf: nothing is said of what they would" in out
+    assert "Counts" not in out and "Drift" not in out and "The node itself" not in out
+    assert "\nNetwork\n" in out
+    rows = memir("analyze", raw_image, "--tables", "modules", "--json").json()["rows"]
+    assert set(rows) == {"modules", "findings"}
+    wrong = memir("analyze", raw_image, "--tables", "module")
+    assert wrong.code == 2 and wrong.err.startswith("memir: there is no table module; a node has api_pods, bpf, ")
+
+
 def test_fail_on(memir: Memir, raw_image: Path) -> None:
     """1 where a finding is that severe, and only if it was asked for."""
     assert memir("analyze", raw_image, "--fail-on", "critical").code == 0

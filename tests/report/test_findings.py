@@ -31,9 +31,15 @@ def test_a_part_of_the_ram_proves_no_absence() -> None:
 
 
 def test_nothing_found_is_said_with_what_was_looked_for() -> None:
-    lines = list(finding_lines([], ["processes"]))
+    every = set(node(SMALL)[0])
+    lines = list(finding_lines([], every - {"modules"}))
     assert lines[0] == "Findings: none of those memir looks for"
-    assert "Not looked for: privileged-container, the table containers and pods was not read" in lines
+    assert lines[-1] == "Not looked for: hidden-module, the table modules was not read"
+    lines = list(finding_lines([], every - {"vmas", "inodes"}))
+    assert "Not looked for: anonymous-executable-memory, the table vmas was not read" in lines
+    (line,) = (line for line in finding_lines([], ["modules"]) if line.startswith("Not looked for"))
+    absent = line.split(": of their tables ")[1].removesuffix(" were not read").split(", ")
+    assert {"processes", "containers", "pods", "sockets"} <= set(absent) <= every - {"modules"}
 
 
 def test_many_of_a_kind_are_counted() -> None:

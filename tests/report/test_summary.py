@@ -23,15 +23,16 @@ def test_a_whole_image(capsys: pytest.CaptureFixture[str]) -> None:
     finding = {"severity": "low", "kind": "memfd-executable", "title": "pid 7 \x1bx"}
     print_summary(record(), {**tables([process(1)]), "namespaces": [], "findings": [finding]})
     lines = capsys.readouterr().out.splitlines()
-    assert lines[:5] == [
+    assert lines[:6] == [
         "Node        ip-10-0-1-23",
         "Kernel      6.1.0 x86_64, 4-level paging",
         "Evidence    node.raw (raw)",
         "Taken       2026-01-02 03:04:05.500000 UTC by the image's own clock",
+        "Not read    sockets, modules, hooks, bpf: nothing is said of what they would hold",
         "Counts      1 processes (0 in containers, 0 kernel threads), 2 containers (1 exited, 1 running), 2 pods, "
         "0 namespaces",
     ]
-    assert lines[6:8] == ["Findings: 1 low", "  low  memfd-executable: pid 7 \\ex"]  # before all else
+    assert lines[7:9] == ["Findings: 1 low", "  low  memfd-executable: pid 7 \\ex"]  # before all else
     assert lines[-1] == "Gaps: none: everything that was looked for could be read"
 
 
