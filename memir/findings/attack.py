@@ -19,6 +19,7 @@ _TECHNIQUES = """
     T1014      Rootkit | defense-evasion
     T1036.005  Match Legitimate Resource Name or Location | defense-evasion
     T1055      Process Injection | defense-evasion privilege-escalation
+    T1055.008  Ptrace System Calls | defense-evasion privilege-escalation
     T1059      Command and Scripting Interpreter | execution
     T1059.004  Unix Shell | execution
     T1070.002  Clear Linux or Mac System Logs | defense-evasion

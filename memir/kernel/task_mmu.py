@@ -15,7 +15,7 @@ from memir.kernel.vma import VM_EXEC, VM_READ, VM_WRITE, Vmas
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
-    from memir.kernel.pagetable import U64
+    from memir.kernel.pagetable import U64, Bools
 
 _VM_MAYSHARE = 0x80
 _PAGE = 4096
@@ -60,15 +60,23 @@ def names(kernel: Kernel, mm: U64, every: Vmas) -> list[str | None]:
     ]
 
 
-def _special(kernel: Kernel, vma: U64) -> list[str | None]:
-    """vm_special_mapping.name where vm_ops.name is special_mapping_name, a text symbol: no data symbols are needed."""
+def special(kernel: Kernel, vma: U64) -> tuple[Bools, U64]:
+    """(whether vm_ops.name is special_mapping_name, vm_private_data) of regions: the vdso and what belongs to it.
+
+    special_mapping_name is a text symbol: no data symbols are needed.
+    """
     named = kernel.symbols.get("special_mapping_name")
     ops = kernel.pointer(vma, "vm_area_struct", "vm_ops")
-    own = kernel.pointer(ops, "vm_operations_struct", "name") == np.uint64(named or 0)
+    own: Bools = kernel.pointer(ops, "vm_operations_struct", "name") == np.uint64(named or 0)
     own &= (ops != 0) & (named is not None)
-    if named is None and len(vma):
+    return own, kernel.pointer(np.where(own, vma, np.uint64(0)), "vm_area_struct", "vm_private_data")
+
+
+def _special(kernel: Kernel, vma: U64) -> list[str | None]:
+    """vm_special_mapping.name of special mappings."""
+    if kernel.symbols.get("special_mapping_name") is None and len(vma):
         kernel.gaps.add("names of special mappings", "special_mapping_name", "no symbol: [vdso] and [vvar] not named")
-    private = kernel.pointer(np.where(own, vma, np.uint64(0)), "vm_area_struct", "vm_private_data")
+    _, private = special(kernel, vma)
     name = kernel.pointer(private, "vm_special_mapping", "name")
     return [text or None for text in texts(kernel.strings(name, 64))]
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+from collections import defaultdict
 from typing import Literal
 
 import numpy as np
@@ -164,6 +165,18 @@ class RamSource:
         space = self.kernel.pointer(self.processes.living, "task_struct", "mm")
         mm = np.unique(space[space != 0])
         return mm, vmas(self.kernel, mm)
+
+    def users_of(self, mm: int) -> list[tuple[int, int]]:
+        """(pid, task) of the processes that have this mm_struct, by pid: more than one where they share it."""
+        return self._users.get(mm, [])
+
+    @functools.cached_property
+    def _users(self) -> dict[int, list[tuple[int, int]]]:
+        living = self.processes.living
+        users: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        for task, mm in zip(living.tolist(), self.kernel.pointer(living, "task_struct", "mm").tolist(), strict=True):
+            users[mm].append((self.pid_of[task], task))
+        return {mm: sorted(pairs) for mm, pairs in users.items() if mm}
 
     @functools.cached_property
     def pages(self) -> Pages:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from memir.kernel.nsproxy import KINDS
+from memir.kube.process_facts import code, confinement
 from memir.kube.ram import RamSource
 from memir.tables.frame import Frame
 from memir.tables.table import Table, columns
@@ -18,10 +19,18 @@ COLUMNS = columns("""
     args             list<string> command line, one element an argument, secrets masked; null if not read whole
     exe              string       path of the executable as the process's own mount namespace shows it
     exe_deleted      bool         the executable's file has been unlinked
+    exe_sha256       string       hash of the executable's file; null where a page of it is not in RAM
+    exe_code         string       mapped, part or none: how much of its code, by its memory's bounds, is of exe's file
+    start_code       uint64       user virtual address where that code begins
     start_time       timestamp    start, UTC
     uid              uint32       real user id in the initial user namespace
     cap_effective    uint64       effective capabilities, bit n is capability n
     seccomp          int32        0 disabled, 1 strict, 2 filter
+    seccomp_filters  int32        how many filters judge its system calls
+    label            string       AppArmor profile and its mode, as /proc/PID/attr/current; SELinux's are not read
+    tracer           int32        process that traces it or one of its threads (ptrace); 0 for none
+    io_uring         bool         it or one of its threads has used io_uring
+    limits           list<string> resource limits as `name soft hard`, as /proc/PID/limits
     pid_in_container int32        pid in the innermost pid namespace
     pids             list<int32>  the pid in every pid namespace, outermost first (NSpid)
     threads          int32        number of threads in the group
@@ -58,6 +67,8 @@ def read(source: RamSource) -> Frame:
         **{name: [getattr(row, name) for row in rows] for name in _AS_THEY_ARE},
         "args": [source.secrets.args(row.args)[0] for row in rows],
         "environ": [source.secrets.environ(row.environ)[0] for row in rows],
+        **confinement(source),
+        **code(source),
         "start_time": [None if row.start is None else row.start // 1000 for row in rows],
         "pid_in_container": [row.pids[-1] if row.pids else None for row in rows],
         "pids": [row.pids or None for row in rows],

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from memir.kernel.task_mmu import FLAGS, names, permissions, resident
+from memir.kernel.task_mmu import FLAGS, names, permissions, resident, special
 from memir.kernel.vma import vmas
 from memir.kube.ram import RamSource
 
@@ -25,6 +25,11 @@ def test_names_and_sizes(image: str, node_of: NodeOf) -> None:
         owners = [int(every.owner[row]) for row, text in enumerate(shown) if text == name]
         assert owners == sorted(set(owners)) and len(owners) == len(mm), name
     assert all(name is None for name, file in zip(shown, every.file.tolist(), strict=True) if file)
+    own, private = special(kernel, np.where(every.file == 0, every.vma, np.uint64(0)))
+    assert [name for name, is_special in zip(shown, own.tolist(), strict=True) if is_special] == [
+        name for name in shown if name and name.startswith("[v")
+    ]
+    assert ((private != 0) == own).all()
     sizes = resident(kernel, mm, every)
     assert (sizes >= 0).all() and (sizes <= (every.end - every.start).astype(np.int64)).all()
     stacks = np.array([name == "[stack]" for name in shown])

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""fs/binfmt_elf.c: where a program's code was loaded, and whether it still is what its executable has there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memir.kernel import proc_fd
+from memir.kernel.pagetable import U64
+from memir.kernel.vma import VM_EXEC, Vmas
+
+if TYPE_CHECKING:
+    from memir.kernel.engine import Kernel
+
+MAPPED, PART, NONE = "mapped", "part", "none"
+
+
+@dataclass(frozen=True)
+class ProgramCode:
+    """One entry an mm. state: MAPPED, PART or NONE of the code is of the executable's file; None: not known. start:
+    uint64[n], where the code begins (mm.start_code). mapping: uint64[n], struct address_space of the executable's file
+    as its code is mapped, 0 where none is."""
+
+    state: list[str | None]
+    start: U64
+    mapping: U64
+
+
+def program_code(kernel: Kernel, mm: U64, every: Vmas) -> ProgramCode:
+    """What lies where execve() put a program's code (start_code to end_code), against mm.exe_file.
+
+    mm: mm_structs that every.owner counts. The file is told by its name's dentry, as the user has it: an overlay maps a
+    layer's file. None where not all regions of an mm could be read.
+    """
+    start = kernel.read(mm, "mm_struct", "start_code").astype(np.uint64)
+    end = kernel.read(mm, "mm_struct", "end_code").astype(np.uint64)
+    program = proc_fd.user_paths(kernel, kernel.pointer(mm, "mm_struct", "exe_file", gap=False))[1]
+    mapped = proc_fd.user_paths(kernel, every.file)[1]
+    own = (mapped == program[every.owner]) & (program[every.owner] != 0)
+    code = own & ((every.flags & np.uint64(VM_EXEC)) != 0)
+    low = np.maximum(every.start, start[every.owner])
+    high = np.minimum(every.end, end[every.owner])
+    covered = np.zeros(len(mm), np.int64)
+    np.add.at(covered, every.owner, np.where(own & (high > low), high - low, 0).astype(np.int64))
+    any_code = np.bincount(every.owner[code], minlength=len(mm)) > 0
+    count = np.bincount(every.owner, minlength=len(mm))
+    known = (count == kernel.read(mm, "mm_struct", "map_count")) & (program != 0) & (start > 0) & (start < end)
+    whole = covered.astype(np.uint64) == end - start
+    state = [
+        None if not sure else NONE if not some else MAPPED if all_of_it else PART
+        for sure, some, all_of_it in zip(known.tolist(), any_code.tolist(), whole.tolist(), strict=True)
+    ]
+    mapping = np.zeros(len(mm), np.uint64)
+    mapping[every.owner[code][::-1]] = kernel.pointer(every.file[code], "file", "f_mapping", gap=False)[::-1]
+    return ProgramCode(state, start, mapping)

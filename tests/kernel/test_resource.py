@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Limits of processes: that of pending signals as /proc/PID/status has it, the kernel's own of the first process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from memir.kernel.resource import NAMES, limits
+from memir.kube.ram import RamSource
+from tests.injected import task_of, with_members
+from tests.status import status
+
+NodeOf = Callable[[str], RamSource]
+
+
+def of_each(node: RamSource) -> dict[int, dict[str, list[str]]]:
+    found = limits(node.kernel, node.processes.task)
+    pids = [process.pid for process in node.processes.rows]
+    return {
+        pid: {name: values for name, *values in (line.split() for line in lines or [])}
+        for pid, lines in zip(pids, found, strict=True)
+    }
+
+
+def test_as_recorded(image: str, node_of: NodeOf) -> None:
+    node, truth = node_of(image), status(image)
+    found = of_each(node)
+    assert all(list(each) == list(NAMES) for each in found.values())
+    shown = {pid: truth[pid]["SigQ"].split("/")[1] for pid in found.keys() & truth.keys()}
+    assert {pid: found[pid]["sigpending"][0] for pid in shown} == shown
+    assert len(shown) >= (0 if image.startswith("node-") else 10)
+    kernel_thread = found[2]
+    assert kernel_thread["nofile"] == ["1024", "4096"] and kernel_thread["stack"] == ["8388608", "unlimited"]
+
+
+def test_torn_or_absurd(node_of: NodeOf) -> None:
+    """A soft limit above its hard one is none that the kernel has."""
+    node = node_of("s-6.1-small")
+    task = task_of(node, 1)
+    signal = int(node.kernel.pointer(np.array([task], np.uint64), "task_struct", "signal")[0])
+    rlim = node.kernel.types.offset("signal_struct", "rlim") - node.kernel.types.offset("signal_struct", "tty")
+    pair = {(signal + rlim, "signal_struct", "tty"): 1 << 60, (signal + rlim + 8, "signal_struct", "tty"): 5}
+    torn = with_members(node, pair)
+    assert limits(torn.kernel, np.array([task], np.uint64)) == [None]
+    assert [gap.count for gap in torn.gaps if gap.kind == "limits"] == [1]
