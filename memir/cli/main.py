@@ -41,6 +41,7 @@ VERBS = {
     "run": _Verb("run", "Run any volatility3 plugin, with pod columns added."),
     "plugins-path": _Verb("run", "Print the folder of memir's volatility3 plugins, for vol -p."),
     "extract": _Verb("extract", "Take files out of RAM, with a manifest of what of them is not there."),
+    "pages": _Verb("pages", "Whose the node's RAM is: every page by pod and kind, as a table and a picture."),
     "findings": _Verb("findings", "What the tables of cases say together, the worst first; how a kind is decided."),
     "timeline": _Verb("timeline", "What happened when: processes, containers, files, logs, findings in one order."),
     "report": _Verb("report", "Write a case's findings for others: Markdown, for a SIEM, for ATT&CK Navigator."),

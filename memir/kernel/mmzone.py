@@ -12,19 +12,20 @@ from memir.kernel.space import u64
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
+    from memir.kernel.pagetable import U64
 
 PAGE = 4096
 _MAX_NODES = 1024  # MAX_NUMNODES: NODES_SHIFT is 10 at the most
 
 
-def present_bytes(kernel: Kernel) -> int | None:
-    """Bytes of RAM that all zones say are present (zone.present_pages); None if any zone cannot be read.
+def zones(kernel: Kernel) -> U64:
+    """struct zone of every memory node, also of zones that have no pages; none where they cannot be found.
 
     NUMA kernels have a pglist_data a node behind node_data[], others the one contig_page_data.
     """
     if not kernel.types.has("pglist_data", "node_zones"):
-        return None
-    zones = kernel.types.member("pglist_data", "node_zones").type
+        return np.zeros(0, np.uint64)
+    own = kernel.types.member("pglist_data", "node_zones").type
     size = kernel.types.size("zone")
     single, many = kernel.symbols.get("contig_page_data"), kernel.symbols.get("node_data")
     if single is not None:
@@ -34,11 +35,16 @@ def present_bytes(kernel: Kernel) -> int | None:
         used = np.flatnonzero(~kernel.space.is_kernel_pointer(nodes))
         nodes = nodes[: int(used[0])] if len(used) else nodes
     else:
-        return None
-    if not len(nodes):
-        return None
+        return np.zeros(0, np.uint64)
     first = kernel.embedded(nodes, "pglist_data", "node_zones")
-    every = (first[:, None] + np.arange(zones.count, dtype=np.uint64) * np.uint64(size)).reshape(-1)
+    return (first[:, None] + np.arange(own.count, dtype=np.uint64) * np.uint64(size)).reshape(-1)
+
+
+def present_bytes(kernel: Kernel) -> int | None:
+    """Bytes of RAM that all zones say are present (zone.present_pages); None if any zone cannot be read."""
+    every = zones(kernel)
+    if not len(every):
+        return None
     pages, read = kernel.try_read(every, "zone", "present_pages")
     if not read.all():
         return None

@@ -22,7 +22,8 @@ UNKNOWN, FREE, KERNEL, ANON, FILE = range(5)
 """Uses of a page. KERNEL holds slabs, page tables, stacks, reserved pages and all else that no user owns."""
 NAMES = ("unknown", "free", "kernel", "anonymous", "file")
 
-_BLOCK = 1 << 15  # pages told apart at once: 2 MiB of struct pages
+BLOCK = 1 << 15
+"""Pages told apart at once: 2 MiB of struct pages."""
 _PAGE = 4096
 _MAX_ORDER = 20  # a huge page of 1 GiB has order 18; the allocator's own end at 10 on most
 _UNREAD = 255  # no kind of page
@@ -71,7 +72,7 @@ class Pages:
         return np.where(row >= 0, self.use[np.maximum(row, 0)], np.uint8(UNKNOWN)).astype(np.uint8)
 
 
-class _Layout:
+class Layout:
     """Offsets and constants of this kernel's struct page."""
 
     def __init__(self, kernel: Kernel) -> None:
@@ -122,7 +123,7 @@ def pages(kernel: Kernel, *, count: bool = True) -> Pages:
 
     count: count those as a gap; a caller that wants pages of files alone compares with what each file says it has.
     """
-    layout = _Layout(kernel)
+    layout = Layout(kernel)
     spans = [((part.start + _PAGE - 1) >> 12, part.end >> 12) for part in kernel.memory.ranges]
     spans = [(first, end) for first, end in spans if end > first]
     starts = np.array([first for first, _ in spans], np.uint64)
@@ -131,8 +132,8 @@ def pages(kernel: Kernel, *, count: bool = True) -> Pages:
     files: list[tuple[U64, U64, U64]] = []
     free: list[tuple[U64, NDArray[np.int64]]] = []  # blocks of the buddy allocator: first frame, order
     for first, end in spans:
-        for begin in range(first, end, _BLOCK):
-            here = np.arange(begin, min(begin + _BLOCK, end), dtype=np.uint64)
+        for begin in range(first, end, BLOCK):
+            here = np.arange(begin, min(begin + BLOCK, end), dtype=np.uint64)
             use, mapping, index, order = _block(kernel, layout, here)
             uses.append(use)
             file = use == FILE
@@ -155,10 +156,10 @@ def owners(kernel: Kernel, pfn: U64) -> tuple[U64, U64]:
 
     mapping holds the kernel's low bits: 1 an anon_vma, 3 KSM, 0 an address_space.
     """
-    layout = _Layout(kernel)
+    layout = Layout(kernel)
     pfn = np.asarray(pfn, np.uint64)
     raw, ok = kernel.read_bytes(kernel.space.struct_page(pfn << np.uint64(12)), layout.size)
-    head, behind, _ = _heads(kernel, layout, raw, pfn, together=False)
+    head, behind, _ = of_heads(kernel, layout, raw, pfn, together=False)
     mapping, index = layout.column(head, layout.mapping, "<u8"), layout.column(head, layout.index, "<u8") + behind
     return np.where(ok, mapping, np.uint64(0)), np.where(ok, index, np.uint64(0))
 
@@ -168,17 +169,17 @@ def held_by_kernel(kernel: Kernel, first: int, count: int) -> tuple[int, int]:
 
     Neither can be all zeros: a slab holds free-list pointers or objects, a table at least one entry.
     """
-    layout = _Layout(kernel)
+    layout = Layout(kernel)
     unread = held = 0
-    for begin in range(first, first + count, _BLOCK):
-        raw, ok = _struct_pages(kernel, layout, begin, min(_BLOCK, first + count - begin))
+    for begin in range(first, first + count, BLOCK):
+        raw, ok = struct_pages(kernel, layout, begin, min(BLOCK, first + count - begin))
         flags, kind = layout.column(raw, layout.flags, "<u8"), layout.column(raw, layout.type, "<u4")
         unread += int((~ok).sum())
         held += int((ok & (((flags & layout.slab) != 0) | (layout.is_typed(kind) & ~layout.is_buddy(kind)))).sum())
     return unread, held
 
 
-def _struct_pages(kernel: Kernel, layout: _Layout, first: int, count: int) -> tuple[U8, Bools]:
+def struct_pages(kernel: Kernel, layout: Layout, first: int, count: int) -> tuple[U8, Bools]:
     """(uint8[count, size], read bool[count]) of the struct pages of frames first .. first + count."""
     start = kernel.space.vmemmap + first * layout.size
     low = start & ~(_PAGE - 1)
@@ -193,7 +194,7 @@ def _struct_pages(kernel: Kernel, layout: _Layout, first: int, count: int) -> tu
     return flat.reshape(count, layout.size), ok[where] & ok[last]
 
 
-def _heads(kernel: Kernel, layout: _Layout, raw: U8, here: U64, *, together: bool = True) -> tuple[U8, U64, Bools]:
+def of_heads(kernel: Kernel, layout: Layout, raw: U8, here: U64, *, together: bool = True) -> tuple[U8, U64, Bools]:
     """Struct pages, each tail replaced by its head; how far each is behind its head; whether it is a tail."""
     info = layout.column(raw, layout.head, "<u8")
     tail = (info & np.uint64(1)) != 0
@@ -219,12 +220,12 @@ def _heads(kernel: Kernel, layout: _Layout, raw: U8, here: U64, *, together: boo
     return resolved, behind, tail
 
 
-def _block(kernel: Kernel, layout: _Layout, here: U64) -> tuple[U8, U64, U64, NDArray[np.int64]]:
+def _block(kernel: Kernel, layout: Layout, here: U64) -> tuple[U8, U64, U64, NDArray[np.int64]]:
     """(use, mapping, index, order of a free block or -1) of a block of frames."""
-    raw, ok = _struct_pages(kernel, layout, int(here[0]), len(here))
+    raw, ok = struct_pages(kernel, layout, int(here[0]), len(here))
     own_type = layout.column(raw, layout.type, "<u4")
     refcount = layout.column(raw, layout.refcount, "<u4")
-    head, behind, tail = _heads(kernel, layout, raw, here)
+    head, behind, tail = of_heads(kernel, layout, raw, here)
     flags = layout.column(head, layout.flags, "<u8")
     mapping = layout.column(head, layout.mapping, "<u8")
     index = layout.column(head, layout.index, "<u8") + behind
@@ -247,7 +248,7 @@ def _block(kernel: Kernel, layout: _Layout, here: U64) -> tuple[U8, U64, U64, ND
     return use, mapping, index, order
 
 
-def _listed(kernel: Kernel, layout: _Layout, raw: U8, here: U64, idle: Bools) -> Bools:
+def _listed(kernel: Kernel, layout: Layout, raw: U8, here: U64, idle: Bools) -> Bools:
     """Unreferenced pages whose list links hold on both sides: those wait on a processor's own free lists.
 
     Freed single pages go there first (include/linux/mmzone.h per_cpu_pages): what a process just left is

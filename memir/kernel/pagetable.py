@@ -133,6 +133,36 @@ def mappings(memory: PhysicalMemory, fmt: Format, roots: U64, low: int, high: in
     return Mappings(own.astype(np.int64), va, pa, sizes, entry, unread)
 
 
+def tables(memory: PhysicalMemory, fmt: Format, roots: U64, low: int, high: int) -> tuple[I64, U64]:
+    """(index of the root, physical address) of every table, the roots' own too, that maps something in [low, high).
+
+    A table that several roots share comes once for each of them. Tables of the last level are not read.
+    """
+    owner = np.arange(len(roots), dtype=np.int64)
+    table = fmt.root(np.asarray(roots, np.uint64))
+    base = np.zeros(len(roots), np.uint64)
+    owners, met = [owner], [table]
+    for level in range(fmt.levels - 1, 0, -1):
+        shift = np.uint64(PAGE_SHIFT + 9 * level)
+        size = np.uint64(1) << shift
+        below: list[tuple[I64, U64, U64]] = []
+        first, count = _window(fmt, level, low, high)
+        for begin in range(0, len(table), _BATCH):
+            part = slice(begin, begin + _BATCH)
+            entries, ok = memory.gather_words(table[part] + np.uint64(8 * first), count)
+            row, column = np.nonzero(fmt.present(entries, level) & ok[:, None])
+            entry = entries[row, column]
+            va = base[part][row] + ((column + first).astype(np.uint64) << shift)
+            keep = (va + size > np.uint64(low)) & (va < np.uint64(high)) & ~fmt.leaf(entry, level)
+            below.append((owner[part][row][keep], fmt.target(entry[keep]), va[keep]))
+        if not below:
+            break
+        owner, table, base = (np.concatenate(column) for column in zip(*below, strict=True))
+        owners.append(owner)
+        met.append(table)
+    return np.concatenate(owners), np.concatenate(met)
+
+
 def _window(fmt: Format, level: int, low: int, high: int) -> tuple[int, int]:
     """First index and number of the entries worth reading in tables of this level: all but at the top."""
     if level < fmt.levels - 1:

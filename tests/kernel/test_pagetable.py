@@ -179,3 +179,24 @@ def test_tables_that_are_not_in_the_image() -> None:
 )
 def test_runs(addresses: list[int], sizes: list[int], runs: list[tuple[int, int]]) -> None:
     assert list(pagetable.chunks(np.array(addresses, np.uint64), np.array(sizes, np.uint64))) == runs
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_tables_are_those_that_the_leaves_hang_in(name: str) -> None:
+    """The table of the last level of every 4 KiB page of a process is among them, once; so is the root."""
+    kernel = kernel_of(name)
+    space = kernel.space
+    task = np.array([kernel.anchors.init_task], np.uint64)
+    first = kernel.container(kernel.pointer(task, "task_struct", "tasks.next"), "task_struct", "tasks")
+    roots = mm.page_roots(kernel, kernel.pointer(first, "task_struct", "mm"))
+    owner, table = pagetable.tables(space.memory, space.fmt, roots, 0, space.user_limit)
+    assert owner.tolist() == [0] * len(table) == [0] * len(np.unique(table))
+    assert int(table[0]) == int(space.fmt.root(roots)[0])
+    maps = space.user_mappings(roots)
+    small = maps.size == 4096
+    entry, ok = space.memory.gather_words(table, 512)
+    words = np.concatenate([row for row, fine in zip(entry, ok, strict=True) if fine])
+    assert np.isin(maps.entry[small], words).all() and small.sum() > 10
+    regions = np.unique(maps.va[small] >> np.uint64(21))
+    upper = sum(len(np.unique(maps.va[small] >> np.uint64(12 + 9 * level))) for level in range(1, space.fmt.levels))
+    assert len(regions) < len(table) <= upper + 1 + 8  # tables that map nothing any more stay
