@@ -60,9 +60,9 @@ def squarified(sizes: Sequence[int], box: Box) -> list[Box]:
         along = 0.0
         for area in row:
             length = area / thick if thick else 0.0
-            out.append(
-                Box(box.x, box.y + along, thick, length) if box.wide >= box.high else Box(box.x + along, box.y, length, thick)
-            )
+            beside = box.wide >= box.high
+            out.append(Box(box.x, box.y + along, thick, length) if beside else
+                       Box(box.x + along, box.y, length, thick))  # fmt: skip
             along += length
         if box.wide >= box.high:
             box = Box(box.x + thick, box.y, max(box.wide - thick, 0.0), box.high)
