@@ -3,11 +3,11 @@
 
 from setuptools import find_namespace_packages, setup
 
-CACHES = ["*__pycache__*"]
+LEFT_OUT = ["*__pycache__*", "*node_modules*", "memir.report.web.src"]
 setup(
     packages=[
-        *find_namespace_packages(include=["memir", "memir.*"], exclude=CACHES),
-        *(f"memir.{name}" for name in find_namespace_packages(include=["plugins", "plugins.*"], exclude=CACHES)),
+        *find_namespace_packages(include=["memir", "memir.*"], exclude=LEFT_OUT),
+        *(f"memir.{name}" for name in find_namespace_packages(include=["plugins", "plugins.*"], exclude=LEFT_OUT)),
     ],
     package_dir={"memir.plugins": "plugins"},
 )

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bundle src/ into bundle/: `npm ci && npm run build`. The same sources and package-lock.json give the same bytes.
+import { build } from "esbuild";
+import { readFileSync, writeFileSync } from "node:fs";
+
+const shared = { bundle: true, minify: true, legalComments: "none", charset: "ascii", target: "es2022", logLevel: "warning" };
+await build({ ...shared, entryPoints: ["src/main.tsx"], outfile: "bundle/report.js", format: "iife", jsx: "automatic",
+  jsxImportSource: "preact" });
+await build({ ...shared, entryPoints: ["src/report.css"], outfile: "bundle/report.css" });
+
+const parts = Object.keys(JSON.parse(readFileSync("package.json", "utf8")).dependencies).map((name) => {
+  const folder = `node_modules/${name}`;
+  const { version, license } = JSON.parse(readFileSync(`${folder}/package.json`, "utf8"));
+  return { name, version, license, text: readFileSync(`${folder}/LICENSE`, "utf8").trim() };
+});
+writeFileSync("bundle/licenses.json", `${JSON.stringify(parts, null, 1)}\n`);

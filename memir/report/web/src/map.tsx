@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// namespace > pod > container > process, with what stands out on each.
+import { useState } from "preact/hooks";
+import { type Finding, head, provedBy } from "./data";
+import { Badges } from "./marks";
+import { toRow } from "./route";
+import { count, plural, Safe } from "./text";
+import { grouped, type Row, text, useRows } from "./use";
+
+const PROCESS = ["pid", "ppid", "comm", "args", "start_time", "exe_deleted", "kernel_thread", "pid_in_container", "pod_uid", "container_id", "disagreements"];
+const SHOWN = 40; // processes of a container that are listed at first
+
+export function Map_() {
+  const pods = useRows("pods", ["pod_uid", "pod_name", "namespace", "owner", "phase", "service_account", "iam_role", "qos", "host_network"]);
+  const containers = useRows("containers", ["container_id", "container_name", "kind", "image", "state", "exit_code", "reason", "pod_uid", "privileged", "host_pid"]);
+  const processes = useRows("processes", PROCESS);
+  if (!pods || !containers || !processes) return <p class="none">reading …</p>;
+  const users = processes.filter((each) => each.kernel_thread !== true);
+  const byContainer = grouped(users.filter((each) => each.container_id), (each) => text(each.container_id));
+  const byPod = grouped(containers, (each) => text(each.pod_uid));
+  const namespaces = [...grouped(pods, (each) => text(each.namespace) || "namespace not known")].sort(([a], [b]) => (a < b ? -1 : 1));
+  const alone = byPod.get("") ?? [];
+  const node = users.filter((each) => !each.container_id && !each.pod_uid);
+  return (
+    <div class="map">
+      {namespaces.map(([name, group]) => (
+        <section class="namespace">
+          <h2><Safe text={name} /> <small>{plural(group.length, "pod")}</small></h2>
+          {group.map((pod) => <Pod pod={pod} containers={byPod.get(text(pod.pod_uid)) ?? []} processes={byContainer} />)}
+        </section>
+      ))}
+      {alone.length > 0 && (
+        <section class="namespace">
+          <h2>Containers without a pod <small>{count(alone.length)}</small></h2>
+          {alone.map((each) => <Container container={each} processes={byContainer.get(text(each.container_id)) ?? []} />)}
+        </section>
+      )}
+      <section class="namespace">
+        <h2>The node itself <small>{plural(node.length, "process").replace("processs", "processes")}, {count(processes.length - users.length)} kernel threads</small></h2>
+        <Processes processes={node} />
+      </section>
+    </div>
+  );
+}
+
+function about(test: (finding: Finding) => boolean): Finding[] { return head.findings.filter(test); }
+
+function Pod({ pod, containers, processes }: { pod: Row; containers: Row[]; processes: Map<string, Row[]> }) {
+  const own = about((each) => each.pod_uid === pod.pod_uid);
+  const grave = own.filter((each) => each.severity !== "info");
+  const [open, toggle] = useState(grave.length > 0);
+  const facts = [pod.phase, pod.owner && `of ${pod.owner}`, pod.service_account && `service account ${pod.service_account}`, pod.iam_role && `IAM role ${pod.iam_role}`,
+    pod.host_network === true && "the node's network"].filter(Boolean).join(" · ");
+  const inside = containers.filter((each) => each.kind !== "sandbox").reduce((sum, each) => sum + (processes.get(text(each.container_id))?.length ?? 0), 0);
+  return (
+    <details class={`pod ${grave[0]?.severity ?? ""}`} open={open} onToggle={(event) => toggle(event.currentTarget.open)}>
+      <summary><b><Safe text={text(pod.pod_name) || text(pod.pod_uid)} /></b> <small>{plural(inside, "process").replace(/processs$/, "processes")}</small> <Counts findings={own} /></summary>
+      {open && <>
+        <p class="sub"><Safe text={facts} /> <a href={toRow("pods", pod.row)}>row</a></p>
+        {containers.filter((each) => each.kind !== "sandbox").map((each) => <Container container={each} processes={processes.get(text(each.container_id)) ?? []} />)}
+      </>}
+    </details>
+  );
+}
+
+/** How many findings of each severity. */
+function Counts({ findings }: { findings: Finding[] }) {
+  return <>{[...grouped(findings, (each) => each.severity)].map(([severity, group]) => <span class={`mark ${severity}`}>{group.length} {severity}</span>)}</>;
+}
+
+function Container({ container, processes }: { container: Row; processes: Row[] }) {
+  const about = provedBy.get(`containers:${container.row}`) ?? [];
+  const end = container.exit_code !== null && container.state === "exited" ? `, exit code ${container.exit_code}` : "";
+  return (
+    <div class="container">
+      <p><a href={toRow("containers", container.row)}><Safe text={text(container.container_name) || text(container.container_id).slice(0, 12)} /></a>
+        {" "}<small>{text(container.state)}{end} · <Safe text={text(container.image) || "image not known"} />{container.privileged === true && " · privileged"}{container.host_pid === true && " · the node's pids"}</small> <Badges findings={about} /></p>
+      <Processes processes={processes} />
+    </div>
+  );
+}
+
+/** A tree by parent, as far as the parents are among these processes. */
+function Processes({ processes }: { processes: Row[] }) {
+  const [all, show] = useState(false);
+  const there = new Set(processes.map((each) => each.pid));
+  const children = grouped(processes, (each) => (there.has(each.ppid) && each.ppid !== each.pid ? String(each.ppid) : ""));
+  const ordered: [Row, number][] = [];
+  const seen = new Set<Row>();
+  const stack: [Row, number][] = (children.get("") ?? []).map((each) => [each, 0] as [Row, number]).reverse();
+  while (stack.length) {
+    const [each, depth] = stack.pop()!;
+    if (seen.has(each)) continue;
+    seen.add(each);
+    ordered.push([each, depth]);
+    for (const child of (children.get(String(each.pid)) ?? []).reverse()) stack.push([child, depth + 1]);
+  }
+  for (const each of processes) if (!seen.has(each)) ordered.push([each, 0]); // parents in a circle
+  const listed = all ? ordered : ordered.filter(([each], index) => index < SHOWN || provedBy.has(`processes:${each.row}`));
+  return (
+    <ul class="processes">
+      {listed.map(([each, depth]) => {
+        const proved = provedBy.get(`processes:${each.row}`) ?? [];
+        const args = Array.isArray(each.args) && each.args.length ? each.args.map(text).join(" ") : text(each.comm);
+        const inside = each.pid_in_container !== null && each.pid_in_container !== each.pid ? ` (${each.pid_in_container} inside)` : "";
+        return (
+          <li class={proved[0]?.severity ?? ""} style={{ paddingLeft: `${Math.min(depth, 12) * 18}px` }}>
+            <a href={toRow("processes", each.row)}>{String(each.pid)}</a><small>{inside}</small>{" "}
+            {each.exe_deleted === true && <em>deleted </em>}<code><Safe text={args.slice(0, 200)} />{args.length > 200 && "…"}</code> <Badges findings={proved} />
+          </li>
+        );
+      })}
+      {listed.length < ordered.length && <li><button class="more" onClick={() => show(true)}>{count(ordered.length - listed.length)} more processes</button></li>}
+    </ul>
+  );
+}
