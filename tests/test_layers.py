@@ -41,7 +41,7 @@ MAY_IMPORT = {
         "findings",
         "evidence",
     },
-    "report": {"errors", "image", "symbols", "kernel", "kube", "tables", "hunt", "findings"},
+    "report": {"errors", "documents", "image", "symbols", "kernel", "kube", "tables", "hunt", "findings", "case"},
     "volatility": {"errors", "image", "symbols", "kernel", "kube", "tables", "hunt"},
     "acquire": {"errors", "documents", "image", "evidence", "aws", "kubeapi"},
 }

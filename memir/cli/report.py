@@ -21,9 +21,13 @@ def register(app: typer.Typer) -> None:
 def report(
     case: Annotated[str, typer.Argument(metavar="CASE", help="Case folder, as `memir analyze -o` writes it.")],
     format_: Annotated[
-        str,
-        typer.Option("--format", metavar="FORMAT", help="Form of the report; `--format list` says which there are."),
-    ] = "md",
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="Form of the report; `--format list` says which there are. By FILE's ending if not given, else md.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write; standard output if not given.")
     ] = None,
@@ -43,7 +47,7 @@ def report(
         names = {form.name: form.help for form in formats().values()}
         print_json({"formats": names}) if json else say(*(f"{name:<10} {help_}" for name, help_ in names.items()))
         return
-    form = format_of(format_)
+    form = format_of(format_ or _by_ending(output))
     if output is None and not form.text:
         raise UsageError(f"--format {form.name} is no text for a terminal: give a file with -o")
     parts = form.parts(memir.Case(case), Options(severity))
@@ -56,3 +60,11 @@ def report(
         print_json({"format": form.name, "file": str(output), "bytes": size})
     else:
         say(f"{output}: {size:,} bytes, {form.help}")
+
+
+def _by_ending(output: Path | None) -> str:
+    """The form that a file's ending names, else md."""
+    from memir.report.registry import formats
+
+    ending = output.suffix.lower().lstrip(".") if output is not None else ""
+    return ending if ending in formats() else "md"

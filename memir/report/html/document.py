@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -20,11 +21,12 @@ from memir import __version__
 from memir.case.export import json_value
 from memir.errors import CaseError
 from memir.findings.detect import able, unable
+from memir.findings.finding import at_least
 from memir.kernel.ram import Coverage
 from memir.report.html.custody import custody
 from memir.report.html.methods import methods
 from memir.report.html.story import story
-from memir.report.html.tables import TIMELINE, events, page_table, proofs
+from memir.report.html.tables import TIMELINE, completed, events, page_table, proofs
 from memir.report.kernel import kernel_line
 from memir.report.summary import clock_words
 from memir.tables.table import tables as known_tables
@@ -39,6 +41,7 @@ _STORY = ("pods", "containers", "sockets", "secrets", "modules", "bpf", "hooks")
 """Tables whose rows the story and the kernel's line are made of."""
 _SAFE = (1 << 53) - 1
 """Number.MAX_SAFE_INTEGER."""
+_LISTS = ("tactics", "check_next", "benign", "missed", "also_known")
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -57,11 +60,20 @@ The case's tables are read without it by `memir query`.</noscript></div>
 """
 
 
-def html_parts(case: CaseTables, *, notes: Mapping[str, Any] | None = None) -> Iterator[bytes]:
-    """The file's bytes, part after part. notes: as a notes file has them. CaseError for a case without a record."""
+def html_parts(
+    case: CaseTables, *, severity: str | None = None, notes: Mapping[str, Any] | None = None
+) -> Iterator[bytes]:
+    """The file's bytes, part after part.
+
+    severity: only findings of this one and above. notes: as a notes file has them. CaseError for a case without a
+    record.
+    """
     if case.record is None:
         raise CaseError(f"{case.folder}: no analysis has ended in it: `memir analyze IMAGE -o {case.folder}`")
-    tables = {name: case[name] for name in case.tables}
+    tables = {name: completed(name, case[name]) for name in case.tables}
+    if severity is not None and "findings" in tables:
+        wanted = [at_least(str(word), severity) for word in tables["findings"]["severity"].to_pylist()]
+        tables["findings"] = tables["findings"].filter(wanted)
     yield from page_parts(head_of(case, tables, notes), tables)
 
 
@@ -82,7 +94,9 @@ def head_of(case: CaseTables, tables: Mapping[str, pa.Table], notes: Mapping[str
         "coverage": coverage.text() if coverage else "How much of the node's RAM the image holds is not known",
         "whole": coverage is not None and coverage.whole,
         "kernel": kernel_line(rows, gaps),
-        "clean": [{"kind": each.kind, "title": each.title, "how": each.how} for each in able(tables) if each.kind not in kinds],
+        "clean": [
+            {"kind": each.kind, "title": each.title, "how": each.how} for each in able(tables) if each.kind not in kinds
+        ],
         "unable": [{"kind": kind, "tables": names} for kind, names in unable(tables).items()],
         "gaps": gaps,
         "record": {name: value for name, value in record.items() if name not in ("gaps", "runs", "oddities")},
@@ -90,10 +104,13 @@ def head_of(case: CaseTables, tables: Mapping[str, pa.Table], notes: Mapping[str
         "methods": methods(record, tables),
         "notes": dict(notes or {}),
         "redacted": False,
-    }  # fmt: skip
+    }
     head["story"] = [asdict(chapter) for chapter in story(findings, rows, head)]
     proved = proofs(findings, tables)
-    head["findings"] = [{**row, "evidence": proof} for row, proof in zip(findings, proved, strict=True)]
+    head["findings"] = [
+        {**row, **{name: row[name] or [] for name in _LISTS}, "evidence": proof}
+        for row, proof in zip(findings, proved, strict=True)
+    ]
     return head
 
 
@@ -102,7 +119,8 @@ def page_parts(head: dict[str, Any], tables: Mapping[str, pa.Table]) -> Iterator
     style, script = (BUNDLE / "report.css").read_text(), (BUNDLE / "report.js").read_text()
     meanings = {name: table.doc for name, table in known_tables().items()}
     meanings[TIMELINE] = "What happened when, by all tables: `memir timeline` prints it"
-    pages = [page_table(name, table, meanings.get(name)) for name, table in (*tables.items(), (TIMELINE, events(tables)))]
+    shown = {**tables, TIMELINE: events(tables)}
+    pages = [page_table(name, table, meanings.get(name)) for name, table in shown.items()]
     licenses = json.loads((BUNDLE / "licenses.json").read_text())
     head = {**head, "tables": [page.head for page in pages], "licenses": licenses}
     policy = (
@@ -111,7 +129,8 @@ def page_parts(head: dict[str, Any], tables: Mapping[str, pa.Table]) -> Iterator
     )
     yield _PAGE.format(policy=policy, title="memir report", style=style, head=_inert(head)).encode()
     for page in pages:
-        yield f'<script type="application/vnd.apache.parquet" id="table-{page.head["name"]}">'.encode()
+        name = html.escape(f"table-{page.head['name']}")
+        yield f'<script type="application/vnd.apache.parquet" id="{name}">'.encode()
         yield page.data
         yield b"</script>\n"
     yield f"<script>{script}</script>\n</body>\n</html>\n".encode()
@@ -140,4 +159,3 @@ def _coverage(evidence: Mapping[str, Any] | None) -> Any:
     if evidence is None or evidence["ram_total"] is None:
         return None
     return Coverage(evidence["ram_total"], evidence["ram_present"], (), evidence["ram_account"], {})
-

@@ -78,13 +78,17 @@ def _short(
     node = head["node"] or "a node whose name is not known"
     if words:
         chapter.severity = findings[0]["severity"]
-        chapter.sentences.append([
-            f"In the memory of {node} ", (f"{_number(len(findings), 'finding')}: {', '.join(words)}", "#findings"),
-            " stand out." if len(findings) > 1 else " stands out.",
-        ])  # fmt: skip
+        chapter.sentences.append(
+            [
+                f"In the memory of {node} ",
+                (f"{_number(len(findings), 'finding')}: {', '.join(words)}", "#findings"),
+                " stand out." if len(findings) > 1 else " stands out.",
+            ]
+        )
     else:
-        chapter.sentences.append([f"In the memory of {node} nothing stands out of ",
-                                  ("what was looked for", "#limits"), "."])  # fmt: skip
+        chapter.sentences.append(
+            [f"In the memory of {node} nothing stands out of ", ("what was looked for", "#limits"), "."]
+        )
     if places:
         names: list[Part] = []
         for index, (place, rows) in enumerate(places[:_MOST]):
@@ -94,16 +98,22 @@ def _short(
         chapter.sentences.append(["The grave ones are in ", *names, f" and {more} more places." if more > 0 else "."])
     times = sorted(row["first_seen"] for row in findings if row["first_seen"] and row["severity"] in _GRAVE)
     if times:
-        chapter.sentences.append([
-            "The earliest time among them is ", (f"{moment(times[0].replace(microsecond=0))} UTC", "#timeline"),
-            f"; the memory was taken at {head['clock']}.",
-        ])  # fmt: skip
+        chapter.sentences.append(
+            [
+                "The earliest time among them is ",
+                (f"{moment(times[0].replace(microsecond=0))} UTC", "#timeline"),
+                f"; the memory was taken at {head['clock']}.",
+            ]
+        )
     pods, containers = tables.get("pods"), tables.get("containers")
     if pods is not None and containers is not None:
-        chapter.sentences.append([
-            "On the node there are ", (f"{_number(len(pods), 'pod')} with {_number(len(containers), 'container')}", "#map"),
-            f", those that have ended but are still in memory counted. {head['coverage']}.",
-        ])  # fmt: skip
+        chapter.sentences.append(
+            [
+                "On the node there are ",
+                (f"{_number(len(pods), 'pod')} with {_number(len(containers), 'container')}", "#map"),
+                f", those that have ended but are still in memory counted. {head['coverage']}.",
+            ]
+        )
     return chapter
 
 
@@ -155,12 +165,17 @@ def _split(group: Sequence[Row]) -> tuple[str, list[str]]:
     titles = [row["title"] for row in group]
     head, mark, _ = titles[0].partition(") ")
     start = f"{head}{mark}"
-    if group[0]["pid"] is None or not mark or not head.startswith("pid ") or any(not t.startswith(start) for t in titles):
+    if (
+        group[0]["pid"] is None
+        or not mark
+        or not head.startswith("pid ")
+        or any(not t.startswith(start) for t in titles)
+    ):
         return "", titles
     subject, _, place = start.strip()[:-1].rpartition(" (")
     container = place.rpartition("/")[2]
     where = f" (container {container})" if group[0]["container_name"] == container and subject else ""
-    return f"{subject}{where}", [title[len(start):] for title in titles]
+    return f"{subject}{where}", [title[len(start) :] for title in titles]
 
 
 def _pod(pod_uid: str, tables: Mapping[str, Sequence[Row]]) -> list[Sentence]:
@@ -170,8 +185,13 @@ def _pod(pod_uid: str, tables: Mapping[str, Sequence[Row]]) -> list[Sentence]:
             facts += [f"runs as service account {pod['service_account']}"] if pod["service_account"] else []
             facts += [f"may take the IAM role {pod['iam_role']}"] if pod["iam_role"] else []
             facts += ["shares the node's network"] if pod["host_network"] else []
-            images = sorted({row["image"] for row in tables.get("containers", ())
-                             if row["pod_uid"] == pod_uid and row["image"] and row["kind"] != "sandbox"})  # fmt: skip
+            images = sorted(
+                {
+                    row["image"]
+                    for row in tables.get("containers", ())
+                    if row["pod_uid"] == pod_uid and row["image"] and row["kind"] != "sandbox"
+                }
+            )
             facts += [f"is of the image{'s' * (len(images) != 1)} {', '.join(images)}"] if images else []
             return [[("The pod", f"#table=pods&row={number}"), f" {'; '.join(facts)}."]] if facts else []
     return []
@@ -196,7 +216,9 @@ def _held(pod_uid: str, tables: Mapping[str, Sequence[Row]]) -> list[Sentence]:
             name = f" {row['name']}" if row["name"] else ""
             opens = f", which opens {row['opens']}" if row["opens"] else ""
             held.setdefault(f"{row['kind']}{name}{opens}", number)
-    return [_links("Secrets that it had in memory, and whoever was in it could read: ", held, "secrets")] if held else []
+    return (
+        [_links("Secrets that it had in memory, and whoever was in it could read: ", held, "secrets")] if held else []
+    )
 
 
 def _links(words: str, things: Mapping[str, int], table: str) -> Sentence:
@@ -216,17 +238,29 @@ def _limits(findings: Sequence[Row], head: Mapping[str, Any]) -> Chapter:
         chapter.sentences.append([(words, "#findings"), f" {'is' if small == 1 else 'are'} not told here."])
     if head["clean"]:
         number = _number(len(head["clean"]), "kind")
-        chapter.sentences.append([(f"{number} of things that intruders do", "#limits"),
-                                  " were looked for and not seen." if head["whole"] else
-                                  " were not seen in the part of the RAM that is there, which proves nothing."])  # fmt: skip
+        chapter.sentences.append(
+            [
+                (f"{number} of things that intruders do", "#limits"),
+                " were looked for and not seen."
+                if head["whole"]
+                else " were not seen in the part of the RAM that is there, which proves nothing.",
+            ]
+        )
     if head["unable"]:
-        chapter.sentences.append([(_number(len(head["unable"]), "kind"), "#limits"),
-                                  " could not be looked for, as a table was not read."])  # fmt: skip
+        chapter.sentences.append(
+            [(_number(len(head["unable"]), "kind"), "#limits"), " could not be looked for, as a table was not read."]
+        )
     count = sum(gap["count"] for gap in head["gaps"])
     if count:
-        chapter.sentences.append([(f"{count:,} things could not be read", "#limits"),
-                                  f" ({_number(len(head['gaps']), 'kind')}): what lay there is not in the tables."])  # fmt: skip
-    chapter.sentences.append(["A finding is no verdict: each says what looks the same and is harmless, and what it cannot see."])
+        chapter.sentences.append(
+            [
+                (f"{count:,} things could not be read", "#limits"),
+                f" ({_number(len(head['gaps']), 'kind')}): what lay there is not in the tables.",
+            ]
+        )
+    chapter.sentences.append(
+        ["A finding is no verdict: each says what looks the same and is harmless, and what it misses."]
+    )
     return chapter
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from memir.case.timeline import EVENTS
 from memir.errors import UsageError
 from memir.tables.sql import ask
+from memir.tables.table import tables as known_tables
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,10 +27,15 @@ _PROOFS = 200
 """Rows of one proof that a finding links to; the rest is counted."""
 TIMELINE = "timeline"
 _TIMELINE_DOCS = {
-    "time": "when, UTC by the image's own clock", "kind": "kind of event", "text": "what happened",
-    "source": "table that it comes from", "row": "number of the row in that table, from 0",
-    "namespace": "namespace of the pod", "pod_name": "pod", "container_name": "container",
-}  # fmt: skip
+    "time": "when, UTC by the image's own clock",
+    "kind": "kind of event",
+    "text": "what happened",
+    "source": "table that it comes from",
+    "row": "number of the row in that table, from 0",
+    "namespace": "namespace of the pod",
+    "pod_name": "pod",
+    "container_name": "container",
+}
 
 
 @dataclass(frozen=True)
@@ -47,17 +53,39 @@ def page_table(name: str, table: pa.Table, meaning: str | None = None) -> PageTa
     empty = [column for column in table.column_names if table[column].null_count == table.num_rows]
     kept = table.drop_columns(empty) if table.num_rows else table
     out = io.BytesIO()
-    pq.write_table(kept.replace_schema_metadata(None), out, compression="zstd", compression_level=_LEVEL,
-                   row_group_size=SLICE, write_statistics=False, store_schema=False)  # fmt: skip
+    pq.write_table(
+        kept.replace_schema_metadata(None),
+        out,
+        compression="zstd",
+        compression_level=_LEVEL,
+        row_group_size=SLICE,
+        write_statistics=False,
+        store_schema=False,
+    )
     known = {field.name: (field.metadata or {}).get(b"doc", b"").decode("utf-8", "replace") for field in kept.schema}
+    columns = [
+        {"name": field.name, "type": str(field.type), "doc": known[field.name] or _TIMELINE_DOCS.get(field.name)}
+        for field in kept.schema
+    ]
     head = {
         "name": name,
         "rows": table.num_rows,
         "doc": meaning,
-        "columns": [{"name": field.name, "type": str(field.type), "doc": known[field.name] or _TIMELINE_DOCS.get(field.name)} for field in kept.schema],
+        "columns": columns,
         "empty": empty if table.num_rows else [],
-    }  # fmt: skip
+    }
     return PageTable(head, base64.b64encode(out.getvalue()))
+
+
+def completed(name: str, table: pa.Table) -> pa.Table:
+    """A table with every column that the registry knows of it: an earlier memir wrote fewer, they are null."""
+    import pyarrow as pa
+
+    schema = known_tables()[name].schema() if name in known_tables() else ()
+    for field in schema:
+        if field.name not in table.column_names:
+            table = table.append_column(field, pa.nulls(table.num_rows, field.type))
+    return table
 
 
 def events(tables: Mapping[str, pa.Table]) -> pa.Table:
@@ -70,8 +98,9 @@ def events(tables: Mapping[str, pa.Table]) -> pa.Table:
         if event.table in tables
     ]
     if not selects:
-        return ask({}, "select null::timestamptz as time, '' as kind, '' as text, '' as source, 0 as row where false")
-    return ask(numbered(tables), f"{' union all '.join(selects)} order by time, kind, source, row")
+        selects = ["select null::timestamptz as time, '' as kind, '' as text, '' as source, 0 as row where false"]
+    answer: pa.Table = ask(numbered(tables), f"{' union all '.join(selects)} order by time, kind, source, row")
+    return answer
 
 
 def numbered(tables: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
@@ -96,7 +125,7 @@ def proofs(findings: Iterable[Mapping[str, Any]], tables: Mapping[str, pa.Table]
     for proof in (proof for each in every for proof in each):
         keys.setdefault(proof["table"], {})[proof["key"]] = None
     for table, wanted in keys.items():
-        if table in tables:
+        if table in tables and table.isidentifier():
             wanted.update(_rows(numbered({table: tables[table]}), table, list(wanted)))
     return [[_proof(proof, keys[proof["table"]][proof["key"]]) for proof in each] for each in every]
 
@@ -107,7 +136,8 @@ def _proof(proof: Mapping[str, str], rows: list[int] | None) -> dict[str, Any]:
 
 
 def _rows(tables: Mapping[str, pa.Table], table: str, keys: Sequence[str]) -> dict[str, list[int] | None]:
-    union = " union all ".join(f"select {number} as n, {ROW} as r from {table} where {key}" for number, key in enumerate(keys))
+    selects = (f"select {number} as n, {ROW} as r from {table} where {key}" for number, key in enumerate(keys))
+    union = " union all ".join(selects)
     try:
         answer = ask(tables, f"{union} order by n, r")
     except UsageError:
@@ -115,8 +145,10 @@ def _rows(tables: Mapping[str, pa.Table], table: str, keys: Sequence[str]) -> di
             return {keys[0]: None}
         return {key: rows for each in keys for key, rows in _rows(tables, table, [each]).items()}
     rows: dict[str, list[int] | None] = {key: [] for key in keys}
+    total = tables[table].num_rows
     for number, row in zip(answer["n"].to_pylist(), answer["r"].to_pylist(), strict=True):
-        each = rows[keys[number]]
-        if each is not None:
+        # a key is text of the case: it may be more SQL than a condition
+        each = rows.get(keys[number]) if isinstance(number, int) and 0 <= number < len(keys) else None
+        if each is not None and isinstance(row, int) and 0 <= row < total:
             each.append(row)
     return rows

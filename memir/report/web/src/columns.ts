@@ -13,7 +13,7 @@ const FIRST: Record<string, string[]> = {
   files: ["pid", "fd", "use", "path", "kind", "deleted", "peer", "namespace", "pod_name", "container_name"],
   hits: ["rule", "string", "owner", "pid", "path", "vaddr", "length", "data", "namespace", "pod_name", "container_name"],
   secrets: ["kind", "name", "holder", "pid", "namespace", "pod_name", "container_name", "opens", "audience", "expires", "valid", "fingerprint"],
-  log: ["time", "origin", "level", "text", "namespace", "pod_name", "path"],
+  log: ["time", "origin", "level", "text", "namespace", "pod_name"],
   timeline: ["time", "kind", "text", "namespace", "pod_name", "container_name"],
   findings: ["severity", "kind", "title", "first_seen", "namespace", "pod_name", "container_name", "pid", "technique"],
   mounts: ["mount_point", "fstype", "source_path", "volume_kind", "volume_name", "options", "namespace", "pod_name", "container_name"],
@@ -41,6 +41,7 @@ export function width(column: ColumnHead): number {
   const known = NARROW[column.name];
   if (known) return known;
   if (column.type.startsWith("timestamp")) return 236;
+  if (column.name === "text") return 460;
   if (WIDE.test(column.name)) return 340;
   if (column.type === "bool") return Math.max(80, column.name.length * 8 + 34);
   if (column.type === "uint64") return 170;

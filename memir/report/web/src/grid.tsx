@@ -37,7 +37,7 @@ function Rows({ table, within = null, query = "", columns, selected = null, tall
   const [said, say] = useState("");
   const box = useRef<HTMLDivElement>(null);
   const heads = shown.map((name) => table.head.columns.find((column) => column.name === name)!);
-  const template = heads.map((column) => `minmax(${width(column)}px, ${grows(column) ? "3fr" : "auto"})`).join(" ");
+  const template = heads.map((column) => `minmax(${width(column)}px, ${grows(column) ? "6fr" : "1fr"})`).join(" ");
   const total = heads.reduce((sum, column) => sum + width(column), 0);
 
   useEffect(() => type(query), [query]);

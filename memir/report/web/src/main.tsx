@@ -62,8 +62,8 @@ function App() {
   const current = route.view === "finding" ? "findings" : route.view === "table" ? "tables" : route.view;
   return (
     <>
-      <a class="skip" href={`#${current}`} onClick={(event) => { event.preventDefault(); main.current?.focus(); }}>To the content</a>
       <header class="top">
+        <a class="skip" href={`#${current}`} onClick={(event) => { event.preventDefault(); main.current?.focus(); }}>To the content</a>
         <p class="brand"><b>memir</b> <span><Safe text={head.node ?? "node not known"} /></span> <small>{head.clock}{head.redacted && " · redacted"}</small></p>
         <form role="search" onSubmit={(event) => { event.preventDefault(); const text = search.current!.value.trim(); location.hash = `search=${encodeURIComponent(text)}`; search.current!.blur(); }}>
           <input ref={search} type="search" placeholder="Search everything ( / )" aria-label="Search every table" defaultValue={route.view === "search" ? route.id : ""} />
@@ -76,7 +76,7 @@ function App() {
           <li><a href={`#${view.id}`} aria-current={current === view.id ? "page" : undefined} title={`key ${view.key}`}>{view.title}{view.number !== undefined && <span class="number">{count(view.number)}</span>}</a></li>
         ))}</ul>
       </nav>
-      <main ref={main} tabIndex={-1} class={route.row !== null ? "with-panel" : ""}>
+      <main ref={main} tabIndex={0} class={route.row !== null ? "with-panel" : ""}>
         <div class="content">
           {!head.whole && current !== "limits" && <p class="warning"><a href="#limits">A part of the node's RAM is not in the image</a>: <Safe text={head.coverage} /></p>}
           {!head.custody.holds && current !== "custody" && <p class="warning"><a href="#custody">The case is not as it was sealed</a></p>}

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hostile content in a real browser: nothing is run, nothing is loaded, all is shown as what it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import memir
+from memir.report.html.document import html_parts
+from tests.report.html.conftest import VIEWS, Opened, opened
+from tests.report.html.hostile import MEGABYTE, TEXTS, hostile_case
+
+
+@pytest.fixture(scope="module")
+def page(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Opened:
+    folder = tmp_path_factory.mktemp("hostile")
+    file = folder / "report.html"
+    file.write_bytes(b"".join(html_parts(memir.Case(hostile_case(folder / "case")))))
+    return opened(browser, file)
+
+
+def test_no_view_runs_it(page: Opened) -> None:
+    for view in (*VIEWS, "search=window", "table=processes&row=3", "nothing", "table=__proto__", "finding=%E0%A4%A"):
+        page.show(view)
+        assert page.wrong == [], view
+    assert page.page.evaluate("typeof window.pwned") == "undefined"
+    elements = page.page.evaluate(
+        "[...document.querySelectorAll('img, svg[onload], a[href^=javascript], [onerror]')].length"
+    )
+    assert elements == 0
+
+
+def test_every_text_is_shown_as_what_it_is(page: Opened) -> None:
+    shown = set()
+    for row in range(len(TEXTS)):
+        page.show(f"table=lookups&row={row}")
+        cells = page.page.evaluate("[...document.querySelectorAll('.panel dd')].map((cell) => cell.innerText)")
+        shown |= set(cells)
+    for text in TEXTS[:12]:
+        assert text in shown, text
+    everything = "\n".join(shown)
+    for marked in (r"gnp\u202efdp.exe", r"a\u200bb\u200d\ufeffc\u2066d", r"\e[31mred\e]0;title\x07\x00\x7f\x9b",
+                   r"\ue000\U000e0041\u2028\u2029\u3164"):  # fmt: skip
+        assert marked in everything, marked
+    assert page.wrong == []
+
+
+def test_a_megabyte_is_cut_until_it_is_asked_for(page: Opened) -> None:
+    text = page.show("table=log&row=0")
+    more = len(MEGABYTE) - 2000
+    assert f"{more:,} more characters: show" in text
+    page.page.click(".panel .more")
+    assert f"{more - 40_000:,} more characters" in page.page.inner_text(".panel")
+    assert page.wrong == []
+
+
+def test_csv_has_no_formula(page: Opened) -> None:
+    page.show("table=lookups")
+    with page.page.expect_download() as saved:
+        page.page.click("text=Save CSV")
+    lines = Path(saved.value.path()).read_text().splitlines()
+    assert lines[0] == "fstype,path,node_path,container_path,layer,container_name,pod_name,namespace"
+    cells = [cell.strip('"') for line in lines[1:] for cell in line.split(",")]
+    assert "'=cmd|' /C calc'!A0" in cells and not [cell for cell in cells if cell.startswith(("=", "@", "+"))]
+    assert any("\\e[31mred" in cell for cell in cells) and "\x1b" not in "".join(lines)
