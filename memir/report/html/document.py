@@ -118,7 +118,7 @@ def page_parts(head: dict[str, Any], tables: Mapping[str, pa.Table]) -> Iterator
     """The page of a head and tables."""
     style, script = (BUNDLE / "report.css").read_text(), (BUNDLE / "report.js").read_text()
     meanings = {name: table.doc for name, table in known_tables().items()}
-    meanings[TIMELINE] = "What happened when, by every table that has times: events in their order, each with the row that it comes from"
+    meanings[TIMELINE] = "What happened when, by every table that has times, each event with the row that it comes from"
     shown = {**tables, TIMELINE: events(tables)}
     pages = [page_table(name, table, meanings.get(name)) for name, table in shown.items()]
     licenses = json.loads((BUNDLE / "licenses.json").read_text())
