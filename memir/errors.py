@@ -18,6 +18,7 @@
     │   │   └── KernelNotFoundError          no Linux kernel found in the image
     │   ├── KernelError                      a kernel structure memir cannot do without is unreadable
     │   ├── ClusterError                     a Kubernetes API snapshot cannot be used
+    │   ├── LogsError                        a log of a cluster or an account cannot be read
     │   ├── RulesError                       YARA rules that do not compile
     │   ├── CaseError                        a case folder cannot be read or written
     │   └── CustodyError                     an evidence folder's record does not hold
@@ -119,6 +120,10 @@ class KernelError(EvidenceError):
 
 class ClusterError(EvidenceError):
     """A Kubernetes API snapshot cannot be used."""
+
+
+class LogsError(EvidenceError):
+    """A log of a cluster or an account cannot be read."""
 
 
 class RulesError(EvidenceError):

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from memir.image.memory import PhysicalMemory
     from memir.kernel.ram import Coverage
     from memir.kube.ram import RamSource
+    from memir.logs.source import LogSource
     from memir.symbols.anchors import Anchors
 
 FINDINGS = "findings"
@@ -43,8 +44,14 @@ Progress = Callable[[str, int, int], None]
 class Node:
     """A node: tables that are read when first asked for, SQL over them, hunts, and the case that keeps it all."""
 
-    def __init__(self, source: RamSource, *, cluster: str | None = None, progress: Progress | None = None) -> None:
-        """source: what tables are read from; cluster: where the API's view came from."""
+    def __init__(
+        self, source: RamSource, *, cluster: str | None = None, progress: Progress | None = None,
+        logs: Sequence[str | Path] = (),
+    ) -> None:  # fmt: skip
+        """source: what tables are read from; cluster: where the API's view came from; logs: files and folders.
+
+        LogsError for a log that is not there.
+        """
         self.source = source
         self.anchors: Anchors = source.kernel.anchors
         self.cluster = cluster
@@ -52,6 +59,15 @@ class Node:
         self._read: dict[str, View] = {}
         self._hunts: list[Hunted] = []
         self._begun = time.monotonic()
+        self.logs = self._opened(logs) if logs else None
+
+    def _opened(self, logs: Sequence[str | Path]) -> LogSource:
+        from memir.logs.source import LogSource
+
+        def ram(name: str) -> pa.Table | None:
+            return self[name].to_arrow() if name in self._of_ram else None
+
+        return LogSource(logs, ram, secrets=lambda: self.source.secrets, gaps=self.source.gaps, progress=self._progress)
 
     @property
     def memory(self) -> PhysicalMemory:
@@ -83,21 +99,28 @@ class Node:
 
     @property
     def tables(self) -> tuple[str, ...]:
-        """Names of the tables that RAM gives, and `findings`, which they give together."""
+        """Names of the tables that RAM and the logs give, and `findings`, which they give together."""
+        return (*self._of_ram, *(self.logs.tables if self.logs is not None else ()), FINDINGS)
+
+    @property
+    def _of_ram(self) -> tuple[str, ...]:
         from memir.tables.table import tables
 
-        return (*(name for name, table in tables().items() if self.source.kind in table.readers), FINDINGS)
+        return tuple(name for name, table in tables().items() if self.source.kind in table.readers)
 
     def __getitem__(self, name: str) -> View:
         """A table, read when it is first asked for. UsageError for one that there is not."""
         from memir.tables.table import tables
 
         if name not in self._read:
-            if name not in self.tables:
-                raise UsageError(f"there is no table {name}; a node has {', '.join(self.tables)}")
             if name == FINDINGS:
                 return self.find()
-            self._read[name] = View(name, tables()[name].read(self.source).to_arrow())
+            if name in self._of_ram:
+                self._read[name] = View(name, tables()[name].read(self.source).to_arrow())
+            elif self.logs is not None and name in self.logs.tables:
+                self._read[name] = View(name, self.logs.table(name))
+            else:
+                raise UsageError(f"there is no table {name}; a node has {', '.join(self.tables)}")
         return self._read[name]
 
     def sql(self, sql: str) -> View:
@@ -236,6 +259,8 @@ class Node:
             facts = replace(facts, node=self.name, cluster=self.cluster)
             writes.append((read, analysis_run(time.monotonic() - self._begun, self.gaps)))
         inputs = [Input("image", str(self.memory.path), facts.identity.sha256 if facts.identity else None)]
+        if self.logs is not None and not hunts_only:
+            inputs += [Input("log", path, digest) for path, digest in self.logs.hashes.items()]
         for hunted in self._hunts:
             done = hunt_run(hunted.run, hunted.facts, hunted.seconds, hunted.gaps)
             hits = HITS.rows({**row, "run": hunted.run} for row in hunted.result.masked)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,21 +80,26 @@ def open(
     cache: str | Path | None = None,
     allow_truncated: bool = True,
     progress: Progress | None = None,
+    logs: Sequence[str | Path] | str | Path = (),
 ) -> Node:
     """Open an image file, an evidence folder or an s3:// address and find the kernel in it.
 
     cluster: what the Kubernetes API said (pods.json, or a folder with it); that of an evidence folder is taken by
     itself. btf, kallsyms, isf: the kernel's types and addresses, where the image lacks them. cache: folder for unpacked
     images and decoded symbols. allow_truncated: open a file that lacks bytes its headers promise too; `node.coverage`
-    says how much of the node's RAM is there. Raises ImageError, SymbolsError, ClusterError (each an EvidenceError) or
-    UsageError.
+    says how much of the node's RAM is there. logs: files and folders of audit logs, CloudTrail, flow logs, GuardDuty's
+    findings and more, which become tables beside those of RAM. Raises ImageError, SymbolsError, ClusterError, LogsError
+    (each an EvidenceError) or UsageError.
     """
     from memir.kernel.find import find_kernel
     from memir.kube.ram import RamSource
     from memir.kube.snapshot import load_cluster
+    from memir.logs.stream import log_files
     from memir.symbols.locate import Given
     from memir.symbols.store import Store
 
+    named = [logs] if isinstance(logs, str | Path) else list(logs)
+    log_files(named)  # one that is not there is an error before long work
     view = cluster if cluster is not None else cluster_beside(image)
     snapshot = load_cluster(Path(view)) if view is not None else None
     given = Given(*(Path(path) if path is not None else None for path in (btf, kallsyms, isf)))
@@ -106,4 +112,4 @@ def open(
     except BaseException:
         memory.close()
         raise
-    return Node(source, cluster=str(view) if view is not None else None, progress=progress)
+    return Node(source, cluster=str(view) if view is not None else None, progress=progress, logs=named)

@@ -26,7 +26,8 @@ MAY_IMPORT = {
     "kube": {"errors", "image", "symbols", "kernel"},
     "tables": {"errors", "image", "symbols", "kernel", "kube"},
     "hunt": {"errors", "image", "aws", "symbols", "kernel", "kube", "tables"},
-    "findings": {"errors", "image", "symbols", "kernel", "kube", "tables"},
+    "logs": {"errors", "image", "symbols", "kernel", "kube", "tables"},
+    "findings": {"errors", "image", "symbols", "kernel", "kube", "tables", "logs"},
     "documents": {"errors"},
     "extract": {"errors", "image", "symbols", "kernel", "kube", "tables", "node"},
     "case": {
@@ -38,6 +39,7 @@ MAY_IMPORT = {
         "kube",
         "tables",
         "hunt",
+        "logs",
         "findings",
         "evidence",
     },

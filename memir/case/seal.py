@@ -30,7 +30,7 @@ CONTEXT = b"memir case v1\n"
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """Something that a run read: kind is `image`, `rules` or `cluster`; sha256 is null where it was not hashed."""
+    """Something that a run read: kind is `image`, `rules`, `cluster` or `log`; sha256 is null where it has none."""
 
     kind: str
     path: str

@@ -21,6 +21,7 @@ from memir.cli.common import (
     IsfOption,
     JsonOption,
     KallsymsOption,
+    LogsOption,
     SignKeyOption,
     TruncatedOption,
     exit_code_of_findings,
@@ -44,6 +45,7 @@ def analyze(
     image: ImageArgument,
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="CASE", help="Folder for the case.")] = None,
     cluster: ClusterOption = None,
+    logs: LogsOption = None,
     rules: Annotated[
         list[Path] | None, typer.Option("--rules", "-r", metavar="PATH", help="Hunt with these YARA rules too.")
     ] = None,
@@ -81,7 +83,7 @@ def analyze(
         analysis = memir.analyze(
             image, output, tables=_names(tables) or None, rules=rules or None, extra=_plugins(plugins, isf),
             force=force, sha256=sha256, sign_key=signing_key(sign_key), cluster=cluster, cache=cache, base=base,
-            btf=btf, kallsyms=kallsyms, isf=isf, progress=line,
+            btf=btf, kallsyms=kallsyms, isf=isf, progress=line, logs=logs or (),
         )  # fmt: skip
     record = analysis.document()
     if json:

@@ -43,6 +43,14 @@ ClusterOption = Annotated[
     Path | None,
     typer.Option("--cluster", help="The API's view: pods.json, or a folder with it (kubectl get pods -A -o json)."),
 ]
+LogsOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--logs", metavar="PATH",
+        help="Files or folders of logs: Kubernetes audit, EKS authenticator, CloudTrail, VPC flow logs, GuardDuty, "
+        "containers; recognised by content; may be repeated.",
+    ),
+]  # fmt: skip
 SignKeyOption = Annotated[
     Path | None, typer.Option("--sign-key", help="Ed25519 private key to sign the case's seal with.")
 ]

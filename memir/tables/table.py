@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from memir.kube.owner import Owners
 
 ColumnType = Literal[
-    "string", "int32", "int64", "uint32", "uint64", "bool", "timestamp", "list<int32>", "list<string>", "list<proof>"
+    "string", "int32", "int64", "uint32", "uint64", "float64", "bool", "timestamp", "list<int32>", "list<string>",
+    "list<proof>",
 ]  # fmt: skip
 OwnerKey = Literal[
     "task", "pid", "cgroup", "namespace", "superblock", "inode", "page", "address", "container_id", "pod_uid", "pod_ip",
@@ -40,7 +41,7 @@ OwnerKey = Literal[
 ]  # fmt: skip
 """By what a table's rows are owned: a question that Owners answers, or `row`: each row names its own one owner."""
 TYPES: tuple[str, ...] = get_args(ColumnType)
-FOLDERS = ("memir.tables", "memir.hunt", "memir.findings")
+FOLDERS = ("memir.tables", "memir.logs", "memir.hunt", "memir.findings")
 """Packages whose modules may hold a `TABLE`."""
 
 
@@ -189,6 +190,6 @@ def read_tables(source: Source, names: Iterable[str] | None = None) -> dict[str,
     for name, table in chosen.items():
         if source.kind in table.readers:
             frames[name] = table.read(source)
-        elif table.readers:
+        elif table.readers and (names is not None or set(table.readers) != {"logs"}):  # logs are given, or not there
             source.gaps.add("table", name, f"cannot be read from {source.kind}")
     return frames

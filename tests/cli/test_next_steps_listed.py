@@ -41,6 +41,7 @@ NOT_DONE = {
 """Command, and why no test does it."""
 
 NO_ADVICE = (
+    "jq -c",  # what writes one large JSON document as lines
     "sudo -n", "id -u", "address type name", "vol ", "--", "Match", "privileged: true", "name soft hard",
     "python -m memir.tables.reference", "python -m memir.findings.reference",
     "place of the process", "with NAME as", "witness=", "timestamp[", "ipv4 LOCAL_IN", "cgroup device /", "xdp eth0",

@@ -106,7 +106,7 @@ def test_a_table_that_a_source_cannot_give_is_absent_and_counted(monkeypatch: py
 
 def test_the_registry_finds_every_table_file() -> None:
     found = set()
-    for folder in ("tables", "hunt", "findings"):
+    for folder in ("tables", "logs", "hunt", "findings"):
         for path in sorted((ROOT / "memir" / folder).glob("*.py")):
             if any(line.startswith("TABLE") for line in path.read_text().splitlines()):
                 found.add(importlib.import_module(f"memir.{folder}.{path.stem}").TABLE.name)

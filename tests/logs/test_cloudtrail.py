@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table cloudtrail: both forms, and whose sessions they are."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tests.findings.real import INTRUDED, node
+from tests.logs.made import rows, written
+
+API = "api-58f6c9d7b4-q8xkz"
+ROLE = "arn:aws:iam::111122223333:role/node"
+
+
+def event(name: str = "GetObject", **more: Any) -> dict[str, Any]:
+    """A record as CloudTrail's reference has it."""
+    return {
+        "eventVersion": "1.11", "eventTime": "2026-11-23T22:28:00Z", "eventSource": "s3.amazonaws.com",
+        "eventName": name, "eventID": "e1", "readOnly": True, "awsRegion": "eu-west-1",
+        "recipientAccountId": "111122223333", "sourceIPAddress": "198.51.100.77", "userAgent": "aws-cli/2",
+        "userIdentity": {
+            "type": "AssumedRole", "arn": "arn:aws:sts::111122223333:assumed-role/node/i-0abc",
+            "principalId": "AROA:i-0abc", "accountId": "111122223333", "accessKeyId": "ASIAEXAMPLE",
+            "sessionContext": {"sessionIssuer": {"arn": ROLE}},
+        },
+        "requestParameters": {"bucketName": "b", "password": "hunter22"},
+        "resources": [{"ARN": "arn:aws:s3:::b/k"}, {"type": "x"}], **more,
+    }  # fmt: skip
+
+
+def test_both_forms(tmp_path: Path) -> None:
+    s3 = written(tmp_path, "s3.json", {"Records": [event(errorCode="AccessDenied")]})
+    looked_up = written(
+        tmp_path, "looked.json", {"Events": [{"EventId": "e1", "CloudTrailEvent": json.dumps(event())}]}
+    )
+    (one,), (other,) = rows(s3, "cloudtrail"), rows(looked_up, "cloudtrail")
+    assert one["error_code"] == "AccessDenied"
+    assert {name for name in one if one[name] != other[name]} == {"error_code", "log"}
+    assert one["request"].startswith('{"bucketName":"b","password":')
+    assert "hunter22" not in one["request"]
+    del one["request"]
+    assert {name: value for name, value in one.items() if value is not None} == {
+        "time": datetime(2026, 11, 23, 22, 28, tzinfo=UTC), "event_id": "e1", "event_source": "s3.amazonaws.com",
+        "event_name": "GetObject", "read_only": True, "region": "eu-west-1", "account": "111122223333",
+        "source_ip": "198.51.100.77", "user_agent": "aws-cli/2", "error_code": "AccessDenied",
+        "identity_type": "AssumedRole", "arn": "arn:aws:sts::111122223333:assumed-role/node/i-0abc",
+        "principal_id": "AROA:i-0abc", "session_name": "i-0abc", "role_arn": ROLE, "access_key": "ASIAEXAMPLE",
+        "resources": ["arn:aws:s3:::b/k"], "log": str(s3), "line": 1, "source": "CloudTrail events",
+    }  # fmt: skip
+
+
+def test_what_was_given_out(tmp_path: Path) -> None:
+    answer = {"credentials": {"accessKeyId": "ASIANEW", "sessionToken": "never kept"},
+              "assumedRoleUser": {"arn": "arn:aws:sts::1:assumed-role/r/s"}}  # fmt: skip
+    web = {"type": "WebIdentityUser", "userName": "system:serviceaccount:shop:api", "principalId": "p"}
+    record = event("AssumeRoleWithWebIdentity", responseElements=answer, userIdentity=web, readOnly="odd")
+    (row,) = rows(written(tmp_path, "a", record), "cloudtrail")
+    assert (row["issued_key"], row["issued_arn"]) == ("ASIANEW", "arn:aws:sts::1:assumed-role/r/s")
+    assert (row["user_name"], row["session_name"], row["read_only"]) == ("system:serviceaccount:shop:api", None, None)
+    assert "never kept" not in json.dumps(row, default=str)
+
+
+def test_a_session_of_pod_identity_is_the_pods(tmp_path: Path) -> None:
+    session = f"arn:aws:sts::111122223333:assumed-role/r/eks-prod-{API}-0e1f2a3b-0000-0000-0000-000000000000"
+    record = event(userIdentity={"type": "AssumedRole", "arn": session})
+    (row,) = rows(written(tmp_path, "a", record), "cloudtrail", node(INTRUDED)[0].get)
+    assert (row["pod_name"], row["container_id"]) == (API, None)
