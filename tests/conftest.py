@@ -53,14 +53,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--longer", action="store_true", help="only tests that do more with CI and MEMIR_IMAGES than without"
     )
+    parser.addoption("--shorter", action="store_true", help="without tests marked long, which are done with --longer")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With --longer, what tests/run has just done in the same way is not done again."""
-    if config.getoption("--longer"):
-        same = [item for item in items if not does_more(item)]
-        config.hook.pytest_deselected(items=same)
-        items[:] = [item for item in items if does_more(item)]
+    """With --shorter, what is marked long is left out; with --longer, what has just been done in the same way."""
+    if config.getoption("--shorter"):
+        kept = [item for item in items if item.get_closest_marker("long") is None]
+    elif config.getoption("--longer"):
+        kept = [item for item in items if does_more(item)]
+    else:
+        return
+    chosen = set(map(id, kept))
+    config.hook.pytest_deselected(items=[item for item in items if id(item) not in chosen])
+    items[:] = kept
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,20 @@ def test_images_that_are_not_samples(tmp_path: Path) -> None:
         (sample, other): True,
     }
     assert {value: longer._is_new(value) for value in known} == known
+
+
+def collected(*options: str) -> set[str]:
+    """Tests of one file, by name, as a run with these options chooses them."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", *options, "tests/volatility/test_columns.py"]
+    out = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return {line.split("::")[1] for line in out.splitlines() if "::" in line}
+
+
+def test_marked_long() -> None:
+    """Left out of tests/run, done in the long run, and by whoever names the file."""
+    every, shorter, longer_ones = collected(), collected("--shorter"), collected("--longer")
+    assert shorter and longer_ones and shorter | longer_ones == every and not shorter & longer_ones
+    assert {name for name in every if "s-5.10-small-v1" in name} == longer_ones
 
 
 def test_what_tests_run_installs_is_no_reason_to_skip(monkeypatch: pytest.MonkeyPatch) -> None:

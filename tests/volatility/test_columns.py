@@ -15,7 +15,10 @@ from tests.volatility.columns import CHECKS
 NAMES = ("s-5.10-small-v1", "s-6.1-small")
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(NAMES[0], marks=pytest.mark.long("the same plugins on another image")), NAMES[1]],
+)
 def node(request: pytest.FixtureRequest) -> Iterator[tuple[str, Host]]:
     with case(request.param).open() as memory:
         yield request.param, Host(memory, locate(memory))

@@ -116,11 +116,18 @@ SLOW = {("node-6.1", "linux.lsof"), ("node-6.1", "linux.sockstat")}
 
 
 def runs() -> list[Any]:
+    """Each plugin on each image; in tests/run all of them on one image, and on the others those that most rest on."""
     return [
-        pytest.param(case, plugin, id=f"{name}-{plugin}", marks=pytest.mark.slow if (name, plugin) in SLOW else ())
+        pytest.param(case, plugin, id=f"{name}-{plugin}", marks=_marks(name, plugin))
         for name, case in sorted(cases().items())
         for plugin in EVERY
     ]
+
+
+def _marks(name: str, plugin: str) -> list[pytest.MarkDecorator]:
+    few = plugin in {"linux.pslist", "linux.lsmod"}
+    long = [] if name == "s-6.1-small" or few else [pytest.mark.long("the same plugin on another image")]
+    return long + ([pytest.mark.slow] if (name, plugin) in SLOW else [])
 
 
 @functools.lru_cache(maxsize=1)  # images come in order
@@ -148,7 +155,8 @@ def contents() -> list[Any]:
     """One image of each kind of page table is enough for every day: all files of an image are listed."""
     every = [case for _, case in sorted(cases().items()) if "small" in case.name]
     quick = {"s-7.2-small-la57", "arm64-6.12-small-lpa2"}
-    return [pytest.param(one, id=one.name, marks=() if one.name in quick else pytest.mark.slow) for one in every]
+    long = (pytest.mark.slow, pytest.mark.long("one image of each kind of page table is in tests/run"))
+    return [pytest.param(one, id=one.name, marks=() if one.name in quick else long) for one in every]
 
 
 @pytest.mark.parametrize("case", contents())
