@@ -18,7 +18,7 @@ _MORE = re.compile(r"""environ\.get\("CI"\)|from tests\.fuzz import|import .*\bc
 
 
 def does_more(item: pytest.Item) -> bool:
-    """Whether a test is marked long, on an image that samples/ has not, or in a file that looks at CI or at all images."""
+    """Whether a test is marked long, on an image beside samples/, or in a file that looks at CI or at all images."""
     if item.get_closest_marker("long") is not None:
         return True
     parameters = getattr(item, "callspec", None)

@@ -37,7 +37,7 @@ def test_images_that_are_not_samples(tmp_path: Path) -> None:
 
 def collected(*options: str) -> set[str]:
     """Tests of one file, by name, as a run with these options chooses them."""
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", *options, "tests/volatility/test_columns.py"]
+    command = [sys.executable, "-m", "pytest", "--collect-only", *options, "tests/volatility/test_columns.py"]
     out = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     return {line.split("::")[1] for line in out.splitlines() if "::" in line}
 
