@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`memir extract files IMAGE -o DIR`: content of files out of the page cache."""
+"""`memir extract files|memory IMAGE -o DIR`: content of files out of the page cache, memory of processes."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _MOST = 20  # files with holes that are named; the manifest has all
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    group = typer.Typer(help="Take files out of RAM.", no_args_is_help=True, rich_markup_mode=None)
-    group.callback()(lambda: None)  # keeps it a group, even with one verb
+    group = typer.Typer(help="Take files and memory out of RAM.", no_args_is_help=True, rich_markup_mode=None)
     group.command("files")(files)
+    group.command("memory")(memory)
     app.add_typer(group, name="extract")
 
 
@@ -83,5 +83,54 @@ def files(
             )
         if len(holed) > _MOST:
             say(f"  and {len(holed) - _MOST} more that are not whole: see holes in manifest.json")
+    if not whole:
+        raise typer.Exit(EXIT_DONE if allow_truncated else EXIT_EVIDENCE)
+
+
+def memory(
+    image: ImageArgument,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="New or empty folder.")],
+    pod: Annotated[list[str] | None, typer.Option("--pod", help="Of this pod: NAME, NAMESPACE/NAME or UID.")] = None,
+    container: Annotated[list[str] | None, typer.Option("--container", help="Of this container: name or id.")] = None,
+    pid: Annotated[list[int] | None, typer.Option("--pid", help="Of this process.")] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Runs of pages as plain files, in place of ELF cores.")] = False,
+    cluster: ClusterOption = None,
+    json: JsonOption = False,
+    cache: CacheOption = None,
+    allow_truncated: TruncatedOption = False,
+    base: BaseOption = None,
+    bucket_owner: BucketOwnerOption = None,  # noqa: ARG001  (acts by itself)
+    btf: BtfOption = None,
+    kallsyms: KallsymsOption = None,
+    isf: IsfOption = None,
+) -> None:
+    """Write the memory of processes as ELF cores that gdb opens, and manifest.json: regions, hashes, holes.
+
+    A page that is not in RAM is in no segment, so that a debugger says so. Memory holds secrets in clear. Exit 0: done,
+    holes and all. 2: no such process, or DIR is not empty. 3: the image lacks RAM, or DIR cannot be written.
+    """
+    import memir
+    from memir.extract.memory import WantedMemory, extract_memory
+
+    wanted = WantedMemory(tuple(pod or ()), tuple(container or ()), tuple(pid or ()))
+    with (
+        progress() as line,
+        memir.open(
+            image, cluster=cluster, btf=btf, kallsyms=kallsyms, isf=isf, base=base, cache=cache, progress=line
+        ) as node,
+    ):
+        done = extract_memory(node, output, wanted, raw=raw)
+        whole = node.coverage.whole
+    if json:
+        sums = {name: sum(getattr(entry, name) for entry in done) for name in ("mapped", "present", "absent")}
+        print_json({"output": str(output), "processes": len(done), **sums})
+    else:
+        what, many = "memory" if raw else "cores", "process" if len(done) == 1 else "processes"
+        say(f"{what} of {len(done)} {many} written to {output}, listed in manifest.json")
+        for entry in done[:_MOST]:
+            say(f"  {entry.pid} {entry.comm}: {entry.present:,} of {entry.mapped:,} bytes are in RAM"
+                + ("" if entry.swapped in (0, None) else f", {entry.swapped:,} were swapped out"))  # fmt: skip
+        if len(done) > _MOST:
+            say(f"  and {len(done) - _MOST} more: see manifest.json")
     if not whole:
         raise typer.Exit(EXIT_DONE if allow_truncated else EXIT_EVIDENCE)

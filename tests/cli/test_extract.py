@@ -20,7 +20,7 @@ def test_register() -> None:
     register(app)
     (group,) = app.registered_groups
     assert group.name == "extract" and group.typer_instance is not None
-    assert [command.name for command in group.typer_instance.registered_commands] == ["files"]
+    assert [command.name for command in group.typer_instance.registered_commands] == ["files", "memory"]
 
 
 def test_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -33,3 +33,18 @@ def test_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     }  # fmt: skip
     with pytest.raises(UsageError, match="is not empty"):
         invoke([*words, str(tmp_path / "a"), "--path", "/tmp/server.log"])
+
+
+def test_memory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["extract", "memory", str(case("s-6.1-small").image), "--container", "sidecar", "-o"]
+    invoke([*words, str(tmp_path / "a")])
+    assert capsys.readouterr().out == (
+        f"cores of 1 process written to {tmp_path / 'a'}, listed in manifest.json\n"
+        "  152 client: 774,144 of 1,101,824 bytes are in RAM\n"
+    )
+    invoke([*words, str(tmp_path / "b"), "--raw", "--json"])
+    assert json.loads(capsys.readouterr().out) == {
+        "output": str(tmp_path / "b"), "processes": 1, "mapped": 1101824, "present": 774144, "absent": 327680,
+    }  # fmt: skip
+    with pytest.raises(UsageError, match="there is no process 424242"):
+        invoke(["extract", "memory", str(case("s-6.1-small").image), "--pid", "424242", "-o", str(tmp_path / "c")])
