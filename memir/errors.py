@@ -19,6 +19,7 @@
     │   ├── KernelError                      a kernel structure memir cannot do without is unreadable
     │   ├── ClusterError                     a Kubernetes API snapshot cannot be used
     │   ├── LogsError                        a log of a cluster or an account cannot be read
+    │   ├── PlanError                        a response plan cannot be read
     │   ├── RulesError                       YARA rules that do not compile
     │   ├── CaseError                        a case folder cannot be read or written
     │   └── CustodyError                     an evidence folder's record does not hold
@@ -26,6 +27,7 @@
     │   ├── ConnectError                     not reachable, host key refused, lost
     │   ├── AccessError                      credentials or permissions are missing
     │   ├── NodeError                        the node cannot be acquired as asked
+    │   ├── StateError                       what a plan changes is not as the plan says
     │   ├── StorageError                     the sink refused or lost bytes
     │   └── PartialError                     the evidence is kept, but not complete
     ├── OutputError                 exit 3   standard output cannot be written (a full disk)
@@ -126,6 +128,10 @@ class LogsError(EvidenceError):
     """A log of a cluster or an account cannot be read."""
 
 
+class PlanError(EvidenceError):
+    """A response plan cannot be read."""
+
+
 class RulesError(EvidenceError):
     """YARA rules that do not compile."""
 
@@ -154,6 +160,10 @@ class AccessError(RemoteError):
 
 class NodeError(RemoteError):
     """The node cannot be acquired as asked."""
+
+
+class StateError(RemoteError):
+    """What a plan changes is not as the plan says; nothing more is done."""
 
 
 class StorageError(RemoteError):

@@ -46,6 +46,10 @@ MAY_IMPORT = {
     "report": {"errors", "documents", "image", "symbols", "kernel", "kube", "tables", "hunt", "findings", "case"},
     "volatility": {"errors", "image", "symbols", "kernel", "kube", "tables", "hunt"},
     "acquire": {"errors", "documents", "image", "evidence", "aws", "kubeapi"},
+    "respond": {
+        "errors", "documents", "image", "evidence", "aws", "kubeapi", "symbols", "kernel", "kube", "tables", "hunt",
+        "findings", "case", "acquire",
+    },
 }
 ONLY_IN = {
     "volatility3": {"volatility", "plugins"},

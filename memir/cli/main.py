@@ -45,6 +45,8 @@ VERBS = {
     "findings": _Verb("findings", "What the tables of cases say together, the worst first; how a kind is decided."),
     "timeline": _Verb("timeline", "What happened when: processes, containers, files, logs, findings in one order."),
     "report": _Verb("report", "Write a case's findings for others: Markdown, for a SIEM, for ATT&CK Navigator."),
+    "plan": _Verb("plan", "What to do about a pod, a node or an alert, written down before anything is done."),
+    "respond": _Verb("respond", "Run a plan step by step, go on with it, or take it back; a dry run unless told."),
     "query": _Verb("query", "Ask a case's tables in SQL (DuckDB)."),
 }
 

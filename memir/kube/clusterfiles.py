@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from memir.errors import ClusterError
+from memir.errors import ClusterError, EvidenceError
 from memir.kube.tornjson import without_lone_surrogates
 
 MAX_FILE = 1 << 30  # bounds what a small gzip file unpacks to in memory
@@ -74,7 +74,7 @@ def documents(file: Path) -> tuple[list[tuple[str, Any]], list[tuple[str, str]]]
     except (RecursionError, ValueError) as error:
         raise ClusterError(f"{file}: not JSON that an API server writes: {error}") from error
     if _YAML.match(text):
-        return _numbered(list(_yaml(text, file))), []
+        return _numbered(list(yaml_documents(text, str(file)))), []
     values, odd = _stream(_LOGS.sub("", text))
     if not values:
         where = f"line {first.lineno} column {first.colno}"
@@ -157,8 +157,11 @@ def _stream(text: str) -> tuple[list[Any], list[tuple[int, str]]]:
     return values, odd
 
 
-def _yaml(text: str, file: Path) -> Iterator[Any]:
-    """Documents of YAML as the API's tools write it: no tags, no anchors (which can blow up), times stay text."""
+def yaml_documents(text: str, name: str, error: type[EvidenceError] = ClusterError) -> Iterator[Any]:
+    """Documents of YAML as the API's tools write it: no tags, no anchors (which can blow up), times stay text.
+
+    name: of the file. Raises `error`.
+    """
     import yaml
 
     class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # which one is known at run time
@@ -169,14 +172,14 @@ def _yaml(text: str, file: Path) -> Iterator[Any]:
         for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
     if len(text) > MAX_YAML:
-        raise ClusterError(f"{file}: {len(text)} characters of YAML, more than {MAX_YAML}; save it with -o json")
+        raise error(f"{name}: {len(text)} characters of YAML, more than {MAX_YAML}; save it with -o json")
     try:
         for event in yaml.parse(text, Loader=Loader):
             if isinstance(event, yaml.AliasEvent):
-                raise ClusterError(f"{file}: YAML with aliases, which kubectl does not write; save it with -o json")
+                raise error(f"{name}: YAML with aliases, which kubectl does not write; save it with -o json")
         for value in yaml.load_all(text, Loader=Loader):  # a safe loader's child
             if value is not None:
                 yield without_lone_surrogates(value, text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        line = " ".join(str(error).split())
-        raise ClusterError(f"{file}: not YAML that an API server's tools write: {line[:200]}") from error
+    except (yaml.YAMLError, RecursionError, ValueError) as reason:
+        line = " ".join(str(reason).split())
+        raise error(f"{name}: not YAML that an API server's tools write: {line[:200]}") from reason

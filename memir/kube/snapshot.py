@@ -17,7 +17,7 @@ from memir.kube.apifields import JsonObject, wrong_type
 from memir.kube.apiobjects import ApiContainer, ApiNode, ApiPod, controller_of, node_of, pod_of
 from memir.kube.clusterfiles import cluster_files, documents
 
-__all__ = ["ApiContainer", "ApiNode", "ApiPod", "ClusterSnapshot", "load_cluster"]
+__all__ = ["ApiContainer", "ApiNode", "ApiPod", "ClusterSnapshot", "load_cluster", "load_objects"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,11 @@ def load_cluster(source: Path | str) -> ClusterSnapshot:
     An item that is not as the API writes it, one UID on two pods, a file of a folder that cannot be read: each is in
     `skipped`, with file and place. ClusterError, with the same, if that leaves no pods at all.
     """
+    return load_objects(source)[0]
+
+
+def load_objects(source: Path | str) -> tuple[ClusterSnapshot, list[dict[str, Any]]]:
+    """What load_cluster gives, and every object as its JSON was, pods too; an item's kind is filled in."""
     path = Path(source)
     single = not path.is_dir()
     items: list[JsonObject] = []
@@ -97,7 +102,7 @@ def load_cluster(source: Path | str) -> ClusterSnapshot:
         reasons = [f"{place}: {why}" for place, why in skipped if why != "no Kubernetes objects"]
         first = f" (first of {len(reasons)} odd things: {reasons[0]})" if reasons else ""
         raise ClusterError(f"{path}: no pods in it; save `kubectl get pods -A -o json` as pods.json{first}")
-    return snapshot
+    return snapshot, [item.value for item in items]
 
 
 def _place(error: ClusterError) -> tuple[str, str]:

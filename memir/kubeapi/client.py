@@ -136,17 +136,17 @@ def get_json(api: Api, path: str, query: Mapping[str, str], accept: str = "appli
 
 def call_json(
     api: Api, method: str, path: str, *, query: Mapping[str, str] | None = None, body: object = None,
-    accept: str = "application/json", timeout: float = 60.0,
+    accept: str = "application/json", content_type: str = "application/json", timeout: float = 60.0,
 ) -> dict[str, Any]:  # fmt: skip
     """One request as plain JSON. Raises ApiException, urllib3's HTTPError, and ConnectError for what is not
-    JSON."""
+    JSON. content_type: of a body; a PATCH names its kind."""
     from urllib.parse import urlencode
 
     from kubernetes.client.exceptions import ApiException
 
     headers = {"Accept": accept} | authorization(api)
     if body is not None:
-        headers["Content-Type"] = "application/json"
+        headers["Content-Type"] = content_type
     url = api.configuration.host + path + (f"?{urlencode(query)}" if query else "")
     sent = json.dumps(body) if body is not None else None
     # the client's own connections, with its certificates and proxy: its methods' signatures change with

@@ -32,7 +32,10 @@ OTHERS = {
     "memir/volatility/elf_dump.py": {"--dump"}, "memir/findings/detections/miner.py": {
         "--donate-level", "--nicehash", "--randomx", "--cpu-max-threads-hint",
     },
-    "memir/kube/secrets.py": {"--password"},
+    "memir/kube/secrets.py": {"--password"}, "memir/respond/cluster.py": {"--enable-network-policy"},
+    "memir/respond/steps/collect.py": {
+        "--field-selector", "--all-containers", "--timestamps", "--prefix", "--previous",
+    },
     "memir/kube/witness.py": {"--runtime-dir", "--name"},
     "memir/volatility/beside.py": {"--dump"},  # options of volatility3's plugins, and of vol
     "docs/guide/analyze.md": {"--output-directory"}, "docs/reference/volatility.md": {"--pids"},

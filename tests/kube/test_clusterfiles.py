@@ -248,3 +248,13 @@ def test_a_file_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("memir.kube.clusterfiles.MAX_FILE", 1 << 20)
     with pytest.raises(ClusterError, match="/dev/zero: endless bytes, more than 1048576"):
         documents(Path("/dev/zero"))
+
+
+def test_yaml_of_other_documents_names_their_error() -> None:
+    """Who reads another document asks for its error and its name in the message."""
+    from memir.errors import PlanError
+    from memir.kube.clusterfiles import yaml_documents
+
+    assert list(yaml_documents("a: 2026-01-02\n---\n---\n- yes\n", "p", PlanError)) == [{"a": "2026-01-02"}, [True]]
+    with pytest.raises(PlanError, match=r"^p: YAML with aliases"):
+        list(yaml_documents("a: &x 1\nb: *x\n", "p", PlanError))

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memir.errors import ClusterError
-from memir.kube.snapshot import ClusterSnapshot, load_cluster
+from memir.kube.snapshot import ClusterSnapshot, load_cluster, load_objects
 
 CASES = 10_000 if os.environ.get("CI") == "true" else 200
 DATA = Path(__file__).parent / "data" / "cluster"
@@ -347,3 +347,11 @@ def test_mutated_files_load_or_say_why(scratch: Path, seed: int, changes: int) -
         assert load_cluster(scratch).pods
     except ClusterError as error:
         assert str(scratch) in str(error)
+
+
+def test_every_object_as_it_was() -> None:
+    snapshot, objects = load_objects(DATA)
+    assert snapshot == load_cluster(DATA)
+    uids = {item["metadata"]["uid"] for item in objects if item["kind"] == "Pod"}
+    assert uids == set(snapshot.pods)
+    assert len(objects) == len(uids) + len(snapshot.objects)

@@ -137,6 +137,7 @@ def test_pods_denied_is_said_and_the_rest_is_kept(server: KubeServer, options: K
 def test_everything_denied_is_an_error(server: KubeServer, options: KubeOptions, tmp_path: Path) -> None:
     server.deny = {f"list {path.rpartition('/')[2]}" for path in server.objects}
     server.deny |= {"list networkpolicies", "list statefulsets", "list cronjobs"}
+    server.deny |= {"list horizontalpodautoscalers", "list poddisruptionbudgets", "list nodeclaims"}
     with pytest.raises(AccessError, match="nothing could be read: 403"):
         snapshot(tmp_path / "out", options)
 

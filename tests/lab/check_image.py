@@ -2,6 +2,7 @@
 """tests/lab/check NAME...: compare memir with the recorded truth on images that the ordinary runs do not build.
 
 pod-images and eks are whole Kubernetes nodes (pod_images.py, eks.py): root, Debian, Go and up to an hour each.
+respond is an API server with its controllers and no node: Go, a minute once the binaries are there.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from tests.images import ROOT
 from tests.lab import eks_image, kube_image, pod_images
 from tests.lab.build_image import MACHINES, build, images
+from tests.respond.kube_rig import binaries
 
 # what compares with what the guest told of itself
 TESTS = ("tests/test_truth.py", "tests/test_intruders.py", "tests/hunt/test_owner.py", "tests/kernel/test_vma.py",
@@ -23,7 +25,16 @@ TESTS = ("tests/test_truth.py", "tests/test_intruders.py", "tests/hunt/test_owne
 BUILT_BY_RUN = ("s-6.1-intruded", kube_image.NAME)
 
 
-NODES: dict[str, Callable[[], int]] = {"pod-images": pod_images.main, "eks": eks_image.main}
+def respond() -> int:
+    """The steps of a plan on a real API server with its controllers, each killed at every request."""
+    environment = os.environ | {"CI": "true"}
+    if binaries() is None:
+        subprocess.run(["bash", str(ROOT / "tests/lab/kube/2-kubernetes.sh")], check=True)
+    command = [sys.executable, "-m", "pytest", "-ra", "tests/respond"]
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+
+
+NODES: dict[str, Callable[[], int]] = {"pod-images": pod_images.main, "eks": eks_image.main, "respond": respond}
 
 
 def check(name: str) -> int:

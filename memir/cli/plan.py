@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`memir plan`: what would be done about a pod, a node or an alert, written down before anything is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from memir.cli.common import ClusterOption, JsonOption, print_json
+from memir.errors import UsageError
+from memir.text import say, say_all
+
+if TYPE_CHECKING:
+    from memir.respond.plan import Plan
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("plan")(plan)
+
+
+def _words(help: str, flag: str, metavar: str) -> Any:
+    return typer.Option(flag, help=help, metavar=metavar)
+
+
+def plan(
+    pod: Annotated[list[str] | None, _words("A pod.", "--pod", metavar="NS/NAME")] = None,
+    workload: Annotated[
+        list[str] | None, _words("Every pod of a controller.", "--workload", metavar="NS/KIND/NAME")
+    ] = None,
+    service_account: Annotated[
+        list[str] | None, _words("Every pod of an account.", "--service-account", metavar="NS/NAME")
+    ] = None,
+    image: Annotated[
+        list[str] | None, _words("Every pod of an image; without a tag, of every tag.", "--image", metavar="IMAGE")
+    ] = None,
+    node: Annotated[list[str] | None, _words("A node, whatever runs on it.", "--node", metavar="NAME")] = None,
+    guardduty: Annotated[
+        list[Path] | None,
+        _words("Findings as EventBridge, S3 export or boto3 write them.", "--guardduty", metavar="FILE"),
+    ] = None,
+    finding: Annotated[list[str] | None, _words("A finding of a case.", "--finding", metavar="CASE:ID")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="The plan; a new file.")] = None,
+    cluster: ClusterOption = None,
+    order: Annotated[str, typer.Option("--order", help="memory-first, or aws: isolate first.")] = "memory-first",
+    evidence: Annotated[
+        str, typer.Option("--evidence", metavar="DIR|s3://...", help="Where acquired RAM goes.")
+    ] = "evidence",
+    by: Annotated[str, typer.Option("--by", help="How RAM is acquired: ssm, pod or ssh; by default what works.")] = "",
+    accept_orphan: Annotated[
+        bool, typer.Option("--accept-orphan", help="Detach a pod though its isolation may stop binding.")
+    ] = False,
+    accept_restart: Annotated[
+        bool, typer.Option("--accept-restart", help="Pause a pod though its liveness probe kills it.")
+    ] = False,
+    kubeconfig: Annotated[str | None, typer.Option("--kubeconfig", help="Instead of ~/.kube/config.")] = None,
+    context: Annotated[str | None, typer.Option("--context", help="Context of the kubeconfig.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Find every pod and node that matches, and write down what to do about them. Nothing is changed.
+
+    With --cluster nothing is contacted; without, the Kubernetes API is read. Exit 0: written. 2: nothing matches.
+    """
+    from memir.respond.launch import Wanted, write_plan
+
+    wanted = Wanted(
+        tuple(pod or ()), tuple(workload or ()), tuple(service_account or ()), tuple(image or ()), tuple(node or ()),
+        tuple(guardduty or ()), tuple(finding or ()),
+    )  # fmt: skip
+    if output is None:
+        raise UsageError("where does the plan go? -o plan.yaml")
+    made, digest = write_plan(
+        wanted, output, cluster=cluster, order=order, evidence=evidence, by=by, accept_orphan=accept_orphan,
+        accept_restart=accept_restart, kubeconfig=kubeconfig, context=context,
+    )  # fmt: skip
+    _print(made, output, digest, json)
+
+
+def _print(made: Plan, output: Path, digest: str, json: bool) -> None:
+    from memir.documents import encode
+    from memir.respond.describe import plan_lines
+
+    if json:
+        print_json({"plan": str(output), "sha256": digest, "unresolved": made.unresolved(), "document": encode(made)})
+        return
+    say_all(plan_lines(made, whole=False))
+    say("", f"Written     {output}, SHA-256 {digest}")
+    if missing := made.unresolved():
+        say(f"Unresolved  {len(missing)} facts; nothing is run while one is left")

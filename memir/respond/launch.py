@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a command line's words to a plan in a file, and from a plan's file to its run."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import get_args
+
+from memir.aws.client import Client, Connection, service_client
+from memir.errors import OutputError, UsageError
+from memir.kubeapi.client import Api, KubeOptions, make_api
+from memir.respond.actions.base import World
+from memir.respond.cluster import Cluster
+from memir.respond.findings import finding_clue
+from memir.respond.guardduty import read_findings
+from memir.respond.make import make_plan
+from memir.respond.match import Query
+from memir.respond.plan import Order, Plan, plan_text
+from memir.respond.steps.acquire import TRANSPORTS
+from memir.respond.steps.base import Options
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a plan is for, as it was typed."""
+
+    pods: tuple[str, ...] = ()
+    workloads: tuple[str, ...] = ()
+    service_accounts: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+    nodes: tuple[str, ...] = ()
+    guardduty: tuple[Path, ...] = ()
+    findings: tuple[str, ...] = ()
+
+
+def query_of(wanted: Wanted) -> Query:
+    """Alerts and findings read; nothing is contacted. Raises UsageError, EvidenceError."""
+    clues = [clue for path in wanted.guardduty for clue in read_findings(path)]
+    clues += [finding_clue(text) for text in wanted.findings]
+    query = Query(
+        wanted.pods, wanted.workloads, wanted.service_accounts, wanted.images, wanted.nodes, tuple(clues)
+    )  # fmt: skip
+    if query == Query(clues=()):
+        raise UsageError(
+            "whom is the plan for? --pod, --workload, --service-account, --image, --node, --guardduty or --finding"
+        )
+    return query
+
+
+def asked_of(wanted: Wanted) -> dict[str, str]:
+    """The same in words, for the plan."""
+    named = {
+        "pod": wanted.pods, "workload": wanted.workloads, "service-account": wanted.service_accounts,
+        "image": wanted.images, "node": wanted.nodes, "guardduty": tuple(map(str, wanted.guardduty)),
+        "finding": wanted.findings,
+    }  # fmt: skip
+    return {key: ", ".join(words) for key, words in named.items() if words}
+
+
+def write_plan(
+    wanted: Wanted, output: Path, *, cluster: Path | None = None, order: str = "memory-first",
+    evidence: str = "evidence", by: str = "", accept_orphan: bool = False, accept_restart: bool = False,
+    kubeconfig: str | None = None, context: str | None = None,
+) -> tuple[Plan, str]:  # fmt: skip
+    """(plan, SHA-256 of its file). Raises UsageError, ClusterError, RemoteError, OutputError."""
+    query = query_of(wanted)
+    known: tuple[Order, ...] = get_args(Order)
+    if order not in known:
+        raise UsageError(f"--order {order!r}: there are {', '.join(known)}")
+    if by and by not in TRANSPORTS:
+        raise UsageError(f"--by {by!r}: there are {', '.join(TRANSPORTS)}")
+    if output.exists():
+        raise UsageError(f"{output} exists already: a plan that was read is not written over; name another file")
+    if cluster is not None:
+        view = Cluster.load(cluster)
+    else:
+        api = make_api(KubeOptions(kubeconfig, context))
+        view = Cluster.ask(api, str(api.configuration.host))
+    made = make_plan(
+        view, query, asked_of(wanted), utc(), order=next(each for each in known if each == order),
+        options=Options(evidence, by, accept_orphan, accept_restart),
+    )  # fmt: skip
+    return made, save_plan(made, output)
+
+
+def save_plan(plan: Plan, output: Path) -> str:
+    """Write a new file that only its owner may change; its SHA-256. Raises OutputError."""
+    data = plan_text(plan).encode()
+    try:
+        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+    except OSError as error:
+        raise OutputError(f"{output}: the plan cannot be written: {error.strerror or error}") from error
+    return hashlib.sha256(data).hexdigest()
+
+
+def utc() -> str:
+    """Now, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def world_of(plan: Plan, kube: KubeOptions, connection: Connection) -> World:
+    """What a run reaches; a client is made when it is first needed."""
+
+    @cache
+    def api() -> Api:
+        return make_api(kube)
+
+    @cache
+    def aws(service: str) -> Client:
+        return service_client(service, connection)
+
+    return World(plan.id, api, aws, run_memir, utc, connection)
+
+
+def run_memir(words: Sequence[str]) -> int:
+    """A command of memir's own, as a process of its own on this terminal; its exit code."""
+    return subprocess.run([sys.executable, "-m", "memir", *words], check=False, stdin=subprocess.DEVNULL).returncode
+
+
+def record_folder(plan_file: Path) -> Path:
+    """Where the record of a plan's run is, unless said otherwise: beside the plan."""
+    return plan_file.with_name(plan_file.stem + ".run")
+
+

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A plan from what was asked and what the cluster's view has: the steps, in an order with its reason."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+from memir import __version__
+from memir.errors import UsageError
+from memir.kube.apiobjects import ApiPod
+from memir.kubeapi.nodes import memory_of
+from memir.respond.cluster import Cluster
+from memir.respond.match import ENDED, Matches, Query, match, pod_target
+from memir.respond.plan import Kind, NodeTarget, Order, Plan, Step
+from memir.respond.steps.acquire import acquire
+from memir.respond.steps.base import Facts, Options
+from memir.respond.steps.collect import collect
+from memir.respond.steps.cordon import cordon
+from memir.respond.steps.detach import detach
+from memir.respond.steps.hold import hold_node, hold_pod
+from memir.respond.steps.isolate_pod import isolate_pod
+from memir.respond.steps.pause import pause
+from memir.respond.steps.revoke_account import revoke_account
+
+ORDERS: Mapping[Order, tuple[tuple[Kind, ...], str]] = {
+    "memory-first": (
+        (
+            "hold", "acquire", "collect", "snapshot-volumes", "isolate-pod", "detach", "revoke", "pause",
+            "isolate-node", "cordon",
+        ),
+        "RAM before isolation: a cut line or a dead token tells the intruder, and ends the connections that memory"
+        " shows. --order aws isolates first.",
+    ),
+    "aws": (
+        (
+            "isolate-pod", "detach", "revoke", "cordon", "hold", "acquire", "collect", "pause", "snapshot-volumes",
+            "isolate-node",
+        ),
+        "The order of AWS's EKS best practices: isolate, revoke, cordon, protect, then capture. Connections end before"
+        " memory is taken.",
+    ),
+}  # fmt: skip
+MAX_PODS = 200
+"""Pods of one plan: more is read by nobody."""
+
+
+def make_plan(
+    cluster: Cluster, query: Query, asked: Mapping[str, str], made: str, *, order: Order = "memory-first",
+    options: Options | None = None,
+) -> Plan:  # fmt: skip
+    """asked: the query as words, for the plan. made: UTC, ISO 8601. Raises UsageError for a query that names none."""
+    matches = match(cluster, query)
+    if len(matches.pods) > MAX_PODS:
+        raise UsageError(f"{len(matches.pods)} pods match, more than {MAX_PODS}: plan for a node, or a narrower query")
+    digest = hashlib.sha256(repr((made, sorted(asked.items()))).encode()).hexdigest()
+    facts = Facts(f"memir-{digest[:8]}", cluster, options or Options())
+    kinds, reason = ORDERS[order]
+    steps = sorted(_steps(facts, matches), key=lambda step: kinds.index(step.kind))
+    return Plan(
+        1, facts.plan_id, made, __version__, dict(asked), cluster.source, order, reason,
+        tuple(pod_target(pod, why, cluster.snapshot.role_of(pod)) for pod, why in matches.pods),
+        tuple(matches.nodes), tuple(steps), (*matches.notes, *_notes(cluster)),
+    )  # fmt: skip
+
+
+def _steps(facts: Facts, matches: Matches) -> list[Step]:
+    """Of all kinds; within a kind node by node, pod by pod."""
+    pods = [pod for pod, _ in matches.pods if pod.phase not in ENDED]
+    steps = [step for node in matches.nodes for step in _of_node(facts, node)]
+    for pod in pods:
+        steps += [
+            hold_pod(facts, pod), collect(facts, pod), isolate_pod(facts, pod), detach(facts, pod), pause(facts, pod),
+        ]  # fmt: skip
+    return steps + [revoke_account(facts, *account) for account in _accounts(pods)]
+
+
+def _of_node(facts: Facts, node: NodeTarget) -> list[Step]:
+    memory = memory_of(facts.cluster.object("Node", "", node.name))
+    if node.kind == "fargate":
+        return [acquire(facts, node, memory)]
+    return [hold_node(facts, node), acquire(facts, node, memory), cordon(facts, node)]
+
+
+def _accounts(pods: Sequence[ApiPod]) -> list[tuple[str, str]]:
+    return list(dict.fromkeys((pod.namespace, pod.service_account or "default") for pod in pods))
+
+
+def _notes(cluster: Cluster) -> list[str]:
+    notes = [f"not read from the API: {why}" for why in cluster.source.unread]
+    if not any(kind == "Node" for kind in cluster.kinds):
+        notes.append("the snapshot has no nodes: which kind they are and how much RAM they have is not known")
+    return notes

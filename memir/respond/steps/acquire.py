@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Acquire: the node's RAM, by the way that works on that node."""
+
+from __future__ import annotations
+
+import shlex
+
+from memir.kubeapi.nodes import no_ssm
+from memir.respond.plan import Change, NodeTarget, Step
+from memir.respond.steps.base import Facts
+
+GIB_A_SECOND = 0.05
+"""What a node sends at least, GiB a second (docs/reference/acquisition.md measures more)."""
+TRANSPORTS = ("ssm", "pod", "ssh")
+
+
+def acquire(facts: Facts, node: NodeTarget, memory: int) -> Step:
+    """memory: bytes of the node's RAM, 0 where not known."""
+    if node.kind == "fargate":
+        return _fargate(node)
+    item = facts.cluster.object("Node", "", node.name)
+    why_not = no_ssm(item)
+    way = facts.options.transport or ("pod" if why_not or not node.instance_id else "ssm")
+    place = f"{facts.options.evidence.rstrip('/')}/{node.name}"
+    remote = place.startswith("s3://")
+    folder = f"{facts.plan_id}-{node.name}" if remote else place
+    target = {"ssm": ("--instance-id", node.instance_id or ""), "pod": ("--node", node.name), "ssh": (node.name,)}[way]
+    command = ("memir", "acquire", way, *target, "-o", folder, *(("--to", place) if remote else ()), "--case",
+               facts.plan_id)  # fmt: skip
+    limits = [f"node {node.name} {why_not}: the way is a privileged pod" if why_not else ""]
+    if way == "ssm" and not remote:
+        limits.append("RAM over SSM goes through S3: give --evidence s3://BUCKET/PREFIX")
+    return Step(
+        f"acquire-{node.name}", "acquire", f"Take the RAM of node {node.name}",
+        "Memory has what no disk and no log has, and it is gone with the node. Before isolation: a cut line warns the"
+        " intruder and ends the connections that memory would show.",
+        "command",
+        "Nothing to take back on the node: what a run leaves there is in its receipt. The evidence is kept.",
+        _seconds(memory),
+        (
+            Change(
+                f"acquire-{node.name}.run", "acquire", node.name, (shlex.join(command),), needs={"folder": folder},
+                irreversible="evidence is kept",
+            ),
+        ),
+        command=command,
+        triggers=_triggers(way),
+        limits=tuple(limit for limit in limits if limit),
+        unresolved=("where the RAM goes: --evidence s3://BUCKET/PREFIX",) if way == "ssm" and not remote else (),
+        subject=f"node {node.name}",
+    )  # fmt: skip
+
+
+def _seconds(memory: int) -> tuple[int, int]:
+    if not memory:
+        return (30, 3600)
+    gib = memory / (1 << 30)
+    return (max(10, int(gib / 0.5)), max(60, int(gib / GIB_A_SECOND)))
+
+
+def _triggers(way: str) -> tuple[str, ...]:
+    if way == "pod":
+        return (
+            "a privileged pod on the node: GuardDuty PrivilegeEscalation:Kubernetes/PrivilegedContainer, Falco, and"
+            " admission policies see it",
+        )
+    if way == "ssm":
+        return ("ssm:SendCommand in CloudTrail", "GuardDuty Runtime Monitoring may report a reader of memory")
+    return ("a login in the node's journal",)
+
+
+def _fargate(node: NodeTarget) -> Step:
+    return Step(
+        f"acquire-{node.name}", "acquire", f"The RAM of Fargate node {node.name}",
+        "The kernel belongs to AWS: there is no way to its memory, for anybody.",
+        "hand", "There is nothing to take back.", (0, 0), limits=("no kernel memory: collect the pod in its place",),
+        refused="EKS Fargate gives no access to the node, its kernel memory or a privileged pod",
+        subject=f"node {node.name}",
+    )  # fmt: skip

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pause: the containers are frozen where they are, and the seconds that this may last.
+
+The CRI has no pause; containerd's Task.Pause has (namespace k8s.io). A frozen container answers no probe: the kubelet
+kills it after periodSeconds x failureThreshold, and what was in its memory is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from memir.kube.apiobjects import ApiPod
+from memir.respond.cluster import Json, objects_of, part
+from memir.respond.plan import Step
+from memir.respond.steps.base import Facts
+
+
+def pause(facts: Facts, pod: ApiPod) -> Step:
+    """By hand, on the node: memir has no way to containerd there."""
+    where, refused = f"{pod.namespace}/{pod.name}", ""
+    specs = {str(item.get("name")): item for item in objects_of(part(facts.cluster.pod(pod), "spec").get("containers"))}
+    times = {name: seconds for name, item in specs.items() if (seconds := seconds_to_kill(item)) is not None}
+    if times and not facts.options.accept_restart:
+        first = min(times, key=lambda name: times[name])
+        refused = (
+            f"the liveness probe of container {first} kills it after {times[first]} seconds without an answer, and its"
+            " memory is gone: take the RAM first, then --accept-restart"
+        )
+    running = [item for item in pod.containers if item.state == "running" and item.container_id]
+    limits = [f"container {name}: killed by its liveness probe after {seconds} s" for name, seconds in times.items()]
+    return Step(
+        f"pause-{pod.namespace}-{pod.name}", "pause", f"Pause pod {where}",
+        "Nothing in the pod runs on: no exfiltration, no clean-up. What it held in memory stays in memory.",
+        "hand",
+        f"On the node: {'; '.join(_task('resume', item.container_id or '') for item in running)}",
+        (1, 5),
+        command=() if refused else tuple(_task("pause", item.container_id or "") for item in running),
+        triggers=("its probes fail: it is not ready", "its clients wait until they give up"),
+        limits=(*limits, "the sandbox container is not paused", "on the node itself: ctr is on AL2023, not on"
+                " Bottlerocket"),
+        refused=refused, subject=f"pod {where}",
+    )  # fmt: skip
+
+
+def seconds_to_kill(container: Json) -> int | None:
+    """Seconds until a frozen container is killed by its liveness probe, None without one.
+
+    Defaults: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#Probe
+    """
+    probe = container.get("livenessProbe")
+    if not isinstance(probe, Mapping):
+        return None
+    return _number(probe, "periodSeconds", 10) * _number(probe, "failureThreshold", 3)
+
+
+def _number(probe: Json, key: str, default: int) -> int:
+    value = probe.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 31 else default
+
+
+def _task(verb: str, container_id: str) -> str:
+    return f"ctr -n k8s.io task {verb} {container_id}"

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`memir plan`: from a folder nothing is contacted; what is printed and what is written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from memir.cli import plan
+from tests.cli.conftest import Memir, registered
+from tests.respond import shop
+
+
+def test_from_a_folder(memir: Memir, tmp_path: Path) -> None:
+    folder, output = shop.folder(tmp_path / "cluster"), tmp_path / "plan.yaml"
+    ran = memir("plan", "--pod", f"shop/{shop.WEB}", "--cluster", folder, "--evidence", "s3://ir/case", "-o", output)
+    assert (ran.code, ran.err) == (0, "")
+    lines = ran.out.splitlines()
+    assert lines[0].startswith("Plan        memir-")
+    assert f"Node        {shop.NODE}, i-0abc1234def567890, other" in lines
+    assert f" 3. Take the RAM of node {shop.NODE} [acquire-{shop.NODE}]" in lines
+    digest = hashlib.sha256(output.read_bytes()).hexdigest()
+    assert f"Written     {output}, SHA-256 {digest}" in ran.out
+    again = memir("plan", "--pod", f"shop/{shop.WEB}", "--cluster", folder, "-o", output)
+    assert (again.code, again.out) == (2, "") and "exists already" in again.err
+
+
+def test_json(memir: Memir, tmp_path: Path) -> None:
+    folder, output = shop.folder(tmp_path / "cluster"), tmp_path / "plan.yaml"
+    document = memir(
+        "plan", "--workload", "shop/Deployment/web", "--cluster", folder, "-o", output, "--json", "--by", "pod",
+        "--order", "aws",
+    ).json()  # fmt: skip
+    assert (document["plan"], document["document"]["order"]) == (str(output), "aws")
+    assert [pod["name"] for pod in document["document"]["pods"]] == [shop.WEB, "web-7bf68f75d5-rqltp"]
+    assert document["document"]["steps"][0]["kind"] == "isolate-pod"
+
+
+def test_what_is_refused(memir: Memir, tmp_path: Path) -> None:
+    folder = shop.folder(tmp_path / "cluster")
+    for words, message in (
+        ((), "where does the plan go? -o plan.yaml"),
+        (("-o", tmp_path / "p"), "whom is the plan for?"),
+        (("-o", tmp_path / "p", "--pod", "shop/none", "--cluster", folder), "--pod shop/none: no pod of the cluster's"),
+        (("-o", tmp_path / "p", "--guardduty", tmp_path / "no", "--cluster", folder), "cannot be read: No such file"),
+    ):
+        ran = memir("plan", *words)
+        assert ran.code in (2, 3) and message in ran.err
+    assert not (tmp_path / "p").exists()
+
+
+def test_from_an_alert(memir: Memir, tmp_path: Path) -> None:
+    from tests.respond.test_guardduty import EVENT
+
+    (tmp_path / "alert.json").write_text(json.dumps(EVENT))
+    folder, output = shop.folder(tmp_path / "cluster"), tmp_path / "plan.yaml"
+    ran = memir("plan", "--guardduty", tmp_path / "alert.json", "--cluster", folder, "-o", output)
+    assert ran.code == 0
+    assert f"Isolate pod shop/{shop.WEB}" in ran.out
+
+
+def test_register() -> None:
+    assert registered(plan) == ["plan"]

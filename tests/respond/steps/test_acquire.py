@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Acquire: the way that works on each kind of node, as a command that can be typed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from memir.respond.match import node_target
+from memir.respond.plan import Step
+from memir.respond.steps.acquire import acquire
+from memir.respond.steps.base import Facts, Options
+from tests.respond import shop
+
+SSM = "memir acquire ssm --instance-id i-0ab -o memir-1-n --to s3://b/p/n --case memir-1"
+
+
+def step(path: Path, labels: dict[str, str], provider: str = "aws:///eu-west-1a/i-0ab", **options: Any) -> Step:
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n", "labels": labels}}
+    facts = Facts("memir-1", shop.cluster(path, node | {"spec": {"providerID": provider}}), Options(**options))
+    return acquire(facts, node_target(facts.cluster, "n"), 16 << 30)
+
+
+@pytest.mark.parametrize(
+    ("labels", "options", "command"),
+    [
+        ({}, {"evidence": "s3://b/p/"}, SSM),
+        ({"eks.amazonaws.com/compute-type": "auto"}, {}, "memir acquire pod --node n -o evidence/n --case memir-1"),
+        ({}, {"transport": "ssh"}, "memir acquire ssh n -o evidence/n --case memir-1"),
+    ],
+)
+def test_the_way(tmp_path: Path, labels: dict[str, str], options: dict[str, Any], command: str) -> None:
+    made = step(tmp_path, labels, **options)
+    assert " ".join(made.command) == made.changes[0].calls[0] == command
+    assert (made.by, made.unresolved, made.seconds) == ("command", (), (32, 320))
+
+
+def test_ssm_needs_a_bucket(tmp_path: Path) -> None:
+    assert step(tmp_path, {}).unresolved == ("where the RAM goes: --evidence s3://BUCKET/PREFIX",)
+
+
+def test_fargate(tmp_path: Path) -> None:
+    made = step(tmp_path, {"eks.amazonaws.com/compute-type": "fargate"})
+    assert made.refused.startswith("EKS Fargate gives no access") and made.changes == ()
+    assert step(tmp_path, {}, provider="kind://x").command[2] == "pod"

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From words to a plan's file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from memir.aws.client import Connection
+from memir.errors import OutputError, UsageError
+from memir.kubeapi.client import KubeOptions
+from memir.respond.launch import (
+    Wanted,
+    asked_of,
+    query_of,
+    record_folder,
+    run_memir,
+    save_plan,
+    utc,
+    world_of,
+    write_plan,
+)
+from memir.respond.plan import read_plan
+from tests.respond import shop
+from tests.respond.test_guardduty import EVENT
+
+WEB = Wanted(pods=(f"shop/{shop.WEB}",))
+
+
+def test_from_a_folder_nothing_is_contacted(tmp_path: Path) -> None:
+    output = tmp_path / "plan.yaml"
+    made, digest = write_plan(
+        WEB, output, cluster=shop.folder(tmp_path / "c"), kubeconfig="/nonexistent", evidence="s3://b/p"
+    )  # fmt: skip
+    assert read_plan(output) == (made, digest)
+    assert digest == hashlib.sha256(output.read_bytes()).hexdigest()
+    assert made.query == {"pod": f"shop/{shop.WEB}"}
+    with pytest.raises(UsageError, match="exists already: a plan that was read is not written over"):
+        write_plan(WEB, output, cluster=tmp_path / "c")
+    with pytest.raises(OutputError, match="the plan cannot be written: No such file"):
+        save_plan(made, tmp_path / "none" / "plan.yaml")
+
+
+def test_from_the_api(tmp_path: Path) -> None:
+    server = shop.server()
+    kubeconfig = server.start(tmp_path)
+    try:
+        made, _ = write_plan(WEB, tmp_path / "plan.yaml", kubeconfig=str(kubeconfig))
+    finally:
+        server.stop()
+    assert (made.source.kind, made.source.where) == ("api", f"http://127.0.0.1:{server.port}")
+    assert [pod.name for pod in made.pods] == [shop.WEB]
+    assert {method for method, path in server.requests if "reviews" not in path} == {"GET"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "more", "words"),
+    [
+        (Wanted(), {}, "whom is the plan for"),
+        (WEB, {"order": "mine"}, "--order 'mine': there are memory-first, aws"),
+        (WEB, {"by": "fax"}, "--by 'fax': there are ssm, pod, ssh"),
+    ],
+)
+def test_what_is_refused(tmp_path: Path, wanted: Wanted, more: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        write_plan(wanted, tmp_path / "plan.yaml", cluster=shop.folder(tmp_path / "c"), **more)
+
+
+def test_an_alert(tmp_path: Path) -> None:
+    (tmp_path / "alert.json").write_text(json.dumps(EVENT))
+    wanted = Wanted(guardduty=(tmp_path / "alert.json",))
+    assert [clue.pod for clue in query_of(wanted).clues] == [shop.WEB]
+    assert asked_of(wanted) == {"guardduty": str(tmp_path / "alert.json")}
+    made, _ = write_plan(wanted, tmp_path / "plan.yaml", cluster=shop.folder(tmp_path / "c"))
+    assert [(pod.name, pod.reason) for pod in made.pods] == [
+        (shop.WEB, "GuardDuty Execution:Runtime/NewBinaryExecuted 5cb4")
+    ]
+    assert [node.instance_id for node in made.nodes] == ["i-0abc1234def567890"]
+
+
+def test_worlds_are_made_when_needed(tmp_path: Path) -> None:
+    plan = shop.plan(tmp_path)
+    world = world_of(plan, KubeOptions("/nonexistent"), Connection("eu-west-1"))
+    assert world.plan_id == plan.id
+    with pytest.raises(UsageError, match="the kubeconfig cannot be used"):
+        world.api()
+    assert record_folder(Path("x/plan.yaml")) == Path("x/plan.run")
+    assert datetime.fromisoformat(utc()).utcoffset() is not None
+    assert run_memir(["--version"]) == 0
+    assert run_memir(["nothing"]) == 2

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plans made from a view: which steps, in which order, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from memir.errors import UsageError
+from memir.respond import make
+from memir.respond.make import ORDERS, make_plan
+from memir.respond.match import Query
+from tests.respond import shop
+
+
+def kinds(path: Path, query: Query, *extra: dict[str, Any], **more: Any) -> list[str]:
+    plan = make_plan(shop.cluster(path, *extra), query, {"x": "y"}, shop.MADE, **more)
+    return [step.kind for step in plan.steps]
+
+
+def test_memory_before_isolation(tmp_path: Path) -> None:
+    ours = kinds(tmp_path, Query(pods=[f"shop/{shop.WEB}"]))
+    assert [kind for kind in ours if kind not in ("snapshot-volumes", "isolate-node")] == [
+        "hold", "hold", "acquire", "collect", "isolate-pod", "detach", "revoke", "pause", "cordon",
+    ]  # fmt: skip
+    aws = kinds(tmp_path, Query(pods=[f"shop/{shop.WEB}"]), order="aws")
+    assert aws.index("isolate-pod") < aws.index("cordon") < aws.index("acquire") < aws.index("pause")
+    assert sorted(aws) == sorted(ours)
+    assert all(set(order) == set(ORDERS["aws"][0]) for order, _ in ORDERS.values())
+
+
+def test_two_pods_of_a_node_are_held_each_and_the_node_once(tmp_path: Path) -> None:
+    ours = kinds(tmp_path, Query(workloads=["shop/Deployment/web"]))
+    assert (ours.count("hold"), ours.count("acquire"), ours.count("isolate-pod"), ours.count("cordon")) == (3, 1, 2, 1)
+    assert ours.count("revoke") == 1  # one account
+
+
+def test_a_node_alone(tmp_path: Path) -> None:
+    ours = kinds(tmp_path, Query(nodes=[shop.NODE]))
+    assert [kind for kind in ours if kind not in ("snapshot-volumes", "isolate-node")] == ["hold", "acquire", "cordon"]
+
+
+def test_fargate_is_told(tmp_path: Path) -> None:
+    node = {
+        "apiVersion": "v1", "kind": "Node",
+        "metadata": {"name": "fargate-1", "labels": {"eks.amazonaws.com/compute-type": "fargate"}},
+    }  # fmt: skip
+    plan = make_plan(shop.cluster(tmp_path, node), Query(nodes=["fargate-1"]), {}, shop.MADE)
+    assert [(step.kind, step.refused) for step in plan.steps] == [
+        ("acquire", "EKS Fargate gives no access to the node, its kernel memory or a privileged pod")
+    ]
+
+
+def test_ids_differ_and_are_the_same_for_the_same(tmp_path: Path) -> None:
+    cluster, query = shop.cluster(tmp_path), Query(nodes=[shop.NODE])
+    ids = {make_plan(cluster, query, {"node": name}, made).id for name in "ab" for made in ("1", "2")}
+    assert len(ids) == 4 and make_plan(cluster, query, {"node": "a"}, "1").id in ids
+
+
+def test_too_many_pods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(make, "MAX_PODS", 1)
+    with pytest.raises(UsageError, match="2 pods match, more than 1: plan for a node"):
+        kinds(tmp_path, Query(workloads=["shop/Deployment/web"]))
