@@ -3,7 +3,7 @@
 
 Images go to `lab/images` in the user's cache ($MEMIR_CACHE, $XDG_CACHE_HOME/memir, ~/.cache/memir); the kernels'
 packages and what is compiled for the guest to `lab/small`. Needs Debian (apt-get, dpkg-deb), gcc and QEMU. No network
-but Debian's archive, no root, and nothing is installed. kube-6.1 is a whole Kubernetes node: kube_image.py.
+but Debian's archive, no root, and nothing is installed. node-lab is a whole Kubernetes node: kube_image.py.
 """
 
 from __future__ import annotations

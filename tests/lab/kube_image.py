@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The image kube-6.1: a Kubernetes node (kube/*.sh) with workload and intruder, its truth and the API's view.
+"""The image node-lab: a Kubernetes node (kube/*.sh) with workload and intruder, its truth and the API's view.
 
-tests/lab/build kube-6.1 builds it into the user's cache: kubelet and control plane from their source, the node's disk,
+tests/lab/build node-lab builds it into the user's cache: kubelet and control plane from their source, the node's disk,
 a boot in software emulation. About 16 minutes on two cores; it needs root, Debian, Go and 8 GB of disk.
 """
 
@@ -14,7 +14,7 @@ import zstandard
 
 from tests.lab.pod_images import lab, script
 
-NAME = "kube-6.1"
+NAME = "node-lab"
 RAM = 768  # MiB
 STEPS = ("1-packages.sh", "2-kubernetes.sh", "3-node.sh")
 
