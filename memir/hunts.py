@@ -156,10 +156,10 @@ def hunt_images(
     from memir.hunt.fleet import hunt_image as work
     from memir.hunt.hits import TABLE
     from memir.hunt.rules import RuleSet
+    from memir.hunt.secrets import TABLE as SECRETS
     from memir.kube.secrets import KEY_SIZE
     from memir.kube.snapshot import load_cluster
     from memir.open_node import cache_folder
-    from memir.tables.secrets import TABLE as SECRETS
 
     begun = time.monotonic()
     compiled = rules if isinstance(rules, RuleSet) else compile_rules(rules, asked.pop("externals", None))

@@ -111,7 +111,7 @@ def hunt_facts(
 
 def secrets_of_hits(hunt: Hunt, facts: Facts) -> Frame:
     """Rows of the table `secrets` for what a hunt's rules tagged `secret` matched."""
-    from memir.tables.secrets import TABLE, rows_of_hits
+    from memir.hunt.secrets import TABLE, rows_of_hits
 
     clock = facts.identity.clock if facts.identity is not None else None
     return TABLE.rows(rows_of_hits(hunt.masked, hunt.secrets, clock))

@@ -21,13 +21,13 @@ from memir.errors import MemirError, UsageError
 from memir.gaps import Gap, Gaps
 from memir.hunt.hunt import Options, hunt
 from memir.hunt.rules import Packed, RuleSet
+from memir.hunt.secrets import rows_of_hits
 from memir.kernel.engine import Kernel
 from memir.kernel.find import find_kernel
 from memir.kernel.ram import Coverage
 from memir.kernel.timekeeping import wall_clock
 from memir.kube.ram import RamSource
 from memir.symbols.store import Store
-from memir.tables.secrets import rows_of_hits
 
 RETRIES = 2
 """How often an image is tried again after its worker died (a scheduler of your own has its own setting)."""

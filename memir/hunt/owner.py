@@ -90,10 +90,7 @@ class Attribution:
         return out
 
     def _shared(self, hit: Hit) -> dict[str, Any]:
-        secret = SECRET in hit.tags
-        # a short secret could be guessed from a hash that everything else in the row is known of
-        text = repr(hit.key) + ("" if secret else hit.data.hex())
-        hit_id = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        secret, hit_id = SECRET in hit.tags, id_of(hit)
         if secret:
             self._clear[hit_id] = (printable(hit.data), hexdump(hit.before, hit.data, hit.after))
         return {
@@ -178,9 +175,7 @@ class Attribution:
                 owners[frame].append((pid, va if covered else None))
         return owners
 
-    def _unmapped(
-        self, hit: Hit, regions: list[tuple[int, int | None]], kinds: frozenset[str]
-    ) -> list[dict[str, Any]]:
+    def _unmapped(self, hit: Hit, regions: list[tuple[int, int | None]], kinds: frozenset[str]) -> list[dict[str, Any]]:
         """Rows of processes that a page belongs to but no longer maps; one a process, with its address if
         known."""
         place: dict[int, int | None] = {}
@@ -210,6 +205,13 @@ class Attribution:
         pages = self._memory.pages
         row = rows_of(pages.file_pfn, frames)
         return dict(zip(frames[row >= 0].tolist(), pages.mapping[row[row >= 0]].tolist(), strict=True))
+
+
+def id_of(hit: Hit) -> str:
+    """hit_id of a hit: the same in every hunt through the image."""
+    # a short secret could be guessed from a hash that everything else in the row is known of
+    text = repr(hit.key) + ("" if SECRET in hit.tags else hit.data.hex())
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def mapped_at(memory: Memory, frames: U64) -> dict[int, list[tuple[int, int]]]:

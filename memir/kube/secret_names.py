@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-PEOPLE = frozenset({"password", "database url", "url password", "secret"})
+PEOPLE = frozenset({"password", "database url", "url password", "secret", "mounted secret", "registry password"})
 """Kinds that people choose: their fingerprint is an HMAC, since whoever has a plain hash can try words against it.
 
 `secret` is what only its name calls one (APP_SECRET): it may be random or a word.

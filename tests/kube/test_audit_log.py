@@ -29,7 +29,7 @@ def file_of(data: bytes) -> CachedFile:
 def test_both_formats() -> None:
     one, two = audit_lines(file_of(AUDITD + json.dumps(EVENT).encode() + b'\n{"kind": "Pod"}\nnone\n{torn'))
     assert (one.time, one.sequence, one.fields) == (1_795_472_904_812_000, 77, ["type=USER_CMD"])
-    assert one.text == "pid=1 uid=0 msg='cwd=\"/\" cmd=\"id\"'"
+    assert one.text == 'pid=1 uid=0 msg=\'cwd="/" cmd="id"\''
     assert (two.time, two.text) == (1_795_472_824_812_801, "create /api/v1/namespaces/shop/pods/web/exec?command=sh")
     assert two.fields == ["user=eve", "code=101", "stage=ResponseComplete", "auditID=a-1", "sourceIPs=10.0.2.2"]
 
