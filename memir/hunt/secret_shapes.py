@@ -29,7 +29,7 @@ _SIGNATURES = {
 
 
 @dataclass(frozen=True)
-class Found:
+class Exposed:
     """A secret in memory: kind, the name that it goes by there, its clear value, and facts beside it (JSON)."""
 
     kind: str
@@ -42,14 +42,14 @@ CERTIFICATE = "certificate"
 """Kind of what is no secret, but says whose a private key is."""
 
 
-def shapes(rule: str, data: bytes) -> Iterator[Found]:
+def shapes(rule: str, data: bytes) -> Iterator[Exposed]:
     """The secrets in what a rule matched; none in what only looks like one."""
     reader = _READERS.get(rule)
     if reader is not None:
         yield from reader(data.decode("latin-1"))
 
 
-def _token(text: str) -> Iterator[Found]:
+def _token(text: str) -> Iterator[Exposed]:
     match = _TOKEN.match(text)
     if match is None:
         return
@@ -57,7 +57,7 @@ def _token(text: str) -> Iterator[Found]:
     header, claims, signature = token.split(".")
     lengths = [size for size in _SIGNATURES.get(_algorithm(header), ()) if size <= len(signature)]
     if lengths:  # what lies behind it in memory may go on in letters of base64
-        yield Found("token", None, f"{header}.{claims}.{signature[: max(lengths)]}")
+        yield Exposed("token", None, f"{header}.{claims}.{signature[: max(lengths)]}")
 
 
 def _algorithm(header: str) -> str:
@@ -70,7 +70,7 @@ def _algorithm(header: str) -> str:
     return "RS" if str(name)[:2] in ("RS", "PS") else str(name)
 
 
-def _aws(text: str) -> Iterator[Found]:
+def _aws(text: str) -> Iterator[Exposed]:
     keys = aws_keys(text)
     if keys is None:
         return
@@ -80,24 +80,24 @@ def _aws(text: str) -> Iterator[Found]:
     }  # fmt: skip
     known = {name: value for name, value in facts.items() if value is not None}
     if keys.secret:
-        yield Found("aws secret key", keys.key_id, keys.secret, known)
+        yield Exposed("aws secret key", keys.key_id, keys.secret, known)
     if keys.token:
-        yield Found("aws session", keys.key_id, keys.token, known)
+        yield Exposed("aws session", keys.key_id, keys.token, known)
     elif keys.key_id and not keys.secret:
         yield from _aws_key_id(keys.key_id)
 
 
-def _aws_key_id(text: str) -> Iterator[Found]:
+def _aws_key_id(text: str) -> Iterator[Exposed]:
     key_id = text[:20]
     facts = {"access_key_id": key_id, "account": account_of(key_id), "temporary": key_id.startswith("ASIA")}
     if facts["account"] is not None:  # 16 letters of base32 alone are a word of many other things
-        yield Found("aws access key id", key_id, key_id, facts)
+        yield Exposed("aws access key id", key_id, key_id, facts)
 
 
-def _private_key(text: str) -> Iterator[Found]:
+def _private_key(text: str) -> Iterator[Exposed]:
     match = _PEM.match(text)
     if match is not None:
-        yield Found("private key", None, "\n".join(line.strip() for line in _lines(match.group())))
+        yield Exposed("private key", None, "\n".join(line.strip() for line in _lines(match.group())))
 
 
 def _lines(pem: str) -> Iterator[str]:
@@ -105,11 +105,11 @@ def _lines(pem: str) -> Iterator[str]:
     return (line for line in pem.replace("\\n", "\n").splitlines() if line.strip())
 
 
-def _certificate(text: str) -> Iterator[Found]:
-    yield Found(CERTIFICATE, None, text)
+def _certificate(text: str) -> Iterator[Exposed]:
+    yield Exposed(CERTIFICATE, None, text)
 
 
-def _kubeconfig(text: str) -> Iterator[Found]:
+def _kubeconfig(text: str) -> Iterator[Exposed]:
     match = _BASE64.search(text)
     if match is None:
         return
@@ -117,11 +117,11 @@ def _kubeconfig(text: str) -> Iterator[Found]:
         raw = base64.b64decode(match.group(), validate=True).decode("latin-1")
     except (binascii.Error, ValueError):
         return
-    for found in (*_private_key(raw), *(_certificate(raw) if "BEGIN CERTIFICATE" in raw else ())):
-        yield Found(found.kind, "kubeconfig", found.value)
+    for inner in (*_private_key(raw), *(_certificate(raw) if "BEGIN CERTIFICATE" in raw else ())):
+        yield Exposed(inner.kind, "kubeconfig", inner.value)
 
 
-def _registry(text: str) -> Iterator[Found]:
+def _registry(text: str) -> Iterator[Exposed]:
     match = _REGISTRY.match(text)
     if match is None:
         return
@@ -131,14 +131,14 @@ def _registry(text: str) -> Iterator[Found]:
         return
     user, colon, password = plain.partition(":")
     if colon and password and plain.isprintable():
-        yield Found("registry password", match[1], password, {"registry": match[1], "user": user})
+        yield Exposed("registry password", match[1], password, {"registry": match[1], "user": user})
 
 
-def _url(text: str) -> Iterator[Found]:
+def _url(text: str) -> Iterator[Exposed]:
     for match in secrets_in(text):
         scheme, _, rest = text.partition("://")
         facts = {"scheme": scheme, "user": rest.partition(":")[0], "host": text.rpartition("@")[2]}
-        yield Found(match.kind, match.name or facts["host"], text[match.start : match.end], facts)
+        yield Exposed(match.kind, match.name or facts["host"], text[match.start : match.end], facts)
 
 
 _READERS = {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from memir.hunt.secret_shapes import Found, shapes
+from memir.hunt.secret_shapes import Exposed, shapes
 from memir.kube.ram import RamSource
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ _SECONDS = 60  # that one unit may take
 
 @dataclass(frozen=True)
 class Place:
-    """A secret in a place. found: what it is; fingerprint: of a value that was known before, else None.
+    """A secret in a place. secret: what it is; fingerprint: of a value that was known before, else None.
 
     row: owner, pid, path, deleted, source and the owner's columns, as the table hits has them. paddr: where.
     """
 
-    found: Found | None
+    secret: Exposed | None
     fingerprint: str | None
     row: Mapping[str, Any]
     paddr: int
@@ -61,20 +61,20 @@ def sweep(source: RamSource, known: Mapping[str, str]) -> list[Place]:
     units += window_units(memory, KINDS)
     scan = Scan(kernel.memory, rules, kernel.gaps, _SECONDS)
     scan.run(units, workers)
-    content: dict[str, list[tuple[Found | None, str | None]]] = {}
+    content: dict[str, list[tuple[Exposed | None, str | None]]] = {}
     kept: list[Hit] = []
     for hit in scan.hits.values():
         if hit.rule == KNOWN:
-            secrets: list[tuple[Found | None, str | None]] = [(None, names[str(hit.string)])]
+            secrets: list[tuple[Exposed | None, str | None]] = [(None, names[str(hit.string)])]
         else:
-            secrets = [(found, None) for found in shapes(hit.rule, hit.data)]
+            secrets = [(secret, None) for secret in shapes(hit.rule, hit.data)]
         if secrets:
             hit.tags, hit.data, hit.before, hit.after = (), b"", b"", b""  # the clear text goes no further
             content[id_of(hit)] = secrets
             kept.append(hit)
     rows = Attribution(source, memory).rows(kept, frozenset(KINDS), Wanted())
     return [
-        Place(found, fingerprint, row, int(row["paddr"]))
+        Place(secret, fingerprint, row, int(row["paddr"]))
         for row in rows
-        for found, fingerprint in content[row["hit_id"]]
+        for secret, fingerprint in content[row["hit_id"]]
     ]

@@ -171,27 +171,27 @@ def _with_places(
 
     named = {row["fingerprint"]: row for row in rows}
     places = sweep(source, {mark: source.secrets.values[mark] for mark in named})
-    keys = [place.found.value for place in places if place.found and place.found.kind == "private key"]
-    certificates = [place.found.value for place in places if place.found and place.found.kind == CERTIFICATE]
+    keys = [place.secret.value for place in places if place.secret and place.secret.kind == "private key"]
+    certificates = [place.secret.value for place in places if place.secret and place.secret.kind == CERTIFICATE]
     pairs: dict[str, KeyPair] = key_pairs(keys, certificates)
     base: dict[tuple[str, str | None], dict[str, Any]] = {}
     seen: dict[tuple[Any, ...], set[int]] = {}
     made: dict[tuple[Any, ...], dict[str, Any]] = {}
     for place in places:
-        if place.found is None:
+        if place.secret is None:
             row = {name: named[str(place.fingerprint)].get(name) for name in _ITSELF}
-        elif place.found.kind == CERTIFICATE:
+        elif place.secret.kind == CERTIFICATE:
             continue
         else:
-            found = place.found
-            secret = source.secrets.add(found.kind, found.name, found.value)
+            exposed = place.secret
+            secret = source.secrets.add(exposed.kind, exposed.name, exposed.value)
             if secret.fingerprint in named:  # looked for by value too
                 continue
-            key = (secret.fingerprint, found.name)
+            key = (secret.fingerprint, exposed.name)
             if key not in base:
-                base[key] = row_of(secret, clock, access, found.facts)
-                if found.value in pairs:
-                    _name_pair(base[key], pairs[found.value], clock, access)
+                base[key] = row_of(secret, clock, access, exposed.facts)
+                if exposed.value in pairs:
+                    _name_pair(base[key], pairs[exposed.value], clock, access)
             row = base[key]
         where = {name: place.row.get(name) for name in (*_OWNER, "pid", "path")}
         holder = HOLDERS[place.row["owner"]]

@@ -12,16 +12,16 @@ import yara
 
 from memir.hunt.hexdump import secret_span
 from memir.hunt.secret_rules import rules_text
-from memir.hunt.secret_shapes import Found, shapes
+from memir.hunt.secret_shapes import Exposed, shapes
 from tests.fuzz import cases, mutations
 from tests.kube.test_aws_keys import KEY, SECRET, TEXTS, TOKEN, WHEN
 
 RULES = yara.compile(source=rules_text({})[0])
 
 
-def found(data: bytes) -> list[Found]:
+def secrets_of(data: bytes) -> list[Exposed]:
     """What the rules and their readers give of some bytes, as a scan has them."""
-    out: list[Found] = []
+    out: list[Exposed] = []
     data += bytes(9000)  # memory goes on
     for match in RULES.match(data=data):
         for string in match.strings:
@@ -49,9 +49,9 @@ def token(algorithm: str, signature: int) -> str:
 )
 def test_a_token_ends_where_its_signature_does(algorithm: str, size: int) -> None:
     whole = token(algorithm, size)
-    assert found(b"\0" + whole.encode() + b"\0") == [Found("token", None, whole)]
-    assert found(whole.encode() + b"gohere") == [Found("token", None, whole)], "letters of base64 behind it"
-    assert size == 683 or found(token(algorithm, size - 2).encode()) == [], "not whole"
+    assert secrets_of(b"\0" + whole.encode() + b"\0") == [Exposed("token", None, whole)]
+    assert secrets_of(whole.encode() + b"gohere") == [Exposed("token", None, whole)], "letters of base64 behind it"
+    assert size == 683 or secrets_of(token(algorithm, size - 2).encode()) == [], "not whole"
 
 
 def test_what_is_no_token() -> None:
@@ -60,7 +60,7 @@ def test_what_is_no_token() -> None:
         "eyJhbGciOiJSUzI1NiJ9.eyJh",
         f"{'eyJhbGciOi' + 'A' * 30}.eyJ{'A' * 30}.{'s' * 400}",
     ):
-        assert found(text.encode()) == [], text
+        assert secrets_of(text.encode()) == [], text
 
 
 @pytest.mark.parametrize("where", TEXTS)
@@ -68,47 +68,47 @@ def test_aws(where: str) -> None:
     facts: dict[str, Any] = {"access_key_id": KEY, "account": "029608264753", "temporary": True}
     if where not in ("environment", "file"):
         facts["expiration"] = WHEN
-    known = {(each.kind, each.value) for each in found(b"\0\0" + TEXTS[where].encode() + b"\0")}
+    known = {(each.kind, each.value) for each in secrets_of(b"\0\0" + TEXTS[where].encode() + b"\0")}
     assert {("aws secret key", SECRET), ("aws session", TOKEN)} <= known
-    kinds = [each for each in found(TEXTS[where].encode()) if each.kind == "aws secret key"]
+    kinds = [each for each in secrets_of(TEXTS[where].encode()) if each.kind == "aws secret key"]
     if where != "environment":  # each variable is met by itself there
-        assert Found("aws secret key", KEY, SECRET, facts) in kinds
+        assert Exposed("aws secret key", KEY, SECRET, facts) in kinds
 
 
 def test_a_key_id_alone() -> None:
     facts = {"access_key_id": KEY, "account": "029608264753", "temporary": True}
-    assert found(f"x={KEY}.".encode()) == [Found("aws access key id", KEY, KEY, facts)]
-    assert found(b"AKIAIOSFODNN7EXAMPLE ") == []
+    assert secrets_of(f"x={KEY}.".encode()) == [Exposed("aws access key id", KEY, KEY, facts)]
+    assert secrets_of(b"AKIAIOSFODNN7EXAMPLE ") == []
 
 
 PEM = "-----BEGIN RSA PRIVATE KEY-----\n" + "\n".join(["A" * 64] * 12) + "\n-----END RSA PRIVATE KEY-----"
 
 
 def test_private_keys() -> None:
-    assert found(PEM.encode() + b"\nrest") == [Found("private key", None, PEM)]
-    assert found(PEM.replace("\n", "\\n").encode() + b'"') == [Found("private key", None, PEM)]
-    assert found(b"-----BEGIN RSA PRIVATE KEY-----\0-----END RSA PRIVATE KEY-----") == []
+    assert secrets_of(PEM.encode() + b"\nrest") == [Exposed("private key", None, PEM)]
+    assert secrets_of(PEM.replace("\n", "\\n").encode() + b'"') == [Exposed("private key", None, PEM)]
+    assert secrets_of(b"-----BEGIN RSA PRIVATE KEY-----\0-----END RSA PRIVATE KEY-----") == []
     config = f"    client-key-data: {base64.b64encode(PEM.encode()).decode()}\n"
-    assert found(config.encode()) == [Found("private key", "kubeconfig", PEM)]
+    assert secrets_of(config.encode()) == [Exposed("private key", "kubeconfig", PEM)]
 
 
 def test_registry_passwords() -> None:
     auth = base64.b64encode(b"eva:correct-horse").decode()
     text = f'{{"auths": {{"https://index.docker.io/v1/": {{"username": "eva", "auth": "{auth}"}}}}}}'
     host = "https://index.docker.io/v1/"
-    assert found(text.encode()) == [
-        Found("registry password", host, "correct-horse", {"registry": host, "user": "eva"})
+    assert secrets_of(text.encode()) == [
+        Exposed("registry password", host, "correct-horse", {"registry": host, "user": "eva"})
     ]
-    assert found(text.replace(auth, base64.b64encode(b"no-colon-here").decode()).encode()) == []
-    assert found(text.replace(auth, "A" * 13).encode()) == []
+    assert secrets_of(text.replace(auth, base64.b64encode(b"no-colon-here").decode()).encode()) == []
+    assert secrets_of(text.replace(auth, "A" * 13).encode()) == []
 
 
 def test_urls() -> None:
     facts = {"scheme": "postgres", "user": "app", "host": "db.shop.svc"}
-    assert found(b"\0postgres://app:hunter2-long@db.shop.svc:5432/x\0") == [
-        Found("url password", "db.shop.svc", "hunter2-long", facts)
+    assert secrets_of(b"\0postgres://app:hunter2-long@db.shop.svc:5432/x\0") == [
+        Exposed("url password", "db.shop.svc", "hunter2-long", facts)
     ]
-    assert found(b"postgres://db.shop.svc:5432/x") == []
+    assert secrets_of(b"postgres://db.shop.svc:5432/x") == []
 
 
 def test_hostile_bytes() -> None:
@@ -119,7 +119,7 @@ def test_hostile_bytes() -> None:
     ]  # fmt: skip
     rules = [rule.identifier for rule in RULES]
     for data in mutations(seeds, cases(300, 5000)):
-        found(data)
+        secrets_of(data)
         for rule in rules:
             assert all(isinstance(each.value, str) for each in shapes(rule, data))
     assert list(shapes("Unknown", b"x")) == []

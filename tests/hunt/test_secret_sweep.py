@@ -35,15 +35,15 @@ def test_sweep(with_key: Path) -> None:
     with open_image(with_key) as memory:
         source = RamSource(Kernel(memory, locate(memory)))
         places = sweep(source, {"mark": PASSWORD, "short": "hunter2"})
-    (key,) = (place for place in places if place.found is not None)
-    assert key.found is not None and (key.found.kind, key.found.value) == ("aws access key id", KEY)
+    (key,) = (place for place in places if place.secret is not None)
+    assert key.secret is not None and (key.secret.kind, key.secret.value) == ("aws access key id", KEY)
     assert (key.row["owner"], key.row["pod_name"], key.row["container_name"]) == ("process", "miner-0", "miner")
-    known = [place for place in places if place.found is None]
+    known = [place for place in places if place.secret is None]
     assert {place.fingerprint for place in known} == {"mark"}
     assert {place.row["pod_name"] for place in known} >= {"web-7d4b9c6f5-abcde", "miner-0", "agent-x9z2k"}
     raw = with_key.read_bytes()
     for place in places:
-        value = PASSWORD if place.found is None else place.found.value
+        value = PASSWORD if place.secret is None else place.secret.value
         assert raw[place.paddr : place.paddr + len(value)] == value.encode()
         assert set(place.row) >= {"owner", "pid", "path"} and place.row["owner"] in HOLDERS
     assert not any(PASSWORD in str(place.row) or KEY in str(place.row) for place in places), "no clear text goes on"
