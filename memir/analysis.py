@@ -53,6 +53,7 @@ def analyze(
     tables: Sequence[str] | None = None,
     rules: str | Path | Sequence[str | Path] | RuleSet | None = None,
     extra: Extra | None = None,
+    ioc: str | Path | None = None,
     force: bool = False,
     sha256: bool = False,
     sign_key: Any = None,
@@ -61,28 +62,31 @@ def analyze(
 ) -> Analysis:
     """Read every table of an image, hunt with rules if some are given, and keep it all as a case.
 
-    tables: read these alone (UsageError for a name that there is not); findings are then of them alone.
-    given: as of memir.open (cluster, btf, cache ...). What can fail for reasons outside the image fails first: the
-    case's folder and the rules. Errors as of memir.open, Node.hunt and Node.save; an interruption before the first
-    table is read is one.
+    tables: read these alone (UsageError for a name that there is not); findings are then of them alone. ioc: file of
+    known indicators. given: as of memir.open (cluster, btf, cache ...). What can fail for reasons outside the image
+    fails first: the case's folder, the rules and the indicators. Errors as of memir.open, Node.hunt and Node.save; an
+    interruption before the first table is read is one.
     """
     from memir.case.case import Case
     from memir.errors import UsageError
     from memir.findings.detect import able
+    from memir.findings.indicators import read_indicators
     from memir.hunt.rules import RuleSet
     from memir.hunt_options import compile_rules
-    from memir.node import FINDINGS
+    from memir.node import FINDINGS, INDICATORS
     from memir.open_node import open as open_node
 
     target = Case.create(Path(case), force=force) if isinstance(case, str | Path) else case
     compiled = rules if rules is None or isinstance(rules, RuleSet) else compile_rules(rules)
+    if ioc is not None:
+        read_indicators(Path(ioc))
     node = open_node(image, progress=progress, **given)
     if unknown := sorted(set(tables or ()) - set(node.tables)):
         raise UsageError(f"there is no table {unknown[0]}; a node has {', '.join(node.tables)}")
     if target is not None:
         node.check(target)
     chosen = [name for name in node.tables if name != FINDINGS and (tables is None or name in tables)]
-    read: dict[str, pa.Table] = {}
+    read: dict[str, pa.Table] = {} if ioc is None else {INDICATORS: node.use_indicators(ioc).to_arrow()}
     more: Mapping[str, pa.Table] = {}
     stopped = False
     try:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from memir.logs.source import LogSource
     from memir.symbols.anchors import Anchors
 
-FINDINGS = "findings"
+FINDINGS, INDICATORS = "findings", "indicators"
 Progress = Callable[[str, int, int], None]
 """Called with what is done, how much of it, of how much (0: not known): bytes, or tables."""
 
@@ -144,11 +144,23 @@ class Node:
         from memir.hunt.hits import TABLE as HITS
 
         known = [name for name in (self.tables if names is None else names) if name != FINDINGS]
+        known += [INDICATORS] if INDICATORS in self._read and INDICATORS not in known else []
         tables = {name: self[name].to_arrow() for name in known}
         if self._hunts:
             tables["hits"] = HITS.rows(row for hunted in self._hunts for row in hunted.result.masked).to_arrow()
         self._read[FINDINGS] = View(FINDINGS, detect(tables, facts_of(self.source)).to_arrow())
         return self._read[FINDINGS]
+
+    def use_indicators(self, path: str | Path) -> View:
+        """Read known indicators (a list, CSV or STIX 2.1 JSON): findings compare with them; UsageError."""
+        from memir.findings.indicators import TABLE, read_indicators
+
+        known = read_indicators(Path(path))
+        for place, why in known.odd:
+            self.gaps.add("indicator", place, why.partition(":")[0])
+        self._read.pop(FINDINGS, None)
+        self._read[INDICATORS] = View(INDICATORS, TABLE.rows(known.rows).to_arrow())
+        return self._read[INDICATORS]
 
     def hunt(
         self,

@@ -18,6 +18,7 @@ from memir.cli.common import (
     ClusterOption,
     FailOnOption,
     ImageArgument,
+    IocOption,
     IsfOption,
     JsonOption,
     KallsymsOption,
@@ -59,6 +60,7 @@ def analyze(
         str | None,
         typer.Option("--plugins", metavar="A,B", help="Run these volatility3 plugins too; tables/PLUGIN.parquet."),
     ] = None,
+    ioc: IocOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the tables of an earlier analysis in CASE.")] = False,
     sha256: Annotated[bool, typer.Option("--sha256", help="Record the hash of the whole image file.")] = False,
     fail_on: FailOnOption = None,
@@ -81,7 +83,7 @@ def analyze(
 
     with progress() as line:
         analysis = memir.analyze(
-            image, output, tables=_names(tables) or None, rules=rules or None, extra=_plugins(plugins, isf),
+            image, output, tables=_names(tables) or None, rules=rules or None, ioc=ioc, extra=_plugins(plugins, isf),
             force=force, sha256=sha256, sign_key=signing_key(sign_key), cluster=cluster, cache=cache, base=base,
             btf=btf, kallsyms=kallsyms, isf=isf, progress=line, logs=logs or (),
         )  # fmt: skip

@@ -51,6 +51,10 @@ LogsOption = Annotated[
         "containers; recognised by content; may be repeated.",
     ),
 ]  # fmt: skip
+IocOption = Annotated[
+    Path | None,
+    typer.Option("--ioc", metavar="FILE", help="Known indicators (hashes, addresses, domains): a list, CSV, STIX 2.1."),
+]
 SignKeyOption = Annotated[
     Path | None, typer.Option("--sign-key", help="Ed25519 private key to sign the case's seal with.")
 ]

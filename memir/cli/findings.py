@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from memir.cli.common import FailOnOption, JsonOption, SeverityOption, exit_code_of_findings, print_json
+from memir.cli.common import FailOnOption, IocOption, JsonOption, SeverityOption, exit_code_of_findings, print_json
 from memir.errors import CaseError, UsageError
 from memir.text import say, say_all
 
@@ -25,6 +26,7 @@ def findings(
     explain: Annotated[
         str | None, typer.Option("--explain", metavar="KIND", help="How a kind is decided; needs no case.")
     ] = None,
+    ioc: IocOption = None,
     fail_on: FailOnOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -37,7 +39,7 @@ def findings(
         return
     if not cases:
         raise UsageError("which case? `memir findings CASE`; `memir findings --explain KIND` needs none")
-    rows = {case: _rows(case, severity) for case in cases}
+    rows = {case: _rows(case, severity, ioc) for case in cases}
     if json:
         print_json({"cases": {case: {"findings": every} for case, every in rows.items()}})
     else:
@@ -47,9 +49,9 @@ def findings(
         raise typer.Exit(code)
 
 
-def _rows(case: str, severity: str | None) -> list[dict[str, Any]]:
+def _rows(case: str, severity: str | None, ioc: Path | None) -> list[dict[str, Any]]:
     import memir
-    from memir.findings.finding import at_least
+    from memir.findings.finding import SEVERITIES, at_least
 
     opened = memir.Case(case)
     if "findings" not in opened.tables:
@@ -57,7 +59,13 @@ def _rows(case: str, severity: str | None) -> list[dict[str, Any]]:
             f"{case} has no findings: an earlier memir wrote it, or a hunt alone; "
             f"`memir analyze IMAGE -o {case} --force` makes them"
         )
-    return [row for row in opened["findings"].to_pylist() if severity is None or at_least(row["severity"], severity)]
+    rows = opened["findings"].to_pylist()
+    if ioc is not None:
+        from memir.case.indicated import KIND, indicated
+
+        rows = [*indicated(opened, ioc), *(row for row in rows if row["kind"] != KIND)]
+        rows.sort(key=lambda row: -SEVERITIES.index(row["severity"]))
+    return [row for row in rows if severity is None or at_least(row["severity"], severity)]
 
 
 def _print(rows: dict[str, list[dict[str, Any]]]) -> None:

@@ -22,13 +22,20 @@ _TECHNIQUES = """
     T1055.008  Ptrace System Calls | defense-evasion privilege-escalation
     T1059      Command and Scripting Interpreter | execution
     T1059.004  Unix Shell | execution
+    T1071      Application Layer Protocol | command-and-control
     T1070.002  Clear Linux or Mac System Logs | defense-evasion
     T1070.004  File Deletion | defense-evasion
     T1105      Ingress Tool Transfer | command-and-control
     T1496.001  Compute Hijacking | impact
+    T1046      Network Service Discovery | discovery
+    T1525      Implant Internal Image | persistence
+    T1543      Create or Modify System Process | persistence privilege-escalation
+    T1552      Unsecured Credentials | credential-access
+    T1552.001  Credentials In Files | credential-access
     T1552.005  Cloud Instance Metadata API | credential-access
     T1562.003  Impair Command History Logging | defense-evasion
     T1564      Hide Artifacts | defense-evasion
+    T1571      Non-Standard Port | command-and-control
     T1574.006  Dynamic Linker Hijacking | persistence privilege-escalation defense-evasion
     T1609      Container Administration Command | execution
     T1610      Deploy Container | defense-evasion execution

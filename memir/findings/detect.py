@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from memir.findings.attack import VERSION, technique
@@ -24,11 +24,14 @@ _MOST_GAPS = 5
 """Kinds of gaps that one finding lists; the case's gaps have all."""
 
 
-def detect(tables: Mapping[str, pa.Table], facts: ImageFacts) -> Frame:
-    """The table `findings`. tables: those that were read, by name; a detection whose tables are absent is left out."""
+def detect(tables: Mapping[str, pa.Table], facts: ImageFacts, only: Collection[str] | None = None) -> Frame:
+    """The table `findings`. tables: those that were read, by name; a detection whose tables are absent is left out.
+
+    only: these kinds, all if None."""
     with connected(tables) as connection:
         look = Look(tables, connection, facts)
-        rows = [_row(detection, match, look) for detection in able(tables) for match in _once(detection, look)]
+        chosen = [detection for detection in able(tables) if only is None or detection.kind in only]
+        rows = [_row(detection, match, look) for detection in chosen for match in _once(detection, look)]
     rows.sort(key=lambda row: (-SEVERITIES.index(row["severity"]), row["namespace"] or "~", row["pod_name"] or "~",
                                row["kind"], row["pid"] or 0, row["id"]))  # fmt: skip
     return TABLE.rows(rows)
@@ -41,10 +44,10 @@ def able(tables: Iterable[str]) -> list[Detection]:
 
 
 def unable(tables: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """The tables that lack, by kind of what was therefore not looked for."""
+    """The tables that lack, by kind of what was therefore not looked for; not of kinds that an option asks for."""
     there = set(tables)
     absent = {kind: tuple(name for name in each.tables if name not in there) for kind, each in detections().items()}
-    return {kind: names for kind, names in absent.items() if names}
+    return {kind: names for kind, names in absent.items() if names and not detections()[kind].given_by}
 
 
 def _once(detection: Detection, look: Look) -> Iterable[Match]:

@@ -48,6 +48,7 @@ class ApiContainer:
 
     container_id: without the `containerd://` before it, which is `runtime`.
     ids: every id that the API still knows of it, the present one first; a restart leaves the last one.
+    ports: that the spec declares, `80/TCP`; None where there is no spec.
     image: as the spec asks for it. image_id: what ran. last: how the container before a restart ended.
     """
 
@@ -66,6 +67,7 @@ class ApiContainer:
     finished_at: datetime | None = None
     restarts: int = 0
     last: ApiEnd | None = None
+    ports: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +248,13 @@ def _container(
         finished_at=what.moment("finishedAt"),
         restarts=status.number("restartCount") or 0,
         last=_end(last, idents[2]) if last.value else None,
+        ports=_ports(spec) if spec.value else None,
     )
+
+
+def _ports(spec: JsonObject) -> tuple[str, ...]:
+    listed = [(port.number("containerPort"), port.text("protocol") or "TCP") for port in spec.objects("ports")]
+    return tuple(f"{number}/{protocol}" for number, protocol in listed if number is not None)
 
 
 def _end(last: JsonObject, ident: tuple[str, str] | None) -> ApiEnd:

@@ -26,6 +26,7 @@ COLUMNS = columns("""
     overlay_lower    list<string> overlayfs lowerdirs, topmost first
     args             list<string> command of the container as its spec gives it, secrets masked
     env              list<string> environment of the container's spec, secrets masked
+    ports            list<string> ports that its spec declares, `80/TCP`; null where the API was not asked (--cluster)
     sandbox_id       string       container id of the pod's sandbox
     exit_code        int32        exit code of one that ended, as the kubelet reported it
     reason           string       why it ended: Completed, Error, OOMKilled, ContainerCannotRun, ...
@@ -45,12 +46,19 @@ def read(source: RamSource) -> Frame:
     made = {
         "args": [source.secrets.args(row.args)[0] for row in rows],
         "env": [source.secrets.environ(row.env)[0] for row in rows],
+        "ports": [_ports(source, row.container_id) for row in rows],
         "started_at": [_microseconds(row.started_at) for row in rows],
         "finished_at": [_microseconds(row.finished_at) for row in rows],
         "source": ["; ".join(row.sources) for row in rows],
     }
     names = [column.name for column in COLUMNS if column.name not in made]
     return Frame({name: [getattr(row, name) for row in rows] for name in names} | made)
+
+
+def _ports(source: RamSource, container_id: str) -> list[str] | None:
+    cluster = source.node.cluster
+    _, container = (cluster.containers.get(container_id) if cluster is not None else None) or (None, None)
+    return None if container is None or container.ports is None else list(container.ports)
 
 
 def _microseconds(ns: int | None) -> int | None:

@@ -33,7 +33,8 @@ def _section(table: Table) -> str:
         facts.append("Each row names its owner.")
     elif table.owner is not None:
         facts.append(f"Rows are owned by {table.owner.replace('_', ' ')}.")
-    made = "Made by `memir analyze`." if table.name == "findings" else "Made by `memir hunt`."
+    makers = {"findings": "memir analyze", "indicators": "memir analyze --ioc"}
+    made = f"Made by `{makers.get(table.name, 'memir hunt')}`."
     readers = ", ".join(sorted(table.readers))
     facts.append(f"Read from: {readers}." if readers else made)
     if table.volatility:

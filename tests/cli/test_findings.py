@@ -56,3 +56,19 @@ def test_explain(memir: Memir) -> None:
 
 def test_register() -> None:
     assert registered(findings) == ["findings"]
+
+
+def test_known_indicators(memir: Memir, raw_image: Path, analysed: Path, tmp_path: Path) -> None:
+    (tmp_path / "ioc.csv").write_text("indicator,name\n198.51.100.7,other\n/tmp,none\n0.0.0.0/0,everything\n")
+    rows = memir("findings", analysed, "--ioc", tmp_path / "ioc.csv", "--json").json()["cases"][str(analysed)][
+        "findings"
+    ]
+    ends = Case(analysed).sql("select count(*) as n from sockets where family = 'inet' and remote is not null").rows
+    marked = [row for row in rows if row["kind"] == "known-indicator"]
+    assert len(marked) == ends[0][0]
+    case = tmp_path / "with"
+    assert memir("analyze", raw_image, "-o", case, "--ioc", tmp_path / "ioc.csv").code == 0
+    assert len([row for row in Case(case)["findings"].to_pylist() if row["kind"] == "known-indicator"]) == ends[0][0]
+    assert Case(case)["indicators"]["name"].to_pylist() == ["other", "everything"]
+    ran = memir("analyze", raw_image, "-o", tmp_path / "no", "--ioc", tmp_path / "absent")
+    assert (ran.code, "--ioc" in ran.err) == (2, True)

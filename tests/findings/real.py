@@ -79,3 +79,10 @@ def after(name: str, word: str, table: str, where: Mapping[str, Any], facts: Ima
         row.update(changes)
     altered = {**tables, table: pa.Table.from_pylist(rows, schema=tables[table].schema)}
     return [row for row in detect(altered, facts or known).rows() if row["kind"] == word]
+
+
+def given(name: str, word: str, only: bool = True, **tables: pa.Table) -> list[Row]:
+    """The findings of a kind with these tables in the place of an image's own."""
+    known, facts = node(name)
+    rows = detect({**known, **tables}, facts, (word,) if only else None).rows()
+    return [row for row in rows if row["kind"] == word]

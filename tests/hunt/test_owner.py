@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from memir.hunt.hit import Hit
 from memir.hunt.hunt import Hunt
 from memir.hunt.memory import read_memory
-from memir.hunt.owner import mapped_at
+from memir.hunt.owner import id_of, mapped_at
 from memir.hunt.wanted import Wanted
 from memir.kernel.page import FREE, KERNEL
 from memir.kube.ram import RamSource
@@ -218,6 +219,15 @@ def test_what_a_rule_calls_secret_is_masked_and_can_be_revealed(node_of: NodeOf,
     shown = run(node, ruleset, show_secrets=True)
     assert [one["data"] for one in shown.rows] == [secret]
     assert secret not in repr(shown.masked)
+
+
+def test_id_of() -> None:
+    def hit(data: bytes, *tags: str, offset: int = 8) -> Hit:
+        return Hit("R", "n", tags, (), "$a", (7,), offset, 6, data, b"", b"", "process", None)
+
+    assert id_of(hit(b"secret")) == id_of(hit(b"secret")) != id_of(hit(b"secreT"))
+    assert id_of(hit(b"secret", "secret")) == id_of(hit(b"secreT", "secret")), "no hash of a secret's text"
+    assert id_of(hit(b"secret")) != id_of(hit(b"secret", offset=9))
 
 
 def test_a_process_whose_place_is_not_known(node_of: NodeOf, tmp_path: Path) -> None:
