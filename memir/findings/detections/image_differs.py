@@ -28,19 +28,19 @@ def _find(look: Look) -> Iterator[Match]:
             continue
         row = look.with_init(container)
         digests = [match.group(1) if (match := _DIGEST.search(pair[name])) else None for name in ("asked", "runs")]
-        other = None not in digests and digests[0] != digests[1]
+        differ = None not in digests and digests[0] != digests[1]
         yield Match(
-            "high" if other else "medium",
-            "the digests differ" if other else "the names differ; a name can be given to any content",
+            "high" if differ else "medium",
+            "the digests differ" if differ else "the names differ; a name can be given to any content",
             f"{where(row)} runs {short(pair['runs'])} by its {pair['witness']}, and the API asked for "
             f"{short(pair['asked'])}",
             row, (Proof("claims", f"subject = '{pair['subject']}' and field = 'image'"),), subject=pair["subject"],
         )  # fmt: skip
 
 
-def same_image(one: str, other: str) -> bool:
+def same_image(asked: str, runs: str) -> bool:
     """Whether two references are to one image, as far as they tell: defaults filled in, tags beside digests ignored."""
-    return _parts(one) == _parts(other)
+    return _parts(asked) == _parts(runs)
 
 
 def _parts(reference: str) -> tuple[str, str]:
