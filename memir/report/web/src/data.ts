@@ -50,7 +50,14 @@ const parsers = {
   timestampFromMicroseconds: (micros: bigint) => Number(micros), // exact until the year 2255
 };
 const compressors = { ZSTD: (bytes: Uint8Array) => decompress(bytes) };
-const PIECE = 1 << 19; // characters of base64 that are decoded at once; a multiple of 4
+/** Decoding goes on one piece at a time, whoever asks: many columns at once would be one long task. */
+let queue: Promise<unknown> = Promise.resolve();
+function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  const done = queue.then(work);
+  queue = done.catch(() => undefined);
+  return done;
+}
+const PIECE = 1 << 18; // characters of base64 that are decoded at once; a multiple of 4
 
 export class Table {
   private bytes?: Promise<ArrayBuffer>;
@@ -66,7 +73,7 @@ export class Table {
   column(name: string): Promise<Value[]> {
     let column = this.columns.get(name);
     if (column === undefined) {
-      column = this.decode(name);
+      column = inTurn(() => this.decode(name));
       this.columns.set(name, column);
     }
     return column;

@@ -13,7 +13,7 @@ const CUT = 300; // characters of a cell: the row's own panel has all
 
 export interface GridProps {
   name: string;
-  within?: number[] | null; // only these rows
+  within?: ArrayLike<number> | null; // only these rows
   query?: string;
   columns?: string[];
   selected?: number | null;

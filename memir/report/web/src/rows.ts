@@ -18,10 +18,16 @@ export function words(query: string, names: string[]): Word[] {
   });
 }
 
+function counted(number: number): Int32Array<ArrayBuffer> {
+  const rows = new Int32Array(number);
+  for (let row = 0; row < number; row++) rows[row] = row;
+  return rows;
+}
+
 /** Rows of `within` (all, if null) that every word fits. cancelled: asked at every turn; null if it says so. */
-export async function filtered(table: Table, within: number[] | null, query: string, cancelled: () => boolean): Promise<Int32Array | null> {
+export async function filtered(table: Table, within: ArrayLike<number> | null, query: string, cancelled: () => boolean): Promise<Int32Array | null> {
   const asked = words(query, table.head.columns.map((column) => column.name));
-  let rows = within === null ? Int32Array.from({ length: table.rows }, (_, row) => row) : Int32Array.from(within);
+  let rows = within === null ? counted(table.rows) : new Int32Array(within);
   for (const word of asked) {
     const columns = table.head.columns.filter((column) => word.column === null || column.name === word.column);
     const has = new Uint8Array(table.rows);

@@ -94,9 +94,11 @@ function Tracks({ events }: { events: Events }) {
   useEffect(() => draw(canvas.current!, events, tracks, span, on, brush, wide, height), [events, span, off, brush, wide]);
 
   const rows = useMemo(() => {
-    const made: number[] = [];
-    for (let row = lower(events.times, span[0]); row < events.times.length && events.times[row] <= span[1]; row++) if (on[events.kinds[row]]) made.push(row);
-    return made;
+    const first = lower(events.times, span[0]), end = lower(events.times, span[1] + 1);
+    const made = new Int32Array(end - first);
+    let number = 0;
+    for (let row = first; row < end; row++) if (on[events.kinds[row]]) made[number++] = row;
+    return made.subarray(0, number);
   }, [events, span, off]);
 
   const at = (x: number) => span[0] + ((x - LEFT) / Math.max(1, wide - LEFT)) * (span[1] - span[0]);
@@ -171,20 +173,17 @@ function draw(element: HTMLCanvasElement, events: Events, tracks: string[], span
     pen.fillStyle = colour("--ink");
     pen.fillText(fitting(pen, name, LEFT - 12), 4, y + TRACK / 2);
   });
-  const marks = new Map<number, number>(); // by track and pixel: bits of kinds
-  for (let row = lower(events.times, span[0]); row < events.times.length && events.times[row] <= span[1]; row++) {
-    if (!on[events.kinds[row]] || events.tracks[row] >= tracks.length) continue;
-    const place = events.tracks[row] * 8192 + Math.min(8191, Math.floor((events.times[row] - span[0]) * scale));
-    marks.set(place, (marks.get(place) ?? 0) | (1 << events.kinds[row]));
+  const pixels = Math.ceil(room) + 1, marks = new Uint32Array(tracks.length * pixels); // by track and pixel: bits of kinds
+  const { times, kinds, tracks: places } = events, end = lower(times, span[1] + 1);
+  for (let row = lower(times, span[0]); row < end; row++) {
+    if (on[kinds[row]] && places[row] < tracks.length) marks[places[row] * pixels + Math.floor((times[row] - span[0]) * scale)] |= 1 << kinds[row];
   }
   const colours = events.kindNames.map((name) => colour(`--${swatch(name)}`));
   const slot = (TRACK - 6) / Math.max(1, events.kindNames.length);
-  for (const [place, bits] of marks) {
-    const x = LEFT + (place & 8191), y = HEAD + (place >> 13) * TRACK + 2;
-    for (let kind = 0; kind < colours.length; kind++) {
-      if (!(bits & (1 << kind))) continue;
-      pen.fillStyle = colours[kind];
-      pen.fillRect(x, y + kind * slot, 3, Math.max(3, slot + 2));
+  for (let kind = 0; kind < colours.length; kind++) { // a colour after the other: to change it is what costs
+    pen.fillStyle = colours[kind];
+    for (let place = 0; place < marks.length; place++) {
+      if (marks[place] & (1 << kind)) pen.fillRect(LEFT + (place % pixels), HEAD + Math.floor(place / pixels) * TRACK + 2 + kind * slot, 3, Math.max(3, slot + 2));
     }
   }
   if (brush) {
