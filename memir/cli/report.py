@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -32,6 +32,12 @@ def report(
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write; standard output if not given.")
     ] = None,
     severity: SeverityOption = None,
+    redact: Annotated[
+        bool, typer.Option("--redact", help="html: pseudonyms in the place of names and addresses.")
+    ] = False,
+    notes: Annotated[
+        Path | None, typer.Option("--notes", metavar="FILE", help="html: notes that were saved from the page.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace FILE if it is there.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -50,7 +56,7 @@ def report(
     form = format_of(format_ or _by_ending(output))
     if output is None and not form.text:
         raise UsageError(f"--format {form.name} is no text for a terminal: give a file with -o")
-    parts = form.parts(memir.Case(case), Options(severity))
+    parts = form.parts(memir.Case(case), Options(severity, _more(form.name, redact, notes)))
     if output is None:
         text = b"".join(parts).decode("utf-8", "backslashreplace")
         print_json({"format": form.name, "text": text}) if json else say_raw(text)
@@ -60,6 +66,17 @@ def report(
         print_json({"format": form.name, "file": str(output), "bytes": size})
     else:
         say(f"{output}: {size:,} bytes, {form.help}")
+
+
+def _more(form: str, redact: bool, notes: Path | None) -> dict[str, Any]:
+    """Options of the form html. UsageError if another form is given one."""
+    if form != "html":
+        if redact or notes is not None:
+            raise UsageError(f"--redact and --notes are for --format html: {form} has no such part")
+        return {}
+    from memir.report.html.notes import read_notes
+
+    return {"redact": redact, "notes": read_notes(notes) if notes is not None else None}
 
 
 def _by_ending(output: Path | None) -> str:

@@ -48,3 +48,15 @@ def test_formats_are_listed(memir: Memir, case: Path) -> None:
 
 def test_register() -> None:
     assert registered(report) == ["report"]
+
+
+def test_html_with_notes_and_without_names(memir: Memir, case: Path, tmp_path: Path) -> None:
+    out, notes = tmp_path / "report.HTML", tmp_path / "notes.json"
+    notes.write_text('{"schema": 1, "notes": []}')
+    ran = memir("report", case, "-o", out, "--redact", "--notes", notes, "--json")
+    assert ran.json() == {"format": "html", "file": str(out), "bytes": out.stat().st_size}
+    assert '"redacted":true' in out.read_text()
+    ran = memir("report", case, "--redact")
+    assert (ran.code, ran.err) == (2, "memir: --redact and --notes are for --format html: md has no such part\n")
+    ran = memir("report", case, "--format", "html")
+    assert (ran.code, "give a file with -o" in ran.err) == (2, True)

@@ -25,6 +25,8 @@ from memir.findings.finding import at_least
 from memir.kernel.ram import Coverage
 from memir.report.html.custody import custody
 from memir.report.html.methods import methods
+from memir.report.html.notes import checked
+from memir.report.html.redact import Pseudonyms
 from memir.report.html.story import story
 from memir.report.html.tables import TIMELINE, completed, events, page_table, proofs
 from memir.report.kernel import kernel_line
@@ -61,12 +63,16 @@ The case's tables are read without it by `memir query`.</noscript></div>
 
 
 def html_parts(
-    case: CaseTables, *, severity: str | None = None, notes: Mapping[str, Any] | None = None
+    case: CaseTables,
+    *,
+    severity: str | None = None,
+    notes: Mapping[str, Any] | None = None,
+    redact: bool = False,
 ) -> Iterator[bytes]:
     """The file's bytes, part after part.
 
-    severity: only findings of this one and above. notes: as a notes file has them. CaseError for a case without a
-    record.
+    severity: only findings of this one and above. notes: as read_notes gives them. redact: pseudonyms in the place of
+    names and addresses. CaseError for a case without a record, or if the notes are another case's.
     """
     if case.record is None:
         raise CaseError(f"{case.folder}: no analysis has ended in it: `memir analyze IMAGE -o {case.folder}`")
@@ -74,7 +80,13 @@ def html_parts(
     if severity is not None and "findings" in tables:
         wanted = [at_least(str(word), severity) for word in tables["findings"]["severity"].to_pylist()]
         tables["findings"] = tables["findings"].filter(wanted)
-    yield from page_parts(head_of(case, tables, notes), tables)
+    head = head_of(case, tables, notes)
+    shown = {**tables, TIMELINE: events(tables)}
+    if redact:
+        pseudonyms = Pseudonyms(tables, head["record"])
+        head = pseudonyms.head(head)
+        shown = {name: pseudonyms.table(name, table) for name, table in shown.items()}
+    yield from page_parts(head, shown)
 
 
 def head_of(case: CaseTables, tables: Mapping[str, pa.Table], notes: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -86,6 +98,7 @@ def head_of(case: CaseTables, tables: Mapping[str, pa.Table], notes: Mapping[str
     kinds = {row["kind"] for row in findings}
     gaps = record["gaps"]
     clock = (record["identity"] or {}).get("clock_utc")
+    sealed = custody(case.folder)
     head: dict[str, Any] = {
         "memir": __version__,
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -100,9 +113,9 @@ def head_of(case: CaseTables, tables: Mapping[str, pa.Table], notes: Mapping[str
         "unable": [{"kind": kind, "tables": names} for kind, names in unable(tables).items()],
         "gaps": gaps,
         "record": {name: value for name, value in record.items() if name not in ("gaps", "runs", "oddities")},
-        "custody": custody(case.folder),
+        "custody": sealed,
         "methods": methods(record, tables),
-        "notes": dict(notes or {}),
+        "notes": checked(notes, sealed["head"]) if notes else [],
         "redacted": False,
     }
     head["story"] = [asdict(chapter) for chapter in story(findings, rows, head)]
@@ -115,12 +128,11 @@ def head_of(case: CaseTables, tables: Mapping[str, pa.Table], notes: Mapping[str
 
 
 def page_parts(head: dict[str, Any], tables: Mapping[str, pa.Table]) -> Iterator[bytes]:
-    """The page of a head and tables."""
+    """The page of a head and tables, the timeline among them."""
     style, script = (BUNDLE / "report.css").read_text(), (BUNDLE / "report.js").read_text()
     meanings = {name: table.doc for name, table in known_tables().items()}
     meanings[TIMELINE] = "What happened when, by every table that has times, each event with the row that it comes from"
-    shown = {**tables, TIMELINE: events(tables)}
-    pages = [page_table(name, table, meanings.get(name)) for name, table in shown.items()]
+    pages = [page_table(name, table, meanings.get(name)) for name, table in tables.items()]
     licenses = json.loads((BUNDLE / "licenses.json").read_text())
     head = {**head, "tables": [page.head for page in pages], "licenses": licenses}
     policy = (

@@ -26,7 +26,7 @@ export interface Head {
   memir: string; made: string; node: string | null; clock: string; coverage: string; whole: boolean;
   kernel: string | null; clean: { kind: string; title: string; how: string }[];
   unable: { kind: string; tables: string[] }[]; gaps: Gap[]; record: Json; custody: Json; methods: Json;
-  notes: { notes?: Note[] }; redacted: boolean; story: Chapter[]; findings: Finding[]; tables: TableHead[];
+  notes: Note[]; redacted: boolean; story: Chapter[]; findings: Finding[]; tables: TableHead[];
   licenses: { name: string; version: string; license: string; text: string }[];
 }
 export type Value = string | number | bigint | boolean | null | undefined | Value[] | { [name: string]: Value };

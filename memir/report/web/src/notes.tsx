@@ -5,7 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import { head, type Note } from "./data";
 import { download } from "./text";
 
-const notes = new Map<string, Note>((head.notes.notes ?? []).map((note) => [note.target, note]));
+const notes = new Map<string, Note>(head.notes.map((note) => [note.target, note]));
 const heard = new Set<() => void>();
 let unsaved = 0;
 
