@@ -4,8 +4,8 @@
 What is replaced: names of namespaces, pods, containers, nodes, accounts, workloads, volumes, images and labels, as the
 tables know them, wherever they stand in a text; IP and MAC addresses, host names, e-mail addresses, ARNs, account
 and instance ids, by their form. Left out whole: bytes around hits, what matched, environments, claims of tokens, which
-hold more names than anyone can list. What is not replaced: a name that is a word of memir's own (`miner`), and paths and
-arguments that name someone in words of theirs.
+hold more names than anyone can list. What is not replaced: a name that is a word of memir's own (miner), and paths
+and arguments that name someone in words of theirs.
 """
 
 from __future__ import annotations
