@@ -85,6 +85,7 @@ WITNESSES: Mapping[str, str] = {
     "file": "a file of the node in page cache",
     "token": "service account token in the pod's projected volume; its signature is not checked",
     "status": "pod status as the kubelet sent it to the API, found in its memory",
+    "event": "key of an event that the kubelet sent, in its memory",
     "cri": "status file of containerd's CRI plugin, in page cache",
     "watch": "the kubelet's own object of the pod, in its memory",
     "API": "the API server's answer, given with --cluster",
@@ -95,7 +96,7 @@ PRECEDENCE: Mapping[tuple[Kind, str], tuple[str, ...]] = {
     ("process", "container_id"): ("cgroup", "mnt_ns", "shim"),
     ("process", "pod_uid"): ("container", "cgroup", "net_ns", "shim"),
     # spec and runtime know sandboxes and containers; which are init, sidecar or ephemeral the pod's spec tells
-    ("container", "kind"): ("API", "status", "spec", "state", "metadata"),
+    ("container", "kind"): ("API", "status", "event", "spec", "state", "metadata"),
     ("container", "container_name"): ("spec", "state", "metadata", "status", "API"),
     ("container", "pod_uid"): ("spec", "state", "sandbox", "cgroup", "metadata", "status", "API"),
     ("container", "pod_name"): ("spec", "sandbox", "state", "metadata", "sibling", "status", "API"),
@@ -149,6 +150,8 @@ class Claims:
 
     def __init__(self) -> None:
         self._by: dict[Subject, dict[str, dict[Claim, None]]] = {}
+        self.images: Mapping[str, str] = {}
+        """Digest of images by their names, as containerd has them: two names of one image are no difference."""
 
     def add(self, subject: Subject, field: str, value: Value | None, witness: str, where: str = "") -> None:
         """Keep what a witness says. Silence (None, "") is no claim; the same claim counts once."""
@@ -172,8 +175,16 @@ class Claims:
         if not deciding:
             return Resolved(doubts=tuple(claims))
         best = min(deciding, key=lambda claim: order[claim.witness])
-        others = (claim for claim in claims if not _same(field, claim.value, best.value))
+        others = (claim for claim in claims if not self._same(field, claim.value, best.value))
         return Resolved(best.value, best.witness, tuple(others))
+
+    def _same(self, field: str, value: Value, other: Value) -> bool:
+        """Whether two values of a field mean the same."""
+        if field != "image" or value == other:
+            return value == other
+        names = _image(str(value)), _image(str(other))
+        digests = [self.images.get(name, name) for name in names]
+        return names[0] == names[1] or digests[0] == digests[1]
 
     def text(self, subject: Subject, field: str) -> str | None:
         """The resolved value of a field of text."""
@@ -214,11 +225,6 @@ DISPUTED = frozenset({
     "host_users", "service_account", "iam_role", "qos",
 })  # fmt: skip
 """Fields in which a difference is worth a line: the others differ by nature (times, states) or by how much is said."""
-
-
-def _same(field: str, value: Value, other: Value) -> bool:
-    """Whether two values of a field mean the same."""
-    return _image(str(value)) == _image(str(other)) if field == "image" else value == other
 
 
 def _image(name: str) -> str:

@@ -2,13 +2,14 @@
 """What containerd keeps of its containers in meta.db, by the database's own tree.
 
 core/metadata/buckets.go and boltutil of containerd/containerd: v1/<namespace>/containers/<id>/{image, spec, labels/,
-runtime/, extensions/ ...}. A container is there from its creation until it is removed, running or not. The CRI plugin's
+runtime/, extensions/ ...}, v1/<namespace>/images/<name>/target/digest. A container is there from its creation until it is removed, running or not. The CRI plugin's
 labels and its own metadata (internal/cri/store/container) are among them.
 """
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
 from memir.kube.annotations import CONTAINER_ID, Kind
@@ -22,6 +23,7 @@ POD_NAME, POD_NAMESPACE, POD_UID = (b"io.kubernetes.pod." + label for label in (
 _METADATA = b"io.cri-containerd.container.metadata"
 # <state>/io.containerd.runtime.v2.task/<namespace>/<id>/config.json; <root>/runc/<namespace>/<id>/state.json
 _BUNDLE = re.compile(r"/(?:io\.containerd\.runtime\.v[12]\.(?:task|linux)|runc|runtime-runc)/([^/]{1,76})/[^/]{1,76}/")
+_DIGEST = re.compile(rb"sha(?:256|384|512):[0-9a-f]{64,128}")
 _TEXT_LIMIT = 1024  # names and images are below 300 bytes
 
 
@@ -48,10 +50,15 @@ class Registered:
 
 @dataclass
 class Registry:
-    """Containers by id, and whether the tree was read whole: only then one that is not in it has been removed."""
+    """Containers by id, and whether the tree was read whole: only then one that is not in it has been removed.
+
+    images: digest of each image by its names, of which one image may have many; a name that two namespaces give to
+    two images is left out.
+    """
 
     containers: dict[str, Registered] = field(default_factory=dict)
     whole: bool = False
+    images: dict[str, str] = field(default_factory=dict)
 
 
 def registry(root: Bucket, where: str) -> Registry:
@@ -59,6 +66,7 @@ def registry(root: Bucket, where: str) -> Registry:
     known = Registry(whole=not root.holes)
     top = root.bucket(b"v1") or Bucket()
     known.whole &= b"v1" in root.buckets and not top.holes
+    digests: dict[str, set[str]] = defaultdict(set)
     for key, namespace in top.buckets.items():
         containers = namespace.buckets.get(b"containers")
         known.whole &= not namespace.holes and (containers is None or containers.whole())
@@ -66,6 +74,11 @@ def registry(root: Bucket, where: str) -> Registry:
             container_id = _text(ident)
             if container_id:
                 known.containers[container_id] = _container(container_id, _text(key) or "", bucket, where)
+        for name, bucket in (namespace.buckets.get(b"images") or Bucket()).buckets.items():
+            digest = (bucket.bucket(b"target") or Bucket()).values.get(b"digest", b"")
+            if _DIGEST.fullmatch(digest):
+                digests[_text(name) or ""].add(digest.decode())
+    known.images = {name: known_as.pop() for name, known_as in digests.items() if name and len(known_as) == 1}
     return known
 
 

@@ -19,6 +19,7 @@ from memir.kube.container_claims import (
     claim_status,
 )
 from memir.kube.containerd import namespace_of
+from memir.kube.event_keys import SpecKind
 from memir.kube.identity import Identity
 from memir.kube.kubelet import ContainerStatus
 from memir.kube.membership import Membership
@@ -90,14 +91,16 @@ def build_containers(
     cluster: ClusterSnapshot | None,
     *,
     statuses: Mapping[str, ContainerStatus] | None = None,
+    kinds: Mapping[tuple[str, str], SpecKind] | None = None,
     torn: bool = False,
 ) -> dict[str, Container]:
     """Containers by id. roots: by mount namespace number. cluster: of this node's pods alone.
-    statuses: what the kubelet last reported, by container id.
+    statuses: what the kubelet last reported, by container id. kinds: by pod UID and name, by the kubelet's events.
 
     torn: processes may be missing, or may lack their container: then none that is not seen can be said to have ended.
     """
     claims = known.claims
+    claims.images = files.registry.images if files.registry is not None else {}
     placed = dict.fromkeys(identity.container_id for identity in identities if identity.container_id)
     registered = files.registry.containers if files.registry is not None else {}
     every = {**files.specs, **files.states, **registered, **known.init, **placed}
@@ -123,6 +126,7 @@ def build_containers(
             claim_cri(ended, claims)
     for container, status in (statuses or {}).items():
         _from_status(rows.get(container), status, claims)
+    _from_events(rows, kinds or {}, claims)
     if cluster is not None:
         _from_api(rows, claims, cluster)
     _share_names(rows, claims)
@@ -241,6 +245,13 @@ def _from_status(row: Container | None, status: ContainerStatus, claims: Claims)
         return
     row.sources.append("kubelet status")
     claim_status(status, claims)
+
+
+def _from_events(rows: dict[str, Container], kinds: Mapping[tuple[str, str], SpecKind], claims: Claims) -> None:
+    """Which list of the spec a container stands in; its name there is the one that its own files tell."""
+    for subject in map(of_container, rows):
+        uid, name = claims.text(subject, "pod_uid"), claims.text(subject, "container_name")
+        claims.add(subject, "kind", kinds.get((uid or "", name or "")), "event")
 
 
 def _sidecars(rows: dict[str, Container]) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from memir.kernel.engine import Kernel
 from memir.kernel.user_memory import anonymous_memory
 from memir.kube.deletions import deletions
+from memir.kube.event_keys import SpecKind, spec_kinds
 from memir.kube.fields import Fields
 from memir.kube.processes import Process
 from memir.kube.tornjson import read_object
@@ -63,12 +64,14 @@ class ContainerStatus:
 class Statuses:
     """The latest status of each container, by id, and the last phase of each pod, by UID.
 
-    deleted: when each pod that is being deleted has to be gone, in ns since 1970 UTC, by UID.
+    deleted: when each pod that is being deleted has to be gone, in ns since 1970 UTC, by UID. kinds: the list of the
+    pod's spec that a container stands in, by pod UID and container's name.
     """
 
     containers: dict[str, ContainerStatus]
     phases: dict[str, str]
     deleted: dict[str, int] = field(default_factory=dict)
+    kinds: dict[tuple[str, str], SpecKind] = field(default_factory=dict)
 
 
 def kubelet_of(rows: Iterable[Process]) -> Process | None:
@@ -102,7 +105,7 @@ def statuses(kernel: Kernel, rows: Iterable[Process]) -> Statuses:
         if len(listed) > MAX_DOCUMENTS:
             kernel.gaps.add("kubelet status", f"pid {kubelet.pid if kubelet else 0}", "too many: the rest is not read")
             break
-    return Statuses(latest(listed), phases, deletions(pieces))
+    return Statuses(latest(listed), phases, deletions(pieces), spec_kinds(piece for _, piece in pieces))
 
 
 def latest(statuses: Iterable[ContainerStatus]) -> dict[str, ContainerStatus]:

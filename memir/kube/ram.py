@@ -234,6 +234,7 @@ class RamSource:
             roots,
             self.node.cluster,
             statuses=self.statuses.containers,
+            kinds=self.statuses.kinds,
             torn=torn,
         )
         started = {container: init.start for container, init in self.membership.init.items() if init.start is not None}
