@@ -2,8 +2,8 @@
 """What containerd keeps of its containers in meta.db, by the database's own tree.
 
 core/metadata/buckets.go and boltutil of containerd/containerd: v1/<namespace>/containers/<id>/{image, spec, labels/,
-runtime/, extensions/ ...}, v1/<namespace>/images/<name>/target/digest. A container is there from its creation until it is removed, running or not. The CRI plugin's
-labels and its own metadata (internal/cri/store/container) are among them.
+runtime/, extensions/ ...}, v1/<namespace>/images/<name>/target/digest. A container is there from its creation until it
+is removed, running or not. The CRI plugin's labels and its own metadata (internal/cri/store/container) are among them.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which list of its pod's spec a container stands in, by the events that the kubelet sent.
 
-client-go (tools/record/events_cache.go, getEventKey) keeps a key for each of the last 4,096 events, to count those that
-come again: "kubelet" HOST "Pod" NAMESPACE NAME FIELDPATH UID "v1" TYPE REASON MESSAGE, without anything between them.
-FIELDPATH is spec.initContainers{NAME} and the like (k8s.io/kubernetes pkg/kubelet/container/ref.go). A status is written
-over soon after it was sent; these keys stay while the kubelet lives, and every container that was made has some.
+client-go (tools/record/events_cache.go, getEventKey) keeps a key for each of the last 4,096 events, to count those
+that come again: "kubelet" HOST "Pod" NAMESPACE NAME FIELDPATH UID "v1" TYPE REASON MESSAGE, without anything between
+them. FIELDPATH is spec.initContainers{NAME} and the like (k8s.io/kubernetes pkg/kubelet/container/ref.go). A status is
+written over soon after it was sent; these keys stay while the kubelet lives, and every container has some.
+Whoever writes a pod's spec can have such text in the kubelet's memory too: what else tells a kind goes first.
 """
 
 from __future__ import annotations
@@ -14,7 +15,11 @@ from collections.abc import Iterable
 from typing import Literal
 
 SpecKind = Literal["container", "init", "ephemeral"]
-_LISTS: dict[bytes, SpecKind] = {b"containers": "container", b"initContainers": "init", b"ephemeralContainers": "ephemeral"}
+_LISTS: dict[bytes, SpecKind] = {
+    b"containers": "container",
+    b"initContainers": "init",
+    b"ephemeralContainers": "ephemeral",
+}
 # a static pod's UID is the hash of its file, without hyphens
 _KEY = re.compile(
     rb"Pod[a-z0-9.-]{2,316}spec\.(containers|initContainers|ephemeralContainers)\{([a-z0-9-]{1,63})\}"

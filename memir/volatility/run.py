@@ -28,6 +28,7 @@ from memir.volatility.context import LAYER, MODULE, build_context
 from memir.volatility.elf_dump import FAILED, whole_programs
 from memir.volatility.output import Cell, Kind, file_handler, heard, kind_of, plain
 from memir.volatility.plugins import configure, find_plugin, full_name, import_all, process_settings
+from memir.volatility.titles import whole_titles
 
 POD_COLUMNS = ("pod_name", "namespace", "container_name", "container_id")
 _TASKS = frozenset({"offset (v)", "offset", "task", "task offset", "task_struct"})
@@ -114,7 +115,7 @@ class Host:
         with process_settings(plugin_dirs), heard() as messages, self._own_layers():
             chosen = find_plugin(plugin)
             constructed = self._construct(chosen, options, progress, file_handler(output, written))
-            with _own_defaults(chosen), whole_programs():
+            with _own_defaults(chosen), whole_programs(), whole_titles():
                 columns, rows, depths, failure = _populate(constructed)
         if owners is not None:
             columns, rows = self._with_pods(columns, rows, owners)

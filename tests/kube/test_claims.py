@@ -93,6 +93,11 @@ def test_one_image_by_two_names_is_no_doubt() -> None:
     claims.add(BOX, "image", "nginx:1", "API")
     claims.add(BOX, "image", "evil.example/nginx:1", "spec")
     assert claims.doubts(BOX) == ["image: spec says evil.example/nginx:1, API says nginx:1"]
+    # as containerd has both: one image tagged twice, of which it takes either
+    claims.images = {"docker.io/library/nginx:1": "sha256:aa", "evil.example/nginx:1": "sha256:aa"}
+    assert claims.doubts(BOX) == []
+    claims.images = {"docker.io/library/nginx:1": "sha256:aa", "evil.example/nginx:1": "sha256:bb"}
+    assert claims.doubts(BOX) == ["image: spec says evil.example/nginx:1, API says nginx:1"]
 
 
 @given(st.lists(st.tuples(st.sampled_from(sorted(WITNESSES)), st.text(max_size=3)), max_size=20))

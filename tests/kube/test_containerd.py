@@ -69,6 +69,27 @@ def test_containers_of_all_namespaces() -> None:
     )  # fmt: skip
 
 
+def image(digest: bytes) -> Bucket:
+    return Bucket(
+        {}, {b"target": Bucket({b"digest": digest, b"mediatype": b"application/vnd.oci.image.manifest.v1+json"})}
+    )
+
+
+def test_names_of_images() -> None:
+    """One image has several names; a name that means two images in two namespaces means none."""
+    first, second = b"sha256:" + b"a" * 64, b"sha256:" + b"b" * 64
+    spaces = {
+        b"k8s.io": {b"docker.io/library/busybox:1.35": image(first), b"ecr.example/init:1": image(first),
+                    b"twice:1": image(first), b"odd:1": image(b"sha256:zz"), b"none:1": Bucket()},
+        b"lurk": {b"twice:1": image(second), b"own:1": image(second)},
+    }  # fmt: skip
+    top = {key: Bucket({}, {b"images": Bucket({}, names)}) for key, names in spaces.items()}
+    assert registry(Bucket({}, {b"v1": Bucket({}, top)}), PATH).images == {
+        "docker.io/library/busybox:1.35": first.decode(), "ecr.example/init:1": first.decode(),
+        "own:1": second.decode(),
+    }  # fmt: skip
+
+
 def test_a_tree_with_holes_proves_no_removal() -> None:
     assert not registry(database(["page 5: page not in memory"]), PATH).whole
     assert registry(Bucket(), PATH) == Registry({}, False)

@@ -10,6 +10,7 @@ from memir.kube.apiobjects import ApiContainer, ApiPod
 from memir.kube.claims import of_container
 from memir.kube.containerd import Registered, Registry
 from memir.kube.containers import Container, build_containers
+from memir.kube.event_keys import SpecKind
 from memir.kube.identity import identify
 from memir.kube.kubelet import ContainerStatus
 from memir.kube.membership import Membership, memberships
@@ -147,3 +148,22 @@ def test_kinds_and_endings_by_the_kubelet() -> None:
     ended = found[THIRD]
     assert (ended.exit_code, ended.reason, ended.started_at, ended.finished_at) == (137, "OOMKilled", 5, 9)
     assert "kubelet status" in ended.sources
+
+
+def test_kinds_by_the_kubelets_events() -> None:
+    """As by its statuses, which go first; a name counts in its own pod alone."""
+    init, rows = "d" * 64, [process(1, 0, "/init.scope", {}), INIT]
+    named = {THIRD: "debugger", init: "proxy"}
+    others = {ident: replace(SPEC, container_id=ident, container_name=name) for ident, name in named.items()}
+    rows.append(process(30, 1, f"/kubepods/besteffort/pod{POD}/{init}", {"mnt": 31}))
+    files = RuntimeFiles({ID: SPEC, **others})
+    known = memberships(rows, files, None)
+    kinds: dict[tuple[str, str], SpecKind] = {
+        (POD, "web"): "container", (POD, "proxy"): "init", (POD, "debugger"): "ephemeral", ("other", "web"): "init",
+    }  # fmt: skip
+    found = build_containers(rows, identify(rows, known), known, files, {}, None, kinds=kinds)
+    assert {at: row.kind for at, row in found.items()} == {ID: "container", init: "sidecar", THIRD: "ephemeral"}
+    assert known.claims.resolve(of_container(THIRD), "kind").witness == "event"
+    told = {THIRD: status(THIRD, "init")}
+    found = build_containers(rows, identify(rows, known), known, files, {}, None, statuses=told, kinds=kinds)
+    assert found[THIRD].kind == "init"

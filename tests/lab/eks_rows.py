@@ -20,6 +20,8 @@ STATUSES = {
 }
 IDENT = re.compile(r"[0-9a-f]{64}")
 MASKED = re.compile(r"\*\*\* \([a-z ]+, sha256 [0-9a-f]{16}\)")
+# Go starts and ends threads of its own while the records are made
+GO_PROGRAMS = {"containerd", "containerd-shim", "kubelet"}
 HOW_IT_ENDED = ("exit_code", "reason", "started_at", "finished_at")
 # what the kubelet's last report in RAM may be too old for, or no longer there, where no snapshot was given
 OF_THE_API = ("phase", "owner", "qos", "node", "deleted_at", "service_account", "iam_role", "restarts", *HOW_IT_ENDED)
@@ -220,6 +222,8 @@ def process_lines(case: Path, truth: Truth) -> Iterator[str]:
             continue
         compared += 1
         for name, value in expected_process(truth, task).items():
+            if name == "threads" and task["comm"] in GO_PROGRAMS:
+                continue
             if row[name] != value:
                 yield f"pid {task['pid']} {task['comm']}: {name} is {str(row[name])[:160]}, not {str(value)[:160]}"
     print(f"{len(truth.containers)} containers, {len(truth.pods)} pods, {compared} user processes compared")

@@ -180,18 +180,10 @@ def maps(truth: Truth, rows: Iterable[Row]) -> list[str]:
 
 
 def psaux(truth: Truth, rows: Iterable[Row]) -> list[str]:
-    """What differs in the command lines of user processes.
-
-    A process that has written a title over its arguments (sshd, nginx) may have run on into its environment: /proc
-    follows it there, volatility3 does not.
-    """
+    """What differs in the command lines of user processes, titles written over them too."""
     found = {row["PID"]: (row["ARGS"] or "").strip() for row in rows if row["PID"] in truth.user}
     wanted = {p.pid: " ".join(p.args).strip() for p in truth.user.values()}
-    titles = {p.pid for p in truth.user.values() if len(p.args) == 1}
-    cut = {pid for pid in titles & found.keys() if found[pid] and wanted[pid].startswith(found[pid])}
-    return _differ(
-        {one for one in wanted.items() if one[0] not in cut}, {one for one in found.items() if one[0] not in cut}
-    )
+    return _differ(set(wanted.items()), set(found.items()))
 
 
 def capabilities(truth: Truth, rows: Iterable[Row]) -> list[str]:
