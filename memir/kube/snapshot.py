@@ -91,11 +91,13 @@ def load_objects(source: Path | str) -> tuple[ClusterSnapshot, list[dict[str, An
             skipped.append(_place(error))
             continue
         skipped += odd
+        notes = [words for _, value in values for words in _unread(value)]
+        skipped += [(str(file), words) for words in notes]
         objects = [objects for place, value in values for objects in _objects(value, f"{file}: {place}", skipped)]
         if objects:
             files.append(str(file))
             items += objects
-        elif not odd:
+        elif not odd and not notes:
             skipped.append((str(file), "no Kubernetes objects"))
     snapshot = _assemble(items, tuple(files), skipped)
     if not snapshot.pods:
@@ -109,6 +111,15 @@ def _place(error: ClusterError) -> tuple[str, str]:
     """(place, why) of an error that names the place first."""
     place, _, why = str(error).rpartition(": ")
     return (place, why) if place else ("", why)
+
+
+def _unread(value: Any) -> list[str]:
+    """What snapshot.json of `memir snapshot` notes as denied or cut."""
+    if not isinstance(value, dict) or not {"server", "taken", "unread"} <= set(value):
+        return []
+    entries = value["unread"] if isinstance(value["unread"], list) else []
+    known = [entry for entry in entries if isinstance(entry, dict)]
+    return [f"{entry.get('resource')} was not read from the API: {entry.get('why')}"[:500] for entry in known]
 
 
 _MAX_LISTS = 4  # lists inside lists, as scripts that join answers make them
