@@ -24,6 +24,7 @@ DONE = {
     "ssh-add": "acquire/transports/ssh/test_identities.py", "ssh-keygen -R": "acquire/transports/ssh/test_host_key.py",
     "memir findings": "cli/test_findings.py", "memir info": "cli/test_info.py", "memir hunt": "cli/test_hunt.py",
     "memir acquire": "cli/test_acquire.py", "memir run": "cli/test_run.py", "memir plan": "cli/test_plan.py",
+    "memir snapshot": "cli/test_snapshot.py", "memir extract files": "cli/test_extract.py",
 }  # fmt: skip
 """Command, and the test that does it."""
 
