@@ -16,6 +16,7 @@ from memir.extract.elf_core import PAGE, Mapped, Segment
 from memir.extract.output import Output
 from memir.extract.place import component
 from memir.extract.space import Region, Space, spaces
+from memir.extract.whose import folder_of, is_of
 from memir.kernel import pt_regs
 from memir.kernel.pagetable import U64
 from memir.kernel.space import u64
@@ -99,26 +100,13 @@ def chosen(node: Node, wanted: WantedMemory) -> list[dict[str, Any]]:
     rows = node["processes"].to_arrow().to_pylist()
     if wanted.pid and (absent := set(wanted.pid) - {row["pid"] for row in rows}):
         raise UsageError(f"there is no process {', '.join(map(str, sorted(absent)))}")
-    kept = [row for row in rows if _is_wanted(row, wanted)]
+    kept = [row for row in rows if is_of(row, wanted.pod, wanted.container)]
+    kept = [row for row in kept if not wanted.pid or row["pid"] in wanted.pid]
     known = set(_mm_of(node, [row["pid"] for row in kept]))
     having = [row for row in kept if row["pid"] in known]
     if not having:
         raise UsageError("no process with memory is what was asked for: the table processes has those that there are")
     return having
-
-
-def _is_wanted(row: dict[str, Any], wanted: WantedMemory) -> bool:
-    pod = {row["pod_name"], row["pod_uid"], f"{row['namespace']}/{row['pod_name']}"}
-    ident = row["container_id"] or ""
-    known = row["container_name"]
-    return (
-        (not wanted.pid or row["pid"] in wanted.pid)
-        and (not wanted.pod or bool(pod & set(wanted.pod)))
-        and (
-            not wanted.container
-            or any(name == known or (len(name) >= 6 and ident.startswith(name)) for name in wanted.container)
-        )
-    )
 
 
 def _mm_of(node: Node, pids: Sequence[int]) -> dict[int, int]:
@@ -128,8 +116,13 @@ def _mm_of(node: Node, pids: Sequence[int]) -> dict[int, int]:
     return {pid: homes[pid] for pid in pids if pid in homes}
 
 
-def written(node: Node, place: Output, rows: list[dict[str, Any]], *, raw: bool) -> Iterator[ProcessMemory]:
-    """Write each process and give its entry; OSError if the folder cannot be written."""
+def written(
+    node: Node, place: Output, rows: list[dict[str, Any]], *, raw: bool, below: str | None = None
+) -> Iterator[ProcessMemory]:
+    """Write each process and give its entry; OSError if the folder cannot be written.
+
+    below: the folder that all go into; None: one for each container.
+    """
     source, kernel = node.source, node.source.kernel
     homes = _mm_of(node, [row["pid"] for row in rows])
     mm = np.array([homes[row["pid"]] for row in rows], np.uint64)
@@ -152,7 +145,7 @@ def written(node: Node, place: Output, rows: list[dict[str, Any]], *, raw: bool)
                      for place_of, state in zip(own.tolist(), states, strict=True)],
             regions=[region.document() for region in space.regions],
         )  # fmt: skip
-        folder = _folder(row)
+        folder = below or folder_of(row)
         if raw:
             entry.files.extend(_raw(kernel, place, f"{folder}/{row['pid']}", space))
             yield entry
@@ -167,12 +160,6 @@ def written(node: Node, place: Output, rows: list[dict[str, Any]], *, raw: bool)
 
 def _name(comm: bytes | None) -> str | None:
     return None if comm is None else comm.decode("utf-8", "backslashreplace")
-
-
-def _folder(row: dict[str, Any]) -> str:
-    pod = f"{row['namespace']}_{row['pod_name']}" if row["pod_name"] else row["pod_uid"]
-    container = row["container_name"] or (row["container_id"] or "")[:12]
-    return component("_".join(part for part in (pod, container) if part) or "node")
 
 
 def _chain(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

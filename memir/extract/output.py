@@ -33,6 +33,8 @@ class Output:
 
     def path(self, name: str) -> Path:
         """Where a file below the folder goes; the folders above it are made. name: as memir.extract.place makes it."""
+        if name.partition("/")[0] in (MANIFEST, _ROOM):  # a pod may be called so
+            name = f"{name.partition('/')[0]}~/{name.partition('/')[2]}"
         path = self.folder / name
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return path
@@ -40,23 +42,29 @@ class Output:
     def write(self, name: str, data: Iterable[bytes]) -> str:
         """Write a new file of mode 600; gives its SHA-256. One that could not be written whole is removed."""
         digest = hashlib.sha256()
-        with self.new(name) as file:
+        with self.writing(name, self.open(name)) as file:
             for part in data:
                 file.write(part)
                 digest.update(part)
         return digest.hexdigest()
 
+    def open(self, name: str) -> IO[bytes]:
+        """A new file of mode 600, for writing(); FileExistsError if it is there."""
+        return open(self.path(name), "xb", opener=lambda where, flags: os.open(where, flags, 0o600))
+
     @contextlib.contextmanager
-    def new(self, name: str) -> Iterator[IO[bytes]]:
-        """A new file of mode 600, open for writing; removed again if that fails. FileExistsError if it is there."""
-        path = self.path(name)
-        with open(path, "xb", opener=lambda where, flags: os.open(where, flags, 0o600)) as file:
-            try:
-                yield file
-                file.flush()
-            except OSError:
-                path.unlink()
-                raise
+    def writing(self, name: str, opened: IO[bytes]) -> Iterator[IO[bytes]]:
+        """Close a file of open() behind the block; remove it if writing fails, so that no torn file is left."""
+        try:
+            with opened:
+                yield opened
+        except OSError:
+            (self.folder / name).unlink()
+            raise
+
+    def release(self) -> None:
+        """Give back the room that is set aside for the manifest, so that what is open can be ended."""
+        (self.folder / _ROOM).unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def kept(self, done: list[Any], total: int, document: Mapping[str, Any], entries: str) -> Iterator[None]:
@@ -88,7 +96,7 @@ class Output:
             ) from stopped
 
     def _list(self, document: Mapping[str, Any]) -> None:
-        (self.folder / _ROOM).unlink(missing_ok=True)
+        self.release()
         with (self.folder / MANIFEST).open("x") as file:
             file.write(json.dumps(document, indent=1) + "\n")
 

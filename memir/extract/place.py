@@ -7,7 +7,8 @@ import hashlib
 
 _LONGEST = 200  # bytes of a component; file systems take 255
 _SPECIAL = '/\\%:*?"<>|'
-_DEEPEST = 64  # directories in each other; PATH_MAX of the examiner's machine is what counts
+_DEEPEST = 64  # directories in each other
+_PATH = 2000  # bytes of a path: the examiner's folder has to fit into PATH_MAX (4096) too
 
 
 def _escaped(char: str) -> str:
@@ -33,4 +34,6 @@ def relative(path: str) -> str:
     parts = [component(part) for part in path.split("/") if part]
     if len(parts) > _DEEPEST:
         parts = [*parts[: _DEEPEST - 1], component("/".join(parts[_DEEPEST - 1 :]))]
+    while len(parts) > 1 and len("/".join(parts).encode()) > _PATH:
+        parts = [*parts[:-2], component("/".join(parts[-2:]))]
     return "/".join(parts) or "%00"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PAGE = 4096
 _BATCH = 4096  # pages gathered at once: 16 MiB
+_MOST = (1 << 63) - PAGE  # bytes of a file: MAX_LFS_FILESIZE, less a page so that no sum overflows
 _READABLE = 1 << 16  # pages asked for at once whether the image has them
 
 
@@ -65,7 +66,7 @@ class Content:
 def contents(kernel: Kernel, mapping: U64, size: NDArray[np.int64]) -> list[Content]:
     """What RAM holds of each file (struct address_space uint64[n], bytes int64[n]); a negative size counts as 0."""
     pages = cached_pages(kernel, mapping)
-    size = np.maximum(size, 0)
+    size = np.clip(size, 0, _MOST)
     inside = pages.index < ((size + PAGE - 1) // PAGE)[pages.owner].astype(np.uint64)
     owner, index, pa = pages.owner[inside], pages.index[inside].astype(np.int64), pages.pa[inside]
     there = np.concatenate(
