@@ -12,7 +12,8 @@ import pytest
 
 import memir
 from memir.errors import OutputError, UsageError
-from memir.extract.files import Extracted, Wanted, extract_files
+from memir.extract.files import Extracted, Wanted, chosen, extract_files, write_files
+from memir.extract.output import Output
 from memir.node import Node
 from tests.images import cache, case, cases
 
@@ -99,3 +100,11 @@ def test_errors(node: Node, tmp_path: Path) -> None:
         extract_files(node, tmp_path / "full", Wanted(path="/tmp/server.log"))
     with pytest.raises(OutputError, match="cannot be written: Not a directory"):
         extract_files(node, tmp_path / "full" / "x" / "y", Wanted(path="/tmp/server.log"))
+
+
+def test_rows_and_a_folder_of_ones_own(node: Node, tmp_path: Path) -> None:
+    rows = chosen(node, Wanted(path="/tmp/server.log"))
+    assert [(row["container_path"], row["layer"], row["size"]) for row in rows] == [("/tmp/server.log", "upper", 18)]
+    (entry,) = write_files(node.source.kernel, Output(tmp_path / "out"), rows, below="rootfs")
+    assert (entry.file, entry.sha256) == ("rootfs/upper/tmp/server.log", LOG)
+    assert chosen(node, Wanted(path="/nowhere/*")) == []
