@@ -28,7 +28,7 @@ def limits(kernel: Kernel, task: U64) -> list[list[str] | None]:
     pairs = raw.view("<u8").reshape(len(task), len(NAMES), 2)
     ok &= (pairs[:, :, 0] <= pairs[:, :, 1]).all(axis=1) & raw.any(axis=1)
     kernel.count_unread("limits", signal, ok)
-    unique, back = np.unique(pairs.reshape(len(task), -1), axis=0, return_inverse=True)
+    unique, back = np.unique(pairs.reshape(len(task), 2 * len(NAMES)), axis=0, return_inverse=True)
     texts = [
         [f"{name} {_value(soft)} {_value(hard)}" for name, (soft, hard) in zip(NAMES, row, strict=True)]
         for row in unique.reshape(-1, len(NAMES), 2).tolist()

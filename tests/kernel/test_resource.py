@@ -45,3 +45,8 @@ def test_torn_or_absurd(node_of: NodeOf) -> None:
     torn = with_members(node, pair)
     assert limits(torn.kernel, np.array([task], np.uint64)) == [None]
     assert [gap.count for gap in torn.gaps if gap.kind == "limits"] == [1]
+
+
+def test_of_no_process(node_of: NodeOf) -> None:
+    """Of an image whose processes all lie in what is missing."""
+    assert limits(node_of("s-6.1-small").kernel, np.zeros(0, np.uint64)) == []

@@ -39,8 +39,8 @@ DETECTION = Detection(
     find=_find,
     why="Deleting the program that runs takes it from those who look at files; only memory still has it.",
     check_next=(
-        "take the program out of memory, it is gone when the process ends: `memir run linux.pslist IMAGE -- --pid PID "
-        "--dump`",
+        "take the program out of memory, it is gone when the process ends: `memir extract files IMAGE -o DIR --pid PID "
+        "--deleted`",
         "who started it, and what else its parent started",
     ),
     benign=("a package was updated while its program ran on", "installers that unpack themselves below /tmp"),

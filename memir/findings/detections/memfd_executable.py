@@ -34,8 +34,8 @@ DETECTION = Detection(
     why="A program that was never a file leaves nothing for a scanner of images or disks to find; loaders of malware "
     "run so.",
     check_next=(
-        "take the program out of memory, it is gone when the process ends: `memir run linux.pslist IMAGE -- --pid PID "
-        "--dump`",
+        "take the program out of memory, it is gone when the process ends: `memir extract files IMAGE -o DIR --pid PID "
+        "--deleted`",
         "who started it: its parent, and the exec session or request that the audit log has at its start",
     ),
     benign=("runc's copy of itself (/memfd:runc_cloned:...)", "systemd 257 and later run some units' helpers so"),
