@@ -253,8 +253,10 @@ class Node:
         """What save() does, given the record; without a case the record is made, and nothing is written."""
         from memir.case.facts import analysis_run, facts_of, hunt_run, secrets_of_hits, with_share
         from memir.case.record import updated
+        from memir.case.refind import findings_with
         from memir.case.seal import Input
         from memir.hunt.hits import TABLE as HITS
+        from memir.kube.opens import Access
         from memir.tables.frame import Frame
 
         facts = facts_of(self.source.kernel, sha256=self.memory.sha256(self._progress) if sha256 else None)
@@ -270,18 +272,22 @@ class Node:
             read = {name: Frame(table) for name, table in (self._frames(names) | dict(extra or {})).items()}
             facts = replace(facts, node=self.name, cluster=self.cluster)
             writes.append((read, analysis_run(time.monotonic() - self._begun, self.gaps)))
+        access = Access(self.source.cluster)
         inputs = [Input("image", str(self.memory.path), facts.identity.sha256 if facts.identity else None)]
         if self.logs is not None and not hunts_only:
             inputs += [Input("log", path, digest) for path, digest in self.logs.hashes.items()]
         for hunted in self._hunts:
             done = hunt_run(hunted.run, hunted.facts, hunted.seconds, hunted.gaps)
             hits = HITS.rows({**row, "run": hunted.run} for row in hunted.result.masked)
-            writes.append(({"hits": hits, "secrets": secrets_of_hits(hunted.result, facts)}, done))
+            writes.append(({"hits": hits, "secrets": secrets_of_hits(hunted.result, facts, access)}, done))
             inputs += hunted.inputs
         self.memory.check_unchanged()
         record: CaseRecord | None = None
         for written, run in writes:
             if case is not None:
+                if hunts_only:
+                    again = findings_with(case, {name: frame.to_arrow() for name, frame in written.items()}, run.run)
+                    written.update({} if again is None else {FINDINGS: again})
                 secrets = self.source.secrets.values
                 record = case.add_tables(written, run, facts, inputs=inputs, secrets=secrets, key=sign_key)
             else:

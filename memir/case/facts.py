@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
     from memir.kernel.ram import Coverage
     from memir.kernel.smear import Smear
+    from memir.kube.opens import Access
     from memir.tables.frame import Frame
 
 
@@ -109,12 +110,12 @@ def hunt_facts(
     )
 
 
-def secrets_of_hits(hunt: Hunt, facts: Facts) -> Frame:
-    """Rows of the table `secrets` for what a hunt's rules tagged `secret` matched."""
+def secrets_of_hits(hunt: Hunt, facts: Facts, access: Access | None = None) -> Frame:
+    """Rows of the table `secrets` for what a hunt's rules tagged `secret` matched. access: what they open."""
     from memir.hunt.secrets import TABLE, rows_of_hits
 
     clock = facts.identity.clock if facts.identity is not None else None
-    return TABLE.rows(rows_of_hits(hunt.masked, hunt.secrets, clock))
+    return TABLE.rows(rows_of_hits(hunt.masked, hunt.secrets, clock, access))
 
 
 def gaps_since(before: Sequence[Gap], after: Iterable[Gap]) -> tuple[Gap, ...]:

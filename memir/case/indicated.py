@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from memir.case.case import Case
+from memir.case.refind import image_facts
 from memir.findings.detect import detect
 from memir.findings.indicators import TABLE, read_indicators
-from memir.findings.look import ImageFacts
 
 KIND = "known-indicator"
 _TABLES = ("processes", "inodes", "sockets", "containers", "log")
@@ -19,7 +19,5 @@ def indicated(case: Case, ioc: Path) -> list[dict[str, Any]]:
     """Findings of the kind known-indicator, as rows of the table findings. UsageError if the file has no indicators."""
     tables = {name: case[name] for name in _TABLES if name in case.tables}
     tables["indicators"] = TABLE.rows(read_indicators(ioc).rows).to_arrow()
-    record = case.record
-    facts = ImageFacts(record.gaps if record else (), record.node if record else None)
-    rows: list[dict[str, Any]] = detect(tables, facts, (KIND,)).to_arrow().to_pylist()
+    rows: list[dict[str, Any]] = detect(tables, image_facts(case.record), (KIND,)).to_arrow().to_pylist()
     return rows
