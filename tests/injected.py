@@ -12,6 +12,7 @@ from memir.gaps import Gaps
 from memir.kernel import page
 from memir.kernel.engine import Kernel
 from memir.kernel.mm import page_roots
+from memir.kernel.pagemap import cached_pages
 from memir.kernel.pagetable import Format
 from memir.kernel.space import u64
 from memir.kernel.vma import VM_EXEC, VM_WRITE
@@ -119,3 +120,26 @@ def traced(node: RamSource, target: int, tracer: int) -> RamSource:
     task = task_of(node, target)
     return with_members(node, {(task, "task_struct", "ptrace"): 1,
                                (task, "task_struct", "parent"): task_of(node, tracer)})  # fmt: skip
+
+
+def renamed(node: RamSource, name: str, new: str, content: bytes) -> RamSource:
+    """The node in which the one file of a layer, volume or the node with this name has another, and other content.
+
+    Both names are short (struct dentry holds them itself), the file has one page, and keeps its size.
+    """
+    kernel, slots = node.kernel, node.dentry_slots
+    words = kernel.pointer(slots, "dentry", "d_name.name", gap=False)
+    texts = kernel.strings(words, 64)
+    inode = kernel.pointer(slots, "dentry", "d_inode", gap=False)
+    (row,) = [
+        row for row, text in enumerate(texts)
+        if text == name.encode() and inode[row] and kernel.pointer(inode[row : row + 1], "inode", "i_data.nrpages")[0]
+    ]  # fmt: skip
+    length, _ = kernel.space.physical(slots[row : row + 1] + np.uint64(kernel.types.offset("dentry", "d_name.len")))
+    text_at, _ = kernel.space.physical(words[row : row + 1])
+    pages = cached_pages(kernel, kernel.embedded(inode[row : row + 1], "inode", "i_data"))
+    assert len(pages.pa) == 1
+    return changed(node, {
+        int(length[0]): len(new).to_bytes(4, "little"), int(text_at[0]): new.encode() + b"\0",
+        int(pages.pa[0]): content,
+    })  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -18,7 +18,17 @@ from memir.kernel import page
 from memir.kernel.rmap import anonymous_regions
 from memir.kube.cgroups import parse_cgroup
 from memir.kube.membership import container_of_cgroup
-from memir.kube.owner_batch import NODE, PARTS, Owner, OwnerBatch, owner_order, sort_owners
+from memir.kube.owner_batch import (
+    NODE,
+    PARTS,
+    Owner,
+    OwnerBatch,
+    owner_order,
+    owners_of_keys,
+    owners_of_numbers,
+    plain_keys,
+    sort_owners,
+)
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -53,6 +63,8 @@ class Placed(Protocol):
     def file_owners(self) -> FileOwners: ...
     @property
     def node(self) -> NodeMatch: ...
+    @property
+    def owners_by_sock(self) -> Mapping[Hashable, tuple[Owner, ...]]: ...
 
 
 class FileInfo(Protocol):
@@ -82,11 +94,11 @@ class Owners:
 
     def by_task(self, task: Any) -> OwnerBatch:
         """By addresses of task_struct, of threads too; KeyError never: a task that is not known has no owner."""
-        return _batch(self._tasks, task)
+        return owners_of_keys(self._tasks, task)
 
     def by_pid(self, pid: Any) -> OwnerBatch:
         """By process ids, or ids of threads, in the node's own pid namespace."""
-        return _batch(self._pids, pid)
+        return owners_of_keys(self._pids, pid)
 
     def by_cgroup(self, path: Sequence[str | None]) -> OwnerBatch:
         """By paths of cgroups as the table `processes` has them; a path inside a container's cgroup is its."""
@@ -94,39 +106,44 @@ class Owners:
 
     def by_namespace(self, inum: Any) -> OwnerBatch:
         """By numbers of namespaces of any kind (the kernel numbers all kinds together)."""
-        return _batch(self._namespaces, inum)
+        return owners_of_keys(self._namespaces, inum)
 
     def by_container_id(self, container_id: Sequence[str | None]) -> OwnerBatch:
         """By container ids."""
-        return OwnerBatch.of_lists(() if ident is None else (self.container(ident),) for ident in _plain(container_id))
+        idents = plain_keys(container_id)
+        return OwnerBatch.of_lists(() if ident is None else (self.container(ident),) for ident in idents)
 
     def by_pod_uid(self, uid: Sequence[str | None]) -> OwnerBatch:
         """By pod UIDs."""
-        return OwnerBatch.of_lists(() if pod is None else (self.pod(pod),) for pod in _plain(uid))
+        return OwnerBatch.of_lists(() if pod is None else (self.pod(pod),) for pod in plain_keys(uid))
 
     def by_superblock(self, superblock: Any) -> OwnerBatch:
         """By addresses of super_block; the node's where it has the file system mounted, for no container."""
         files = self._source.file_owners
-        return _each(superblock, lambda unique: [files.of_superblock(address) for address in unique])
+        return owners_of_numbers(superblock, lambda unique: [files.of_superblock(address) for address in unique])
+
+    def by_sock(self, sock: Any) -> OwnerBatch:
+        """By addresses of struct sock, also those that no process holds."""
+        return owners_of_keys(self._source.owners_by_sock, sock)
 
     def by_inode(self, inode: Any) -> OwnerBatch:
         """By addresses of inode; one that is not readable has no owner."""
-        return _each(inode, self._of_inodes)
+        return owners_of_numbers(inode, self._of_inodes)
 
     def by_page(self, pfn: Any) -> OwnerBatch:
         """By page frame numbers: of a file its owners, of anonymous memory those of the processes it was made for.
 
         The kernel's own pages are the node's; a free page, and one of which struct page does not tell, is nobody's.
         """
-        return _each(pfn, self._of_pages)
+        return owners_of_numbers(pfn, self._of_pages)
 
     def by_address(self, address: Any) -> OwnerBatch:
         """By physical addresses: the owners of the page there."""
-        return self.by_page([place >> 12 for place in _plain(address)])
+        return self.by_page([place >> 12 for place in plain_keys(address)])
 
     def by_pod_ip(self, address: Sequence[str | None]) -> OwnerBatch:
         """By IP addresses of pods, as the API has them; the node's own for a pod in its network is not a pod's."""
-        return OwnerBatch.of_lists(self._pod_ips.get(ip, ()) for ip in _plain(address))
+        return OwnerBatch.of_lists(self._pod_ips.get(ip, ()) for ip in plain_keys(address))
 
     def container(self, container_id: str) -> Owner:
         """A container by its id, also one that nothing else is known of."""
@@ -277,26 +294,3 @@ class Owners:
             if inum:
                 owners_of[inum].add(NODE)
         return {inum: tuple(sorted(owners, key=owner_order)) for inum, owners in owners_of.items()}
-
-
-def _plain(keys: Any) -> list[Any]:
-    if hasattr(keys, "to_pylist"):
-        return list(keys.to_pylist())
-    return list(keys.tolist() if isinstance(keys, np.ndarray) else keys)
-
-
-def _batch(known: dict[Hashable, tuple[Owner, ...]], keys: Any) -> OwnerBatch:
-    """Owners of keys; each distinct key is looked up once."""
-    return _each(keys, lambda unique: [known.get(key, ()) for key in unique])
-
-
-def _each(keys: Any, look_up: Callable[[list[int]], list[tuple[Owner, ...]]]) -> OwnerBatch:
-    """Owners of numbers (null: not known), each distinct one looked up once."""
-    numbers = [0 if key is None else key for key in _plain(keys)]
-    unique, back = np.unique(np.array(numbers, np.uint64), return_inverse=True)
-    few = OwnerBatch.of_lists(look_up(unique.tolist()))
-    count = np.diff(few.first)[back]
-    first = np.concatenate(([0], np.cumsum(count, dtype=np.int64)))
-    start = few.first[:-1][back]
-    step = np.arange(int(count.sum())) - np.repeat(first[:-1], count)
-    return OwnerBatch(few.owners, first, few.index[np.repeat(start, count) + step])

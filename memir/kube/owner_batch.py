@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,3 +124,27 @@ def owner_order(owner: Owner) -> tuple[str, ...]:
 def sort_owners(owners: Iterable[Owner]) -> tuple[Owner, ...]:
     """Each owner once, in the order of container ids, then pods."""
     return tuple(sorted(set(owners), key=owner_order))
+
+
+def plain_keys(keys: Any) -> list[Any]:
+    """Keys of an array or list as a list."""
+    if hasattr(keys, "to_pylist"):
+        return list(keys.to_pylist())
+    return list(keys.tolist() if isinstance(keys, np.ndarray) else keys)
+
+
+def owners_of_keys(known: Mapping[Hashable, tuple[Owner, ...]], keys: Any) -> OwnerBatch:
+    """Owners of keys; each distinct key is looked up once."""
+    return owners_of_numbers(keys, lambda unique: [known.get(key, ()) for key in unique])
+
+
+def owners_of_numbers(keys: Any, look_up: Callable[[list[int]], list[tuple[Owner, ...]]]) -> OwnerBatch:
+    """Owners of numbers (null: not known), each distinct one looked up once."""
+    numbers = [0 if key is None else key for key in plain_keys(keys)]
+    unique, back = np.unique(np.array(numbers, np.uint64), return_inverse=True)
+    few = OwnerBatch.of_lists(look_up(unique.tolist()))
+    count = np.diff(few.first)[back]
+    first = np.concatenate(([0], np.cumsum(count, dtype=np.int64)))
+    start = few.first[:-1][back]
+    step = np.arange(int(count.sum())) - np.repeat(first[:-1], count)
+    return OwnerBatch(few.owners, first, few.index[np.repeat(start, count) + step])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
+from collections.abc import Hashable
 from typing import Literal
 
 import numpy as np
@@ -142,6 +143,11 @@ class RamSource:
     def socket_owners(self) -> list[tuple[Owner, ...]]:
         """Whose each row of `sockets` is."""
         return owners_of(self.kernel, self.sockets, self.owners, self.membership.host.get("net", 0))
+
+    @functools.cached_property
+    def owners_by_sock(self) -> dict[Hashable, tuple[Owner, ...]]:
+        """The same by address of struct sock."""
+        return dict(zip(self.sockets.rows.sock.tolist(), self.socket_owners, strict=True))
 
     @functools.cached_property
     def file_tasks(self) -> U64:

@@ -114,5 +114,5 @@ def _attachments(source: RamSource) -> tuple[dict[int, set[str]], dict[int, set[
 
 TABLE = Table(
     "bpf", "BPF programs, maps and links: who loaded them, where they are attached, who has them open.", COLUMNS,
-    "task", {"ram": read},
+    "task", {"ram": read}, volatility="linux.podbpf",
 )  # fmt: skip

@@ -82,5 +82,5 @@ def _columns(source: RamSource, code: PrivateCode) -> dict[str, Any]:
 
 TABLE = Table(
     "code_pages", "Pages of programs and libraries that a process has changed, or had changed, in its memory.",
-    COLUMNS, "task", {"ram": read},
+    COLUMNS, "task", {"ram": read}, volatility="linux.podcode",
 )  # fmt: skip

@@ -142,5 +142,5 @@ def _owners(source: RamSource, spaces: list[int], first: list[Remote], last: lis
 
 TABLE = Table(
     "conntrack", "Connections that netfilter follows, with what addresses were translated to.", COLUMNS, "namespace",
-    {"ram": read},
+    {"ram": read}, volatility="linux.podconntrack",
 )  # fmt: skip

@@ -128,4 +128,7 @@ def _ends(source: RamSource) -> dict[str, str]:
     return answer
 
 
-TABLE = Table("files", "Files that processes have open, run, map or stand in.", COLUMNS, "task", {"ram": read})
+TABLE = Table(
+    "files", "Files that processes have open, run, map or stand in.", COLUMNS, "task", {"ram": read},
+    volatility="linux.podfiles",
+)  # fmt: skip

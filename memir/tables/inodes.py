@@ -130,5 +130,5 @@ def _hashes(source: RamSource, every: NodeInodes) -> list[str | None]:
 
 TABLE = Table(
     "inodes", "Files that memory knows, by name, slab or cached page, and what containers changed of their images.",
-    COLUMNS, "inode", {"ram": read},
+    COLUMNS, "inode", {"ram": read}, volatility="linux.drift",
 )  # fmt: skip

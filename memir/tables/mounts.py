@@ -81,5 +81,6 @@ def _volumes(source: RamSource, info: MountInfo, on_node: list[str | None]) -> l
 
 
 TABLE = Table(
-    "mounts", "Mounts of every mount namespace, also those that /proc hides.", COLUMNS, "namespace", {"ram": read}
-)
+    "mounts", "Mounts of every mount namespace, also those that /proc hides.", COLUMNS, "namespace", {"ram": read},
+    volatility="linux.podmounts",
+)  # fmt: skip

@@ -142,5 +142,5 @@ def _remotes(source: RamSource, every: Sockets) -> list[Remote]:
 
 TABLE = Table(
     "sockets", "Sockets of every network namespace, whoever holds them, and ended connections.", COLUMNS, "task",
-    {"ram": read},
+    {"ram": read}, volatility="linux.pod_sockets",
 )  # fmt: skip

@@ -36,8 +36,8 @@ ColumnType = Literal[
     "list<proof>",
 ]  # fmt: skip
 OwnerKey = Literal[
-    "task", "pid", "cgroup", "namespace", "superblock", "inode", "page", "address", "container_id", "pod_uid", "pod_ip",
-    "row",
+    "task", "pid", "cgroup", "namespace", "superblock", "sock", "inode", "page", "address", "container_id", "pod_uid",
+    "pod_ip", "row",
 ]  # fmt: skip
 """By what a table's rows are owned: a question that Owners answers, or `row`: each row names its own one owner."""
 TYPES: tuple[str, ...] = get_args(ColumnType)

@@ -16,7 +16,8 @@ from memir.symbols.isf import read as read_isf
 from memir.tables.frame import plain
 from memir.volatility.engine import plugins_path
 from memir.volatility.plugins import find_plugin, import_all, plugin_help, process_settings
-from memir.volatility.run import POD_COLUMNS, Host, PluginResult
+from memir.volatility.pod_columns import POD_COLUMNS
+from memir.volatility.run import Host, PluginResult
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -117,6 +117,8 @@ def _exists(module: str) -> bool:
 def _search(name: str) -> type[Any]:
     plugins = import_all()
     matching = [full for full in plugins if name.lower() in full.lower()]
+    # linux.podsockets too: a module of that name would make linux.pods stand for two plugins under `vol`
+    matching = matching or [full for full in plugins if name.lower() in full.lower().replace("_", "")]
     if len(matching) == 1:
         return plugins[matching[0]]
     if matching:

@@ -26,21 +26,10 @@ from memir.symbols.isf import IsfTypes
 from memir.volatility.automagic import KnownKernel
 from memir.volatility.context import LAYER, MODULE, build_context
 from memir.volatility.elf_dump import FAILED, whole_programs
-from memir.volatility.output import Cell, Kind, file_handler, heard, kind_of, plain
+from memir.volatility.output import Cell, file_handler, heard, kind_of, plain
 from memir.volatility.plugins import configure, find_plugin, full_name, import_all, process_settings
+from memir.volatility.pod_columns import PluginColumn, with_pods
 from memir.volatility.titles import whole_titles
-
-POD_COLUMNS = ("pod_name", "namespace", "container_name", "container_id")
-_TASKS = frozenset({"offset (v)", "offset", "task", "task offset", "task_struct"})
-_PIDS = ("pid", "tgid", "process id", "tid")
-
-
-@dataclass(frozen=True)
-class PluginColumn:
-    """A column and how its values are meant: int, hex, float, bool, string, bytes (hex digits) or time."""
-
-    name: str
-    kind: Kind
 
 
 @dataclass(frozen=True)
@@ -102,7 +91,8 @@ class Host:
         """Run a plugin by name with options as on `vol`'s command line.
 
         plugin_dirs: folders with more plugins, as `vol -p`. output: folder for files that the plugin
-        writes. owners: when given, rows with a pid or a task get `POD_COLUMNS`. progress: is told
+        writes. owners: when given, rows that name something of which they know whose it is (a task, socket, inode, file
+        system, page, namespace, pid, address of a pod) get pod columns. progress: is told
         (percent, what).
 
         UsageError for an unknown plugin, a wrong option or a requirement that the image cannot meet. What
@@ -118,7 +108,7 @@ class Host:
             with _own_defaults(chosen), whole_programs(), whole_titles():
                 columns, rows, depths, failure = _populate(constructed)
         if owners is not None:
-            columns, rows = self._with_pods(columns, rows, owners)
+            columns, rows = with_pods(columns, rows, owners, self.context.layers[LAYER].canonicalize)
         return PluginResult(full_name(chosen), columns, rows, depths, written, messages, failure)
 
     @contextlib.contextmanager
@@ -145,24 +135,6 @@ class Host:
             import_all()
             constructed.automagics = known
         return constructed
-
-    def _with_pods(
-        self, columns: tuple[PluginColumn, ...], rows: list[tuple[Cell, ...]], owners: Owners
-    ) -> tuple[tuple[PluginColumn, ...], list[tuple[Cell, ...]]]:
-        names = [column.name.casefold() for column in columns]
-        tasks = [column for column, name in enumerate(names) if name in _TASKS]
-        pids = [names.index(name) for name in _PIDS if name in names][:1]
-        if (not tasks and not pids) or not {name.casefold() for name in POD_COLUMNS}.isdisjoint(names):
-            return columns, rows
-        canonicalize = self.context.layers[LAYER].canonicalize
-
-        # a task's address is the better witness: pids repeat, in time and in namespaces
-        batches = [owners.by_task([_address(row[column], canonicalize) for row in rows]) for column in tasks]
-        batches += [owners.by_pid([_number(row[column]) for row in rows]) for column in pids]
-        who = [next((batch[row] for batch in batches if batch[row]), ()) for row in range(len(rows))]
-        more = [tuple(getattr(owner[0], name) if owner else None for name in POD_COLUMNS) for owner in who]
-        wider = (*columns, *(PluginColumn(name, "string") for name in POD_COLUMNS))
-        return wider, [row + pod for row, pod in zip(rows, more, strict=True)]
 
 
 def run_plugin(
@@ -230,11 +202,3 @@ def _explain(error: Exception) -> str:
             return str(error) or type(error).__name__
         case _:
             return f"{type(error).__name__}: {error}"
-
-
-def _address(cell: Cell, canonicalize: Callable[[int], int]) -> int:
-    return canonicalize(cell) if isinstance(cell, int) and cell > 0 else 0
-
-
-def _number(cell: Cell) -> int:
-    return cell if isinstance(cell, int) and cell > 0 else 0

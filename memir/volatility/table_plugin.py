@@ -28,6 +28,8 @@ class TablePlugin(interfaces.plugins.PluginInterface):  # type: ignore[misc]  # 
     _version = (1, 0, 0)
     table: ClassVar[str]
     columns: ClassVar[tuple[str, ...]]
+    only: ClassVar[str | None] = None
+    """A column: rows in which it is not known are left out."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -39,6 +41,9 @@ class TablePlugin(interfaces.plugins.PluginInterface):  # type: ignore[misc]  # 
         return [kernel_requirement()]
 
     def run(self) -> Any:
-        """One row for each row of the table; what is not known is not available."""
+        """One row for each row of the table, or those that `only` leaves; what is not known is not available."""
         table = tables()[self.table]
-        return grid(table, table.read(node_of(self.context, self.config["kernel"])), self.columns)
+        frame = table.read(node_of(self.context, self.config["kernel"]))
+        if self.only is not None:
+            frame = frame.take([row for row, value in enumerate(frame[self.only].to_pylist()) if value is not None])
+        return grid(table, frame, self.columns)

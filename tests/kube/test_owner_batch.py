@@ -3,12 +3,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 import numpy as np
 import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memir.kube.owner_batch import NODE, PARTS, Owner, OwnerBatch, owner_order, sort_owners
+from memir.kube.owner_batch import (
+    NODE,
+    PARTS,
+    Owner,
+    OwnerBatch,
+    owner_order,
+    owners_of_keys,
+    owners_of_numbers,
+    plain_keys,
+    sort_owners,
+)
 
 WEB = Owner("a" * 64, "web", "uid-1", "shop-1", "shop")
 SIDECAR = Owner("b" * 64, "sidecar", "uid-1", "shop-1", "shop")
@@ -68,3 +80,19 @@ def test_columns_say_what_the_lists_say(lists: list[list[Owner]]) -> None:
         else:
             shared = sorted({owner.pod_uid for owner in owners if owner.pod_uid}) or None
             assert value == {**NODE.columns(), "shared_by": shared}
+
+
+def test_keys() -> None:
+    """Equal keys have equal answers; a key that nobody knows, or that is null, has no owner."""
+    known: dict[Hashable, tuple[Owner, ...]] = {5: (WEB, SIDECAR), 7: (MINER,)}
+    batch = owners_of_keys(known, pa.array([7, None, 5, 9, 7], pa.uint64()))
+    assert [batch[row] for row in range(5)] == [(MINER,), (), (WEB, SIDECAR), (), (MINER,)]
+    asked: list[list[int]] = []
+
+    def look_up(keys: list[int]) -> list[tuple[Owner, ...]]:
+        asked.append(keys)
+        return [(WEB,)] * len(keys)
+
+    again = owners_of_numbers(np.array([7, 5, 7], np.uint64), look_up)
+    assert asked == [[5, 7]] and [again[row] for row in range(3)] == [(WEB,)] * 3
+    assert plain_keys(np.array([1, 2])) == plain_keys(pa.array([1, 2])) == plain_keys((1, 2)) == [1, 2]

@@ -20,7 +20,8 @@ from memir.symbols.isf_make import IsfSource
 from memir.symbols.locate import locate
 from memir.symbols.types import KernelTypes
 from memir.volatility.context import build_context
-from memir.volatility.run import POD_COLUMNS, Host, PluginColumn, run_plugin
+from memir.volatility.pod_columns import POD_COLUMNS, PluginColumn
+from memir.volatility.run import Host, run_plugin
 from tests.images import ImageCase, cases
 from tests.rows import rows_of
 from tests.volatility import truth

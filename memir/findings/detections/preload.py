@@ -25,12 +25,16 @@ def _find(look: Look) -> Iterator[Match]:
                 )  # fmt: skip
 
 
+def in_odd_place(library: str) -> bool:
+    """Whether a library lies where no package puts one: who may write there, in a hidden folder."""
+    return "/." in library or library.startswith(_WRITABLE)
+
+
 def _judge(look: Look, row: Row, variable: str) -> tuple[Severity, str]:
     paths = variable.split("=", 1)[1].replace(":", " ").split()
-    hidden = any("/." in path for path in paths)
     if variable in (look.by_container.get(row["container_id"], {}).get("env") or ()):
         return "low", "the container's spec says so"
-    if hidden or any(path.startswith(_WRITABLE) for path in paths):
+    if any(in_odd_place(path) for path in paths):
         return "high", "the library lies where no package puts one, and no spec asks for it"
     return "medium", "no spec asks for it"
 
@@ -50,7 +54,7 @@ DETECTION = Detection(
         "who set the variable: parent, profile, unit",
     ),
     benign=("allocators (jemalloc, tcmalloc), fakeroot, tracing agents that images set themselves",),
-    missed=("/etc/ld.so.preload, which no environment shows", "a process that has removed the variable"),
+    missed=("/etc/ld.so.preload, which no environment shows (preload-file)", "a process that has removed the variable"),
     gaps=("environ", "page"),
     also_known=("Falco: Linker preload", "GuardDuty: DefenseEvasion:Runtime/SuspiciousCommand"),
 )

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from memir.findings.detect import detect
+from memir.findings.detections.preload import in_odd_place
 from tests.findings.real import INTRUDED, NODE, SMALL, after, kind, node, on_the_node, rows_with
 
 KIND = "preload"
@@ -47,3 +48,8 @@ def test_not_there() -> None:
 @on_the_node
 def test_not_on_the_node() -> None:
     assert kind(NODE, KIND) == []
+
+
+@pytest.mark.parametrize(("path", "odd"), [("/usr/lib/a.so", False), ("/usr/lib/.a/b.so", True), ("/dev/shm/a", True)])
+def test_odd_places(path: str, odd: bool) -> None:
+    assert in_odd_place(path) is odd

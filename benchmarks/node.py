@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processor time of tables from an open node, beside the volatility3 plugins that do the nearest, in one run.
+
+    python benchmarks/node.py IMAGE [--runs 5] [--peer-runs 1] [--only sockets,files]
+
+Prints a line of a Markdown table a table as it is measured. Each run is a process of its own, forked from one in which
+the image is open (the kernel located, libraries imported, nothing of the node read): so each table pays for all that it
+needs, processes and mounts too. The peer runs under the host of `memir run` over the same open image, its context built
+before the clock starts: a stock `vol` has to look for symbols as well, so that this is the faster of its two ways.
+Seconds are user + system of the child; the median of the runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import resource
+import statistics
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A table, the plugins whose times are added up, and how many times as fast the table has to be."""
+
+    table: str
+    plugins: tuple[str, ...]
+    wanted: int
+    hashes: bool = True
+
+
+PAIRS = (
+    Pair("sockets", ("linux.sockstat.Sockstat",), 50),
+    Pair("files", ("linux.lsof.Lsof",), 50),
+    Pair("mounts", ("linux.mountinfo.MountInfo",), 50),
+    Pair("vmas", ("linux.proc.Maps",), 50),
+    Pair("code_pages", ("linux.malware.malfind.Malfind",), 50),
+    Pair("inodes", ("linux.pagecache.Files",), 50, hashes=False),
+    Pair("inodes with SHA-256", ("linux.pagecache.Files",), 50),
+    Pair("bpf", ("linux.ebpf.EBPF",), 10),
+    Pair("modules", ("linux.malware.hidden_modules.Hidden_modules",), 10),
+    Pair("hooks", ("linux.malware.netfilter.Netfilter", "linux.malware.check_syscall.Check_syscall",
+                   "linux.malware.check_idt.Check_idt", "linux.tracing.ftrace.CheckFtrace",
+                   "linux.tracing.tracepoints.CheckTracepoints", "linux.malware.tty_check.tty_check"), 50),
+)  # fmt: skip
+
+
+def processor() -> float:
+    """Seconds of this process so far."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def forked(work: Callable[[], int]) -> tuple[float, int]:
+    """(processor seconds, what it returns: rows) of work in a child; RuntimeError if it fails there."""
+    near, far = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            gc.collect()
+            before = processor()
+            rows = work()
+            os.write(far, struct.pack("<dq", processor() - before, rows))
+        finally:
+            os._exit(0)
+    os.close(far)
+    with os.fdopen(near, "rb") as pipe:
+        answer = pipe.read()
+    os.waitpid(child, 0)
+    if len(answer) != 16:
+        raise RuntimeError("it did not come to its end")
+    seconds, rows = struct.unpack("<dq", answer)
+    return seconds, rows
+
+
+def median(work: Callable[[], int], runs: int) -> tuple[float, int]:
+    """The median of several runs, and the rows."""
+    every = [forked(work) for _ in range(runs)]
+    return statistics.median(seconds for seconds, _ in every), every[0][1]
+
+
+def table_of(node: Any, pair: Pair) -> Callable[[], int]:
+    """Read one table."""
+    from memir.tables import inodes
+    from memir.tables.table import tables
+
+    def work() -> int:
+        if not pair.hashes:
+            inodes.MAX_HASHED = 0
+        return len(tables()[pair.table.split()[0]].read(node.source))
+
+    return work
+
+
+def plugin_of(host: Any, plugin: str) -> Callable[[], int]:
+    """Run one plugin."""
+
+    def work() -> int:
+        result = host.run(plugin)
+        if result.failure is not None:
+            raise RuntimeError(f"{plugin}: {result.failure}")
+        return len(result.rows)
+
+    return work
+
+
+def measured(node: Any, host: Any, options: argparse.Namespace) -> Iterator[str]:
+    """A line a pair; a plugin that several have is run once."""
+    peers: dict[str, tuple[float, int]] = {}
+    for pair in PAIRS:
+        if options.only and pair.table not in options.only.split(","):
+            continue
+        seconds, rows = median(table_of(node, pair), options.runs)
+        words = []
+        for plugin in pair.plugins:
+            try:
+                peers[plugin] = peers.get(plugin) or median(plugin_of(host, plugin), options.peer_runs)
+                words.append(f"{plugin.removeprefix('linux.')} {peers[plugin][0]:.1f} ({peers[plugin][1]:,} rows)")
+            except RuntimeError as error:
+                words.append(f"{plugin.removeprefix('linux.')}: {error}")
+        peer = sum(peers[plugin][0] for plugin in pair.plugins if plugin in peers)
+        yield f"| {pair.table} | {rows:,} | {seconds:.3f} | {', '.join(words)} | {peer / seconds:.0f} | {pair.wanted} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("image", type=Path)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--peer-runs", type=int, default=1)
+    parser.add_argument("--only", default="", help="these tables alone, A,B")
+    options = parser.parse_args()
+    import pyarrow as pa
+
+    import memir
+    from memir.volatility.run import Host
+
+    pa.array([1])  # its first array loads more
+    node = memir.open(options.image)
+    memory: Any = node.source.kernel.memory
+    host = Host(memory, node.anchors, node.source.kernel.space)
+    print("| table | rows | s | volatility3's nearest, s | times as fast | wanted |", flush=True)
+    print("|---|---|---|---|---|---|", flush=True)
+    for line in measured(node, host, options):
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
