@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`memir extract files|memory IMAGE -o DIR`: content of files out of the page cache, memory of processes."""
+"""`memir extract files|memory|container IMAGE -o DIR`: files of the page cache, memory of processes, or both of one."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Take files and memory out of RAM.", no_args_is_help=True, rich_markup_mode=None)
     group.command("files")(files)
     group.command("memory")(memory)
+    group.command("container")(container)
     app.add_typer(group, name="extract")
 
 
@@ -132,5 +133,49 @@ def memory(
                 + ("" if entry.swapped in (0, None) else f", {entry.swapped:,} were swapped out"))  # fmt: skip
         if len(done) > _MOST:
             say(f"  and {len(done) - _MOST} more: see manifest.json")
+    if not whole:
+        raise typer.Exit(EXIT_DONE if allow_truncated else EXIT_EVIDENCE)
+
+
+def container(
+    image: ImageArgument,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="New or empty folder.")],
+    ident: Annotated[str, typer.Option("--container", metavar="ID", help="Its id, the start of it, or its name.")],
+    cluster: ClusterOption = None,
+    json: JsonOption = False,
+    cache: CacheOption = None,
+    allow_truncated: TruncatedOption = False,
+    base: BaseOption = None,
+    bucket_owner: BucketOwnerOption = None,  # noqa: ARG001  (acts by itself)
+    btf: BtfOption = None,
+    kallsyms: KallsymsOption = None,
+    isf: IsfOption = None,
+) -> None:
+    """Write all that RAM has of one container: files, volumes, memory, spec, rows of tables, a manifest with hashes.
+
+    Secrets are masked in spec.json and tables/; files and memory have them in clear. Exit 0: done, holes and all. 2: no
+    such container, or DIR is not empty. 3: the image lacks a part of the node's RAM, or DIR cannot be written.
+    """
+    import memir
+    from memir.extract.container import extract_container
+
+    with (
+        progress() as line,
+        memir.open(
+            image, cluster=cluster, btf=btf, kallsyms=kallsyms, isf=isf, base=base, cache=cache, progress=line
+        ) as node,
+    ):
+        copy = extract_container(node, output, ident)
+        whole = node.coverage.whole
+    if json:
+        print_json({"output": str(output), **vars(copy)})
+    else:
+        say(
+            f"{copy.title} ({copy.container_id[:12]}) written to {output}",
+            f"  rootfs/   {copy.files} files, {copy.holed} of them not whole; {copy.listed} more only listed",
+            f"  memory/   cores of {copy.processes} processes",
+            f"  tables/   {', '.join(f'{name} {count}' for name, count in copy.rows.items())}",
+            "  spec.json and manifest.json; files and memory hold secrets in clear",
+        )
     if not whole:
         raise typer.Exit(EXIT_DONE if allow_truncated else EXIT_EVIDENCE)

@@ -98,7 +98,7 @@ class Output:
     def _list(self, document: Mapping[str, Any]) -> None:
         self.release()
         with (self.folder / MANIFEST).open("x") as file:
-            file.write(json.dumps(document, indent=1) + "\n")
+            file.write(json.dumps(document, indent=1, default=plain) + "\n")
 
     def _set_aside(self, size: int) -> None:
         with (self.folder / _ROOM).open("xb") as file:
@@ -110,3 +110,11 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def plain(value: Any) -> Any:
+    """What JSON has no type for: times in ISO 8601, sets as lists, the rest as text."""
+    isoformat = getattr(value, "isoformat", None)
+    if isoformat:
+        return isoformat()
+    return sorted(value) if isinstance(value, set | frozenset) else str(value)

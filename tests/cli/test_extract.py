@@ -20,7 +20,7 @@ def test_register() -> None:
     register(app)
     (group,) = app.registered_groups
     assert group.name == "extract" and group.typer_instance is not None
-    assert [command.name for command in group.typer_instance.registered_commands] == ["files", "memory"]
+    assert [command.name for command in group.typer_instance.registered_commands] == ["files", "memory", "container"]
 
 
 def test_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,3 +48,18 @@ def test_memory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     }  # fmt: skip
     with pytest.raises(UsageError, match="there is no process 424242"):
         invoke(["extract", "memory", str(case("s-6.1-small").image), "--pid", "424242", "-o", str(tmp_path / "c")])
+
+
+def test_container(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["extract", "container", str(case("s-6.1-small").image), "--container"]
+    invoke([*words, "9f689d", "-o", str(tmp_path / "a")])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == [
+        f"dev/miner-0/miner (9f689dcd4592) written to {tmp_path / 'a'}",
+        "  rootfs/   19 files, 0 of them not whole; 28 more only listed", "  memory/   cores of 4 processes",
+    ]  # fmt: skip
+    invoke([*words, "sidecar", "-o", str(tmp_path / "b"), "--json"])
+    document = json.loads(capsys.readouterr().out)
+    assert (document["title"], document["processes"]) == ("shop/web-7d4b9c6f5-abcde/sidecar", 1)
+    with pytest.raises(UsageError, match="there is no container nobody"):
+        invoke([*words, "nobody", "-o", str(tmp_path / "c")])

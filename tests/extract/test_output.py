@@ -8,12 +8,13 @@ import json
 import resource
 import signal
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from memir.errors import OutputError, UsageError
-from memir.extract.output import MANIFEST, Output, sha256_of
+from memir.extract.output import MANIFEST, Output, plain, sha256_of
 
 
 @pytest.fixture
@@ -63,3 +64,8 @@ def test_interrupted(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), place.kept(done, 2, {}, "files"):
         raise KeyboardInterrupt
     assert json.loads((place.folder / MANIFEST).read_text()) == {"stopped": "interrupted", "files": ["one"]}
+
+
+def test_plain() -> None:
+    assert plain(datetime(2026, 11, 23, tzinfo=UTC)) == "2026-11-23T00:00:00+00:00"
+    assert (plain({"b", "a"}), plain(Path("/x"))) == (["a", "b"], "/x")
