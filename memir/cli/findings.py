@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from memir.cli.common import FailOnOption, IocOption, JsonOption, SeverityOption, exit_code_of_findings, print_json
 from memir.errors import CaseError, UsageError
 from memir.text import say, say_all
+
+if TYPE_CHECKING:
+    from memir.case.across import Across
 
 
 def register(app: typer.Typer) -> None:
@@ -32,6 +36,9 @@ def findings(
 ) -> None:
     """Print the findings of cases, the worst first, each with its proof and its doubt.
 
+    Of several nodes also what they share: connections seen from both ends, the same token, key, program, file or
+    indicator.
+
     Exit 0: done. 1: with --fail-on, findings of that severity or above.
     """
     if explain is not None:
@@ -40,13 +47,26 @@ def findings(
     if not cases:
         raise UsageError("which case? `memir findings CASE`; `memir findings --explain KIND` needs none")
     rows = {case: _rows(case, severity, ioc) for case in cases}
+    shared = _across(list(rows)) if len(rows) > 1 else None
     if json:
-        print_json({"cases": {case: {"findings": every} for case, every in rows.items()}})
+        document: dict[str, Any] = {"cases": {case: {"findings": every} for case, every in rows.items()}}
+        print_json(document | ({"across": asdict(shared)} if shared is not None else {}))
     else:
         _print(rows)
+        if shared is not None:
+            from memir.report.across import across_lines
+
+            say_all(across_lines(shared.connections, shared.shared, shared.lacking))
     code = exit_code_of_findings((row["severity"] for every in rows.values() for row in every), fail_on)
     if code:
         raise typer.Exit(code)
+
+
+def _across(cases: list[str]) -> Across:
+    import memir
+    from memir.case.across import across
+
+    return across([memir.Case(case) for case in cases])
 
 
 def _rows(case: str, severity: str | None, ioc: Path | None) -> list[dict[str, Any]]:
