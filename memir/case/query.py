@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from memir.case.read_record import read_record
 from memir.case.store import PRIVATE, table_files
 from memir.errors import CaseError, UsageError
+from memir.tables.sql import ask as arrow_of
 from memir.tables.sql import check_question, connected, interruptible, unique
 
 if TYPE_CHECKING:
@@ -46,6 +47,19 @@ def query(folder: Path, sql: str, *, reveal: bool = False) -> Answer:
     """
     read_record(folder)
     return ask(datasets(folder, reveal=reveal), sql)
+
+
+def parquet(folder: Path, sql: str, *, reveal: bool = False) -> bytes:
+    """What query() gives as a Parquet file, with the types that DuckDB's columns have."""
+    import io
+
+    import pyarrow.parquet as pq
+
+    read_record(folder)
+    tables = datasets(folder, reveal=reveal)
+    out = io.BytesIO()
+    pq.write_table(arrow_of(tables, sql), out, compression="zstd")
+    return out.getvalue()
 
 
 def ask(tables: Mapping[str, Any], sql: str) -> Answer:

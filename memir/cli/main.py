@@ -51,6 +51,7 @@ VERBS = {
     "plan": _Verb("plan", "What to do about a pod, a node or an alert, written down before anything is done."),
     "respond": _Verb("respond", "Run a plan step by step, go on with it, or take it back; a dry run unless told."),
     "diff": _Verb("diff", "What differs between two cases: new, gone, changed; matched by workload, not by pid."),
+    "ask": _Verb("ask", "Ask a case a responder's question by name, without SQL; --list has them."),
     "query": _Verb("query", "Ask a case's tables in SQL (DuckDB)."),
 }
 

@@ -30,6 +30,9 @@ def query(
     schema: Annotated[str | None, typer.Option("--schema", metavar="TABLE", help="A table's columns.")] = None,
     csv: CsvOption = False,
     jsonl: JsonlOption = False,
+    parquet: Annotated[
+        Path | None, typer.Option("--parquet", metavar="FILE", help="Write the rows as Parquet, with their types.")
+    ] = None,
     limit: LimitOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -37,12 +40,15 @@ def query(
     import memir
     from memir.case.export import json_rows
 
-    if sum((json, csv, jsonl)) > 1:
-        raise UsageError("--json, --csv and --jsonl: one of them")
+    if sum((json, csv, jsonl, parquet is not None)) > 1:
+        raise UsageError("--json, --csv, --jsonl and --parquet: one of them")
     if sum((sql is not None, listing, schema is not None)) != 1:
         raise UsageError("one question: SQL, --list or --schema TABLE")
     if sql is not None and not Path(case).exists() and Path(sql).is_dir():
         raise UsageError(f"the case comes first, then the SQL: `memir query {shlex.quote(sql)} {shlex.quote(case)}`")
+    if parquet is not None:
+        _write(case, sql, reveal, parquet)
+        return
     opened = memir.Case(case)
     if sql is not None:
         answer = opened.sql(sql, reveal=reveal)
@@ -52,3 +58,15 @@ def query(
         print_json({"columns": answer.columns, "rows": list(json_rows(answer.columns, answer.rows[:limit]))})
     else:
         print_rows(answer.columns, answer.rows, csv=csv, jsonl=jsonl, limit=limit)
+
+
+def _write(case: str, sql: str | None, reveal: bool, file: Path) -> None:
+    """The rows as a Parquet file, whole or not at all."""
+    from memir.case.query import parquet
+    from memir.report.write import write_report
+    from memir.text import say
+
+    if sql is None:
+        raise UsageError("--parquet writes the rows of SQL")
+    size = write_report([parquet(Path(case), sql, reveal=reveal)], file)
+    say(f"{file}: {size:,} bytes")

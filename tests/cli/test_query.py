@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
+from memir.case.case import Case
 from memir.cli import query
 from tests.cli.conftest import Memir, registered
 
@@ -94,12 +96,27 @@ def test_other_outputs(memir: Memir, analysed: tuple[Path, Any]) -> None:
     assert nan["rows"] == [{"n": "NaN", "n_1": 1}]
 
 
+def test_parquet(memir: Memir, analysed: tuple[Path, Any], tmp_path: Path) -> None:
+    folder, _ = analysed
+    file = tmp_path / "rows.parquet"
+    ran = memir("query", folder, "select pid, args, start_time from processes order by pid", "--parquet", file)
+    assert (ran.code, ran.out) == (0, f"{file}: {file.stat().st_size:,} bytes\n")
+    table = pq.read_table(file)
+    assert [str(field.type) for field in table.schema] == [
+        "int32", "list<element: string>", "timestamp[us, tz=UTC]",
+    ]  # fmt: skip
+    assert table["pid"].to_pylist() == sorted(Case(folder)["processes"]["pid"].to_pylist())
+    ran = memir("query", folder, "--list", "--parquet", tmp_path / "x")
+    assert (ran.code, ran.err) == (2, "memir: --parquet writes the rows of SQL\n")
+    assert memir("query", folder, "select 1", "--parquet", file).code == 3
+
+
 def test_what_is_asked_in_the_wrong_way(memir: Memir, analysed: tuple[Path, Any]) -> None:
     folder, _ = analysed
     for words, message in (
         ([folder], "one question: SQL, --list or --schema TABLE"),
         ([folder, "select 1", "--list"], "one question"),
-        ([folder, "select 1", "--json", "--csv"], "--json, --csv and --jsonl: one of them"),
+        ([folder, "select 1", "--json", "--csv"], "--json, --csv, --jsonl and --parquet: one of them"),
         ([folder, ""], "SQL: "),
         (["select 1", folder], f"the case comes first, then the SQL: `memir query {folder} 'select 1'`"),
         ([folder, "select * from hits"], "hits (memir hunt IMAGE -o CASE)"),

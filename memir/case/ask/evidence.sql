@@ -1,0 +1,5 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- 39. Is the evidence whole, who touched it, when was it taken?
+-- command: memir verify CASE
+-- command: memir verify EVIDENCE
+-- command: memir info IMAGE

@@ -1,0 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- 35. Is the same on other nodes?
+-- command: memir hunt IMAGE... --rules FILE -o HUNT
+-- command: memir diff CASE CASE

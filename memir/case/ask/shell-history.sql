@@ -1,0 +1,11 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- 28. What was typed, and which names were looked for and not there?
+-- tables: log, lookups
+select time, if(origin = 'login', 'logged in', 'typed') as what, text, namespace, pod_name, container_name
+from log
+where origin ilike '%history%' or origin = 'login'
+union all
+select null, 'looked for, not there', coalesce(container_path, node_path, path), namespace, pod_name, container_name
+from lookups
+where regexp_matches(coalesce(container_path, node_path, path), '/(curl|wget|nc|ncat|socat|kubectl|crictl|docker|nsenter|xmrig|gcc|python3?|perl|aws|\.aws|\.kube|\.ssh)(/|$)')
+order by time nulls last, text

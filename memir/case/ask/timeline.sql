@@ -1,0 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- 37. What happened when, for Timesketch?
+-- command: memir timeline CASE --format timesketch
+-- command: memir timeline CASE --pod NAMESPACE/NAME

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`memir ask`: the list, an answer, an empty answer, and commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from memir.case.case import Case
+from memir.case.questions import questions
+from memir.cli import ask
+from tests.case.test_case import ANALYSIS, ONE
+from tests.cli.conftest import Memir, registered
+from tests.findings.real import SMALL, node
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Path:
+    Case.create(tmp_path / "case").add_tables(dict(node(SMALL)[0]), ANALYSIS, ONE)
+    return tmp_path / "case"
+
+
+def test_list(memir: Memir) -> None:
+    lines = memir("ask", "--list").out.splitlines()
+    assert len(lines) == len(questions()) == 40
+    assert lines[1] == " 2  pod-of-pid               Which pod is this process of? (pid=N)"
+    rows = memir("ask", "--list", "--json").json()["rows"]
+    assert rows[39] == {"number": 40, "name": "what-now", "question": "What is to be done now?"}
+    ran = memir("ask")
+    assert (ran.code, "`memir ask --list` has the questions" in ran.err) == (2, True)
+
+
+def test_an_answer(memir: Memir, case: Path) -> None:
+    ran = memir("ask", case, "deleted-executables")
+    assert ran.code == 0 and "/tmp/dropper" in ran.out
+    lines = ran.out.splitlines()
+    assert lines[0] == "Which processes run a program that is deleted, or was never a file?"
+    assert lines[-3:] == ["Go on with:", "  memir extract files IMAGE -o DIR --pid PID",
+                          "  memir extract memory IMAGE -o DIR --pid PID"]  # fmt: skip
+    document = memir("ask", case, "10", "--json", "--limit", "1").json()
+    assert document["question"] == lines[0] and len(document["rows"]) == 1
+    assert memir("ask", case, "2", "pid=190", "--csv").out.splitlines()[1].startswith("190,dropper,")
+    assert memir("ask", case, "2", "--sql").out.splitlines()[-1] == "where pid = $pid"
+
+
+def test_nothing_and_commands(memir: Memir, case: Path) -> None:
+    ran = memir("ask", case, "metadata-service")
+    assert ran.out.splitlines()[-1] == (
+        "Nothing of it is in the case's tables. 4 things could not be read: what lay there is not in them."
+    )
+    ran = memir("ask", case, "evidence")
+    assert ran.out.splitlines()[-4:] == ["Answered by:", f"  memir verify {case}", "  memir verify EVIDENCE",
+                                         "  memir info IMAGE"]  # fmt: skip
+    assert memir("ask", case, "evidence", "--sql").out == "-- no SQL: commands answer it\n"
+    assert memir("ask", case, "evidence", "--csv").code == 2
+    assert memir("ask", case, "pods", "pid").code == 2
+    assert memir("ask", case, "pods", "--csv", "--json").code == 2
+    ran = memir("ask", case, "who-execd")
+    assert (ran.code, "makes it" in ran.err) == (3, True)
+
+
+def test_register() -> None:
+    assert registered(ask) == ["ask"]
