@@ -29,7 +29,7 @@ _MADE_BY = {
 
 @dataclass(frozen=True)
 class Question:
-    """name: of its file. tables, values, optional: what it needs, and may be given; sql: "" where commands answer it."""
+    """name: of its file. tables, values, optional: what it needs or may be given; sql: "" where commands answer it."""
 
     number: int
     name: str

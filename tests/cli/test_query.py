@@ -105,7 +105,7 @@ def test_parquet(memir: Memir, analysed: tuple[Path, Any], tmp_path: Path) -> No
     assert [str(field.type) for field in table.schema] == [
         "int32", "list<element: string>", "timestamp[us, tz=UTC]",
     ]  # fmt: skip
-    assert table["pid"].to_pylist() == sorted(Case(folder)["processes"]["pid"].to_pylist())
+    assert table["pid"].to_pylist() == sorted(row["pid"] for row in Case(folder)["processes"].to_pylist())
     ran = memir("query", folder, "--list", "--parquet", tmp_path / "x")
     assert (ran.code, ran.err) == (2, "memir: --parquet writes the rows of SQL\n")
     assert memir("query", folder, "select 1", "--parquet", file).code == 3
