@@ -113,7 +113,7 @@ def test_there_are_forty_and_each_is_tested_or_a_command() -> None:
     assert all(every[name].commands for name in commands)
 
 
-@pytest.mark.parametrize("question", [each for each in questions().values() if each.commands], ids=lambda each: each.name)
+@pytest.mark.parametrize("question", [each for each in questions().values() if each.commands])
 def test_commands_name_verbs(question: Question) -> None:
     for command in question.commands:
         words = command.split()
