@@ -12,6 +12,7 @@ from __future__ import annotations
 import collections.abc
 import dataclasses
 import json
+import re
 import types
 import typing
 from pathlib import Path
@@ -20,6 +21,9 @@ from typing import Any, TypeVar
 from memir.errors import EvidenceError
 
 T = TypeVar("T")
+# half of a UTF-16 pair is no character: no file, terminal or table takes it. U+DC80 to U+DCFF stand for the bytes of a
+# file's name that is not UTF-8 (PEP 383)
+_HALF = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 MAX_DOCUMENT = 64 << 20
 """Bytes of a document that is read: a case with a million gaps is smaller."""
 
@@ -95,7 +99,9 @@ def _decode(kind: Any, value: Any, where: str) -> Any:
     if origin is collections.abc.Mapping:
         if not isinstance(value, dict):
             raise _field_error(where, value, "an object")
-        return {key: _decode(arguments[1], inner, f"{where}.{key}") for key, inner in value.items()}
+        return {
+            _decode_scalar(str, key, where): _decode(arguments[1], inner, f"{where}.{key}") for key, inner in value.items()
+        }
     if dataclasses.is_dataclass(kind):
         return _decode_record(kind, value, where)
     return _decode_scalar(kind, value, where)
@@ -139,6 +145,8 @@ def _decode_record(kind: Any, value: Any, where: str) -> Any:
 
 
 def _decode_scalar(kind: Any, value: Any, where: str) -> Any:
+    if isinstance(value, str) and not value.isascii() and _HALF.search(value):
+        raise _field_error(where, value, "a text of whole characters")
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
         try:
             return float(value)

@@ -64,6 +64,8 @@ def test_there_and_back() -> None:
         ({"parts": [3]}, "field parts[0] is 3, where an object is expected"),
         ({"place": [1]}, "field place is a list, where a list of 2 is expected"),
         ({"place": [1, 2]}, "field place[1] is 2, where a text is expected"),
+        ({"place": [1, "\ud800"]}, "field place[1] is '\\ud800', where a text of whole characters is expected"),
+        ({"flags": {"\udfff": True}}, "field flags is '\\udfff', where a text of whole characters"),
         ({"ratio": "x"}, "field ratio is 'x', where a number is expected"),
         ({"ratio": 10**400}, "field ratio is 1000"),
         ({"flags": {"on": 1}}, "field flags.on is 1, where true or false is expected"),
@@ -74,6 +76,11 @@ def test_the_field_that_is_wrong_is_named(change: dict[str, Any], words: str) ->
     with pytest.raises(CaseError) as caught:
         decode(Whole, {**GOOD, **change}, "doc", CaseError)
     assert str(caught.value).startswith(f"doc: {words}")
+
+
+def test_a_name_of_a_file_that_is_not_utf_8() -> None:
+    """As Python has it from the system, and as it goes back to it."""
+    assert decode(Part, {"name": "n\udcff.raw"}, "doc").name == "n\udcff.raw"
 
 
 def test_a_document_that_is_no_object() -> None:

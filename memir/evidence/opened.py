@@ -51,7 +51,7 @@ class BannerFinder:
 
 
 def _wanted(kernel: str) -> bytes:
-    return b"Linux version " + kernel.encode() + (b" " if kernel else b"")
+    return b"Linux version " + kernel.encode("utf-8", "surrogateescape") + (b" " if kernel else b"")
 
 
 def _banner_in(data: bytes, wanted: bytes) -> str:

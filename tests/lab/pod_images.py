@@ -252,6 +252,16 @@ def check_image(name: str, config: Path, key: Path | None, out: Path) -> list[Li
     return lines
 
 
+def tools() -> None:
+    """The lab's own tool store, with AVML and the helper as its source is now."""
+    os.environ.setdefault("MEMIR_TOOLS", str(lab() / "tools"))
+    listed = memir("tools", "list")[1]
+    for tool in ("helper",) if "avml" in listed else ("helper", "avml"):
+        code, text, _ = memir("tools", "build", tool)
+        if code:
+            raise SystemExit(f"memir tools build {tool} ended with {code}: {text}")
+
+
 def main(names: Sequence[str] = ()) -> int:
     """0 if every line is right."""
     if not (lab() / "node.img").is_file():
@@ -264,6 +274,7 @@ def main(names: Sequence[str] = ()) -> int:
     if not key.exists():
         sh("openssl", "genpkey", "-algorithm", "ed25519", "-out", key)
         key.chmod(0o600)
+    tools()
     lines: list[Line] = []
     try:
         if not os.environ.get("RUNNING"):

@@ -9,6 +9,9 @@ from typing import Any
 
 Row = Mapping[str, Any]
 Record = Mapping[str, Any]
+# flags without RUNNING, which ip-link(8) leaves out, operstate, MTU
+LOOPBACK = (frozenset({"LOOPBACK", "UP", "LOWER_UP"}), "UNKNOWN", 65536)
+ETHERNET = (frozenset({"BROADCAST", "MULTICAST", "UP", "LOWER_UP"}), "UP", 1500)
 _TICKS = 100  # a second: USER_HZ, in which /proc/PID/stat gives a start
 
 
@@ -60,7 +63,28 @@ def lsof(record: Record, rows: Iterable[Row]) -> list[str]:
         for pid, proc in processes(record).items() if not proc["kthread"]
         for fd, target in proc.get("fds", {}).items() if target
     }  # fmt: skip
-    return differ(wanted, {(row["PID"], row["Process"], row["FD"], _target(row["Path"])) for row in rows})
+    wrong = differ(wanted, {(row["PID"], row["Process"], row["FD"], _target(row["Path"])) for row in rows})
+    return wrong + _numbers(record, rows)
+
+
+def _numbers(record: Record, rows: Iterable[Row]) -> list[str]:
+    """Inode of what has a number in brackets (on one device a kind), and of mapped files; device by a path's mount."""
+    wrong, without = [], set()
+    for row in rows:
+        target, proc = _target(row["Path"]), processes(record)[row["PID"]]
+        if number := re.fullmatch(r"(socket|pipe):\[(\d+)\]", target):
+            without.add((number[1], row["Device"]))
+            wrong += [] if row["Inode"] == int(number[2]) else [f"inode of {target} is {row['Inode']}"]
+            continue
+        mounts = [line.split() for line in proc["mountinfo"].splitlines()]
+        above = [words for words in mounts if target == words[4] or target.startswith(words[4].rstrip("/") + "/")]
+        # of mounts on one point the last is seen
+        device = max(enumerate(above), key=lambda entry: (len(entry[1][4]), entry[0]))[1][2] if above else None
+        wrong += [] if row["Device"] == device else [f"device of {target} is {row['Device']}, not {device}"]
+        mapped = {line.split(None, 5)[4] for line in proc.get("maps", "").splitlines() if line.endswith(f" {target}")}
+        wrong += [] if not mapped or str(row["Inode"]) in mapped else [f"inode of {target} is {row['Inode']}"]
+    several = len(without) > len({kind for kind, _ in without})
+    return wrong + ([f"several devices: {sorted(without)}"] if several else [])
 
 
 def _target(text: str) -> str:
@@ -211,13 +235,20 @@ def addresses(record: Record, rows: Iterable[Row]) -> list[str]:
 
 
 def links(record: Record, rows: Iterable[Row]) -> list[str]:
-    """Interfaces by network namespace."""
-    wanted = {
-        (int(net["netns"].split("[")[1][:-1]), line.split(":")[0].strip())
-        for net in record["net"] for line in net["dev"].splitlines()[2:]
+    """Interfaces by network namespace, with flags, state, MTU and queue of what the guest made: lo and veths, up."""
+    wanted = set()
+    for net in record["net"]:
+        for line in net["dev"].splitlines()[2:]:
+            name = line.split(":")[0].strip()
+            made = LOOPBACK if name == "lo" else ETHERNET
+            wanted.add((int(net["netns"].split("[")[1][:-1]), name, *made, "noqueue", 1000))
+    spaces = {entry[0] for entry in wanted}
+    shown = {
+        (row["NS"], row["Interface"], frozenset(row["Flags"].split(",")),
+         *(row[name] for name in ("State", "MTU", "Qdisc", "Qlen")))
+        for row in rows if row["NS"] in spaces
     }  # fmt: skip
-    spaces = {number for number, _ in wanted}
-    return differ(wanted, {(row["NS"], row["Interface"]) for row in rows if row["NS"] in spaces})
+    return differ(wanted, shown)
 
 
 def lsmod(record: Record, rows: Iterable[Row]) -> list[str]:
