@@ -99,9 +99,9 @@ def _decode(kind: Any, value: Any, where: str) -> Any:
     if origin is collections.abc.Mapping:
         if not isinstance(value, dict):
             raise _field_error(where, value, "an object")
-        return {
-            _decode_scalar(str, key, where): _decode(arguments[1], inner, f"{where}.{key}") for key, inner in value.items()
-        }
+        for key in value:
+            _decode_scalar(str, key, where)
+        return {key: _decode(arguments[1], inner, f"{where}.{key}") for key, inner in value.items()}
     if dataclasses.is_dataclass(kind):
         return _decode_record(kind, value, where)
     return _decode_scalar(kind, value, where)

@@ -135,12 +135,13 @@ def _look(folder: Path, image: Image, kernel: str, examination: Examination) -> 
 
 def _ranges(walker: RecordWalker, begin: Begin | None, tool: ToolRecord | None, examination: Examination) -> None:
     node = begin.node if begin else None
-    ram = parse_iomem(node.iomem.encode("utf-8", "surrogateescape")) if node else ()
+    iomem = node.iomem.encode("utf-8", "surrogateescape") if node else b""
+    ram = parse_iomem(iomem)
     if walker.torn:
         examination.problems.append(("image", f"stops inside a record: {walker.torn}"))
     _, wrong, notes = coverage_of(
         ram, walker.ranges, begin.kcore if begin else (), tool.tool if tool else "",
-        mem_total=node.mem_total if node else 0, reserved=parse_reserved(node.iomem.encode("utf-8", "surrogateescape")) if node else 0,
+        mem_total=node.mem_total if node else 0, reserved=parse_reserved(iomem),
         instance_memory=begin.instance_memory if begin else 0,
     )  # fmt: skip
     examination.problems += [("image", what) for what in wrong]
