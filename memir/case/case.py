@@ -165,11 +165,33 @@ class Case:
 
         return query(self.folder, sql, reveal=reveal)
 
-    def timeline(self, **limits: Any) -> Answer:
-        """Events of the case in the order of time; limits: pod, kinds, begin, end of memir.case.timeline.timeline."""
+    def timeline(self, *, logs: Sequence[str | Path] = (), **limits: Any) -> Answer:
+        """Events of the case in the order of time; limits: pod, kinds, begin, end of memir.case.timeline.timeline.
+
+        logs: files and folders of logs, which are read beside the case. LogsError if one is not there or none.
+        """
         from memir.case.timeline import timeline
 
-        return timeline(self.folder, **limits)
+        return timeline(self.folder, logs=self._tables_of(logs), **limits)
+
+    def findings(self, *, logs: Sequence[str | Path] = ()) -> pa.Table:
+        """The findings of the case, the worst first; with logs those over the case's tables and the logs'.
+
+        CaseError if the case has none, LogsError if a log is not there or none.
+        """
+        import importlib
+
+        if not logs:
+            return self["findings"]
+        over: Any = importlib.import_module("memir.case.logs")
+        answer: pa.Table = over.findings_with(self, over.read_logs(self, logs)).to_arrow()
+        return answer
+
+    def _tables_of(self, logs: Sequence[str | Path]) -> dict[str, Any]:
+        import importlib
+
+        over: Any = importlib.import_module("memir.case.logs")  # which knows cases itself
+        return dict(over.tables_of(over.read_logs(self, logs))) if logs else {}
 
     def listing(self) -> Answer:
         """The case's tables: name and number of rows, as case.json has it."""

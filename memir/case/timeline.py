@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from memir.case.event import COLUMNS, Event, same
+from memir.case.log_events import LOG_EVENTS
 from memir.case.query import ask, datasets
 from memir.case.read_record import read_record
 from memir.errors import CaseError, UsageError
@@ -23,40 +24,6 @@ if TYPE_CHECKING:
 
 _LISTED = 10
 """Pods that a message lists."""
-COLUMNS = ("time", "kind", "text", "namespace", "pod_name", "container_name", "source", "key")
-
-
-@dataclass(frozen=True)
-class Event:
-    """A kind of event. table: where it comes from; time, text, key: SQL over its row; where: the rows that have one.
-
-    words: Plaso's for such a time. key: a condition that gives the row back: `select * from TABLE where KEY`.
-    """
-
-    kind: str
-    table: str
-    time: str
-    text: str
-    key: str
-    words: str
-    where: str = "true"
-
-    def select(self) -> str:
-        """One select with COLUMNS, plus the pod's UID."""
-        return (
-            f"select {self.time} as time, '{self.kind}' as kind, {self.text} as text, namespace, pod_name, "
-            f"container_name, '{self.table}' as source, {self.key} as key, pod_uid from {self.table} "
-            f"where {self.time} is not null and ({self.where})"
-        )
-
-
-def _is(column: str) -> str:
-    """SQL that makes the condition `column = 'text'`, or `column is null`, of a row's text."""
-    quote = "''''"
-    value = f"'= ' || {quote} || replace({column}, {quote}, {quote} || {quote}) || {quote}"
-    return f"'{column} ' || coalesce({value}, 'is null')"
-
-
 _FILE = "coalesce(container_path, node_path, path, 'a file without name')"
 _FILE_KEY = "'address = ' || address || ' and inode = ' || inode"
 _DRIFT = "change is not null and noise is null"
@@ -65,27 +32,36 @@ EVENTS = (
     Event("process-start", "processes", "start_time",
           "'pid ' || pid || ' ' || coalesce(comm, '?') || coalesce(': ' || array_to_string(args, ' '), '')",
           "'pid = ' || pid || ' and task = ' || task", "Start Time"),
-    Event("container-start", "containers", "started_at", _CONTAINER, _is("container_id"), "Start Time"),
+    Event("container-start", "containers", "started_at", _CONTAINER, same("container_id"), "Start Time"),
     Event("container-end", "containers", "finished_at",
           _CONTAINER + " || coalesce(', exit code ' || exit_code, '') || coalesce(', ' || reason, '')",
-          _is("container_id"), "End Time"),
+          same("container_id"), "End Time"),
     Event("pod-deletion", "pods", "deleted_at", "'the API was asked to delete the pod: its grace period ends'",
-          _is("pod_uid"), "Deletion Time"),
+          same("pod_uid"), "Deletion Time"),
     Event("file-created", "inodes", "btime", _FILE, _FILE_KEY, "Creation Time", _DRIFT),
     Event("file-modified", "inodes", "mtime", _FILE, _FILE_KEY, "Content Modification Time",
           f"{_DRIFT} and kind <> 'directory'"),
     Event("file-changed", "inodes", "ctime", _FILE + " || if(deleted, ' (deleted)', '')", _FILE_KEY,
           "Metadata Modification Time", f"{_DRIFT} and kind <> 'directory'"),
     Event("bpf-load", "bpf", "time", "type || ' ' || coalesce(name || ' ', '') || 'id ' || id",
-          f"{_is('kind')} || ' and id = ' || id", "Start Time", "kind = 'program'"),
+          f"{same('kind')} || ' and id = ' || id", "Start Time", "kind = 'program'"),
     Event("log", "log", "time", "origin || ': ' || text",
-          f"{_is('origin')} || ' and ' || {_is('path')} || ' and sequence ' || coalesce('= ' || sequence, 'is null')",
-          "Content Time", "text is not null"),
-    Event("finding", "findings", "first_seen", "severity || ' ' || kind || ': ' || title", _is("id"), "Event Time"),
+          f"{same('origin')} || ' and ' || {same('path')} || ' and sequence ' || coalesce('= ' || sequence, 'is null')",
+          "Content Time", "text is not null and origin <> 'login'"),
+    Event("login", "log", "time", "text",
+          f"{same('path')} || ' and ' || {same('text')} || ' and sequence ' || coalesce('= ' || sequence, 'is null')",
+          "Event Time", "text is not null and origin = 'login'"),
+    Event("connection", "conntrack", "start_time",
+          "protocol || ' ' || orig_src || coalesce(':' || orig_src_port, '') || ' to ' || orig_dst "
+          "|| coalesce(':' || orig_dst_port, '') || coalesce(', ' || state, '') "
+          "|| coalesce(', ' || bytes || ' bytes', '')",
+          "'entry = ' || entry", "Start Time"),
+    Event("finding", "findings", "first_seen", "severity || ' ' || kind || ': ' || title", same("id"), "Event Time"),
 )  # fmt: skip
 """Every kind of event. A file's times are listed where a container changed it: an image's own files are old."""
-KINDS = tuple(event.kind for event in EVENTS)
-WORDS = {event.kind: event.words for event in EVENTS}
+__all__ = ["COLUMNS", "EVENTS", "KINDS", "WORDS", "Event", "missing", "timeline"]
+KINDS = tuple(event.kind for event in (*EVENTS, *LOG_EVENTS))
+WORDS = {event.kind: event.words for event in (*EVENTS, *LOG_EVENTS)}
 
 
 def timeline(
@@ -95,18 +71,21 @@ def timeline(
     kinds: Sequence[str] = (),
     begin: datetime | None = None,
     end: datetime | None = None,
+    logs: Mapping[str, Any] | None = None,
 ) -> Answer:
     """Events of a case in the order of time: COLUMNS. begin, end: [begin, end).
 
-    pod: NAME, NAMESPACE/NAME or UID. A kind whose table the case lacks gives no row: missing() says which. UsageError
-    for a kind or a pod that there is not, CaseError if the folder is no case or has none of the tables.
+    pod: NAME, NAMESPACE/NAME or UID. A kind whose table the case lacks gives no row: missing() says which. logs: tables
+    of logs beside the case's own (memir.case.logs), in the place of those of their name. UsageError for a kind or a pod
+    that there is not, CaseError if the folder is no case or has none of the tables.
     """
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown:
         raise UsageError(f"kind {unknown[0]!r}: there are {', '.join(KINDS)}")
     read_record(Path(folder))
-    tables = datasets(Path(folder), reveal=False)
-    chosen = [event for event in EVENTS if event.table in tables and (not kinds or event.kind in kinds)]
+    tables = datasets(Path(folder), reveal=False) | dict(logs or {})
+    wanted = [event for event in (*EVENTS, *LOG_EVENTS) if event.kind in kinds or not (kinds or event.quiet)]
+    chosen = [event for event in wanted if event.table in tables]
     if not chosen:
         remedy = f"`memir analyze IMAGE -o {shlex.quote(str(folder))} --force` makes them"
         raise CaseError(f"{folder} has no table with times of these kinds: {remedy}")
@@ -121,7 +100,7 @@ def timeline(
 
 
 def missing(folder: str | Path) -> dict[str, list[str]]:
-    """Kinds of events that a case cannot give, by the table that it lacks."""
+    """Kinds of events that a case cannot give, by the table of RAM that it lacks."""
     present = datasets(Path(folder), reveal=False)
     lacking: dict[str, list[str]] = {}
     for event in EVENTS:

@@ -9,12 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from memir.cli.common import FailOnOption, IocOption, JsonOption, SeverityOption, exit_code_of_findings, print_json
+from memir.cli.common import (
+    FailOnOption,
+    IocOption,
+    JsonOption,
+    LogsOption,
+    SeverityOption,
+    exit_code_of_findings,
+    print_json,
+)
 from memir.errors import CaseError, UsageError
 from memir.text import say, say_all
 
 if TYPE_CHECKING:
     from memir.case.across import Across
+    from memir.logs.source import LogSource
 
 
 def register(app: typer.Typer) -> None:
@@ -31,13 +40,14 @@ def findings(
         str | None, typer.Option("--explain", metavar="KIND", help="How a kind is decided; needs no case.")
     ] = None,
     ioc: IocOption = None,
+    logs: LogsOption = None,
     fail_on: FailOnOption = None,
     json: JsonOption = False,
 ) -> None:
     """Print the findings of cases, the worst first, each with its proof and its doubt.
 
     Of several nodes also what they share: connections seen from both ends, the same token, key, program, file or
-    indicator.
+    indicator. With --logs over the logs, too; the case stays as it is.
 
     Exit 0: done. 1: with --fail-on, findings of that severity or above.
     """
@@ -46,13 +56,17 @@ def findings(
         return
     if not cases:
         raise UsageError("which case? `memir findings CASE`; `memir findings --explain KIND` needs none")
-    rows = {case: _rows(case, severity, ioc) for case in cases}
+    import memir
+    from memir.case.logs import read_logs
+
+    sources = {case: read_logs(memir.Case(case), logs) for case in cases} if logs else {}
+    rows = {case: _rows(case, severity, ioc, sources.get(case)) for case in cases}
     shared = _across(list(rows)) if len(rows) > 1 else None
     if json:
         document: dict[str, Any] = {"cases": {case: {"findings": every} for case, every in rows.items()}}
         print_json(document | ({"across": asdict(shared)} if shared is not None else {}))
     else:
-        _print(rows)
+        _print(rows, sources)
         if shared is not None:
             from memir.report.across import across_lines
 
@@ -69,8 +83,9 @@ def _across(cases: list[str]) -> Across:
     return across([memir.Case(case) for case in cases])
 
 
-def _rows(case: str, severity: str | None, ioc: Path | None) -> list[dict[str, Any]]:
+def _rows(case: str, severity: str | None, ioc: Path | None, logs: LogSource | None) -> list[dict[str, Any]]:
     import memir
+    from memir.case.logs import findings_with
     from memir.findings.finding import SEVERITIES, at_least
 
     opened = memir.Case(case)
@@ -79,7 +94,7 @@ def _rows(case: str, severity: str | None, ioc: Path | None) -> list[dict[str, A
             f"{case} has no findings: an earlier memir wrote it, or a hunt alone; "
             f"`memir analyze IMAGE -o {case} --force` makes them"
         )
-    rows = opened["findings"].to_pylist()
+    rows = (opened["findings"] if logs is None else findings_with(opened, logs).to_arrow()).to_pylist()
     if ioc is not None:
         from memir.case.indicated import KIND, indicated
 
@@ -88,7 +103,7 @@ def _rows(case: str, severity: str | None, ioc: Path | None) -> list[dict[str, A
     return [row for row in rows if severity is None or at_least(row["severity"], severity)]
 
 
-def _print(rows: dict[str, list[dict[str, Any]]]) -> None:
+def _print(rows: dict[str, list[dict[str, Any]]], sources: dict[str, LogSource]) -> None:
     import memir
     from memir.findings.detect import unable
     from memir.report.findings import whole_lines
@@ -96,8 +111,11 @@ def _print(rows: dict[str, list[dict[str, Any]]]) -> None:
     for case, every in rows.items():
         say(f"{case}: {len(every)} finding{'' if len(every) == 1 else 's'}", "")
         say_all(whole_lines(every))
-        for kind, names in unable(memir.Case(case).tables).items():
+        more = sources[case].tables if case in sources else ()
+        for kind, names in unable((*memir.Case(case).tables, *more)).items():
             say(f"Not looked for: {kind}, the case has no table {' and '.join(names)}")
+        for gap in sources[case].gaps if case in sources else ():
+            say(f"Not read: {gap.count:,} {gap.why}, e.g. {gap.where}")
 
 
 def _explain(kind: str, json: bool) -> None:

@@ -6,13 +6,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from memir.cli.common import JsonOption, print_json, print_rows
+from memir.cli.common import JsonOption, LogsOption, print_json, print_rows
 from memir.errors import UsageError
 from memir.text import say, say_all
+
+if TYPE_CHECKING:
+    from memir.gaps import Gap
 
 _CUT = 32_766
 """Bytes of a string that Timesketch's OpenSearch can filter by."""
@@ -45,17 +48,28 @@ def timeline(
     format_: Annotated[
         Format, typer.Option("--format", help="table, jsonl, csv, or timesketch: JSON lines that Timesketch takes.")
     ] = Format.table,
+    logs: LogsOption = None,
     json: JsonOption = False,
 ) -> None:
     """Print the events of cases in the order of time, each with its pod and the row that it comes from.
 
-    Times are UTC, by each image's own clock. Exit 0: done.
+    Times are UTC, by each image's own clock, of logs by theirs. With --logs from logs, too; the case stays as it is.
+    Exit 0: done.
     """
+    import memir
+    from memir.case.logs import clocks, read_logs, tables_of
     from memir.case.timeline import COLUMNS
     from memir.case.timeline import timeline as events_of
 
+    sources = {case: read_logs(memir.Case(case), logs) for case in cases} if logs else {}
     limits = {"begin": _time("--from", begin), "end": _time("--to", end)}
-    rows = [(*row, case) for case in cases for row in events_of(case, pod=pod, kinds=tuple(kind or ()), **limits).rows]
+    rows = [
+        (*row, case)
+        for case in cases
+        for row in events_of(
+            case, pod=pod, kinds=tuple(kind or ()), logs=tables_of(sources[case]) if case in sources else None, **limits
+        ).rows
+    ]
     if len(cases) > 1:
         rows.sort(key=lambda row: row[0])  # stable: events of one instant stay as they are in their case
     columns = (*COLUMNS, "case")
@@ -71,6 +85,8 @@ def timeline(
     else:
         say_all(_lines(rows, several=len(cases) > 1))
         _say_missing(cases, len(rows))
+        for case, source in sources.items():
+            _say_logs(case, source.tables, source.gaps, clocks(source))
 
 
 def _time(option: str, text: str | None) -> datetime | None:
@@ -99,6 +115,14 @@ def _say_missing(cases: Sequence[str], events: int) -> None:
     for case in cases:
         for table, kinds in missing(case).items():
             say(f"Not in {case}: {', '.join(kinds)}, as it has no table {table}")
+
+
+def _say_logs(case: str, tables: Sequence[str], gaps: Iterable[Gap], clock: str | None) -> None:
+    if "audit" in tables:
+        say("Reads of the API are left out: --kind audit-read lists them")
+    say(f"Clocks of {case}: {clock or 'the log and the node could not be compared'}")
+    for gap in gaps:
+        say(f"Not read: {gap.count:,} {gap.why}, e.g. {gap.where}")
 
 
 def _timesketch(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[Mapping[str, Any]]:

@@ -26,9 +26,11 @@ _TECHNIQUES = """
     T1070.002  Clear Linux or Mac System Logs | defense-evasion
     T1070.004  File Deletion | defense-evasion
     T1105      Ingress Tool Transfer | command-and-control
+    T1204.003  Malicious Image | execution
     T1496.001  Compute Hijacking | impact
     T1046      Network Service Discovery | discovery
     T1525      Implant Internal Image | persistence
+    T1528      Steal Application Access Token | credential-access
     T1543      Create or Modify System Process | persistence privilege-escalation
     T1552      Unsecured Credentials | credential-access
     T1552.001  Credentials In Files | credential-access

@@ -16,12 +16,14 @@ class Format:
     """table: whose rows its lines are. words: what it is, for people.
 
     sql: given the first line of a file, a select over `lines` with `row` and the table's own columns, but for `log`,
-    `line` and `source`; None where that first line says that the file is none of it.
+    `line` and `source`; None where that first line says that the file is none of it. skip: a column of the select that
+    is no column of the table and true for rows that are left out and counted, and why they are.
     """
 
     table: str
     words: str
     sql: Callable[[str], str | None]
+    skip: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)

@@ -39,12 +39,16 @@ _BLANK = "^\\s*$"
 
 @dataclass
 class LogFile:
-    """What a file held: rows by table; sha256 of the file as it lies there; known: lines that became rows."""
+    """What a file held: rows by table; sha256 of the file as it lies there; known: lines of a known format.
+
+    skipped: rows that a format leaves out, by why.
+    """
 
     path: Path
     tables: dict[str, list[pa.Table]] = field(default_factory=dict)
     sha256: str = ""
     known: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
 
 
 def read_file(path: Path, formats: Sequence[Format], connection: duckdb.DuckDBPyConnection, gaps: Gaps) -> LogFile:
@@ -68,6 +72,8 @@ def read_file(path: Path, formats: Sequence[Format], connection: duckdb.DuckDBPy
         unknown = _take(connection, _rows(lines.number, lines.text), order, first, read, _DEPTH)
         _count_unknown(connection, unknown, first, path, gaps)
         order.sort(key=lambda each: -sum(table.num_rows for table in read.tables.get(each.table, ())))
+    for why, count in read.skipped.items():
+        gaps.add(KIND, str(path), why, count)
     if stream.torn:
         gaps.add(KIND, str(path), stream.torn)
     read.sha256 = stream.sha256
@@ -149,11 +155,26 @@ def _take(
         if rows.num_rows:
             taken = rows["row"].to_numpy()
             read.known += len(taken)
-            read.tables.setdefault(each.table, []).append(_placed(rows, lines, taken, read.path))
+            placed = _placed(rows, lines, taken, read.path)
+            read.tables.setdefault(each.table, []).append(placed if each.skip is None else _kept(placed, each, read))
             left = np.ones(lines.num_rows, bool)
             left[taken] = False
             lines = _left(lines, left)
     return lines if depth == 0 else _open(connection, lines, order, first, read, depth)
+
+
+def _kept(rows: pa.Table, each: Format, read: LogFile) -> pa.Table:
+    """Rows without those that the format leaves out, which are counted."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    assert each.skip is not None
+    column, why = each.skip
+    said: Any = rows[column]
+    skipped: Any = pc.fill_null(said, pa.scalar(False))
+    kept = rows.filter(pc.invert(skipped)).drop_columns([column])
+    read.skipped[why] = read.skipped.get(why, 0) + rows.num_rows - kept.num_rows
+    return kept
 
 
 def _left(lines: pa.Table, keep: Any) -> pa.Table:

@@ -80,7 +80,7 @@ def test_what_is_not_there_is_said(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not in the case"):
         timeline(folder, pod="' or true --")
     Case.create(tmp_path / "case").add_tables({"processes": processes(1)}, ANALYSIS, ONE)
-    assert missing(tmp_path / "case")["log"] == ["log"]
+    assert missing(tmp_path / "case")["log"] == ["log", "login"]
     with pytest.raises(CaseError, match=r"has no table with times of these kinds: `memir analyze IMAGE -o "):
         timeline(tmp_path / "case", kinds=("log",))
 

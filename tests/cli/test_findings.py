@@ -11,6 +11,7 @@ from memir.case.case import Case
 from memir.cli import findings
 from tests.case.test_case import ANALYSIS, ONE, processes
 from tests.cli.conftest import Memir, registered
+from tests.logs.made import exec_of, written
 
 
 @pytest.fixture
@@ -37,6 +38,20 @@ def test_several_cases_and_exit_codes(memir: Memir, analysed: Path) -> None:
     assert ran.code == 1
     assert memir("findings", analysed, "--fail-on", "critical").code == 0
     assert memir("findings").code == 2
+
+
+def test_logs(memir: Memir, analysed: Path, tmp_path: Path) -> None:
+    """Over the logs, too; what was looked for because of them is not named as not looked for."""
+    pod = next(row for row in Case(analysed)["pods"].to_pylist() if row["pod_name"] == "miner-0")
+    event = exec_of(pod["namespace"], "miner-0", "command=id&container=miner", "2026-11-23T22:17:50Z", "1")
+    log = written(tmp_path, "a", event, "broken")
+    ran = memir("findings", analysed, "--logs", log)
+    assert (ran.code, ran.err) == (0, "")
+    assert "opened a session in dev/miner-0/miner: id" in ran.out
+    lines = ran.out.splitlines()
+    assert not [line for line in lines if line.startswith("Not looked for: api-session")]
+    assert f"Not read: 1 lines of no format that memir reads, e.g. {log}, line 2" in lines
+    assert "Not looked for: api-session, the case has no table sessions" in memir("findings", analysed).out
 
 
 def test_a_case_without_findings(memir: Memir, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from memir.cli import timeline
 from tests.cli.conftest import Memir, registered
+from tests.logs.made import audit, written
 
 
 @pytest.fixture
@@ -75,6 +76,20 @@ def test_what_is_wrong_is_one_line(
     assert (ran.code, ran.out) == (code, "")
     assert ran.err.startswith(f"memir: {words}")
     assert ran.err.count("\n") == 1
+
+
+def test_logs(memir: Memir, analysed: Path, tmp_path: Path) -> None:
+    log = written(tmp_path, "a", audit("create", objectRef={"resource": "pods"}), "broken")
+    ran = memir("timeline", analysed, "--logs", log, "--kind", "audit")
+    assert (ran.code, ran.err) == (0, "")
+    lines = ran.out.splitlines()
+    assert lines[0] == "2026-11-23 22:27:43.020  audit            the node: alice from 203.0.113.7: create pods , 200"
+    assert lines[-3:] == [
+        "Reads of the API are left out: --kind audit-read lists them",
+        f"Clocks of {analysed}: the log and the node could not be compared",
+        f"Not read: 1 lines of no format that memir reads, e.g. {log}, line 2",
+    ]
+    assert memir("timeline", analysed, "--logs", tmp_path / "absent").code == 3
 
 
 def test_no_case(memir: Memir, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from memir.logs.source import LogSource, Ram
 
 V5 = ("version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action "
       "log-status pkt-srcaddr pkt-dstaddr tcp-flags vpc-id flow-direction")  # fmt: skip
+FLOW = "5 111122223333 eni-0a1b 10.0.2.15 198.51.100.77 40000 443 6 10 5000 1795472870 1795472930 ACCEPT OK"
 _EXTRA = "authentication.kubernetes.io/"
 
 
@@ -62,3 +63,35 @@ def gaps(path: Path) -> dict[str, int]:
     source = LogSource([path])
     assert source.tables
     return {gap.why: gap.count for gap in source.gaps}
+
+
+def finding(**more: Any) -> dict[str, Any]:
+    """A finding of GuardDuty about the miner of the intruded sample, camelCase. more: its fields."""
+    api = "api-58f6c9d7b4-q8xkz"
+    return {
+        "schemaVersion": "2.0", "accountId": "111122223333", "region": "eu-west-1", "id": "f1",
+        "type": "Execution:Runtime/NewBinaryExecuted", "severity": 8.0, "createdAt": "2026-11-20T10:02:00Z",
+        "updatedAt": "2026-11-20T10:02:00Z", "title": "title", "description": "words",
+        "resource": {
+            "resourceType": "EKSCluster", "eksClusterDetails": {"name": "lab"},
+            "instanceDetails": {"instanceId": "i-0abc"},
+            "kubernetesDetails": {"kubernetesWorkloadDetails": {"name": api, "type": "pods", "namespace": "shop"}},
+        },
+        "service": {
+            "eventFirstSeen": "2026-11-20T10:01:38Z", "eventLastSeen": "2026-11-20T10:01:39Z", "count": 1,
+            "archived": False,
+            "runtimeDetails": {
+                "process": {
+                    "name": "kworkerds", "executablePath": "/tmp/.x/kworkerds", "pid": 221, "namespacePid": 2,
+                    "startTime": "2026-11-20T10:01:38.857Z",
+                },
+            },
+        }, **more,
+    }  # fmt: skip
+
+
+def pascal(value: Any) -> Any:
+    """The same as boto3 spells it."""
+    if isinstance(value, dict):
+        return {name[:1].upper() + name[1:]: pascal(part) for name, part in value.items()}
+    return [pascal(part) for part in value] if isinstance(value, list) else value

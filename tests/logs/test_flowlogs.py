@@ -7,9 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.findings.real import INTRUDED, node
-from tests.logs.made import V5, gaps, rows, written
-
-FLOW = "5 111122223333 eni-0a1b 10.0.2.15 198.51.100.77 40000 443 6 10 5000 1795472870 1795472930 ACCEPT OK"
+from tests.logs.made import FLOW, V5, gaps, rows, written
 
 
 def test_with_a_header(tmp_path: Path) -> None:

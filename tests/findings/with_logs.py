@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Findings over a real image's tables and logs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from memir.findings.detect import detect
+from memir.logs.source import LogSource
+from tests.findings.real import INTRUDED, node
+from tests.images import case
+
+AUDIT = "audit.log.gz"
+
+
+def over(name: str, paths: Sequence[Path], kind: str, **tables: pa.Table) -> list[dict[str, Any]]:
+    """The findings of a kind over an image and logs. tables: in the place of the image's own."""
+    ram, facts = node(name)
+    known = {**ram, **tables}
+    source = LogSource(paths, known.get)
+    logs = {table: source.table(table) for table in source.tables}
+    return [row for row in detect(known | logs, facts).rows() if row["kind"] == kind]
+
+
+def real_log(name: str) -> Path:
+    """The API server's own audit log of an image."""
+    return case(name).beside(AUDIT)
+
+
+def pod_of(name: str, image: str = INTRUDED) -> dict[str, Any]:
+    """The row of a pod of an image."""
+    return next(row for row in node(image)[0]["pods"].to_pylist() if row["pod_name"] == name)
+
+
+def process_of(pid: int, image: str = INTRUDED) -> dict[str, Any]:
+    """The row of a process of an image."""
+    return next(row for row in node(image)[0]["processes"].to_pylist() if row["pid"] == pid)
