@@ -170,8 +170,8 @@ def _kept(rows: pa.Table, each: Format, read: LogFile) -> pa.Table:
 
     assert each.skip is not None
     column, why = each.skip
-    said: Any = rows[column]
-    skipped: Any = pc.fill_null(said, pa.scalar(False))
+    marks: Any = rows[column]
+    skipped: Any = pc.fill_null(marks, pa.scalar(False))
     kept = rows.filter(pc.invert(skipped)).drop_columns([column])
     read.skipped[why] = read.skipped.get(why, 0) + rows.num_rows - kept.num_rows
     return kept

@@ -56,7 +56,7 @@ def test_masks_are_those_of_the_node(tmp_path: Path) -> None:
 
 
 def test_progress(tmp_path: Path) -> None:
-    said: list[tuple[str, int, int]] = []
+    calls: list[tuple[str, int, int]] = []
     path = written(tmp_path, "a", audit())
-    _ = LogSource([path], progress=lambda *words: said.append(words)).tables
-    assert said == [("reading logs", 0, 1)]
+    _ = LogSource([path], progress=lambda *words: calls.append(words)).tables
+    assert calls == [("reading logs", 0, 1)]

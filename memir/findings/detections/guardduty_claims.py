@@ -24,11 +24,11 @@ def _find(look: Look) -> Iterator[Match]:
     for claim in look.rows("guardduty_claims"):
         claims.setdefault(claim["finding_id"], []).append(claim)
     for row in look.ask(_SQL):
-        said = claims.get(row["finding_id"], [])
-        telling = [claim for claim in said if claim["claim"].startswith(_TELLING)]
+        listed_claims = claims.get(row["finding_id"], [])
+        telling = [claim for claim in listed_claims if claim["claim"].startswith(_TELLING)]
         seen = [claim for claim in telling if claim["verdict"] == "seen"]
-        against = [claim for claim in said if claim["verdict"] == "contradicted"]
-        if not any(claim["verdict"] != "not resident" for claim in said):
+        against = [claim for claim in listed_claims if claim["verdict"] == "contradicted"]
+        if not any(claim["verdict"] != "not resident" for claim in listed_claims):
             continue  # nothing of it is about this node, or can be told from memory
         severity, reason = _judge(row["severity"] or 0.0, seen, against)
         words = "confirms" if seen and not against else "contradicts" if against and not seen else "does not settle"

@@ -21,9 +21,9 @@ def _secrets(holder: int, *, claims: str | None = None) -> pa.Table:
     """The table secrets with a token of the api pod, which a process holds."""
     pod, process, table = pod_of(API), process_of(holder), node(INTRUDED)[0]["secrets"]
     bound = {"namespace": pod["namespace"], "pod": {"name": API, "uid": pod["pod_uid"]}}
-    said = json.dumps({"jti": JTI, "kubernetes.io": bound}) if claims is None else claims
+    text = json.dumps({"jti": JTI, "kubernetes.io": bound}) if claims is None else claims
     row: dict[str, Any] = {
-        "kind": "token", "fingerprint": "sha256:00", "holder": "environ", "pid": holder, "claims": said,
+        "kind": "token", "fingerprint": "sha256:00", "holder": "environ", "pid": holder, "claims": text,
         **{name: process[name] for name in ("container_id", "container_name", "pod_uid", "pod_name", "namespace")},
     }  # fmt: skip
     return pa.concat_tables([table, pa.Table.from_pylist([row], table.schema)])
