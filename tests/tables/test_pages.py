@@ -9,6 +9,9 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from memir.kernel.rss_stat import page_counts
 from memir.kube.ram import RamSource
 from memir.tables.pages import TABLE, read
 from tests.images import case
@@ -35,6 +38,21 @@ def recorded_anonymous(image: str) -> dict[int, int]:
     return told
 
 
+def own_counts(node: RamSource) -> dict[int, int]:
+    """Anonymous pages of each process by its mm, and what its threads have not added to that yet (until 6.2)."""
+    kernel, threads = node.kernel, node.processes.threads
+    living = [process for process in node.processes.rows if process.alive and not process.kernel_thread]
+    mm = kernel.pointer(np.array([process.task for process in living], np.uint64), "task_struct", "mm")
+    counts = page_counts(kernel, mm)
+    rows = zip(living, counts.anonymous.tolist(), mm.tolist(), strict=True)
+    own = {process.pid: count for process, count, home in rows if home}
+    if kernel.types.has("task_struct", "rss_stat.count"):
+        held = kernel.read(threads.task, "task_struct", "rss_stat.count")[:, 1]
+        for pid, count in zip(threads.tgid.tolist(), held.tolist(), strict=True):
+            own[pid] = own.get(pid, 0) + count
+    return own
+
+
 def test_each_frame_once(node_of: NodeOf, image: str) -> None:
     node = node_of(image)
     rows = rows_of(node)
@@ -58,7 +76,10 @@ def test_anonymous_memory_as_proc_had_it(node_of: NodeOf, image: str) -> None:
     told = {pid: count for pid, count in recorded_anonymous(image).items() if pid in living}
     assert len(told) >= 15
     wrong = {pid: (have[pid], count) for pid, count in told.items() if abs(have[pid] - count) > max(256, count // 100)}
-    assert wrong == {}
+    counted = own_counts(node)
+    # what grew between the recording and the image: there the kernel's own count in the image says so
+    assert all(have[pid] == counted[pid] for pid in wrong) and len(wrong) <= len(told) // 20
+    assert {pid: have[pid] for pid in counted if have[pid] != counted[pid]} == {}
     if image.startswith(("s-6.12", "s-7.2", "arm64-6.12", "arm64-7.2")):  # whose counts are exact
         assert {pid: have[pid] for pid in told} == told
 
