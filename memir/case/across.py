@@ -32,6 +32,7 @@ _ENDS = """
       select *, replace(local, '::ffff:', '') as la, replace(remote, '::ffff:', '') as ra from sockets
       where protocol = 'tcp' and state not in ('LISTEN', 'ended') and local_port > 0 and remote_port > 0
         and local is not null and remote is not null
+        and la not like '127.%' and la <> '::1'
     ), seen as (
       select p.*, coalesce(o.reply_dst, r.orig_dst, la) as l,
              coalesce(o.reply_dst_port, r.orig_dst_port, local_port) as lp,

@@ -107,6 +107,11 @@ def test_what_lies_on_both(tmp_path: Path) -> None:
     assert places == [f"{cases[0].folder}: shop/web/web (memory)", f"{cases[1].folder}: data/db/pg (file)"]
 
 
+def test_loopback_is_each_nodes_own(tmp_path: Path) -> None:
+    client, server = ("127.0.0.1", 40123), ("127.0.0.1", 5432)
+    assert ends(two(tmp_path, {"sockets": [socket(client, server, 7)]}, {"sockets": [socket(server, client, 9)]})) == []
+
+
 def test_one_node_twice_has_no_connection_with_itself(tmp_path: Path) -> None:
     client, server = ("10.0.1.5", 40123), ("10.0.1.6", 5432)
     cases = two(tmp_path, {"sockets": [socket(client, server, 7), socket(server, client, 9)]}, {"sockets": []})
