@@ -17,8 +17,12 @@ export function KernelView() {
 }
 
 export function Logs() {
-  return <><p class="lead-text">What lay of logs in memory: the kernel's ring buffer, the journal, containers' logs. What is not here may have been written all the same.</p><Grid name="log" tall /></>;
+  return <><p class="lead-text">What lay of logs in memory: the kernel's ring buffer, the journal, containers' logs. What is not here may have been written all the same.</p>
+    {OTHER_LOGS.filter((name) => tables.has(name)).map((name) => <><h2>{name}</h2><p class="sub">{tables.get(name)!.head.doc}</p><Grid name={name} /></>)}
+    <h2>log</h2><Grid name="log" tall /></>;
 }
+/** Tables that logs from outside of memory give, the sessions first. */
+const OTHER_LOGS = ["sessions", "audit", "authenticator", "cloudtrail", "flowlogs", "guardduty", "guardduty_claims"];
 
 export function Secrets() {
   return (
