@@ -77,5 +77,7 @@ def _value(name: str, kind: pa.DataType, words: Any, row: int) -> Any:
         return (0, 1_795_472_905_484_000, 253_402_300_799_000_000, -62_135_596_800_000_000)[row % 4]
     if pa.types.is_boolean(kind):
         return (True, False, None)[row % 3]
+    if pa.types.is_floating(kind):
+        return (-0.5, float("nan"), float("inf"), None)[row % 4]
     bits = kind.bit_width
     return (row, (1 << (bits - 1)) - 1, 0, None)[row % 4]
