@@ -86,10 +86,14 @@ def _expect_owner(owner: str, params: dict[str, Any], model: Any, context: dict[
         params.setdefault("ExpectedBucketOwner", owner)
 
 
-def service_client(service: str, to: Connection) -> Client:
-    """A client of another service (ssm, sts, ec2) with short timeouts and standard retries. Raises AccessError."""
+def service_client(service: str, to: Connection, *, attempts: int = 5) -> Client:
+    """A client of another service (ssm, sts, ec2) with short timeouts and standard retries. Raises AccessError.
+
+    attempts: of each request; 1 where one whose answer was lost must not be sent twice.
+    """
     # no retries of its own: a SendCommand whose answer was lost must not be sent twice (ssm/command.py repeats)
-    return _client(service, to, {"retries": {"mode": "standard", "total_max_attempts": 1 if service == "ssm" else 5}})
+    tries = 1 if service == "ssm" else attempts
+    return _client(service, to, {"retries": {"mode": "standard", "total_max_attempts": tries}})
 
 
 def _client(service: str, to: Connection, settings: dict[str, Any], **credentials: str) -> Client:

@@ -26,6 +26,9 @@ def _words(help: str, flag: str, metavar: str) -> Any:
 
 
 def plan(
+    existing: Annotated[
+        Path | None, typer.Argument(metavar="[PLAN]", help="With --check: a plan that was written before.")
+    ] = None,
     pod: Annotated[list[str] | None, _words("A pod.", "--pod", metavar="NS/NAME")] = None,
     workload: Annotated[
         list[str] | None, _words("Every pod of a controller.", "--workload", metavar="NS/KIND/NAME")
@@ -55,27 +58,65 @@ def plan(
     accept_restart: Annotated[
         bool, typer.Option("--accept-restart", help="Pause a pod though its liveness probe kills it.")
     ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Ask AWS for what the plan lacks, and for every right; change nothing.")
+    ] = False,
+    eks_cluster: Annotated[
+        str, typer.Option("--eks-cluster", metavar="NAME", help="The cluster's name, where no tag of a node tells it.")
+    ] = "",
+    region: Annotated[str | None, typer.Option("--region", help="AWS region.")] = None,
+    profile: Annotated[str | None, typer.Option("--profile", help="AWS profile.")] = None,
     kubeconfig: Annotated[str | None, typer.Option("--kubeconfig", help="Instead of ~/.kube/config.")] = None,
     context: Annotated[str | None, typer.Option("--context", help="Context of the kubeconfig.")] = None,
     json: JsonOption = False,
 ) -> None:
     """Find every pod and node that matches, and write down what to do about them. Nothing is changed.
 
-    With --cluster nothing is contacted; without, the Kubernetes API is read. Exit 0: written. 2: nothing matches.
+    With --cluster nothing is contacted; without, the Kubernetes API is read. --check asks AWS and Kubernetes, by reads
+    alone. Exit 0: written. 2: nothing matches. 4: --check met a right that is denied or a fact that nobody tells.
     """
-    from memir.respond.launch import Wanted, write_plan
+    from memir.aws.client import Connection
+    from memir.kubeapi.client import KubeOptions
+    from memir.respond.launch import Wanted, check_plan, write_plan
+
+    if existing is not None and not check:
+        raise UsageError(f"{existing}: a plan that is there is checked with --check, and run with `memir respond`")
+    kube, aws = KubeOptions(kubeconfig, context), Connection(region, profile=profile)
 
     wanted = Wanted(
         tuple(pod or ()), tuple(workload or ()), tuple(service_account or ()), tuple(image or ()), tuple(node or ()),
         tuple(guardduty or ()), tuple(finding or ()),
     )  # fmt: skip
+    if existing is not None:
+        if wanted != Wanted():
+            raise UsageError(f"{existing} says already whom it is for: give --check alone")
+        _check(*check_plan(existing, output, kube, aws, eks_cluster), output or existing, json)
+        return
     if output is None:
         raise UsageError("where does the plan go? -o plan.yaml")
     made, digest = write_plan(
         wanted, output, cluster=cluster, order=order, evidence=evidence, by=by, accept_orphan=accept_orphan,
         accept_restart=accept_restart, kubeconfig=kubeconfig, context=context,
     )  # fmt: skip
+    if check:
+        _check(*check_plan(output, None, kube, aws, eks_cluster), output, json)
+        return
     _print(made, output, digest, json)
+
+
+def _check(made: Plan, digest: str, rows: list[tuple[str, str, str]], output: Path, json: bool) -> None:
+    from memir.errors import EXIT_REMOTE
+    from memir.respond.describe import checked_lines
+
+    if json:
+        rights = [{"right": right, "answer": answer, "why": why} for right, answer, why in rows]
+        print_json({"plan": str(output), "sha256": digest, "unresolved": made.unresolved(), "rights": rights})
+    else:
+        _print(made, output, digest, json)
+        say("")
+        say_all(checked_lines(rows))
+    if made.unresolved() or any(answer == "denied" for _, answer, _ in rows):
+        raise typer.Exit(EXIT_REMOTE)
 
 
 def _print(made: Plan, output: Path, digest: str, json: bool) -> None:

@@ -18,12 +18,14 @@ from memir.aws.client import Client, Connection, service_client
 from memir.errors import OutputError, UsageError
 from memir.kubeapi.client import Api, KubeOptions, make_api
 from memir.respond.actions.base import World
+from memir.respond.check import check_rights
 from memir.respond.cluster import Cluster
 from memir.respond.findings import finding_clue
 from memir.respond.guardduty import read_findings
 from memir.respond.make import make_plan
 from memir.respond.match import Query
-from memir.respond.plan import Order, Plan, plan_text
+from memir.respond.plan import Order, Plan, plan_text, read_plan
+from memir.respond.resolve import resolve
 from memir.respond.steps.acquire import TRANSPORTS
 from memir.respond.steps.base import Options
 
@@ -91,6 +93,29 @@ def write_plan(
     return made, save_plan(made, output)
 
 
+def check_plan(
+    path: Path, output: Path | None, kube: KubeOptions, connection: Connection, cluster: str = ""
+) -> tuple[Plan, str, list[tuple[str, str, str]]]:
+    """(plan with what AWS knows, SHA-256 of its file, rights and whether they are there); nothing is changed but files.
+
+    output: where the plan goes; None: where it was. Raises PlanError, RemoteError.
+    """
+    plan, digest = read_plan(path)
+    if output is not None and output.exists():
+        raise UsageError(f"{output} exists already: a plan that was read is not written over; name another file")
+    world = world_of(plan, kube, connection)
+    filled = resolve(plan, world, cluster) if plan.unresolved() else plan
+    rows: list[tuple[str, str, str]] = [*check_rights(filled, world)]
+    if output is None and filled != plan:
+        output = path.with_name(path.name + ".part")
+        output.unlink(missing_ok=True)
+        digest = save_plan(filled, output)
+        output.replace(path)
+    elif output is not None:
+        digest = save_plan(filled, output)
+    return filled, digest, rows
+
+
 def save_plan(plan: Plan, output: Path) -> str:
     """Write a new file that only its owner may change; its SHA-256. Raises OutputError."""
     data = plan_text(plan).encode()
@@ -117,7 +142,7 @@ def world_of(plan: Plan, kube: KubeOptions, connection: Connection) -> World:
 
     @cache
     def aws(service: str) -> Client:
-        return service_client(service, connection)
+        return service_client(service, connection, attempts=1)  # a snapshot is not asked for twice
 
     return World(plan.id, api, aws, run_memir, utc, connection)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from memir import __version__
 from memir.errors import UsageError
@@ -19,9 +20,14 @@ from memir.respond.steps.collect import collect
 from memir.respond.steps.cordon import cordon
 from memir.respond.steps.detach import detach
 from memir.respond.steps.hold import hold_node, hold_pod
+from memir.respond.steps.hold_instance import hold_instance
+from memir.respond.steps.isolate_node import isolate_node
 from memir.respond.steps.isolate_pod import isolate_pod
 from memir.respond.steps.pause import pause
 from memir.respond.steps.revoke_account import revoke_account
+from memir.respond.steps.revoke_profile import revoke_profile
+from memir.respond.steps.revoke_role import revoke_role
+from memir.respond.steps.snapshot_volumes import snapshot_volumes
 
 ORDERS: Mapping[Order, tuple[tuple[Kind, ...], str]] = {
     "memory-first": (
@@ -72,14 +78,35 @@ def _steps(facts: Facts, matches: Matches) -> list[Step]:
         steps += [
             hold_pod(facts, pod), collect(facts, pod), isolate_pod(facts, pod), detach(facts, pod), pause(facts, pod),
         ]  # fmt: skip
-    return steps + [revoke_account(facts, *account) for account in _accounts(pods)]
+    steps += [revoke_account(facts, *account) for account in _accounts(pods)]
+    if any(node.instance_id for node in matches.nodes):
+        steps += [_role(facts, pods, *account) for account in _accounts(pods)]
+    return steps
 
 
 def _of_node(facts: Facts, node: NodeTarget) -> list[Step]:
     memory = memory_of(facts.cluster.object("Node", "", node.name))
     if node.kind == "fargate":
         return [acquire(facts, node, memory)]
-    return [hold_node(facts, node), acquire(facts, node, memory), cordon(facts, node)]
+    ours = [hold_node(facts, node), acquire(facts, node, memory), cordon(facts, node)]
+    if not node.instance_id:
+        return ours
+    snapshots = snapshot_volumes(node, None)
+    if node.kind == "auto":  # the instance, its interfaces, volumes and profile are locked
+        why = "EKS Auto Mode locks the instance and its volumes"
+        return [*ours, replace(snapshots, unresolved=(), refused=why)]
+    lacking = [hold_instance(node, None), isolate_node(facts.plan_id, node, None), revoke_profile(node, None)]
+    return [*ours, snapshots, *lacking]
+
+
+def _role(facts: Facts, pods: Sequence[ApiPod], namespace: str, account: str) -> Step:
+    """The step of a pod's IAM role; whether Pod Identity gives one is AWS's to say."""
+    of_account = [pod for pod in pods if (pod.namespace, pod.service_account or "default") == (namespace, account)]
+    roles = [role for pod in of_account if (role := pod.iam_role or facts.cluster.snapshot.role_of(pod))]
+    return revoke_role(
+        facts.plan_id, namespace, account, roles[0] if roles else None, pod_identity=None, cluster_name="",
+        cluster=facts.cluster,
+    )  # fmt: skip
 
 
 def _accounts(pods: Sequence[ApiPod]) -> list[tuple[str, str]]:

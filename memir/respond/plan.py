@@ -25,7 +25,10 @@ Kind = Literal[
     "hold", "acquire", "collect", "snapshot-volumes", "isolate-pod", "detach", "revoke", "pause", "isolate-node",
     "cordon",
 ]  # fmt: skip
-ActionKind = Literal["kube-fields", "kube-object", "kube-room", "acquire"]
+ActionKind = Literal[
+    "kube-fields", "kube-object", "kube-room", "acquire", "ec2-group", "ec2-groups", "ec2-snapshots", "ec2-profile",
+    "asg-protection", "asg-processes", "iam-deny", "iam-trust", "eks-association",
+]  # fmt: skip
 Order = Literal["memory-first", "aws"]
 
 

@@ -34,8 +34,8 @@ def check_runnable(plan: Plan) -> None:
     """Raises UsageError for a plan with facts that it lacks, PlanError for one that is not whole."""
     if missing := plan.unresolved():
         raise UsageError(
-            f"the plan lacks {len(missing)} facts, and nothing is run: {missing[0]}: take the step out of the"
-            " file, or make the plan anew with what it needs"
+            f"the plan lacks {len(missing)} facts, and nothing is run: {missing[0]}: fill them in with --check, or take"
+            " the step out of the file"
         )
     for step in plan.steps:
         if step.by == "hand" and step.changes:

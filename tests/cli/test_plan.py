@@ -19,7 +19,7 @@ def test_from_a_folder(memir: Memir, tmp_path: Path) -> None:
     lines = ran.out.splitlines()
     assert lines[0].startswith("Plan        memir-")
     assert f"Node        {shop.NODE}, i-0abc1234def567890, other" in lines
-    assert f" 3. Take the RAM of node {shop.NODE} [acquire-{shop.NODE}]" in lines
+    assert f" 4. Take the RAM of node {shop.NODE} [acquire-{shop.NODE}]" in lines
     digest = hashlib.sha256(output.read_bytes()).hexdigest()
     assert f"Written     {output}, SHA-256 {digest}" in ran.out
     again = memir("plan", "--pod", f"shop/{shop.WEB}", "--cluster", folder, "-o", output)

@@ -37,7 +37,8 @@ class Rig:
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    monkeypatch.setenv("COLUMNS", "160")
     made = Rig(tmp_path)
     yield made
     made.server.stop()

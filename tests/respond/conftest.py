@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real API server for the tests that need its controllers, where the lab's binaries are."""
+"""A real API server for the tests that need its controllers, where the lab's binaries are; an account in moto."""
 
 from __future__ import annotations
 
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from memir.aws.client import Connection
+from tests.respond.aws_rig import AwsRig
 from tests.respond.kube_rig import KubeRig, binaries
 
 
@@ -23,3 +26,23 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeRig]:
         yield made
     finally:
         made.stop()
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[str]:
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def account(moto: str, monkeypatch: pytest.MonkeyPatch) -> AwsRig:
+    """An account of its own for each test."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    urllib.request.urlopen(urllib.request.Request(f"{moto}/moto-api/reset", method="POST")).close()
+    return AwsRig(Connection("eu-west-1", moto))

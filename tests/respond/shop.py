@@ -98,3 +98,16 @@ def server(*extra: dict[str, Any]) -> StrictApi:
     made = StrictApi()
     made.load(items(*extra))
     return made
+
+
+ROLE = "arn:aws:iam::123456789012:role/shop-web"
+
+
+def on_instance(path: Path, instance: str, name: str = WEB) -> Plan:
+    """A plan whose node is this EC2 instance, and whose account has an IRSA role."""
+    node = next(item for item in items() if item["kind"] == "Node")
+    node["spec"]["providerID"] = f"aws:///eu-west-1a/{instance}"
+    account = next(item for item in items() if (item["kind"], item["metadata"]["name"]) == ("ServiceAccount", "default")
+                   and item["metadata"]["namespace"] == "shop")  # fmt: skip
+    account["metadata"]["annotations"] = {"eks.amazonaws.com/role-arn": ROLE}
+    return plan(path, name, *EXTRA, node, account)

@@ -29,12 +29,13 @@ def test_a_plan_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: 
     assert max(len(line) for line in wrapped if "[" not in line and "metadata" not in line) <= columns
 
 
-def test_a_plan_in_short(tmp_path: Path) -> None:
+def test_a_plan_in_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
     lines = list(plan_lines(shop.plan(tmp_path, shop.LEDGER, namespace="payments"), whole=False))
     text = "\n".join(lines)
     assert f"Node        {shop.NODE}, i-0abc1234def567890, other" in lines
     assert "MAY CUT NOTHING: VPC CNI binds policies only to pods that have an owner" in text
-    assert " 4. Collect pod payments/ledger [collect-payments-ledger]  by hand" in lines
+    assert " 5. Collect pod payments/ledger [collect-payments-ledger]  by hand" in lines
 
 
 def test_steps_in_a_state(tmp_path: Path) -> None:
@@ -45,7 +46,8 @@ def test_steps_in_a_state(tmp_path: Path) -> None:
     assert "every label that Service api selects is one that ReplicaSet" in " ".join(" ".join(lines).split())
 
 
-def test_outcomes(tmp_path: Path) -> None:
+def test_outcomes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
     step = shop.plan(tmp_path).steps[0]
     assert list(done_lines(Done(step, "done", ("x: y",)))) == [
         f"DONE         Hold node {shop.NODE} [hold-node-{shop.NODE}]", "             x: y",

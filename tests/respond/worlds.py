@@ -58,12 +58,22 @@ def world(
     return World(plan.id, lambda: api, aws, run, lambda: "2026-11-29T10:00:00+00:00")
 
 
+AWS = ("hold-instance", "snapshot-volumes", "isolate-node", "revoke-profile", "revoke-role")
+
+
 def without(plan: Plan, *kinds: str) -> Plan:
-    return dataclasses.replace(plan, steps=tuple(step for step in plan.steps if step.kind not in kinds))
+    """Without steps of these kinds, and without those in AWS."""
+    return _kept(plan, lambda step: step.kind not in kinds)
 
 
 def only(plan: Plan, *kinds: str) -> Plan:
-    return dataclasses.replace(plan, steps=tuple(step for step in plan.steps if step.kind in kinds))
+    """Steps of these kinds alone, and none in AWS."""
+    return _kept(plan, lambda step: step.kind in kinds)
+
+
+def _kept(plan: Plan, test: Callable[[Step], bool]) -> Plan:
+    steps = tuple(step for step in plan.steps if test(step) and not step.id.startswith(AWS))
+    return dataclasses.replace(plan, steps=steps)
 
 
 def yes(step: Step) -> Any:

@@ -14,6 +14,15 @@ ACTIONS: Mapping[ActionKind, tuple[str, str]] = {
     "kube-object": ("kube_object", "KubeObject"),
     "kube-room": ("kube_room", "KubeRoom"),
     "acquire": ("acquire", "Acquire"),
+    "ec2-group": ("ec2_group", "Ec2Group"),
+    "ec2-groups": ("ec2_groups", "Ec2Groups"),
+    "ec2-snapshots": ("ec2_snapshots", "Ec2Snapshots"),
+    "ec2-profile": ("ec2_profile", "Ec2Profile"),
+    "asg-protection": ("autoscaling", "AsgProtection"),
+    "asg-processes": ("autoscaling", "AsgProcesses"),
+    "iam-deny": ("iam_deny", "IamDeny"),
+    "iam-trust": ("iam_trust", "IamTrust"),
+    "eks-association": ("eks_association", "EksAssociation"),
 }
 
 

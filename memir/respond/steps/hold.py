@@ -57,7 +57,7 @@ def _node_limits(cluster: Cluster, node: NodeTarget, item: Json) -> list[str]:
     if node.kind == "auto":
         limits.append("EKS Auto Mode: the instance, its interfaces and its profile are locked: only these annotations")
     elif node.kind in ("node-group", "other", "unknown"):
-        limits.append("Auto Scaling does not read annotations: it may still end the instance")
+        limits.append("Auto Scaling does not read annotations: see the step that protects the instance there")
     limits.append("a spot instance can be taken by EC2 with two minutes' notice; nothing stops that")
     return limits
 
