@@ -7,9 +7,14 @@ import hashlib
 import json
 from pathlib import Path
 
+import pytest
+
 from memir.cli import plan
+from memir.respond import launch
+from memir.respond.launch import save_plan
 from tests.cli.conftest import Memir, registered
 from tests.respond import shop
+from tests.respond.worlds import without, world
 
 
 def test_from_a_folder(memir: Memir, tmp_path: Path) -> None:
@@ -58,6 +63,26 @@ def test_from_an_alert(memir: Memir, tmp_path: Path) -> None:
     ran = memir("plan", "--guardduty", tmp_path / "alert.json", "--cluster", folder, "-o", output)
     assert ran.code == 0
     assert f"Isolate pod shop/{shop.WEB}" in ran.out
+
+
+def test_a_plan_that_is_there(memir: Memir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--check prints each right; a fact that nobody tells, or a right that is denied, ends with 4."""
+    output, server = tmp_path / "plan.yaml", shop.server()
+    save_plan(without(shop.plan(tmp_path / "c"), "acquire"), output)
+    monkeypatch.setattr(launch, "world_of", lambda plan, kube, connection: world(plan, server))
+    monkeypatch.setenv("COLUMNS", "160")
+    ran = memir("plan", output, "--check")
+    assert (ran.code, ran.err) == (0, "")
+    assert "allowed    patch pods in shop" in ran.out.splitlines()
+    server.deny = {"patch pods"}
+    ran = memir("plan", output, "--check", "--json")
+    denied = [row["right"] for row in ran.json()["rights"] if row["answer"] == "denied"]
+    assert (ran.code, denied) == (4, ["patch pods in shop"])
+    for words, message in (
+        ((output,), "is checked with --check"), ((output, "--check", "--pod", "a/b"), "says already whom it is for"),
+    ):  # fmt: skip
+        ran = memir("plan", *words)
+        assert ran.code == 2 and message in ran.err
 
 
 def test_register() -> None:

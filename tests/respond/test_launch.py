@@ -14,9 +14,11 @@ import pytest
 from memir.aws.client import Connection
 from memir.errors import OutputError, UsageError
 from memir.kubeapi.client import KubeOptions
+from memir.respond import launch
 from memir.respond.launch import (
     Wanted,
     asked_of,
+    check_plan,
     query_of,
     record_folder,
     run_memir,
@@ -27,7 +29,10 @@ from memir.respond.launch import (
 )
 from memir.respond.plan import read_plan
 from tests.respond import shop
+from tests.respond.aws_rig import AwsRig
+from tests.respond.test_check import Iam
 from tests.respond.test_guardduty import EVENT
+from tests.respond.worlds import world
 
 WEB = Wanted(pods=(f"shop/{shop.WEB}",))
 
@@ -93,3 +98,25 @@ def test_worlds_are_made_when_needed(tmp_path: Path) -> None:
     assert datetime.fromisoformat(utc()).utcoffset() is not None
     assert run_memir(["--version"]) == 0
     assert run_memir(["nothing"]) == 2
+
+
+def test_a_plan_is_checked_and_filled_in(account: AwsRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Written back only with what was heard; nothing but files is changed."""
+    path, server, iam = tmp_path / "plan.yaml", shop.server(), Iam()
+    made = shop.on_instance(tmp_path / "c", account.instance)
+    first = save_plan(made, path)
+
+    def aws(service: str) -> Any:
+        return iam if service in ("iam", "sts") else account.aws(service)
+
+    monkeypatch.setattr(launch, "world_of", lambda plan, kube, connection: world(plan, server, aws))
+    filled, digest, rows = check_plan(path, None, KubeOptions(), Connection())
+    assert (filled.unresolved(), read_plan(path)) == ([], (filled, digest))
+    assert digest != first and len(made.unresolved()) == 5
+    assert {answer for _, answer, _ in rows} == {"allowed", "not known"}  # ec2:CreateTags, of which it says nothing
+    assert account.sent == [] and all(method == "GET" or "reviews" in way for method, way in server.requests)
+    assert check_plan(path, None, KubeOptions(), Connection())[1] == digest
+    again = check_plan(path, tmp_path / "other.yaml", KubeOptions(), Connection())
+    assert read_plan(tmp_path / "other.yaml") == (again[0], again[1]) == (filled, digest)
+    with pytest.raises(UsageError, match="exists already"):
+        check_plan(path, tmp_path / "other.yaml", KubeOptions(), Connection())
