@@ -10,6 +10,7 @@ import numpy as np
 
 from memir.kernel import frames as used
 from memir.kernel import fs
+from memir.kernel.code_address import CodeMap
 from memir.kernel.engine import texts
 from memir.kernel.pagetable import U64
 from memir.kube.owner import NODE, Owner, OwnerBatch, sort_owners
@@ -128,20 +129,10 @@ def _names(source: RamSource, every: Groups) -> list[str | None]:
     ]
 
 
-def _symbols(source: RamSource, code: U64) -> dict[int, str]:
-    """The function of the kernel that each address lies in; a module's gives none."""
-    symbols = source.kernel.symbols
-    first, end = symbols.get("_stext"), symbols.get("_etext")
-    if first is None or end is None:
-        return {}
-    wanted = np.unique(code[(code >= np.uint64(first)) & (code < np.uint64(end))])
-    if not len(wanted):
-        return {}
-    names = [name for name in symbols if first <= symbols[name] < end]
-    place = np.array([symbols[name] for name in names], np.uint64)
-    order = np.argsort(place, kind="stable")
-    row = np.maximum(np.searchsorted(place[order], wanted, "right") - 1, 0)
-    return {address: names[order[place_of]] for address, place_of in zip(wanted.tolist(), row.tolist(), strict=True)}
+def _symbols(source: RamSource, code: U64) -> dict[int, str | None]:
+    """The function that each address lies in; of a module's none."""
+    known = CodeMap(source.kernel, source.modules)
+    return {address: known.find(address).symbol for address in np.unique(code).tolist()}
 
 
 def _cgroups(source: RamSource, every: Groups) -> list[tuple[str | None, bool | None, Owner | None]]:
