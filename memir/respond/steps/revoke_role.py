@@ -66,7 +66,7 @@ def revoke_role(
             *((f"pods of the account: {', '.join(others)}",) if others else ()),
             "CloudTrail has each request",
         ),
-        limits=("IAM takes some seconds to hold everywhere",),
+        limits=("it takes IAM some seconds to hold everywhere",),
         unresolved=()
         if pod_identity is not None
         else (f"whether EKS Pod Identity gives {namespace}/{account} a role",),
