@@ -222,6 +222,7 @@ def check_signature(data: bytes, chain: Chain, trusted: Ed25519PublicKey | None)
         key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(named))
         signature = bytes.fromhex(document["signature"])
         count, head = int(document["records"]), str(document["head"])
+        message = signed_message(head, count)  # ValueError where the head has half a character
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         return "", [f"{SIGNATURE} cannot be read: {error}"]
     wrong = []
@@ -230,7 +231,7 @@ def check_signature(data: bytes, chain: Chain, trusted: Ed25519PublicKey | None)
     if (count, head) != (len(chain.records), chain.head):
         wrong.append(f"{SIGNATURE} is over {count} records, the manifest has {len(chain.records)}, or another head")
     try:
-        key.verify(signature, signed_message(head, count))
+        key.verify(signature, message)
     except InvalidSignature:
         wrong.append(f"{SIGNATURE} does not hold: it is not this key's signature over this manifest")
     return named, wrong
