@@ -27,8 +27,6 @@ SCRIPTS = ("memir/acquire/node/upload.py", "memir/acquire/sinks/s3/direct.py", "
 """Their options are those of programs on the node: the uploader, the tool."""
 OTHERS = {
     "memir/kube/node_identity.py": {"--hostname-override"}, "memir/volatility/run.py": {"--pids"},
-    "memir/findings/detections/memfd_executable.py": {"--dump"}, "docs/reference/findings.md": {"--dump"},
-    "memir/findings/detections/deleted_executable.py": {"--dump"},
     "memir/volatility/elf_dump.py": {"--dump"}, "memir/findings/detections/miner.py": {
         "--donate-level", "--nicehash", "--randomx", "--cpu-max-threads-hint",
     },
@@ -41,7 +39,7 @@ OTHERS = {
     "docs/guide/analyze.md": {"--output-directory"}, "docs/reference/volatility.md": {"--pids"},
     "docs/guide/hunt.md": {"--vmayarascan", "--count"},
     "README.md": {"--all"}, "CONTRIBUTING.md": {"--all"},  # tests/run, and pytest's own below
-    "docs/reference/testing.md": {"--all", "--cuts", "--lab", "--long", "--longer"},
+    "docs/reference/testing.md": {"--all", "--cuts", "--every", "--lab", "--long", "--longer", "--write"},
     "docs/reference/acquisition.md": {"--avml", "--mib", "--apart", "--size"},  # the benchmarks'
     "docs/reference/images.md": {"--compress", "--long"},  # avml and zstd
 }  # fmt: skip
