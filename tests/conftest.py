@@ -75,7 +75,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         names = sorted(cases())
         assert names, "no images: set MEMIR_IMAGES, or restore samples/"
         # by module: all tests of a file on one image, then on the next, so that an image is read once
-        metafunc.parametrize("image", names, scope="module")
+        long = {
+            "s-6.1-small": pytest.mark.long("tests that name an image name this one; the samples around it are read")
+        }
+        metafunc.parametrize(
+            "image", [pytest.param(name, marks=long.get(name, ())) for name in names], scope="module", ids=names
+        )
 
 
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
