@@ -30,12 +30,12 @@ def without_failed(layout: Layout) -> Layout:
     if not isinstance(data, MappedFile):
         return layout
     size = sum(part.size for part in layout.segments)
-    if size > _WHOLE and not any(_failed(data.data, part, _STEP).any() for part in layout.segments):
+    if size > _WHOLE and not any(_failed(data, part, _STEP).any() for part in layout.segments):
         return layout
     kept: list[Segment] = []
     count = 0
     for part in layout.segments:
-        failed = _failed(data.data, part, 1)
+        failed = _failed(data, part, 1)
         count += int(failed.sum())
         if not failed.any():
             append(kept, part, layout.original.name)
@@ -55,15 +55,20 @@ def without_failed(layout: Layout) -> Layout:
     return dataclasses.replace(layout, segments=kept, repairs=(*layout.repairs, words))
 
 
-def _failed(data: NDArray[np.uint8], part: Segment, step: int) -> NDArray[np.bool_]:
+def _failed(file: MappedFile, part: Segment, step: int) -> NDArray[np.bool_]:
     """Whether each whole page (each `step`-th) of a segment is a pattern from its first byte to its last."""
+    data = file.data
     lead = -part.start % PAGE
     count = max(0, part.size - lead) // PAGE
     first = part.offset + lead
     rows = -(-count // step)
     heads = np.ndarray((rows,), "<u8", data, first, (PAGE * step,)) if rows else np.zeros(0, np.uint64)
     starts = np.array([int.from_bytes(pattern[:8], "little") for pattern in PATTERNS], np.uint64)
-    failed = np.isin(heads, starts)
+    failed = np.zeros(rows, bool)
+    # what the file system has not stored holds zeros: to look at it costs a page fault each
+    for low, high in file.data_runs(first, first + count * PAGE):
+        some = slice((low - first) // (PAGE * step), -(-(high - first) // (PAGE * step)))
+        failed[some] = np.isin(heads[some], starts)
     for row in np.flatnonzero(failed).tolist():
         offset = first + row * step * PAGE
         page = data[offset : offset + PAGE].tobytes()
