@@ -30,7 +30,8 @@ def cgroups_of(kernel: Kernel, data: U64, cgroup: U64) -> U64:
     A slab's value is a vector with one entry an object, and leads to none. cgroup: those that there are (uint64[m]);
     what leads to no such one is no charge. A cgroup that was removed gives its own struct: its memory keeps it.
     """
-    unique, back = np.unique(data, return_inverse=True)
+    some = np.flatnonzero(data)  # most frames of a large node are free: to sort them all costs most of the time
+    unique, back = np.unique(data[some], return_inverse=True)
     plain = np.where((unique & _VECTOR) != 0, np.uint64(0), unique & ~_FLAGS)
     direct = kernel.pointer(plain, "mem_cgroup", "css.cgroup", gap=False)
     charged = np.where(np.isin(direct, cgroup) & ((unique & _KERNEL) == 0), direct, np.uint64(0))
@@ -39,5 +40,6 @@ def cgroups_of(kernel: Kernel, data: U64, cgroup: U64) -> U64:
         memory = kernel.pointer(np.where(charged == 0, plain, np.uint64(0)), "obj_cgroup", "memcg", gap=False)
         through = kernel.pointer(memory, "mem_cgroup", "css.cgroup", gap=False)
         charged = np.where((charged == 0) & np.isin(through, cgroup), through, charged)
-    result: U64 = charged[back]
+    result: U64 = np.zeros(len(data), np.uint64)
+    result[some] = charged[back]
     return result

@@ -16,7 +16,7 @@ from memir.kernel.cgroup_tree import Cgroups
 from memir.kernel.engine import Kernel
 from memir.kernel.frames import ANONYMOUS, Frames
 from memir.kernel.page import Pages
-from memir.kernel.pagetable import I64, U64
+from memir.kernel.pagetable import I64, Bools, U64
 from memir.kernel.rmap import anonymous_regions
 from memir.kernel.rows import rows_of
 from memir.kernel.vma import Vmas
@@ -82,10 +82,7 @@ def groups(node: Node) -> Groups:
     _by_reverse_map(kernel, known, mm, in_sets, sets)
     how = np.where(mapped, MAPPED, np.where(in_sets >= 0, REVERSE, NOBODY))
     how[~anonymous] = 0
-    parts = [known.kind.astype(np.uint64), known.holder, known.charge, (in_sets + 1).astype(np.uint64)]
-    group = _numbered([*parts, how.astype(np.uint64)])
-    _, example, count = np.unique(group, return_index=True, return_counts=True)
-    maps = np.bincount(group, mapped, len(count)).astype(np.int64)
+    example, count, maps = _grouped(known, in_sets, how, mapped)
     order = np.lexsort((known.holder[example], known.kind[example], -count))
     row = example[order]
     members = [[int(mm[place]) for place in sets[number]] if number >= 0 else [] for number in in_sets[row].tolist()]
@@ -93,6 +90,28 @@ def groups(node: Node) -> Groups:
         known.kind[row].astype(np.int64), known.holder[row], known.charge[row], members, count[order].astype(np.int64),
         maps[order], how[row],
     )  # fmt: skip
+
+
+def _grouped(known: Frames, in_sets: I64, how: I64, mapped: Bools) -> tuple[I64, I64, I64]:
+    """Of each group: one of its frames, how many it has, how many of those are mapped.
+
+    Only frames that somebody holds are sorted: of the others, on a large node most of RAM, a group is a kind.
+    """
+    held = (known.holder != 0) | (known.charge != 0) | (in_sets >= 0) | (how != 0)
+    row = np.flatnonzero(held)
+    parts = [known.kind[row].astype(np.uint64), known.holder[row], known.charge[row]]
+    group = _numbered([*parts, (in_sets[row] + 1).astype(np.uint64), how[row].astype(np.uint64)])
+    _, first, count = np.unique(group, return_index=True, return_counts=True)
+    maps = np.bincount(group, mapped[row], len(count)).astype(np.int64)
+    bare = np.bincount(known.kind[~held], minlength=1)
+    kinds_left = np.flatnonzero(bare)
+    example = [int(np.argmax((known.kind == kind) & ~held)) for kind in kinds_left.tolist()]
+    bare_maps = np.bincount(known.kind[~held], mapped[~held], len(bare)).astype(np.int64)
+    return (
+        np.append(row[first], np.array(example, np.int64)),
+        np.append(count, bare[kinds_left]),
+        np.append(maps, bare_maps[kinds_left]),
+    )
 
 
 def _numbered(columns: list[U64]) -> I64:
