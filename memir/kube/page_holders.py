@@ -16,7 +16,7 @@ from memir.kernel.cgroup_tree import Cgroups
 from memir.kernel.engine import Kernel
 from memir.kernel.frames import ANONYMOUS, Frames
 from memir.kernel.page import Pages
-from memir.kernel.pagetable import I64, Bools, U64
+from memir.kernel.pagetable import I64, U64, Bools
 from memir.kernel.rmap import anonymous_regions
 from memir.kernel.rows import rows_of
 from memir.kernel.vma import Vmas
