@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from memir.hunt.rules import RuleSet
     from memir.node import Node, Progress
 
+_LAST = frozenset({"pages", "secrets"})
+"""Tables that grow with the RAM: read last, so that who interrupts a large image has what is asked first."""
 Extra = Callable[["Node"], Mapping[str, "pa.Table"]]
 """Gives more tables of a node: those of volatility3's plugins, which nothing here may import."""
 
@@ -86,6 +88,7 @@ def analyze(
     if target is not None:
         node.check(target)
     chosen = [name for name in node.tables if name != FINDINGS and (tables is None or name in tables)]
+    chosen.sort(key=_LAST.__contains__)
     read: dict[str, pa.Table] = {} if ioc is None else {INDICATORS: node.use_indicators(ioc).to_arrow()}
     more: Mapping[str, pa.Table] = {}
     stopped = False

@@ -91,6 +91,19 @@ def test_an_interruption_between_tables_is_a_gap(tmp_path: Path) -> None:
     assert list(pod_tree({})) == ["Pods", "└── the node itself: 0 processes"]
 
 
+def test_what_grows_with_the_ram_is_read_last(tmp_path: Path) -> None:
+    """Who has not the time for a large image has processes, sockets and files, and their findings."""
+
+    def progress(what: str, done: int, total: int) -> None:
+        if what == "reading pages":
+            raise KeyboardInterrupt
+
+    analysis = memir.analyze(IMAGE, tmp_path / "case", cache=cache(), progress=progress)
+    missing = set(analysis.node.tables) - set(analysis.tables)
+    assert analysis.stopped and missing == {"pages", "secrets"}
+    assert {row["kind"] for row in analysis.tables["findings"].to_pylist()} >= {"deleted-executable", "memfd-executable"}
+
+
 def test_an_interruption_before_anything_was_read(tmp_path: Path) -> None:
     def progress(what: str, done: int, total: int) -> None:
         raise KeyboardInterrupt
