@@ -101,7 +101,10 @@ def test_what_grows_with_the_ram_is_read_last(tmp_path: Path) -> None:
     analysis = memir.analyze(IMAGE, tmp_path / "case", cache=cache(), progress=progress)
     missing = set(analysis.node.tables) - set(analysis.tables)
     assert analysis.stopped and missing == {"pages", "secrets"}
-    assert {row["kind"] for row in analysis.tables["findings"].to_pylist()} >= {"deleted-executable", "memfd-executable"}
+    assert {row["kind"] for row in analysis.tables["findings"].to_pylist()} >= {
+        "deleted-executable",
+        "memfd-executable",
+    }
 
 
 def test_an_interruption_before_anything_was_read(tmp_path: Path) -> None:
