@@ -22,6 +22,7 @@ USER_PERMISSIONS = {
     "write": 1 << 51,
     "no_execute": 1 << 54,
 }
+_FIRST_RESERVED = 17  # of a block's descriptor, up to its own address bits; bit 16 is nT
 _TARGET = np.uint64(0x0000_FFFF_FFFF_F000)
 _TARGET_LPA2 = np.uint64(0x0003_FFFF_FFFF_F000)
 _VMEMMAP = {3: 0xFFFF_FFFE_0000_0000, 4: 0xFFFF_FC00_0000_0000, 5: 0xFFFF_C1FF_C000_0000}
@@ -44,9 +45,15 @@ class ArmFormat:
         return (va >> np.uint64(12 + 9 * level)) & np.uint64(15 if level == 4 else 511)
 
     def present(self, entry: U64, level: int) -> Bools:
-        """Bit 0; a last-level descriptor must be 3, 1 is reserved there, as a block is at the topmost levels."""
+        """Bit 0; a last-level descriptor must be 3, 1 is reserved there, as a block is at the topmost levels.
+
+        A block whose reserved bits are set is none.
+        """
         low = entry & np.uint64(3)
-        present: Bools = np.equal(low, 3) if level in (0, 3, 4) else np.not_equal(low & np.uint64(1), 0)
+        if level in (0, 3, 4):
+            return np.equal(low, 3)
+        below = np.uint64((1 << (12 + 9 * level)) - (1 << _FIRST_RESERVED))
+        present: Bools = (low == 3) | ((low == 1) & ((entry & below) == 0))
         return present
 
     def leaf(self, entry: U64, level: int) -> Bools:

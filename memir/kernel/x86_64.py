@@ -22,6 +22,7 @@ USER_PERMISSIONS = {
 }
 _PRESENT = np.uint64(1)
 _HUGE = np.uint64(1 << 7)
+_FIRST_RESERVED = 13  # of a large page's entry, up to its own address bits; bit 12 is PAT
 _TARGET = np.uint64(0x000F_FFFF_FFFF_F000)
 _KERNEL_IMAGE = 0xFFFF_FFFF_8000_0000
 _VMEMMAP = {4: 0xFFFF_EA00_0000_0000, 5: 0xFFD4_0000_0000_0000}
@@ -44,9 +45,11 @@ class X86Format:
         return (va >> np.uint64(12 + 9 * level)) & np.uint64(511)
 
     def present(self, entry: U64, level: int) -> Bools:
-        """Bit 0; PROT_NONE and swap entries have it clear."""
-        del level
+        """Bit 0; PROT_NONE and swap entries have it clear. A large page whose reserved bits are set is none."""
         present: Bools = np.not_equal(entry & _PRESENT, 0)
+        if level in (1, 2):  # of random bytes nearly all that look large fail here; each would map up to 1 GiB
+            below = np.uint64((1 << (12 + 9 * level)) - (1 << _FIRST_RESERVED))
+            present &= ((entry & _HUGE) == 0) | ((entry & below) == 0)
         return present
 
     def leaf(self, entry: U64, level: int) -> Bools:

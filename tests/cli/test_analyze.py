@@ -64,9 +64,19 @@ def test_contents_of_a_case(analysed: tuple[Path, Any]) -> None:
         assert [row.keys() for row in printed["rows"][name]] == [known] * tables[name].num_rows
 
 
+@pytest.fixture(scope="module")
+def written(raw_image: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, pa.Table]:
+    """Tables of one case, for the tests of each."""
+    import memir
+
+    folder = tmp_path_factory.mktemp("columns") / "case"
+    memir.analyze(raw_image, folder)
+    return tables_of(folder)
+
+
 @pytest.mark.parametrize("table", WRITTEN)
-def test_columns_of_the_tables(table: str, analysed: tuple[Path, Any]) -> None:
-    found = tables_of(analysed[0])[table]
+def test_columns_of_the_tables(table: str, written: dict[str, pa.Table]) -> None:
+    found = written[table]
     assert [(field.name, field.type) for field in found.schema] == [
         (column.name, ARROW[column.type]) for column in all_tables()[table].columns
     ]

@@ -37,6 +37,13 @@ def test_descriptors() -> None:
     assert FOUR.root(u64(0x1080)).tolist() == [0x1080]  # a root with 5 levels is aligned to 128 bytes
 
 
+def test_a_block_with_reserved_bits_is_none() -> None:
+    """Bits 20:17 of a block of 2 MiB, 29:17 of one of 1 GiB; bit 16 is nT."""
+    entry = u64(0x0060_0000_8020_0F01, 0x0060_0000_8022_0F01, 0x0060_0000_8021_0F01, 0x0000_0000_4122_4003)
+    assert FOUR.present(entry, 1).tolist() == [True, False, True, True]
+    assert FOUR.present(u64(0x4000_0F01, 0x4020_0F01), 2).tolist() == [True, False]
+
+
 def test_lpa2_puts_the_top_of_the_address_into_bits_9_and_8() -> None:
     assert FIVE.target(u64(0x0003_0000_4123_4303)).tolist() == [0x000F_0000_4123_4000]
     assert FOUR.target(u64(0x0003_0000_4123_4303)).tolist() == [0x0000_0000_4123_4000]

@@ -34,6 +34,14 @@ def test_entries() -> None:
     assert FOUR.root(u64(0x1000_1FFF)).tolist() == [0x1000_1000]
 
 
+def test_a_large_page_with_reserved_bits_is_none() -> None:
+    """Bits 20:13 of a page of 2 MiB, 29:13 of one of 1 GiB; bit 12 is PAT, and a table's address may have all."""
+    entry = u64(0x0000_0001_2340_00E7, 0x0000_0001_2340_20E7, 0x0000_0001_2340_10E7, 0x0000_0001_2340_2067)
+    assert FOUR.present(entry, 1).tolist() == [True, False, True, True]
+    assert FOUR.present(entry, 0).tolist() == [True] * 4
+    assert FOUR.present(u64(0x1_4000_00E7, 0x1_4020_00E7), 2).tolist() == [True, False]
+
+
 def test_memory_encryption_is_no_part_of_an_address() -> None:
     (fmt, _) = x86_64.formats({"sme_mask": 1 << 47})
     assert fmt.target(u64(1 << 47 | 0x5000 | 1)).tolist() == [0x5000]
