@@ -118,9 +118,7 @@ def _name_free(kernel: Kernel, known: Frames) -> None:
     """Blocks on the lists of processors, whose later pages nothing else tells from pages in use."""
     first, order = pcp.blocks(kernel)
     for size in np.unique(order).tolist():
-        heads = first[(order == size) & ((first & np.uint64((1 << size) - 1)) == 0)]
-        every = (heads[:, None] + np.arange(1 << size, dtype=np.uint64)).reshape(-1)
-        row = known.pages.position(every)
+        row = known.pages.position(page.of_blocks(first[order == size], size))
         row = row[row >= 0]
         known.kind[row[known.kind[row] == NOT_KNOWN]] = FREE
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from memir.kernel import pcp
 from memir.kernel.pagetable import U64, Bools
 
 if TYPE_CHECKING:
@@ -146,6 +147,7 @@ def pages(kernel: Kernel, *, count: bool = True) -> Pages:
         _spread_free(read, np.concatenate([chain[0] for chain in free]), np.concatenate([chain[1] for chain in free]))
     _adopt(read)
     read.use[read.use == _UNREAD] = UNKNOWN
+    _spread_kept(kernel, read)
     unread = int((read.use == UNKNOWN).sum()) if count else 0
     kernel.gaps.add("page", f"{unread} frames", "use not told by struct page", unread)
     return read
@@ -286,10 +288,24 @@ def _adopt(pages: Pages) -> None:
         use[start : start - 1 + (1 << order)] = KERNEL
 
 
+def _spread_kept(kernel: Kernel, pages: Pages) -> None:
+    """Mark the frames of free blocks that a processor keeps to itself, of which the later ones say nothing."""
+    first, order = pcp.blocks(kernel)
+    for size in np.unique(order).tolist():
+        row = pages.position(of_blocks(first[order == size], size))
+        row = row[row >= 0]
+        pages.use[row[pages.use[row] == UNKNOWN]] = FREE
+
+
+def of_blocks(first: U64, order: int) -> U64:
+    """Frames (uint64[n << order]) of blocks of 2**order, by the first of each; one that is not aligned is no block."""
+    heads = first[(first & np.uint64((1 << order) - 1)) == 0]
+    every: U64 = (heads[:, None] + np.arange(1 << order, dtype=np.uint64)).reshape(-1)
+    return every
+
+
 def _spread_free(pages: Pages, first: U64, order: NDArray[np.int64]) -> None:
     """Mark all frames of the buddy allocator's blocks: only a block's first frame says that it is free."""
     for size in np.unique(order[order > 0]).tolist():
-        heads = first[(order == size) & ((first & np.uint64((1 << size) - 1)) == 0)]
-        every = (heads[:, None] + np.arange(1 << size, dtype=np.uint64)).reshape(-1)
-        row = pages.position(every)
+        row = pages.position(of_blocks(first[order == size], size))
         pages.use[row[row >= 0]] = FREE
