@@ -50,10 +50,10 @@ class ArmFormat:
         A block whose reserved bits are set is none.
         """
         low = entry & np.uint64(3)
-        if level in (0, 3, 4):
-            return np.equal(low, 3)
-        below = np.uint64((1 << (12 + 9 * level)) - (1 << _FIRST_RESERVED))
-        present: Bools = (low == 3) | ((low == 1) & ((entry & below) == 0))
+        present: Bools = low == 3
+        if level in (1, 2):
+            below = np.uint64((1 << (12 + 9 * level)) - (1 << _FIRST_RESERVED))
+            present |= (low == 1) & ((entry & below) == 0)
         return present
 
     def leaf(self, entry: U64, level: int) -> Bools:
