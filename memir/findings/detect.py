@@ -50,6 +50,16 @@ def unable(tables: Iterable[str]) -> dict[str, tuple[str, ...]]:
     return {kind: names for kind, names in absent.items() if names and not detections()[kind].given_by}
 
 
+def unasked(tables: Iterable[str]) -> dict[str, list[str]]:
+    """By the option that would give it what it compares with: kinds that were not looked for without that."""
+    there = set(tables)
+    kinds: dict[str, list[str]] = {}
+    for kind, each in detections().items():
+        if each.given_by and not there.issuperset(each.tables):
+            kinds.setdefault(each.given_by, []).append(kind)
+    return kinds
+
+
 def _once(detection: Detection, look: Look) -> Iterable[Match]:
     """Its matches, each thing once: the worst one that it says of it."""
     worst: dict[str, Match] = {}

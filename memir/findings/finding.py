@@ -69,7 +69,7 @@ class Detection:
     technique: id of ATT&CK (memir.findings.attack). tables: those that it cannot do without; more: those that it uses
     where they are there. gaps: beginnings of the kinds of gaps that take rows from it. why: why it matters. benign:
     what looks the same and is harmless. missed: what it cannot see. also_known: names that Falco and GuardDuty have.
-    given_by: option that gives it what it compares with; without that it is not looked for, and nobody misses it.
+    given_by: option that gives it what it compares with; without that it is not looked for, and the option is named.
     """
 
     kind: str

@@ -33,7 +33,7 @@ def program_code(kernel: Kernel, mm: U64, every: Vmas) -> ProgramCode:
     """What lies where execve() put a program's code (start_code to end_code), against mm.exe_file.
 
     mm: mm_structs that every.owner counts. The file is told by its name's dentry, as the user has it: an overlay maps a
-    layer's file. None where not all regions of an mm could be read.
+    layer's file. None where not all regions of an mm could be read, or the name of a file that one maps.
     """
     start = kernel.read(mm, "mm_struct", "start_code").astype(np.uint64)
     end = kernel.read(mm, "mm_struct", "end_code").astype(np.uint64)
@@ -47,7 +47,9 @@ def program_code(kernel: Kernel, mm: U64, every: Vmas) -> ProgramCode:
     np.add.at(covered, every.owner, np.where(own & (high > low), high - low, 0).astype(np.int64))
     any_code = np.bincount(every.owner[code], minlength=len(mm)) > 0
     count = np.bincount(every.owner, minlength=len(mm))
+    nameless = np.bincount(every.owner[(every.file != 0) & (mapped == 0)], minlength=len(mm)) > 0
     known = (count == kernel.read(mm, "mm_struct", "map_count")) & (program != 0) & (start > 0) & (start < end)
+    known &= ~nameless
     whole = covered.astype(np.uint64) == end - start
     state = [
         None if not sure else NONE if not some else MAPPED if all_of_it else PART

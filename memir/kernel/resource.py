@@ -17,6 +17,8 @@ NAMES = (
     "msgqueue", "nice", "rtprio", "rttime",
 )  # fmt: skip
 """RLIMIT_*, in the order of their numbers; those of x86-64 and arm64."""
+_NEVER_ZERO = [NAMES.index(name) for name in ("cpu", "fsize", "data", "stack", "rss", "as", "locks", "rttime")]
+"""With one of these 0 nothing runs, and nobody sets it so: a page of zeros, as a torn capture has them."""
 _NONE = (1 << 64) - 1  # RLIM_INFINITY
 
 
@@ -26,7 +28,7 @@ def limits(kernel: Kernel, task: U64) -> list[list[str] | None]:
     offset = kernel.types.offset("signal_struct", "rlim")
     raw, ok = kernel.read_bytes(signal + np.uint64(offset), 16 * len(NAMES), signal)
     pairs = raw.view("<u8").reshape(len(task), len(NAMES), 2)
-    ok &= (pairs[:, :, 0] <= pairs[:, :, 1]).all(axis=1) & raw.any(axis=1)
+    ok &= (pairs[:, :, 0] <= pairs[:, :, 1]).all(axis=1) & (pairs[:, _NEVER_ZERO] != 0).all(axis=(1, 2))
     kernel.count_unread("limits", signal, ok)
     unique, back = np.unique(pairs.reshape(len(task), 2 * len(NAMES)), axis=0, return_inverse=True)
     texts = [

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from memir.findings.detect import able, unable
+from memir.findings.detect import able, unable, unasked
 from memir.findings.finding import SEVERITIES, Detection
 from memir.report.cells import moment
 
@@ -36,6 +36,8 @@ def finding_lines(rows: Sequence[Row], tables: Collection[str], *, whole: bool =
         yield f"Of {len(clean)} other kinds nothing is in the RAM that is there, which proves nothing of the rest"
     elif clean:
         yield f"Looked for and not there: {', '.join(clean)}"
+    for option, others in unasked(tables).items():
+        yield f"With {option} also: {', '.join(others)}"
     missing = unable(tables)
     if len(missing) > _MOST:
         absent = dict.fromkeys(name for names in missing.values() for name in names)

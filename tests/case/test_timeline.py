@@ -17,6 +17,7 @@ from memir.case.store import table_path, write_table
 from memir.case.timeline import COLUMNS, EVENTS, KINDS, WORDS, missing, timeline
 from memir.errors import CaseError, UsageError
 from tests.case.test_case import ANALYSIS, ONE, processes
+from tests.fuzz import cases
 from tests.images import case as image_case
 
 POD = "dev/miner-0"
@@ -35,7 +36,11 @@ def test_every_event_leads_back_to_a_row_of_its_time(folder: Path) -> None:
     assert events.columns == COLUMNS
     assert Case(folder).timeline(pod=POD).rows == [row for row in events.rows if row[4] == "miner-0"]
     column = {event.kind: event.time for event in EVENTS}
+    seen: Counter[str] = Counter()
     for time, kind, _text, namespace, pod, container, table, key in events.rows:
+        seen[kind] += 1
+        if seen[kind] > cases(20, 1_000_000):  # of each kind the first ones; in the long run all
+            continue
         told = f"select {column[kind]}, namespace, pod_name, container_name from {table} where {key}"
         rows = query(folder, told).rows
         assert (time, namespace, pod, container) in rows, (kind, key)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from memir.findings.detect import able, detect, unable
+from memir.findings.detect import able, detect, unable, unasked
 from memir.findings.registry import detections
 from memir.tables.sql import ask
 from tests.findings.real import INTRUDED, SMALL, every, node
@@ -58,6 +58,8 @@ def test_tables_that_are_absent() -> None:
     assert "memfd-executable" in kinds
     assert unable(part)["privileged-container"] == ("containers", "pods")
     asked = {kind for kind, detection in detections().items() if detection.given_by}
-    assert asked == {"known-indicator"}, "only where an option gives what it compares with"
+    logs = ["api-session", "guardduty-claims", "token-elsewhere", "token-in-memory"]
+    assert unasked(part) == {"--logs": logs, "--ioc": ["known-indicator"]}
+    assert unasked(name for each in detections().values() for name in each.tables) == {}
     assert kinds | unable(part).keys() | asked == detections().keys()
     assert able([]) == []

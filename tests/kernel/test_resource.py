@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from memir.kernel.engine import Kernel
 from memir.kernel.resource import NAMES, limits
 from memir.kube.ram import RamSource
+from tests.damage import damaged, patched
 from tests.injected import task_of, with_members
 from tests.status import status
 
@@ -45,6 +47,19 @@ def test_torn_or_absurd(node_of: NodeOf) -> None:
     torn = with_members(node, pair)
     assert limits(torn.kernel, np.array([task], np.uint64)) == [None]
     assert [gap.count for gap in torn.gaps if gap.kind == "limits"] == [1]
+
+
+def test_a_part_that_was_zeroed(node_of: NodeOf) -> None:
+    """Limits on two pages, of which a torn capture has one: none of them is told."""
+    node = node_of("s-6.1-small")
+    signal = node.kernel.pointer(node.processes.task[:1], "task_struct", "signal")
+    at = int(signal[0]) + node.kernel.types.offset("signal_struct", "rlim")
+    ((pa,), _) = node.kernel.space.physical(np.array([at], np.uint64))
+    memory = damaged(node.kernel.memory, patched(node.kernel.memory, {int(pa): bytes(5 * 16)}))
+    kernel = Kernel(memory, node.kernel.anchors)
+    assert limits(kernel, node.processes.task[:2])[0] is None
+    assert limits(kernel, node.processes.task[:2])[1] is not None
+    assert ("limits", 2) in [(gap.kind, gap.count) for gap in kernel.gaps]
 
 
 def test_of_no_process(node_of: NodeOf) -> None:

@@ -21,6 +21,10 @@ def test_the_shortest_useful_form() -> None:
     (clean,) = (line for line in lines if line.startswith("Looked for and not there: "))
     assert "hidden-task" in clean and "deleted-executable" not in clean
     assert not any(line.startswith("Not looked for") for line in lines)
+    assert lines[-2:] == [
+        "With --logs also: api-session, guardduty-claims, token-elsewhere, token-in-memory",
+        "With --ioc also: known-indicator",
+    ]
 
 
 def test_a_part_of_the_ram_proves_no_absence() -> None:

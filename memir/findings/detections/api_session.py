@@ -76,6 +76,7 @@ DETECTION = Detection(
     benign=("people at work on their own pods", "runners of CI and operators that work by exec"),
     missed=("sessions opened at the kubelet's own port or on the node: no audit log has them",
             "what was typed into a shell after it was opened"),
+    given_by="--logs",
     gaps=("log", "task"),
     also_known=("GuardDuty: Execution:Kubernetes/AnomalousBehavior.ExecInPod",
                 "GuardDuty: Execution:Kubernetes/ExecInKubeSystemPod", "Falco: Attach/Exec Pod"),

@@ -87,6 +87,7 @@ DETECTION = Detection(
                 "claims that are not resident: what has ended may still lie in free memory, which a hunt reads"),
     benign=("what GuardDuty finds odd and the team does on purpose",),
     missed=("what had ended when the memory was taken", "claims that no table can be asked about: DNS names, users"),
+    given_by="--logs",
     gaps=("log", "task"),
     also_known=("GuardDuty: the type itself, in the title",),
 )  # fmt: skip

@@ -78,6 +78,7 @@ DETECTION = Detection(
             "debugging with a token that was made for it"),
     missed=("tokens that are not bound to pods, and logs that keep no credential-id (before Kubernetes 1.32)",
             "use through the node itself"),
+    given_by="--logs",
     gaps=("log",),
     also_known=("GuardDuty: CredentialAccess:Kubernetes/AnomalousBehavior.SecretsAccessed",),
 )  # fmt: skip

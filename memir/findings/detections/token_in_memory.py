@@ -77,6 +77,7 @@ DETECTION = Detection(
             "the kubelet, which holds the tokens that it asked for"),
     missed=("tokens that the table secrets has not: it knows those of environments, arguments and hunts",
             "logs that keep no credential-id (before Kubernetes 1.32)"),
+    given_by="--logs",
     gaps=("log",),
     also_known=("GuardDuty: CredentialAccess:Kubernetes/AnomalousBehavior.SecretsAccessed",),
 )  # fmt: skip

@@ -63,7 +63,7 @@ def hostile_case(folder: Path, rows: int = 44) -> Path:
 
 
 def _value(name: str, kind: pa.DataType, words: Any, row: int) -> Any:
-    if name in _OWN:
+    if name in _OWN and pa.types.is_string(kind):
         return _OWN[name]
     if name == "evidence":
         keys = ("pid = 1", "true) union all select 99999, 99999 --", next(words))
