@@ -105,14 +105,16 @@ def _rows(case: str, severity: str | None, ioc: Path | None, logs: LogSource | N
 
 def _print(rows: dict[str, list[dict[str, Any]]], sources: dict[str, LogSource]) -> None:
     import memir
-    from memir.findings.detect import unable
+    from memir.findings.detect import unable, unasked
     from memir.report.findings import whole_lines
 
     for case, every in rows.items():
         say(f"{case}: {len(every)} finding{'' if len(every) == 1 else 's'}", "")
         say_all(whole_lines(every))
-        more = sources[case].tables if case in sources else ()
-        for kind, names in unable((*memir.Case(case).tables, *more)).items():
+        there = (*memir.Case(case).tables, *(sources[case].tables if case in sources else ()))
+        for option, kinds in unasked(there).items():
+            say(f"With {option} also: {', '.join(kinds)}")
+        for kind, names in unable(there).items():
             say(f"Not looked for: {kind}, the case has no table {' and '.join(names)}")
         for gap in sources[case].gaps if case in sources else ():
             say(f"Not read: {gap.count:,} {gap.why}, e.g. {gap.where}")

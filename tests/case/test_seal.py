@@ -27,6 +27,7 @@ from memir.case.seal import (
 from memir.errors import CaseError
 from memir.evidence.custody import START, canonical, record_hash
 from tests.case.test_read_record import ODD, mutated, places
+from tests.fuzz import cases
 
 FIELDS: dict[str, Any] = {
     "event": "hunt", "memir": "0.1.0", "run": "00ff", "case": "ab" * 32, "tables": {"hits": "cd" * 32},
@@ -109,7 +110,7 @@ def test_ten_thousand_malformed_entries(tmp_path: Path) -> None:
     append(tmp_path, Seal(), FIELDS)
     good = json.loads((tmp_path / CHAIN).read_bytes())
 
-    @settings(max_examples=10_000, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=cases(1_000), deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(st.sampled_from(places(good)), ODD, st.booleans(), st.booleans())
     def run(place: tuple[Any, ...], value: Any, drop: bool, again: bool) -> None:
         document = mutated(good, place, value, drop)

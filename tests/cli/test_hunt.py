@@ -148,11 +148,14 @@ def test_a_second_capture_of_the_boot_is_refused(rules: Path, tmp_path: Path) ->
 
 
 def test_a_hunt_again_and_another(rules: Path, tmp_path: Path) -> None:
-    folder, other = tmp_path / "case", tmp_path / "rwx.yar"
+    """The same hunt takes the place of its own rows and gaps, another adds. The image lacks its end, which is a gap."""
+    folder, other, cut = tmp_path / "case", tmp_path / "rwx.yar", tmp_path / "cut.raw"
+    with case(KNOWN).open() as memory:
+        cut.write_bytes(memory.read_partial(0, memory.end - (1 << 20))[0])
     other.write_text('rule Rwx { strings: $a = "MEMIR-RWX-REGION" condition: $a }')
     counts = []
     for which in (rules, rules, other, rules):
-        assert memir("hunt", case(KNOWN).image, which, "-o", folder).returncode == 0
+        assert memir("hunt", cut, which, "-o", folder, "--allow-truncated").returncode == 0
         record = json.loads((folder / "case.json").read_text())
         rows = pq.read_table(folder / "tables" / "hits.parquet").to_pylist()
         counts.append((len(rows), len({row["run"] for row in rows}), record["tables"]["hits"], record["gaps"]))

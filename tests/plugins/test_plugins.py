@@ -48,7 +48,7 @@ EMPTY = {"linux.podbpf", "linux.podcode", "linux.podconntrack"}
 FEW = ("linux.pods", "linux.containerps", "linux.pod_sockets")
 STOCK = (
     ("s-6.1-small", (*FEW, "linux.drift")),
-    ("s-5.10-small-v1", FEW),
+    pytest.param("s-5.10-small-v1", FEW, marks=pytest.mark.long("another kernel")),
     pytest.param("s-6.1-small", tuple(TABLE_OF), marks=pytest.mark.long("every plugin")),
 )
 OURS = tuple(name for name in ("s-7.2-small-la57", "s-6.1-small-la57", "arm64-6.12-small-lpa2") if name in cases())
