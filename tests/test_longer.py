@@ -14,7 +14,7 @@ from tests.images import ROOT, ImageCase, cases
 
 # the same tests with and without: their files say so by what they read
 MORE = ("image/test_lime.py", "kube/test_bolt.py", "kernel/test_smear.py", "acquire/test_cuts.py", "hunt/test_owner.py")
-SAME = ("kernel/test_list.py", "case/test_seal.py", "acquire/test_fleet.py", "cli/test_verify.py")
+SAME = ("kernel/test_list.py", "case/test_identity.py", "acquire/test_fleet.py", "cli/test_verify.py")
 
 
 def test_files_that_do_more_with_ci() -> None:
