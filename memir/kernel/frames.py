@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from memir.kernel import memcontrol, page, pcp, percpu_counter, vmalloc
+from memir.kernel import memcontrol, page, percpu_counter, vmalloc
 from memir.kernel.mm import page_roots
 from memir.kernel.pagetable import I64, U64, Bools, tables
 from memir.kernel.space import u64
@@ -83,7 +83,6 @@ def frames(kernel: Kernel, pages: page.Pages, *, mm: U64, task: U64, cgroup: U64
                 charge[here] = np.where(ok & (pages.use[here] != page.FREE), layout.column(head, memory, "<u8"), 0)
     holder[pages.position(pages.file_pfn)] = pages.mapping
     known = Frames(pages, kind, holder, mapping, memcontrol.cgroups_of(kernel, charge, cgroup))
-    _name_free(kernel, known)
     _name_tables(kernel, known, mm, types)
     _name_stacks(kernel, known, task)
     _name_image(kernel, known)  # before what is mapped: arm64 maps it as a vmalloc area
@@ -112,15 +111,6 @@ def _give(known: Frames, pfn: U64, kind: int, holder: U64 | int = 0) -> None:
     free = (row >= 0) & (known.kind[np.maximum(row, 0)] == NOT_KNOWN)
     known.kind[row[free]] = kind
     known.holder[row[free]] = holder[free] if isinstance(holder, np.ndarray) else np.uint64(holder)
-
-
-def _name_free(kernel: Kernel, known: Frames) -> None:
-    """Blocks on the lists of processors, whose later pages nothing else tells from pages in use."""
-    first, order = pcp.blocks(kernel)
-    for size in np.unique(order).tolist():
-        row = known.pages.position(page.of_blocks(first[order == size], size))
-        row = row[row >= 0]
-        known.kind[row[known.kind[row] == NOT_KNOWN]] = FREE
 
 
 def _name_tables(kernel: Kernel, known: Frames, mm: U64, types: U64) -> None:
