@@ -12,6 +12,7 @@ import numpy as np
 from memir.kernel import proc_fd, task_mmu
 from memir.kernel.mm import page_roots
 from memir.kernel.pagetable import U64
+from memir.kernel.rows import spread
 from memir.kernel.vma import vmas
 
 if TYPE_CHECKING:
@@ -76,8 +77,8 @@ def spaces(source: RamSource, mm: U64) -> Iterator[Space]:
         own = slice(int(first[row]), int(first[row + 1]))
         part = slice(int(edges[row]), int(edges[row + 1]))
         count = (maps.size[part] >> _SHIFT).astype(np.int64)
-        leaf = np.repeat(np.arange(len(count)), count)
-        step = (np.arange(len(leaf)) - np.repeat(np.cumsum(count) - count, count)).astype(np.uint64) << _SHIFT
+        leaf, inside = spread(count)
+        step = inside.astype(np.uint64) << _SHIFT
         va, pa = maps.va[part][leaf] + step, maps.pa[part][leaf] + step
         there = kernel.memory.present(pa)
         va, pa = va[there], pa[there]

@@ -16,6 +16,7 @@ from memir.kernel.engine import Kernel
 from memir.kernel.mm import page_roots
 from memir.kernel.page import Pages
 from memir.kernel.pagetable import U64, Bools, Mappings
+from memir.kernel.rows import spread
 from memir.kernel.vma import Vmas, vmas
 
 PAGE = 4096
@@ -120,9 +121,9 @@ def expand(memory: Memory, low: int, high: int) -> tuple[U64, U64]:
     )
     if not (size > 1).any():
         return page, frame
-    count = size.astype(np.int64)
-    step = (np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)).astype(np.uint64)
-    return np.repeat(page, count) + step, np.repeat(frame, count) + step
+    leaf, number = spread(size.astype(np.int64))
+    step = number.astype(np.uint64)
+    return page[leaf] + step, frame[leaf] + step
 
 
 def used(memory: Memory, frame: U64) -> Bools:

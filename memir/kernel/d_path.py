@@ -10,7 +10,7 @@ import numpy as np
 
 from memir.kernel.dcache import NAME_MAX
 from memir.kernel.pagetable import I64, U64, Bools
-from memir.kernel.rows import rows_of
+from memir.kernel.rows import rows_of, spread
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -98,10 +98,8 @@ def _levels(parent: I64) -> tuple[I64, ...]:
     level = own[parent == own]
     levels = [level]
     for _ in range(_MAX_DEPTH):
-        many = count[level]
-        start = np.repeat(first[level], many)
-        step = np.arange(len(start)) - np.repeat(np.cumsum(many) - many, many)
-        level = order[start + step]
+        above, step = spread(count[level])
+        level = order[first[level[above]] + step]
         level = level[parent[level] != level]
         if not len(level):
             break

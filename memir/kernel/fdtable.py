@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memir.kernel.pagetable import U64
+from memir.kernel.rows import spread
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -29,8 +30,7 @@ def open_files(kernel: Kernel, task: U64) -> tuple[NDArray[np.int64], NDArray[np
         )
     count = np.where(absurd | (table == 0), 0, count)
     array = kernel.pointer(table, "fdtable", "fd")
-    owner = np.repeat(np.arange(len(task)), count)
-    fd = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
+    owner, fd = spread(count)
     slot = array[owner] + np.uint64(8) * fd.astype(np.uint64)
     file, ok = kernel.try_pointers(slot)
     kernel.count_unread("open files", slot, ok)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from memir.kernel import memcontrol, page, percpu_counter, vmalloc
 from memir.kernel.mm import page_roots
 from memir.kernel.pagetable import I64, U64, Bools, tables
+from memir.kernel.rows import spread
 from memir.kernel.space import u64
 
 if TYPE_CHECKING:
@@ -142,8 +143,8 @@ def _name_stacks(kernel: Kernel, known: Frames, task: U64) -> None:
         own = kernel.try_read(area, "vm_struct", "nr_pages")[0].astype(np.int64)
         count = np.where((own > 0) & (own <= _MOST_STACK), own, count)
     task, stack, count = task[stack != 0], stack[stack != 0], count[stack != 0]
-    row = np.repeat(np.arange(len(task)), count)
-    step = (np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)).astype(np.uint64)
+    row, number = spread(count)
+    step = number.astype(np.uint64)
     pa, ok = kernel.space.physical(stack[row] + (step << _SHIFT))
     kernel.count_unread("kernel stack", stack[row], ok)
     _give(known, pa[ok] >> _SHIFT, STACK, task[row[ok]])
@@ -188,9 +189,8 @@ def spaces_of(kernel: Kernel, known: Frames, mm: U64) -> tuple[I64, I64, I64, I6
     """
     maps = kernel.space.user_mappings(page_roots(kernel, mm))
     count = (maps.size >> _SHIFT).astype(np.int64)
-    row = np.repeat(np.arange(len(count)), count)
-    step = (np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)).astype(np.uint64)
-    place = known.pages.position((maps.pa[row] >> _SHIFT) + step)
+    row, step = spread(count)
+    place = known.pages.position((maps.pa[row] >> _SHIFT) + step.astype(np.uint64))
     pairs = np.unique((place[place >= 0] << 20) | maps.owner[row][place >= 0])
     place, owner = pairs >> 20, pairs & 0xFFFFF
     first = np.flatnonzero(np.concatenate(([True], place[1:] != place[:-1]))) if len(place) else np.zeros(0, np.int64)

@@ -12,6 +12,7 @@ import numpy as np
 from memir.kernel.blank import whole
 from memir.kernel.list import hlist_nodes
 from memir.kernel.pagetable import I64, U64
+from memir.kernel.rows import spread
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -98,8 +99,7 @@ def _leaves(kernel: Kernel, trie: U64) -> tuple[I64, U64]:
         if met > _MOST:
             kernel.gaps.add("routing trie", f"{int(node[0]):#x}", f"more than {_MOST} nodes")
             break
-        again = np.repeat(np.arange(len(node)), many)
-        step = np.arange(len(again)) - np.repeat(np.cumsum(many) - many, many)
+        again, step = spread(many)
         base, length = key[again] >> (pos + bits)[again], pos[again]
         prefix = ((base << bits[again]) | step).astype(np.uint64)
         owner, limit = owner[again], (pos + bits)[again]

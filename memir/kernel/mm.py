@@ -11,6 +11,7 @@ import numpy as np
 from memir.kernel.dcache import unlinked
 from memir.kernel.mount import Mounts, mount_of
 from memir.kernel.pagetable import U64, Bools
+from memir.kernel.rows import spread
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -45,8 +46,7 @@ def user_ranges(kernel: Kernel, roots: U64, start: U64, end: U64, kind: str) -> 
     usable = (roots != 0) & ~absurd
     first = start & ~(_PAGE - np.uint64(1))
     count = np.where(usable & (size > 0), (end - first + _PAGE - np.uint64(1)) // _PAGE, np.uint64(0)).astype(np.int64)
-    owner = np.repeat(np.arange(len(roots)), count)
-    step = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
+    owner, step = spread(count)
     va = first[owner] + step.astype(np.uint64) * _PAGE
     pa, mapped = kernel.space.user_physical(roots[owner], va)
     pieces: list[list[bytes]] = [[] for _ in roots]

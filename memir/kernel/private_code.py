@@ -18,7 +18,7 @@ from memir.kernel import page, task_mmu
 from memir.kernel.mm import page_roots
 from memir.kernel.pagemap import cached_pages
 from memir.kernel.pagetable import I64, U64, Bools
-from memir.kernel.rows import rows_of
+from memir.kernel.rows import rows_of, spread
 from memir.kernel.vma import VM_EXEC, Vmas
 
 if TYPE_CHECKING:
@@ -92,12 +92,11 @@ def _pages(kernel: Kernel, every: Vmas, chosen: I64, maps: Mappings) -> tuple[I6
         room = np.cumsum(maps.size[large] // np.uint64(PAGE)) <= np.uint64(_MAX_LARGE)
         kernel.gaps.add("code page", "large pages", "more than are looked at", int((~room).sum()))
         large = large[room]
-        count = (maps.size[large] // np.uint64(PAGE)).astype(np.int64)
-        step = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
-        small, more = maps.size == np.uint64(PAGE), step.astype(np.uint64) * np.uint64(PAGE)
-        owner = np.concatenate((owner[small], np.repeat(owner[large], count)))
-        va = np.concatenate((va[small], np.repeat(va[large], count) + more))
-        pa = np.concatenate((pa[small], np.repeat(pa[large], count) + more))
+        leaf, step = spread((maps.size[large] // np.uint64(PAGE)).astype(np.int64))
+        small, more, leaf = maps.size == np.uint64(PAGE), step.astype(np.uint64) * np.uint64(PAGE), large[leaf]
+        owner = np.concatenate((owner[small], owner[leaf]))
+        va = np.concatenate((va[small], va[leaf] + more))
+        pa = np.concatenate((pa[small], pa[leaf] + more))
     key = (owner.astype(np.uint64) << _NUMBER) | (va >> np.uint64(12))
     base = every.owner[chosen].astype(np.uint64) << _NUMBER
     start, end = base | (every.start[chosen] >> np.uint64(12)), base | (every.end[chosen] >> np.uint64(12))

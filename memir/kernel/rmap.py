@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from memir.kernel import rbtree
 from memir.kernel.pagetable import U64
+from memir.kernel.rows import spread
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -41,6 +42,5 @@ def anonymous_regions(kernel: Kernel, mapping: U64) -> tuple[NDArray[np.int64], 
     tree, vma = tree[order], vma[order]
     low, high = np.searchsorted(tree, back), np.searchsorted(tree, back, "right")
     count = np.where(anon != 0, high - low, 0)
-    page = np.repeat(np.arange(len(mapping)), count)
-    row = np.repeat(low, count) + np.arange(len(page)) - np.repeat(np.cumsum(count) - count, count)
-    return page.astype(np.int64), vma[row]
+    page, step = spread(count)
+    return page, vma[low[page] + step]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memir.kernel.pagetable import U64, Bools
+from memir.kernel.rows import spread
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -95,8 +96,7 @@ def slots(kernel: Kernel, cache: U64) -> tuple[NDArray[np.int64], U64]:
     struct, member = _member(kernel, "objects")
     count = np.minimum(kernel.read(page, struct, member).astype(np.int64), _MAX_OBJECTS)
     start = kernel.space.page_physical(page) + np.uint64(kernel.space.direct_delta)
-    owner = np.repeat(np.arange(len(page)), count)
-    step = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
+    owner, step = spread(count)
     return row[owner], start[owner] + (step * size[row[owner]]).astype(np.uint64)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memir.kernel import mm as mm_
+from memir.kernel.rows import spread
 from memir.kernel.space import u64
 from memir.kernel.vma import vmas
 
@@ -38,10 +39,9 @@ def anonymous_memory(kernel: Kernel, task: int) -> Iterator[tuple[int, bytes]]:
         return
     # split large pages: one row a page
     count = (maps.size // np.uint64(_PAGE)).astype(np.int64)
-    count = np.minimum(count, MAX_PAGES)
-    step = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
-    va = np.repeat(maps.va, count) + step.astype(np.uint64) * np.uint64(_PAGE)
-    pa = np.repeat(maps.pa, count) + step.astype(np.uint64) * np.uint64(_PAGE)
+    leaf, step = spread(np.minimum(count, MAX_PAGES))
+    va = maps.va[leaf] + step.astype(np.uint64) * np.uint64(_PAGE)
+    pa = maps.pa[leaf] + step.astype(np.uint64) * np.uint64(_PAGE)
     row = np.searchsorted(start, va, "right") - 1
     inside = (row >= 0) & (va < end[np.maximum(row, 0)])
     va, pa = va[inside], pa[inside]

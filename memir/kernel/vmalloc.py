@@ -10,6 +10,7 @@ import numpy as np
 
 from memir.kernel import rbtree
 from memir.kernel.pagetable import U64, Bools, mappings
+from memir.kernel.rows import spread
 from memir.kernel.space import u64
 
 if TYPE_CHECKING:
@@ -91,8 +92,8 @@ def mapped(kernel: Kernel) -> Mapped:
         if int(count.sum()) > _MOST_PAGES:
             kernel.gaps.add("page table", "kernel", "maps more than there is", int(count.sum()))
             continue
-        row = np.repeat(np.arange(len(count)), count)
-        step = (np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)).astype(np.uint64)
+        row, number = spread(count)
+        step = number.astype(np.uint64)
         vas.append(maps.va[row] + step * _PAGE + np.uint64((1 << 64) - 1 - mask))
         frames.append((maps.pa[row] >> np.uint64(12)) + step)
     none = np.zeros(0, np.uint64)

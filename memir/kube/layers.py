@@ -11,6 +11,7 @@ import numpy as np
 
 from memir.kernel import fs, overlayfs
 from memir.kernel.pagetable import U64
+from memir.kernel.rows import spread
 
 if TYPE_CHECKING:
     from memir.kernel.dcache import Dentries
@@ -45,8 +46,7 @@ def layer_roots(kernel: Kernel, overlays: U64) -> dict[int, list[tuple[int, bool
     absurd = layers > MAX_LAYERS
     kernel.gaps.add("overlay", "numlayer", f"more than {MAX_LAYERS} layers", int(absurd.sum()))
     layers = np.where(absurd | (array == 0), 0, layers)
-    owner = np.repeat(np.arange(len(overlays)), layers)
-    number = np.arange(len(owner)) - np.repeat(np.cumsum(layers) - layers, layers)
+    owner, number = spread(layers)
     slot = array[owner] + (number * types.size("ovl_layer") + types.offset("ovl_layer", "mnt")).astype(np.uint64)
     dentries = kernel.pointer(kernel.pointers(slot), "vfsmount", "mnt_root", gap=False)
     for row, place, dentry in zip(owner.tolist(), number.tolist(), dentries.tolist(), strict=True):

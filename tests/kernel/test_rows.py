@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from memir.kernel.rows import rows_of
+from memir.kernel.rows import rows_of, spread
 
 
 def test_rows_of() -> None:
@@ -15,3 +15,11 @@ def test_rows_of() -> None:
     assert rows_of(column, sought).tolist() == [-1, 0, -1, 1, 3, -1, 4]
     assert rows_of(column[:0], sought[:2]).tolist() == [-1, -1]
     assert rows_of(column, sought[:0]).tolist() == []
+
+
+def test_spread() -> None:
+    """Each row so many times, counted from 0; a row of none is left out."""
+    row, number = spread(np.array([2, 0, 3]))
+    assert (row.tolist(), number.tolist()) == ([0, 0, 2, 2, 2], [0, 1, 0, 1, 2])
+    row, number = spread(np.zeros(0, np.int64))
+    assert (row.dtype.name, number.dtype.name, len(row), len(number)) == ("int64", "int64", 0, 0)
