@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from memir.findings.finding import Detection, Match, Proof, Severity, short
@@ -19,6 +19,12 @@ _SQL = """
     where m.container_id is not null and m.volume_kind = 'hostPath' and not m.hidden and not exists (
       select 1 from mounts p where p.mnt_ns = m.mnt_ns and p.mount_id = m.parent_id and p.volume_kind = 'hostPath')
 """
+_REACHED = """
+    select distinct container_id, container_name, pod_uid, pod_name, namespace, mnt_ns, mount_id, mount_point,
+           source_path
+    from mounts where container_id is not null and source_path is not null and not hidden
+      and volume_kind in ('hostPath', 'subPath')
+"""
 
 
 def _find(look: Look) -> Iterator[Match]:
@@ -28,14 +34,30 @@ def _find(look: Look) -> Iterator[Match]:
             continue
         writable = "rw" in (mount["options"] or ())
         severity, reason = whose_agent(pods.get(mount["pod_uid"], {}), "medium" if writable else "low")
-        container = look.by_container.get(mount["container_id"])
-        yield Match(
-            severity, reason,
+        text = (
             f"{where(mount)} has {mount['source_path']} of the node at {short(mount['mount_point'])}"
-            f"{', and may write there' if writable else ', to read'}",
-            mount if container is None else look.with_init(container),
-            (Proof("mounts", f"mnt_ns = {mount['mnt_ns']} and mount_id = {mount['mount_id']}"),), mount["source_path"],
-        )  # fmt: skip
+            f"{', and may write there' if writable else ', to read'}"
+        )
+        yield match_of(look, mount, severity, reason, text)
+
+
+def match_of(look: Look, mount: Mapping[str, Any], severity: Severity, reason: str, text: str) -> Match:
+    """What is said of a container's mount, with its first process where the container is known."""
+    container = look.by_container.get(mount["container_id"])
+    proof = Proof("mounts", f"mnt_ns = {mount['mnt_ns']} and mount_id = {mount['mount_id']}")
+    about = mount if container is None else look.with_init(container)
+    return Match(severity, reason, text, about, (proof,), mount["source_path"])
+
+
+def reachable(look: Look, gives: Callable[[str], bool], what: str) -> Iterator[Match]:
+    """Files and folders of the node that containers have, parts of volumes too, whose path `gives` what is named."""
+    pods = {row["pod_uid"]: row for row in look.rows("pods")}
+    for mount in look.ask(_REACHED):
+        if gives(mount["source_path"]):
+            text = (
+                f"{where(mount)} has {short(mount['source_path'])} of the node at {short(mount['mount_point'])}: {what}"
+            )
+            yield match_of(look, mount, *whose_agent(pods.get(mount["pod_uid"], {}), "medium"), text)
 
 
 def whose_agent(pod: dict[str, Any], others: Severity) -> tuple[Severity, str]:

@@ -5,37 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from memir.findings.detections.host_path import whose_agent
-from memir.findings.finding import Detection, Match, Proof, short
-from memir.findings.look import Look, where
+from memir.findings.detections.host_path import reachable
+from memir.findings.finding import Detection, Match
+from memir.findings.look import Look
 
 _PLACES = (
     "/var/lib/kubelet", "/var/lib/kubelet/pki", "/var/lib/kubelet/kubeconfig", "/var/lib/kubelet/config.json",
     "/etc/kubernetes", "/etc/kubernetes/pki", "/etc/kubernetes/kubelet", "/etc/kubernetes/kubelet.conf",
     "/etc/kubernetes/admin.conf", "/root/.kube", "/var/lib/rancher/k3s/agent", "/etc/rancher",
 )  # fmt: skip
-_SQL = """
-    select distinct container_id, container_name, pod_uid, pod_name, namespace, mnt_ns, mount_id, mount_point,
-           source_path
-    from mounts where container_id is not null and source_path is not null and not hidden
-      and volume_kind in ('hostPath', 'subPath')
-"""
 
 
 def _find(look: Look) -> Iterator[Match]:
-    pods = {row["pod_uid"]: row for row in look.rows("pods")}
-    for mount in look.ask(_SQL):
-        if mount["source_path"].rstrip("/") not in _PLACES:
-            continue
-        severity, reason = whose_agent(pods.get(mount["pod_uid"], {}), "medium")
-        container = look.by_container.get(mount["container_id"])
-        yield Match(
-            severity, reason,
-            f"{where(mount)} has {short(mount['source_path'])} of the node at {short(mount['mount_point'])}: the "
-            "kubelet's credentials can be read there",
-            mount if container is None else look.with_init(container),
-            (Proof("mounts", f"mnt_ns = {mount['mnt_ns']} and mount_id = {mount['mount_id']}"),), mount["source_path"],
-        )  # fmt: skip
+    return reachable(look, lambda path: path.rstrip("/") in _PLACES, "the kubelet's credentials can be read there")
 
 
 DETECTION = Detection(

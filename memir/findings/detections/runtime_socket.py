@@ -5,44 +5,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from memir.findings.detections.host_path import whose_agent
-from memir.findings.finding import Detection, Match, Proof, short
-from memir.findings.look import Look, where
+from memir.findings.detections.host_path import reachable
+from memir.findings.finding import Detection, Match
+from memir.findings.look import Look
 
 _SOCKETS = (
     "/run/containerd/containerd.sock", "/run/crio/crio.sock", "/run/docker.sock", "/run/cri-dockerd.sock",
     "/run/k3s/containerd/containerd.sock", "/run/dockershim.sock", "/run/podman/podman.sock",
 )  # fmt: skip
-_SQL = """
-    select distinct container_id, container_name, pod_uid, pod_name, namespace, mnt_ns, mount_id, mount_point,
-           source_path
-    from mounts where container_id is not null and source_path is not null and not hidden
-      and volume_kind in ('hostPath', 'subPath')
-"""
 
 
 def _find(look: Look) -> Iterator[Match]:
-    pods = {row["pod_uid"]: row for row in look.rows("pods")}
-    for mount in look.ask(_SQL):
-        source = mount["source_path"].removeprefix("/var") if mount["source_path"].startswith("/var/run") else None
-        source = source or mount["source_path"]
-        # a socket below a mount of the mount is that mount's own row
-        if not any(source == path or path.rpartition("/")[0] == source for path in _SOCKETS) and source != "/run":
-            continue
-        severity, reason = whose_agent(pods.get(mount["pod_uid"], {}), "medium")
-        container = look.with_init(look.by_container[mount["container_id"]]) if _known(look, mount) else mount
-        yield Match(
-            severity, reason,
-            f"{where(mount)} has {short(mount['source_path'])} of the node at {short(mount['mount_point'])}: the "
-            f"runtime's "
-            "socket can be reached there",
-            container, (Proof("mounts", f"mnt_ns = {mount['mnt_ns']} and mount_id = {mount['mount_id']}"),),
-            mount["source_path"],
-        )  # fmt: skip
+    return reachable(look, _leads_to_socket, "the runtime's socket can be reached there")
 
 
-def _known(look: Look, mount: dict[str, object]) -> bool:
-    return mount["container_id"] in look.by_container
+def _leads_to_socket(path: str) -> bool:
+    """A socket, its folder, or /run; what is mounted below such a mount is that mount's own row."""
+    source = path.removeprefix("/var") if path.startswith("/var/run") else path
+    return source == "/run" or any(source == socket or socket.rpartition("/")[0] == source for socket in _SOCKETS)
 
 
 DETECTION = Detection(

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from memir.findings.detections.host_path import whose_agent
+from memir.findings.detections.host_path import match_of, reachable, whose_agent
+from memir.findings.look import Look
+from memir.tables.sql import connected
 from tests.findings.real import INTRUDED, NODE, SMALL, Row, after, kind, node, on_the_node
 
 KIND = "host-path"
@@ -51,3 +53,18 @@ def test_whose_agent() -> None:
 
 def test_not_there() -> None:
     assert kind(SMALL, KIND) == kind(INTRUDED, KIND) == []
+
+
+def test_what_is_said_of_a_mount() -> None:
+    """Of a container that is known its first process is named; of another the mount itself. Nothing reaches nothing."""
+    tables, facts = node(SMALL)
+    (mount,) = (row for row in tables["mounts"].to_pylist()
+                if row["container_name"] == "miner" and row["mount_point"] == "/dev" and not row["hidden"])  # fmt: skip
+    with connected(tables) as connection:
+        look = Look(tables, connection, facts)
+        known = match_of(look, mount, "low", "why", "what")
+        other = match_of(look, mount | {"container_id": "0" * 64}, "low", "why", "what")
+        assert list(reachable(look, lambda path: True, "x")) == []
+    assert known.row["pid"] == look.by_container[mount["container_id"]]["init_pid"]
+    assert (known.severity, known.reason, known.path) == ("low", "why", mount["source_path"])
+    assert other.row == mount | {"container_id": "0" * 64} and other.proofs == known.proofs
