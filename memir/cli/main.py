@@ -122,6 +122,16 @@ def _root(
     del version, debug
 
 
+class _NoPandas:
+    """Arrow imports pandas, where it is installed, with its first array: a third of a second, and no verb needs it."""
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> None:
+        del path, target
+        if name == "pandas":
+            raise ModuleNotFoundError("memir's verbs leave pandas out", name=name)
+
+
 def _stop(*_: object) -> None:
     raise KeyboardInterrupt
 
@@ -153,4 +163,12 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # nohup asks to be left alone
             signal.signal(number, _stop)
-    sys.exit(run(invoke, sys.argv[1:]))
+    if "run" in sys.argv[1:3]:  # volatility3's plugins are anyone's code
+        sys.exit(run(invoke, sys.argv[1:]))
+    finder: Any = _NoPandas
+    sys.meta_path.insert(0, finder)
+    try:
+        code = run(invoke, sys.argv[1:])
+    finally:
+        sys.meta_path.remove(finder)
+    sys.exit(code)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -12,6 +13,7 @@ from typer.main import get_command
 
 from memir.cli.main import VERBS, app, invoke
 from memir.errors import UsageError
+from tests.images import cache, case
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -39,6 +41,20 @@ def test_help_lists_the_verbs_and_imports_none_of_them() -> None:
         if line.startswith("  ") and line[2] != " "
     ] == list(VERBS)
     assert imported == "[]"
+
+
+def test_no_verb_waits_for_pandas_and_a_caller_still_has_it(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.argv = ['memir', 'analyze', *sys.argv[1:], '--tables', 'pods']\n"
+        "from memir.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit as end: print(end.code)\n"
+        "print('pyarrow' in sys.modules, 'pandas' in sys.modules)\n"
+        "import pyarrow; print(pyarrow.table({'pid': [1]}).to_pandas()['pid'].tolist())"
+    )
+    words = [sys.executable, "-c", code, str(case("s-5.10-small-v1").image), "-o", str(tmp_path), "--cache", str(cache())]
+    out = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert out.splitlines()[-3:] == ["0", "True False", "[1]"]
 
 
 def test_invoke_raises_what_a_verb_raises() -> None:
