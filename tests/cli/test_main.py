@@ -52,8 +52,8 @@ def test_no_verb_waits_for_pandas_and_a_caller_still_has_it(tmp_path: Path) -> N
         "print('pyarrow' in sys.modules, 'pandas' in sys.modules)\n"
         "import pyarrow; print(pyarrow.table({'pid': [1]}).to_pandas()['pid'].tolist())"
     )
-    words = [sys.executable, "-c", code, str(case("s-5.10-small-v1").image), "-o", str(tmp_path), "--cache", str(cache())]
-    out = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    words = [str(case("s-5.10-small-v1").image), "-o", str(tmp_path), "--cache", str(cache())]
+    out = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True).stdout
     assert out.splitlines()[-3:] == ["0", "True False", "[1]"]
 
 
