@@ -13,7 +13,6 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -57,7 +56,7 @@ class Node:
         self.cluster = cluster
         self._progress = progress
         self._read: dict[str, View] = {}
-        self._hunts: list[Hunted] = []
+        self.hunted: list[Hunted] = []
         self._begun = time.monotonic()
         self.logs = self._opened(logs) if logs else None
 
@@ -146,8 +145,8 @@ class Node:
         known = [name for name in (self.tables if names is None else names) if name != FINDINGS]
         known += [INDICATORS] if INDICATORS in self._read and INDICATORS not in known else []
         tables = {name: self[name].to_arrow() for name in known}
-        if self._hunts:
-            tables["hits"] = HITS.rows(row for hunted in self._hunts for row in hunted.result.masked).to_arrow()
+        if self.hunted:
+            tables["hits"] = HITS.rows(row for hunted in self.hunted for row in hunted.result.masked).to_arrow()
         self._read[FINDINGS] = View(FINDINGS, detect(tables, facts_of(self.source)).to_arrow())
         return self._read[FINDINGS]
 
@@ -214,7 +213,7 @@ class Node:
         table = TABLE.rows({**row, "run": run} for row in result.rows).to_arrow()
         more = gaps_since(before, self.gaps)
         self._read.pop(FINDINGS, None)  # it may say more now
-        self._hunts.append(Hunted(run, result, facts, seconds, more, tuple(inputs)))
+        self.hunted.append(Hunted(run, result, facts, seconds, more, tuple(inputs)))
         return Hits(table, run, facts, seconds, result.stopped)
 
     def save(
@@ -251,75 +250,26 @@ class Node:
         hunts_only: bool = False,
     ) -> CaseRecord:
         """What save() does, given the record; without a case the record is made, and nothing is written."""
-        from memir.case.facts import analysis_run, facts_of, hunt_run, secrets_of_hits, with_share
-        from memir.case.record import updated
-        from memir.case.refind import findings_with
-        from memir.case.seal import Input
-        from memir.hunt.hits import TABLE as HITS
-        from memir.kube.opens import Access
-        from memir.tables.frame import Frame
+        from memir.node_case import write
 
-        facts = facts_of(self.source.kernel, sha256=self.memory.sha256(self._progress) if sha256 else None)
-        if case is not None:
-            case.check(facts)
-            self._secrets_of(case)
-        smear = None if hunts_only else self.source.smear
-        facts = replace(facts, evidence=with_share(facts.evidence, self.coverage, smear))
-        writes: list[tuple[dict[str, Any], Any]] = []
-        if not hunts_only:
-            names = self.tables if tables is None else tuple(tables)
-            _ = self.source.swapped  # a gap for each pod that has memory there
-            read = {name: Frame(table) for name, table in (self._frames(names) | dict(extra or {})).items()}
-            facts = replace(facts, node=self.name, cluster=self.cluster)
-            writes.append((read, analysis_run(time.monotonic() - self._begun, self.gaps)))
-        access = Access(self.source.cluster)
-        inputs = [Input("image", str(self.memory.path), facts.identity.sha256 if facts.identity else None)]
-        if self.logs is not None and not hunts_only:
-            inputs += [Input("log", path, digest) for path, digest in self.logs.hashes.items()]
-        for hunted in self._hunts:
-            done = hunt_run(hunted.run, hunted.facts, hunted.seconds, hunted.gaps)
-            hits = HITS.rows({**row, "run": hunted.run} for row in hunted.result.masked)
-            writes.append(({"hits": hits, "secrets": secrets_of_hits(hunted.result, facts, access)}, done))
-            inputs += hunted.inputs
-        self.memory.check_unchanged()
-        record: CaseRecord | None = None
-        for written, run in writes:
-            if case is not None:
-                if hunts_only:
-                    again = findings_with(case, {name: frame.to_arrow() for name, frame in written.items()}, run.run)
-                    written.update({} if again is None else {FINDINGS: again})
-                secrets = self.source.secrets.values
-                record = case.add_tables(written, run, facts, inputs=inputs, secrets=secrets, key=sign_key)
-            else:
-                counts = {name: len(frame) for name, frame in written.items()}
-                record = updated(record, replace(run, tables=counts), facts, counts)
-        assert record is not None  # an analysis or a hunt is always written
-        return record
+        return write(
+            self, case, tables=tables, extra=extra, sha256=sha256, sign_key=sign_key, hunts_only=hunts_only,
+            begun=self._begun, progress=self._progress,
+        )  # fmt: skip
 
     def check(self, case: Case) -> None:
         """Refuse a case of another image, before long work. CaseError says both identities."""
         from memir.case.facts import facts_of
 
         case.check(facts_of(self.source.kernel))
-        self._secrets_of(case)
+        self.use_key(case.secret_key())
 
-    def _secrets_of(self, case: Case) -> None:
-        """Fingerprint passwords with the case's own key; what was read with another one is read again."""
-        key = case.secret_key()
+    def use_key(self, key: bytes) -> None:
+        """Fingerprint passwords with a case's own key; what was read with another one is read again."""
         if self.source.secret_key != key:
             self.source.secret_key = key
             vars(self.source).pop("secrets", None)
             self._read.clear()
-
-    def _frames(self, chosen: Sequence[str]) -> dict[str, Any]:
-        frames = {}
-        for number, name in enumerate(chosen):
-            if self._progress is not None:
-                self._progress(f"reading {name}", number, len(chosen))
-            frames[name] = self[name].to_arrow()
-        if self._progress is not None:
-            self._progress("reading tables", len(chosen), len(chosen))
-        return frames
 
     def close(self) -> None:
         """Close the image."""
