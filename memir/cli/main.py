@@ -48,6 +48,7 @@ VERBS = {
     "snapshot": _Verb(
         "snapshot", "The Kubernetes API's view, read-only, as --cluster reads it; never a secret's value."
     ),
+    "fetch-logs": _Verb("fetch_logs", "A cluster's logs from AWS, read-only, as --logs reads them."),
     "plan": _Verb("plan", "What to do about a pod, a node or an alert, written down before anything is done."),
     "respond": _Verb("respond", "Run a plan step by step, go on with it, or take it back; a dry run unless told."),
     "diff": _Verb("diff", "What differs between two cases: new, gone, changed; matched by workload, not by pid."),

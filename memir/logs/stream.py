@@ -12,6 +12,8 @@ from typing import BinaryIO
 from memir.errors import LogsError
 
 MAX_FILES = 100_000  # ends a folder that was given by mistake, as /
+RECORD = "fetch.json"
+_RECORD = b'{\n "written_by": "memir fetch-logs"'
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _BLOCK = 1 << 20
 _WINDOW = 1 << 27  # what `zstd --long` writes by default; a frame that asks for more is refused
@@ -32,7 +34,7 @@ def log_files(paths: Sequence[str | Path]) -> list[Path]:
         inside: list[Path] = []
         try:
             for file in path.rglob("*"):
-                if not file.is_symlink() and file.is_file():
+                if not file.is_symlink() and file.is_file() and not _is_record(file):
                     inside.append(file)
                 if len(inside) > MAX_FILES:
                     raise LogsError(f"{path}: more than {MAX_FILES} files: give the folder of the logs alone")
@@ -42,6 +44,14 @@ def log_files(paths: Sequence[str | Path]) -> list[Path]:
             raise LogsError(f"{path}: no file in it: give the folder that the logs were copied to")
         files |= dict.fromkeys(sorted(inside))
     return list(files)
+
+
+def _is_record(file: Path) -> bool:
+    """Whether it is what `memir fetch-logs` writes of itself beside the logs, by its first words."""
+    if file.name != RECORD:
+        return False
+    with file.open("rb") as opened:
+        return opened.read(len(_RECORD)) == _RECORD
 
 
 class Stream:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from tests.findings.real import every
 from tests.findings.score import LABELS, labels_of, score
+from tests.findings.with_logs import every_with_logs
 from tests.images import cases
 
 HEAD = """# Precision and recall of findings
@@ -14,7 +15,8 @@ HEAD = """# Precision and recall of findings
 Made by `python -m tests.findings.measure` from the labels in tests/findings/labels, which were written from the
 recorded truth and committed before the detection of their kind was. A label is a kind of finding on a pod,
 container, process, path or container id, with the lowest severity that is acceptable; a finding matches one
-label, once. Precision: high and critical findings that match a label, of all high and critical ones. Recall:
+label, once. An image with its own logs has a second line: labels of what the logs tell beside those of memory, and all
+findings over both. Precision: high and critical findings that match a label, of all high and critical ones. Recall:
 labels that a finding matches, of all labels.
 
 Every image here was read while detections were written: the figures show that nothing labelled is lost and that
@@ -37,15 +39,19 @@ def lines() -> Iterator[str]:
     for name in sorted(cases()):
         if (LABELS / f"{name}.json").is_file():
             yield line(name)
+            if "with_logs" in labels_of(name):
+                yield line(name, logs=True)
 
 
-def line(name: str) -> str:
-    """The line of an image."""
-    rows = every(name)
-    result = score(rows, labels_of(name)["labels"])
+def line(name: str, *, logs: bool = False) -> str:
+    """The line of an image. logs: of its findings over memory and its own logs together."""
+    rows = every_with_logs(name) if logs else every(name)
+    labels = labels_of(name)
+    result = score(rows, labels["labels"] + (labels["with_logs"] if logs else []))
     medium = sum(row["severity"] == "medium" for row in rows)
     cells = (
-        name, result.high, result.right, f"{result.precision:.2f}", result.labels, result.matched,
+        f"{name}, with its audit log" if logs else name, result.high, result.right, f"{result.precision:.2f}",
+        result.labels, result.matched,
         f"{result.recall:.2f}", medium, len(rows) - medium - result.high,
     )  # fmt: skip
     return f"| {' | '.join(map(str, cells))} |"

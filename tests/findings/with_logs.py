@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,14 @@ def over(name: str, paths: Sequence[Path], kind: str, **tables: pa.Table) -> lis
     source = LogSource(paths, known.get)
     logs = {table: source.table(table) for table in source.tables}
     return [row for row in detect(known | logs, facts).rows() if row["kind"] == kind]
+
+
+@functools.lru_cache(maxsize=1)
+def every_with_logs(name: str) -> list[dict[str, Any]]:
+    """All findings of an image with its own audit log."""
+    ram, facts = node(name)
+    source = LogSource([real_log(name)], ram.get)
+    return detect({**ram, **{table: source.table(table) for table in source.tables}}, facts).rows()
 
 
 def real_log(name: str) -> Path:

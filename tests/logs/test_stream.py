@@ -26,6 +26,14 @@ def test_log_files(tmp_path: Path) -> None:
     assert log_files([inside[1], tmp_path / "a"]) == [inside[1], inside[0], inside[2]]
 
 
+def test_the_record_of_fetch_logs_is_no_log(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_text("x")
+    (tmp_path / "fetch.json").write_text('{\n "written_by": "memir fetch-logs",\n "schema": 1}')
+    assert log_files([tmp_path]) == [tmp_path / "a.log"]
+    (tmp_path / "fetch.json").write_text('{"kind": "Event"}')  # named like it, and a log
+    assert log_files([tmp_path]) == [tmp_path / "a.log", tmp_path / "fetch.json"]
+
+
 def test_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(LogsError, match="there is no such file or folder"):
         log_files([tmp_path / "absent"])

@@ -124,6 +124,20 @@ def node_6_1(image: ImageCase) -> list[Label]:
     ]
 
 
+def node_6_1_with_logs(image: ImageCase) -> list[Label]:
+    """node-6.1 with the API server's audit log: the five execs of the intruder's script, each by what it started."""
+    by_kind = {(each["kind"], each.get("path")): each["pid"] for each in node_6_1(image) if "pid" in each}
+    api, tools = "shop/api-8489696577-l7df2", "shop/toolbox"
+    escaped = min(each["pid"] for each in node_6_1(image) if each["kind"] == "node-namespaces")
+    return [
+        label("api-session", "high", api, pid=by_kind["deleted-executable", "/tmp/.x/kworkerds"]),
+        label("api-session", "high", api, pid=by_kind["memfd-executable", "/memfd:kthreadd"]),
+        label("api-session", "medium", api, pid=by_kind["code-on-command-line", None]),
+        label("api-session", "medium", api, pid=by_kind["exec-session", None]),
+        label("api-session", "high", tools, pid=escaped),
+    ]
+
+
 LOOK_ALIKES = {
     "node-6.1": [
         {"pod": "kube-system/node-agent-", "why": "DaemonSet of the node: privileged, hostPID, hostNetwork, /host"},
@@ -147,7 +161,9 @@ def make(image: ImageCase) -> dict[str, Any]:
     makers = {"node-6.1": node_6_1, "s-6.12-intruded": intruded}
     maker = makers.get(image.name)
     labels = dropped(image.truth) if maker is None else maker(image)
-    return {"image": image.name, "labels": labels, "look_alikes": LOOK_ALIKES.get(image.name, SMALL)}
+    document = {"image": image.name, "labels": labels, "look_alikes": LOOK_ALIKES.get(image.name, SMALL)}
+    # of findings over its logs, beside those over memory alone
+    return document | ({"with_logs": node_6_1_with_logs(image)} if image.name == "node-6.1" else {})
 
 
 def main() -> None:
