@@ -28,9 +28,9 @@ class Event:
     def select(self) -> str:
         """One select with COLUMNS, plus the pod's UID."""
         return (
-            f"select {_sql(self.time)} as time, '{self.kind}' as kind, {self.text} as text, namespace, pod_name, "
+            f"select {quoted(self.time)} as time, '{self.kind}' as kind, {self.text} as text, namespace, pod_name, "
             f"container_name, '{self.table}' as source, {self.key} as key, pod_uid from {self.table} "
-            f"where {_sql(self.time)} is not null and ({self.where})"
+            f"where {quoted(self.time)} is not null and ({self.where})"
         )
 
 
@@ -41,6 +41,6 @@ def same(column: str) -> str:
     return f"'{column} ' || coalesce({value}, 'is null')"
 
 
-def _sql(column: str) -> str:
-    """A column's name, in quotes where SQL has the word for itself."""
+def quoted(column: str) -> str:
+    """A column's name as SQL, in quotes where SQL has the word for itself."""
     return f'"{column}"' if column == "end" else column

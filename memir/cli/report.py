@@ -4,13 +4,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from memir.cli.common import JsonOption, SeverityOption, print_json
+from memir.cli.common import CacheOption, JsonOption, SeverityOption, print_json, progress
 from memir.errors import UsageError
 from memir.text import say, say_raw
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    import memir
 
 
 def register(app: typer.Typer) -> None:
@@ -38,6 +43,15 @@ def report(
     notes: Annotated[
         Path | None, typer.Option("--notes", metavar="FILE", help="html: notes that were saved from the page.")
     ] = None,
+    image: Annotated[
+        str | None,
+        typer.Option("--image", metavar="IMAGE", help="html: the case's image, for the beginning of changed files."),
+    ] = None,
+    compare: Annotated[
+        str | None,
+        typer.Option("--diff", metavar="OTHER", help="html: an older or a good case, to say what differs from it."),
+    ] = None,
+    cache: CacheOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace FILE if it is there.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -56,7 +70,11 @@ def report(
     form = format_of(format_ or _by_ending(output))
     if output is None and not form.text:
         raise UsageError(f"--format {form.name} is no text for a terminal: give a file with -o")
-    parts = form.parts(memir.Case(case), Options(severity, _more(form.name, redact, notes)))
+    opened = memir.Case(case)
+    if form.name != "html" and (redact or notes or image or compare):
+        raise UsageError(f"--redact, --notes, --image and --diff are for --format html: {form.name} has no such part")
+    more = _more(opened, redact, notes, image, compare, cache) if form.name == "html" else {}
+    parts = form.parts(opened, Options(severity, more))
     if output is None:
         text = b"".join(parts).decode("utf-8", "backslashreplace")
         print_json({"format": form.name, "text": text}) if json else say_raw(text)
@@ -68,15 +86,42 @@ def report(
         say(f"{output}: {size:,} bytes, {form.help}")
 
 
-def _more(form: str, redact: bool, notes: Path | None) -> dict[str, Any]:
-    """Options of the form html. UsageError if another form is given one."""
-    if form != "html":
-        if redact or notes is not None:
-            raise UsageError(f"--redact and --notes are for --format html: {form} has no such part")
-        return {}
+def _more(
+    case: memir.Case, redact: bool, notes: Path | None, image: str | None, compare: str | None, cache: Path | None
+) -> dict[str, Any]:
+    """Options of the form html."""
+    import memir
     from memir.report.html.notes import read_notes
 
-    return {"redact": redact, "notes": read_notes(notes) if notes is not None else None}
+    return {
+        "redact": redact,
+        "notes": read_notes(notes) if notes is not None else None,
+        "other": memir.Case(compare) if compare is not None else None,
+        "previews": _previews(case, image, cache) if image is not None else None,
+    }
+
+
+def _previews(case: memir.Case, image: str, cache: Path | None) -> pa.Table:
+    """The beginning of files of the case's image. CaseError if it is another one, or the case lacks what names them."""
+    import memir
+    from memir.errors import CaseError
+    from memir.extract.previews import previews
+
+    if "inodes" not in case.tables:
+        raise CaseError(f"{case.folder} has no table inodes, which names the files: leave --image away")
+    with progress() as line, memir.open(image, cache=cache, progress=line) as node:
+        node.check(case)
+        return previews(node, case["inodes"], _proved(case))
+
+
+def _proved(case: memir.Case) -> list[int]:
+    """Rows of inodes that findings rest on."""
+    from memir.report.html.tables import proofs
+
+    if "findings" not in case.tables:
+        return []
+    every = proofs(case["findings"].to_pylist(), {"inodes": case["inodes"]})
+    return [row for each in every for proof in each if proof["table"] == "inodes" for row in proof["rows"] or ()]
 
 
 def _by_ending(output: Path | None) -> str:

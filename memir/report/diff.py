@@ -45,7 +45,7 @@ def _thing(each: Difference) -> str:
     place = "/".join(str(key.pop(name)) for name in ("namespace", "workload", "container") if name in key)
     words = " ".join(f"{short(value)}" for value in key.values())
     times = f" ({each.count[1] or each.count[0]} times)" if max(each.count) > 1 and each.state != "changed" else ""
-    values = _changes(each.old, each.new) if each.state == "changed" else _values(each.new or each.old)
+    values = _changes(each.old, each.new) if each.state == "changed" else values_line(each.new or each.old)
     return f"{place or 'the node'}{': ' if words else ''}{words}{times}{f' [{values}]' if values else ''}"
 
 
@@ -53,7 +53,8 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     return "; ".join(f"{name}: {_word(old.get(name))} -> {_word(new.get(name))}" for name in new)
 
 
-def _values(values: Mapping[str, Any]) -> str:
+def values_line(values: Mapping[str, Any]) -> str:
+    """Values by column in a line: `image nginx:1; privileged true`; what is not known or false is left out."""
     return "; ".join(f"{name} {_word(value)}" for name, value in values.items() if value not in (None, "false"))
 
 

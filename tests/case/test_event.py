@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from memir.case.event import COLUMNS, Event, same
+from memir.case.event import COLUMNS, Event, quoted, same
 from memir.case.query import ask
 
 OWNER = {"namespace": ["n"], "pod_name": ["p"], "container_name": ["c"], "pod_uid": ["u"]}
@@ -24,3 +24,7 @@ def test_same() -> None:
     keys = [row[0] for row in ask(tables, f"select {same('word')} from t").rows]
     assert keys == ["word = 'a'' or ''b''=''b'", "word is null"]
     assert [ask(tables, f"select count(*) from t where {key}").rows for key in keys] == [[(1,)], [(1,)]]
+
+
+def test_quoted() -> None:
+    assert (quoted("end"), quoted("time")) == ('"end"', "time")

@@ -11,9 +11,11 @@ from memir.case.case import Case
 from memir.cli import report
 from memir.findings.table import TABLE
 from memir.report.registry import formats
-from tests.case.test_case import ANALYSIS, ONE
+from tests.case.test_case import ANALYSIS, ONE, SECOND
 from tests.cli.conftest import Memir, registered
-from tests.findings.real import SMALL, every
+from tests.findings.real import SMALL, every, node
+from tests.images import cache
+from tests.images import case as image_case
 
 
 @pytest.fixture
@@ -57,6 +59,25 @@ def test_html_with_notes_and_without_names(memir: Memir, case: Path, tmp_path: P
     assert ran.json() == {"format": "html", "file": str(out), "bytes": out.stat().st_size}
     assert '"redacted":true' in out.read_text()
     ran = memir("report", case, "--redact")
-    assert (ran.code, ran.err) == (2, "memir: --redact and --notes are for --format html: md has no such part\n")
+    told = "--redact, --notes, --image and --diff are for --format html: md has no such part"
+    assert (ran.code, ran.err) == (2, f"memir: {told}\n")
     ran = memir("report", case, "--format", "html")
     assert (ran.code, "give a file with -o" in ran.err) == (2, True)
+
+
+def test_html_with_what_differs(memir: Memir, case: Path, tmp_path: Path) -> None:
+    other, out = tmp_path / "golden", tmp_path / "report.html"
+    Case.create(other).add_tables({"findings": TABLE.rows(every(SMALL)[1:])}, ANALYSIS, SECOND)
+    assert memir("report", case, "-o", out, "--diff", other).code == 0
+    assert '"diff":{"other":"golden"' in out.read_text() and 'id="table-differences"' in out.read_text()
+    ran = memir("report", case, "-o", out, "--diff", tmp_path / "nothing", "--force")
+    assert (ran.code, str(tmp_path / "nothing") in ran.err) == (3, True)
+
+
+def test_html_with_content_of_files(memir: Memir, case: Path, tmp_path: Path) -> None:
+    image, out = image_case("s-6.1-small").image, tmp_path / "report.html"
+    ran = memir("report", case, "-o", out, "--image", image)
+    assert (ran.code, "has no table inodes, which names the files: leave --image away" in ran.err) == (3, True)
+    Case.create(case, force=True).add_tables({"inodes": node(SMALL)[0]["inodes"]}, ANALYSIS, ONE)
+    ran = memir("report", case, "-o", out, "--image", image, "--cache", cache())
+    assert (ran.code, "is the case of another image" in ran.err, out.exists()) == (3, True, False)

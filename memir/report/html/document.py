@@ -18,12 +18,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memir import __version__
+from memir.case.diff import diff
 from memir.case.export import json_value
 from memir.errors import CaseError
 from memir.findings.detect import able, unable
 from memir.findings.finding import at_least
 from memir.kernel.ram import Coverage
 from memir.report.html.custody import custody
+from memir.report.html.differences import DOC as DIFFERENCES_DOC
+from memir.report.html.differences import NAME as DIFFERENCES
+from memir.report.html.differences import differences_head, differences_table
 from memir.report.html.methods import methods
 from memir.report.html.notes import checked
 from memir.report.html.redact import Pseudonyms
@@ -41,6 +45,9 @@ if TYPE_CHECKING:
 BUNDLE = Path(__file__).resolve().parents[1] / "web" / "bundle"
 _STORY = ("pods", "containers", "sockets", "secrets", "modules", "bpf", "hooks")
 """Tables whose rows the story and the kernel's line are made of."""
+PREVIEWS = "previews"
+_OTHER_NAMES = ("pods", "containers", "api_pods", "pod_ips", "sockets", "mounts")
+"""Tables of a case that is compared with whose names a redacted page must not have."""
 _SAFE = (1 << 53) - 1
 """Number.MAX_SAFE_INTEGER."""
 _LISTS = ("tactics", "check_next", "benign", "missed", "also_known")
@@ -68,11 +75,14 @@ def html_parts(
     severity: str | None = None,
     notes: Mapping[str, Any] | None = None,
     redact: bool = False,
+    previews: pa.Table | None = None,
+    other: CaseTables | None = None,
 ) -> Iterator[bytes]:
     """The file's bytes, part after part.
 
     severity: only findings of this one and above. notes: as read_notes gives them. redact: pseudonyms in the place of
-    names and addresses. CaseError for a case without a record, or if the notes are another case's.
+    names and addresses. previews: content of files, as memir.extract.previews gives it. other: a case to compare with,
+    the older or the good one. CaseError for a case without a record, or if the notes are another case's.
     """
     if case.record is None:
         raise CaseError(f"{case.folder}: no analysis has ended in it: `memir analyze IMAGE -o {case.folder}`")
@@ -82,11 +92,28 @@ def html_parts(
         tables["findings"] = tables["findings"].filter(wanted)
     head = head_of(case, tables, notes)
     shown = {**tables, TIMELINE: events(tables)}
+    if previews is not None:
+        shown[PREVIEWS] = previews
+    if other is not None:
+        compared = diff(other.folder, case.folder)
+        head["diff"] = differences_head(compared, "another case" if redact else other.folder.resolve().name)
+        shown[DIFFERENCES] = differences_table(compared)
     if redact:
-        pseudonyms = Pseudonyms(tables, head["record"])
+        pseudonyms = Pseudonyms(_named(tables, shown, other), head["record"])
         head = pseudonyms.head(head)
         shown = {name: pseudonyms.table(name, table) for name, table in shown.items()}
     yield from page_parts(head, shown)
+
+
+def _named(
+    tables: Mapping[str, pa.Table], shown: Mapping[str, pa.Table], other: CaseTables | None
+) -> dict[str, pa.Table]:
+    """Tables whose names are left out of a redacted page: the case's, and those of the case beside it."""
+    named = dict(tables)
+    if other is not None:
+        named[DIFFERENCES] = shown[DIFFERENCES]
+        named |= {f"{name} of the other": completed(name, other[name]) for name in _OTHER_NAMES if name in other.tables}
+    return named
 
 
 def head_of(case: CaseTables, tables: Mapping[str, pa.Table], notes: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -116,6 +143,7 @@ def head_of(case: CaseTables, tables: Mapping[str, pa.Table], notes: Mapping[str
         "custody": sealed,
         "methods": methods(record, tables),
         "notes": checked(notes, sealed["head"]) if notes else [],
+        "diff": None,
         "redacted": False,
     }
     head["story"] = [asdict(chapter) for chapter in story(findings, rows, head)]
@@ -131,6 +159,8 @@ def page_parts(head: dict[str, Any], tables: Mapping[str, pa.Table]) -> Iterator
     """The page of a head and tables, the timeline among them."""
     style, script = (BUNDLE / "report.css").read_text(), (BUNDLE / "report.js").read_text()
     meanings = {name: table.doc for name, table in known_tables().items()}
+    meanings[DIFFERENCES] = DIFFERENCES_DOC
+    meanings[PREVIEWS] = "The first page in RAM of files that containers changed, read when this report was made"
     meanings[TIMELINE] = "What happened when, by every table that has times, each event with the row that it comes from"
     pages = [page_table(name, table, meanings.get(name)) for name, table in tables.items()]
     licenses = json.loads((BUNDLE / "licenses.json").read_text())

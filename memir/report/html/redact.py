@@ -23,11 +23,13 @@ _NAMES = {
     "namespace": "namespace", "pod_name": "pod", "pod_uid": "pod-uid", "container_name": "container", "node": "node",
     "service_account": "account", "iam_role": "role", "image": "image", "remote_name": "name", "from_name": "name",
     "to_name": "name", "service": "name", "volume_name": "volume", "volume_pod_uid": "pod-uid", "owner": "workload",
-    "workload": "workload", "peer_name": "interface", "sandbox_id": "sandbox",
+    "workload": "workload", "object_namespace": "namespace", "object_name": "object", "by_pod": "pod",
+    "by_node": "node", "user": "user", "impersonated": "user", "user_name": "user",
+    "peer_name": "interface", "sandbox_id": "sandbox",
 }  # fmt: skip
 """Columns that hold names, and what their pseudonyms begin with."""
 _GONE = {"hits": ("data", "context"), "secrets": ("claims", "audience"), "processes": ("environ",),
-         "containers": ("env",)}  # fmt: skip
+         "containers": ("env",), "previews": ("text", "hex")}  # fmt: skip
 """Columns that are left out whole."""
 _WORDS = frozenset({
     "kind", "severity", "technique", "technique_name", "technique_v19", "tactics", "attack_version", "state",

@@ -128,7 +128,7 @@ def _chapter(place: str, rows: Sequence[Row], tables: Mapping[str, Sequence[Row]
         chapter.sentences += _talks(pod_uid, tables) + _held(pod_uid, tables)
     steps: list[str] = []
     for row in rows:
-        steps += [step for step in row["check_next"][:1] if step not in steps]
+        steps += [step for step in (row["check_next"] or ())[:1] if step not in steps]
     if steps:
         chapter.sentences.append([f"To look at next: {'; '.join(steps[:4])}."])
     return chapter
@@ -214,7 +214,8 @@ def _held(pod_uid: str, tables: Mapping[str, Sequence[Row]]) -> list[Sentence]:
     for number, row in enumerate(tables.get("secrets", ())):
         if row["pod_uid"] == pod_uid:
             name = f" {row['name']}" if row["name"] else ""
-            opens = f", which opens {row['opens']}" if row["opens"] else ""
+            opened = [row["opens"]] if isinstance(row["opens"], str) else row["opens"] or []
+            opens = f", which opens {' and '.join(opened)}" if opened else ""
             held.setdefault(f"{row['kind']}{name}{opens}", number)
     return (
         [_links("Secrets that it had in memory, and whoever was in it could read: ", held, "secrets")] if held else []

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from memir.case.event import quoted
+from memir.case.log_events import LOG_EVENTS
 from memir.case.timeline import EVENTS
 from memir.errors import UsageError
 from memir.tables.sql import ask
@@ -89,13 +91,17 @@ def completed(name: str, table: pa.Table) -> pa.Table:
 
 
 def events(tables: Mapping[str, pa.Table]) -> pa.Table:
-    """The timeline, each event with the number of the row that it comes from: time, kind, text, source, row, owner."""
+    """The timeline, each event with the number of the row that it comes from: time, kind, text, source, row, owner.
+
+    Events of memory and of the case's logs; quiet ones (requests that only read) are left to their tables.
+    """
     selects = [
-        f"select {event.time} as time, '{event.kind}' as kind, {event.text} as text, '{event.table}' as source, "
-        f"cast({ROW} as integer) as row, namespace, pod_name, container_name from {event.table} "
-        f"where {event.time} is not null and ({event.where})"
-        for event in EVENTS
-        if event.table in tables
+        f"select {quoted(event.time)} as time, '{event.kind}' as kind, {event.text} as text, "
+        f"'{event.table}' as source, cast({ROW} as integer) as row, namespace, pod_name, container_name "
+        f"from {event.table} "
+        f"where {quoted(event.time)} is not null and ({event.where})"
+        for event in (*EVENTS, *LOG_EVENTS)
+        if event.table in tables and not event.quiet
     ]
     if not selects:
         selects = ["select null::timestamptz as time, '' as kind, '' as text, '' as source, 0 as row where false"]

@@ -50,6 +50,29 @@ def test_events_lead_to_their_rows(intruded: Path) -> None:
     assert events({}).num_rows == 0
 
 
+def test_events_of_logs_are_among_them() -> None:
+    at = pa.array([1_000_000, 2_000_000, 3_000_000], pa.timestamp("us", "UTC"))
+    text = {name: pa.nulls(3, pa.string()) for name in ("impersonated", "request_uri", "subresource", "pod_name",
+            "namespace", "container_name", "object_namespace")}  # fmt: skip
+    audit = pa.table({
+        **text, "time": at, "user": ["eve"] * 3, "source_ips": [["10.9.9.9"]] * 3, "verb": ["create", "list", "list"],
+        "resource": ["pods", "pods", "secrets"], "object_name": ["x", None, None], "code": [201, 200, 200],
+        "stage": ["ResponseComplete"] * 3, "log": ["audit.log"] * 3, "line": [1, 2, 3],
+    })  # fmt: skip
+    sessions = pa.table({
+        **{name: column.slice(0, 1) for name, column in text.items()}, "kind": ["exec"], "time": at.slice(0, 1),
+        "end": at.slice(2, 1), "user": ["eve"], "source_ips": [["10.9.9.9"]], "object_name": ["x"], "code": [101],
+        "command": [["sh"]], "pids": pa.array([[7]], pa.list_(pa.int32())), "audit_id": ["id"],
+    })  # fmt: skip
+    made = events({"audit": audit, "sessions": sessions}).to_pylist()
+    assert [(row["kind"], row["source"], row["row"], row["text"]) for row in made] == [
+        ("audit", "audit", 0, "eve from 10.9.9.9: create pods x, 201"),
+        ("session", "sessions", 0, "exec of x by eve from 10.9.9.9, 101: sh; left 7"),
+        ("audit", "audit", 2, "eve from 10.9.9.9: list secrets , 200"),
+        ("session-end", "sessions", 0, "exec of x by eve from 10.9.9.9"),
+    ]
+
+
 def test_proofs_are_rows() -> None:
     tables, findings = node(INTRUDED)[0], every(INTRUDED)
     made = proofs(findings, tables)

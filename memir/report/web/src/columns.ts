@@ -17,9 +17,16 @@ const FIRST: Record<string, string[]> = {
   timeline: ["time", "kind", "text", "namespace", "pod_name", "container_name"],
   findings: ["severity", "kind", "title", "first_seen", "namespace", "pod_name", "container_name", "pid", "technique"],
   mounts: ["mount_point", "fstype", "source_path", "volume_kind", "volume_name", "options", "namespace", "pod_name", "container_name"],
+  pages: ["kind", "bytes", "pid", "path", "name", "namespace", "pod_name", "container_name", "mapped", "cgroup_removed", "deleted"],
+  audit: ["time", "user", "source_ips", "verb", "resource", "subresource", "object_namespace", "object_name", "code", "namespace", "pod_name"],
+  sessions: ["time", "kind", "user", "source_ips", "object_namespace", "object_name", "command", "pids", "end", "code"],
+  previews: ["row", "size", "offset", "length", "text", "hex", "holes", "why"],
+  differences: ["kind", "state", "namespace", "workload", "container_name", "what", "old", "new", "count_old", "count_new"],
+  modules: ["name", "state", "size", "refcount", "srcversion", "hidden", "seen_by", "taints"],
+  hooks: ["kind", "name", "symbol", "module", "judgement", "why"],
   vmas: ["pid", "start", "end", "permissions", "path", "anonymous", "deleted", "memfd", "rss", "namespace", "pod_name"],
 };
-const LAST = /^(container_id|pod_uid|shared_by|source|.*_ns|address|task|sock|file|vma|module|route|neighbour|device|entry|dentry|cgroup|superblock|run|image)$/;
+const LAST = /^(container_id|pod_uid|shared_by|source|.*_ns|address|task|sock|file|vma|module|route|neighbour|device|entry|dentry|cgroup|superblock|target|trampoline|run|image)$/;
 
 /** The columns that are shown at first, in their order. */
 export function first(table: TableHead): string[] {
@@ -30,7 +37,7 @@ export function first(table: TableHead): string[] {
   return (plain.length ? plain : there).slice(0, 14);
 }
 
-const WIDE = /^(text|title|args|data|claims|path|container_path|node_path|key|value|exe|mount_point|source_path|cgroup_path|image|doubts|disagreements|why)$/;
+const WIDE = /^(text|title|args|data|claims|path|container_path|node_path|key|value|exe|mount_point|source_path|cgroup_path|image|doubts|disagreements|why|what|old|new|command|holes|hex)$/;
 const NARROW: Record<string, number> = { pid: 70, ppid: 70, tid: 70, fd: 60, uid: 60, kind: 120, severity: 90, pod_name: 210, namespace: 120 };
 
 /** Whether it takes the room that is left. */

@@ -22,11 +22,14 @@ export interface Gap { kind: string; where: string; why: string; count: number }
 export interface Note { target: string; text: string; benign: boolean; when: string }
 // deno-lint-ignore no-explicit-any
 export type Json = any;
+export interface Diff {
+  other: string; facts: Record<string, { old: Json; new: Json }>; compared: string[]; lacking: Record<string, string>;
+}
 export interface Head {
   memir: string; made: string; node: string | null; clock: string; coverage: string; whole: boolean;
   kernel: string | null; clean: { kind: string; title: string; how: string }[];
   unable: { kind: string; tables: string[] }[]; gaps: Gap[]; record: Json; custody: Json; methods: Json;
-  notes: Note[]; redacted: boolean; story: Chapter[]; findings: Finding[]; tables: TableHead[];
+  notes: Note[]; diff: Diff | null; redacted: boolean; story: Chapter[]; findings: Finding[]; tables: TableHead[];
   licenses: { name: string; version: string; license: string; text: string }[];
 }
 export type Value = string | number | bigint | boolean | null | undefined | Value[] | { [name: string]: Value };

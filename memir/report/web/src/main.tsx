@@ -2,6 +2,7 @@
 // The page: views by the address, the keyboard, the search box.
 import { render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { Changes } from "./changes";
 import { head, tables } from "./data";
 import { Files } from "./files";
 import { Findings } from "./findings";
@@ -10,6 +11,8 @@ import { Map_ } from "./map";
 import { Network } from "./network";
 import { NotesLink } from "./notes";
 import { Panel } from "./panel";
+import { Print } from "./print";
+import { Ram } from "./ram";
 import { toTable, useRoute } from "./route";
 import { Search } from "./search";
 import { Custody, KernelView, Limits, Logs, Methods, Secrets, Tables, TableView } from "./simple";
@@ -26,14 +29,17 @@ const VIEWS: View[] = [
   { id: "timeline", title: "Timeline", key: "4", number: rows("timeline") },
   { id: "network", title: "Network", key: "5", number: rows("sockets") },
   { id: "files", title: "Files", key: "6", number: rows("inodes") },
+  { id: "ram", title: "RAM", key: "r", number: rows("pages") },
   { id: "kernel", title: "Kernel", key: "7", number: rows("modules") },
   { id: "logs", title: "Logs", key: "8", number: rows("log") },
   { id: "secrets", title: "Secrets", key: "9", number: rows("secrets") },
   { id: "hits", title: "YARA hits", key: "0", number: rows("hits") },
+  { id: "diff", title: "Differences", key: "d", number: rows("differences") },
   { id: "limits", title: "Gaps and limits", key: "g", number: head.gaps.length },
   { id: "custody", title: "Custody", key: "c" },
   { id: "methods", title: "Methods", key: "m" },
   { id: "tables", title: "All tables", key: "t", number: head.tables.length },
+  { id: "print", title: "To print", key: "p" },
 ];
 const TITLES: Record<string, string> = { finding: "Findings", table: "Table", search: "Search" };
 
@@ -80,7 +86,7 @@ function App() {
         <div class="content">
           {!head.whole && current !== "limits" && <p class="warning"><a href="#limits">A part of the node's RAM is not in the image</a>: <Safe text={head.coverage} /></p>}
           {!head.custody.holds && current !== "custody" && <p class="warning"><a href="#custody">The case is not as it was sealed</a></p>}
-          {!["story", "finding", "findings"].includes(route.view) && <h1>{title}</h1>}
+          {!["story", "finding", "findings"].includes(route.view) && <h1 class={route.view === "print" ? "no-print" : ""}>{title}</h1>}
           {route.view === "story" && <h1 class="unseen">Story</h1>}
           {["finding", "findings"].includes(route.view) && <h1 class="unseen">Findings</h1>}
           <Content view={route.view} id={route.id} row={route.row} q={route.q} />
@@ -100,6 +106,9 @@ function Content({ view, id, row, q }: { view: string; id: string; row: number |
     case "timeline": return <Timeline />;
     case "network": return <Network />;
     case "files": return <Files />;
+    case "ram": return <Ram id={id} />;
+    case "diff": return <Changes />;
+    case "print": return <Print />;
     case "kernel": return <KernelView />;
     case "logs": return <Logs />;
     case "secrets": return <Secrets />;

@@ -10,7 +10,10 @@ import { text } from "./use";
 const COLUMNS = ["time", "kind", "namespace", "pod_name"];
 const TRACK = 24, LEFT = 230, HEAD = 22, NODE = "the node";
 /** Kinds in the order in which they are drawn below each other, each with its colour. */
-const KINDS = ["finding", "process-start", "container-start", "container-end", "file-created", "file-modified", "file-changed", "bpf-load", "log", "pod-deletion"];
+const KINDS = ["finding", "process-start", "container-start", "container-end", "file-created", "file-modified", "file-changed", "bpf-load", "log", "pod-deletion",
+  "session", "session-end", "audit", "iam-login", "cloudtrail", "guardduty", "flow", "container-log", "connection", "login"];
+/** Those that the logs of the cluster and the account tell, not memory. */
+const OF_LOGS = new Set(["session", "session-end", "audit", "iam-login", "cloudtrail", "guardduty", "flow", "container-log"]);
 const MOST = 60; // tracks that are drawn; the table has all
 
 interface Events { times: Float64Array; kinds: Uint8Array; tracks: Uint16Array; kindNames: string[]; trackNames: string[]; first: number; last: number }
@@ -84,8 +87,9 @@ function Tracks({ events }: { events: Events }) {
 
   useEffect(() => {
     const element = canvas.current!;
-    const watch = new ResizeObserver(() => setWide(element.parentElement!.clientWidth));
-    watch.observe(element.parentElement!);
+    const frame = element.parentElement!;
+    const watch = new ResizeObserver(() => setWide(frame.clientWidth));
+    watch.observe(frame);
     const scheme = matchMedia("(prefers-color-scheme: dark)");
     const again = () => zoom((old) => [...old]);
     scheme.addEventListener("change", again);
@@ -140,6 +144,7 @@ function Tracks({ events }: { events: Events }) {
           onDblClick={() => zoom([events.first, events.last])} />
       </div>
       {events.trackNames.length > MOST && <p class="sub">{count(events.trackNames.length - MOST)} more pods are in the table only.</p>}
+      {events.kindNames.some((name) => OF_LOGS.has(name)) && <p class="sub">Of logs from outside of memory: {events.kindNames.filter((name) => OF_LOGS.has(name)).join(", ")}. Requests that only read are in the table audit.</p>}
       <p class="sub">Drag over the tracks to choose a time; + − ← → 0 when they have the focus.</p>
       <Grid name="timeline" within={rows} />
       <p class="sub print-only"><Safe text={`${rows.length} events`} /></p>
