@@ -30,7 +30,7 @@ _HOLES = 6
 _TEXT = 0.9
 """Part of the characters that must be printable where a page is shown as text."""
 # `name: value`, `name = value`, `"name": "value"`: files say it so, command lines and environments do not
-_SAID = re.compile(
+_SETTING = re.compile(
     r"(?<![\w.-])(?P<name>[A-Za-z_][\w.-]{1,100}+)[\"']?+[ \t]{0,8}+[:=][ \t]{0,8}+[\"']?+"
     r"(?P<value>[^\s\"',;{}\[\]]{1,4000}+)"
 )
@@ -133,15 +133,15 @@ def masked_hex(data: bytes) -> str:
 
 def _hidden(text: str) -> Iterator[Match]:
     """Where secrets are, ascending and not overlapping."""
-    found = list(secrets_in(text))
-    for said in _SAID.finditer(text):
-        kind = kind_of_name(said["name"])
-        if kind is not None and not said["value"].startswith(("/", "$", "***")) and len(said["value"]) > 3:
-            found.append(Match(kind, said["name"], *said.span("value")))
-    found += [Match("password", None, *each.span()) for each in _CRYPT.finditer(text)]
-    found += [Match("private key", None, *each.span()) for each in _ENDED.finditer(text)]
+    matches = list(secrets_in(text))
+    for setting in _SETTING.finditer(text):
+        kind = kind_of_name(setting["name"])
+        if kind is not None and not setting["value"].startswith(("/", "$", "***")) and len(setting["value"]) > 3:
+            matches.append(Match(kind, setting["name"], *setting.span("value")))
+    matches += [Match("password", None, *each.span()) for each in _CRYPT.finditer(text)]
+    matches += [Match("private key", None, *each.span()) for each in _ENDED.finditer(text)]
     last = 0
-    for match in sorted(found, key=lambda match: (match.start, -match.end)):
+    for match in sorted(matches, key=lambda match: (match.start, -match.end)):
         if match.start >= last:
             yield match
         elif match.end > last:

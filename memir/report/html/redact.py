@@ -42,9 +42,15 @@ _WORDS = frozenset({
 """Columns and fields of memir's own words, in which a name that is also such a word stays."""
 _KEPT = frozenset({
     "default", "kube-system", "kube-public", "kube-node-lease", "the node", "node", "true", "false", "none", "sandbox",
-    "process", "kernel", "pause",
+    "process", "kernel", "pause", "system:anonymous", "system:unauthenticated", "system:masters", "system:apiserver",
+    "system:kube-scheduler", "system:kube-controller-manager",
 })  # fmt: skip
 """Names that name nobody: Kubernetes' own, and memir's words."""
+_COMMON = frozenset({
+    "clusterroles", "roles", "clusterrolebindings", "rolebindings", "apiservices", "priorityclasses", "flowschemas",
+    "prioritylevelconfigurations", "customresourcedefinitions",
+})  # fmt: skip
+"""Resources whose names are Kubernetes' own (view, edit, admin): replaced, they would take words out of sentences."""
 _OWN_PARTS = ("methods", "clean", "unable", "licenses", "tables")
 """Parts of the page's head that are memir's own, but for the runs' paths."""
 _FORMS = (
@@ -151,10 +157,19 @@ class Pseudonyms:
         for name, table in sorted(tables.items()):
             for column, prefix in _NAMES.items():
                 if column in table.column_names and not (name == "hits" and column in ("owner", "image")):
-                    for value in table[column].unique().to_pylist():
+                    for value in _objects(table) if column == "object_name" else table[column].unique().to_pylist():
                         if isinstance(value, str) and value:
                             yield value, prefix
             if "labels" in table.column_names:
                 for labels in table["labels"].to_pylist():
                     for label in labels or ():
                         yield label.partition("=")[2], "label"
+
+
+def _objects(table: pa.Table) -> list[str | None]:
+    """Names of objects that requests were about, those left out that every cluster has."""
+    names: list[str | None] = table["object_name"].to_pylist()
+    if "resource" not in table.column_names:
+        return list(dict.fromkeys(names))
+    pairs = zip(names, table["resource"].to_pylist(), strict=True)
+    return list(dict.fromkeys(name for name, resource in pairs if resource not in _COMMON))

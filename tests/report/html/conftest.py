@@ -11,13 +11,16 @@ from typing import Any
 
 import pytest
 
+from memir.case.case import Case
 from memir.cli.main import invoke
 from memir.report.html.document import html_parts
+from tests.case.test_case import ANALYSIS, ONE
+from tests.images import cache
 from tests.images import case as image_case
 from tests.longer import not_here
 
-VIEWS = ("story", "findings", "map", "timeline", "network", "files", "kernel", "logs", "secrets", "hits", "limits",
-         "custody", "methods", "tables")  # fmt: skip
+VIEWS = ("story", "findings", "map", "timeline", "network", "files", "ram", "kernel", "logs", "secrets", "hits", "diff",
+         "limits", "custody", "methods", "tables", "print")  # fmt: skip
 _WATCH = """
 window.broken = [];
 addEventListener("securitypolicyviolation", (event) => broken.push(event.violatedDirective + " " + event.blockedURI));
@@ -42,6 +45,41 @@ def page_file(intruded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     path = tmp_path_factory.mktemp("page") / "report.html"
     path.write_bytes(b"".join(html_parts(memir.Case(intruded))))
+    return path
+
+
+@pytest.fixture(scope="session")
+def golden(intruded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A case as the intruded one would be without the intruder's pod, which has another of a name of its own."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    import memir
+
+    case, folder = memir.Case(intruded), tmp_path_factory.mktemp("golden") / "golden"
+    made: dict[str, Any] = {}
+    for name in ("pods", "containers", "processes", "modules", "inodes"):
+        table = case[name]
+        table = table.filter(pc.invert(pc.equal(table["pod_name"], "miner-0").fill_null(False))) if "pod_name" in (
+            table.column_names) else table  # fmt: skip
+        made[name] = table
+    first = made["pods"].slice(0, 1).to_pylist()[0] | {"pod_name": "ledger-9", "namespace": "bank", "pod_uid": "f" * 32}
+    schema = made["pods"].schema
+    made["pods"] = pa.concat_tables([made["pods"], pa.Table.from_pylist([first], schema=schema)])
+    Case.create(folder).add_tables(made, ANALYSIS, ONE)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def full_page(intruded: Path, golden: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report with content of files, and what differs from the golden case."""
+    import memir
+    from memir.extract.previews import previews
+
+    path, case = tmp_path_factory.mktemp("full") / "report.html", memir.Case(intruded)
+    with memir.open(image_case("s-6.12-intruded").image, cache=cache()) as node:
+        shown = previews(node, case["inodes"])
+    path.write_bytes(b"".join(html_parts(case, previews=shown, other=memir.Case(golden))))
     return path
 
 

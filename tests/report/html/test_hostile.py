@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 import memir
@@ -18,8 +19,45 @@ from tests.report.html.hostile import MEGABYTE, TEXTS, hostile_case
 def page(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Opened:
     folder = tmp_path_factory.mktemp("hostile")
     file = folder / "report.html"
-    file.write_bytes(b"".join(html_parts(memir.Case(hostile_case(folder / "case")))))
+    case, other = memir.Case(hostile_case(folder / "case")), memir.Case(hostile_case(folder / "other", rows=23))
+    file.write_bytes(b"".join(html_parts(case, previews=hostile_previews(case), other=other)))
     return opened(browser, file)
+
+
+def hostile_previews(case: memir.Case) -> pa.Table:
+    """Content of files whose every text is hostile."""
+    rows = [row for row, each in enumerate(case["inodes"].to_pylist()) if each["container_id"] or each["change"]]
+    texts = [*TEXTS, MEGABYTE]
+    return pa.table({
+        "row": pa.array(rows, pa.int32()), "size": pa.array([9] * len(rows), pa.int64()),
+        "offset": pa.array([0] * len(rows), pa.int64()), "length": pa.array([9] * len(rows), pa.int32()),
+        "text": [texts[n % len(texts)] if n % 2 else None for n in range(len(rows))],
+        "hex": [None if n % 2 else "3c7363726970743e" + "xx" * 9 for n in range(len(rows))],
+        "holes": [texts[(n + 3) % len(texts)] or None for n in range(len(rows))],
+        "why": pa.nulls(len(rows), pa.string()),
+    })  # fmt: skip
+
+
+def test_content_of_files_is_text(page: Opened) -> None:
+    page.show("files")
+    page.page.evaluate("document.querySelectorAll('main details').forEach((each) => { each.open = true; })")
+    page.page.wait_for_selector(".file .preview pre")
+    page.page.evaluate("document.querySelectorAll('main details').forEach((each) => { each.open = true; })")
+    page.page.wait_for_timeout(500)
+    shown = page.page.inner_text("main")
+    assert "3c 73 63 72 69 70 74 3e xx xx" in shown and "<script>*********" in shown
+    assert page.page.evaluate("typeof window.pwned") == "undefined" and page.wrong == []
+
+
+def test_differences_and_ram_are_text(page: Opened) -> None:
+    shown = page.show("diff")
+    assert "old: other" in shown and r"gnp\u202efdp.exe" in shown and "<img src=x onerror=window.pwned=1>" in shown
+    shown = page.show("ram")
+    assert "<img src=x" in shown or "<script>" in shown
+    titles = page.page.evaluate("[...document.querySelectorAll('.treemap title')].map((each) => each.textContent)")
+    assert titles and not [title for title in titles if "\u202e" in title or "\u200b" in title]
+    assert "Of logs from outside of memory: session" in page.show("timeline")
+    assert page.page.evaluate("typeof window.pwned") == "undefined" and page.wrong == []
 
 
 def test_no_view_runs_it(page: Opened) -> None:

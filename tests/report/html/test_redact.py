@@ -41,8 +41,10 @@ def strings(value: Any, key: str = "") -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def redacted(intruded: Path) -> str:
-    return b"".join(html_parts(memir.Case(intruded), redact=True)).decode()
+def redacted(intruded: Path, golden: Path) -> str:
+    said = pa.table({"row": pa.array([0], pa.int32()), "text": ["of miner-0 in dev"], "hex": [b"miner-0".hex()]})
+    case, other = memir.Case(intruded), memir.Case(golden)
+    return b"".join(html_parts(case, redact=True, previews=said, other=other)).decode()
 
 
 def test_no_name_and_no_address_is_left(intruded: Path, redacted: str) -> None:
@@ -56,6 +58,7 @@ def test_no_name_and_no_address_is_left(intruded: Path, redacted: str) -> None:
     names |= {case.record.node, case.record.node.partition(".")[0]}
     names -= {"default", "kube-system", "sandbox", "miner"}  # words of Kubernetes and of memir
     assert {"miner-0", "dev"} <= names and len(names) > 15
+    names |= {"ledger-9", "bank", b"miner-0".hex()}  # of the case beside it, and of content of files
     head, tables = decoded(redacted)
     own = ("methods", "clean", "unable", "licenses", "tables")
     parts = list(strings({name: value for name, value in head.items() if name not in own}))
@@ -79,6 +82,9 @@ def test_what_was_one_is_one(intruded: Path, redacted: str) -> None:
         before, after = case["processes"][column].to_pylist(), tables["processes"][column].to_pylist()
         pairs = set(zip(before, after, strict=True))
         assert len(pairs) == len({pair[0] for pair in pairs}) == len({pair[1] for pair in pairs})
+    gone = [row for row in tables["differences"].to_pylist() if row["kind"] == "pods" and row["state"] == "gone"]
+    assert head["diff"]["other"] == "another case" and len(gone) == 1 and gone[0]["workload"].startswith("pod-")
+    assert tables["previews"].column_names == ["row"]
     assert len(head["findings"]) == case["findings"].num_rows
     assert all(proof["rows"] for finding in head["findings"] for proof in finding["evidence"])
     assert "data" not in tables["hits"].column_names and "environ" not in tables["processes"].column_names
@@ -103,3 +109,14 @@ def test_forms(text: str, expected: str) -> None:
     pseudonyms = Pseudonyms({"processes": pa.table({"container_name": ["web", None]})}, {"node": None})
     assert pseudonyms.text(text) == expected
     assert pseudonyms.text(text) == expected
+
+
+def test_users_and_objects_of_requests() -> None:
+    audit = pa.table({
+        "user": ["alice", "system:anonymous"], "object_name": ["payroll", "view"], "by_node": ["worker-7", None],
+        "resource": ["secrets", "clusterroles"],
+    })  # fmt: skip
+    pseudonyms = Pseudonyms({"audit": audit}, {"node": None})
+    assert pseudonyms.text("Alice and system:anonymous get payroll on worker-7: a view") == (
+        "user-1 and system:anonymous get object-1 on node-1: a view"
+    )
