@@ -7,6 +7,7 @@ import { Custody, Limits } from "./simple";
 import { Story } from "./story";
 import { count, iso, plural, Safe } from "./text";
 
+const MOST = 300; // findings
 const CUT = 420; // characters of a title: the page itself has all
 
 export function Print() {
@@ -32,7 +33,8 @@ export function Print() {
       <section>
         <h2 class="part">Findings, each with what proves it</h2>
         {head.findings.length === 0 && <p>None.</p>}
-        {head.findings.map((each, index) => <One key={each.id} finding={each} number={index + 1} />)}
+        {head.findings.slice(0, MOST).map((each, index) => <One key={each.id} finding={each} number={index + 1} />)}
+        {head.findings.length > MOST && <p>{plural(head.findings.length - MOST, "more finding")}, less severe, are in the file that this was printed from.</p>}
       </section>
       <section><h2 class="part">What could not be read, and what was not seen</h2><Limits /></section>
       <section><h2 class="part">Custody</h2><Custody /></section>

@@ -187,8 +187,15 @@ function draw(element: HTMLCanvasElement, events: Events, tracks: string[], span
   const slot = (TRACK - 6) / Math.max(1, events.kindNames.length);
   for (let kind = 0; kind < colours.length; kind++) { // a colour after the other: to change it is what costs
     pen.fillStyle = colours[kind];
-    for (let place = 0; place < marks.length; place++) {
-      if (marks[place] & (1 << kind)) pen.fillRect(LEFT + (place % pixels), HEAD + Math.floor(place / pixels) * TRACK + 2 + kind * slot, 3, Math.max(3, slot + 2));
+    const bit = 1 << kind, high = Math.max(3, slot + 2);
+    for (let track = 0; track < tracks.length; track++) {
+      const y = HEAD + track * TRACK + 2 + kind * slot, row = track * pixels;
+      for (let x = 0; x < pixels; x++) { // marks that touch are one rectangle: a dense track has thousands
+        if (!(marks[row + x] & bit)) continue;
+        const first = x;
+        while (x + 1 < pixels && (marks[row + x + 1] & bit)) x++;
+        pen.fillRect(LEFT + first, y, x - first + 3, high);
+      }
     }
   }
   if (brush) {

@@ -35,8 +35,8 @@ export function squarified(sizes: number[], whole: Box): Box[] {
 }
 
 export const HEAD = 17; // pixels of a title's line
-const LEAST = 4; // pixels: what is smaller is not drawn; its owner's number has it
-const ROOM = [0, 0, 40]; // pixels that a rectangle needs before what lies in it is drawn, by depth
+const LEAST = 5; // pixels: what is smaller is not drawn; its owner's number has it
+const ROOM = [0, 0, 56]; // pixels that a rectangle needs before what lies in it is drawn, by depth
 
 /** Every rectangle that is drawn, those around before those in them. */
 export function placed(cells: Cell[], box: Box, path: string[] = [], made: Placed[] = []): Placed[] {
