@@ -38,6 +38,7 @@ OTHERS = {
     "memir/volatility/beside.py": {"--dump"},  # options of volatility3's plugins, and of vol
     "docs/guide/analyze.md": {"--output-directory"}, "docs/reference/volatility.md": {"--pids"},
     "docs/guide/hunt.md": {"--vmayarascan", "--count"},
+    "docs/guide/report.md": {"--headless", "--no-pdf-header-footer", "--print-to-pdf"},  # chromium's
     "README.md": {"--all"}, "CONTRIBUTING.md": {"--all"},  # tests/run, and pytest's own below
     "docs/reference/testing.md": {"--all", "--cuts", "--every", "--lab", "--long", "--longer", "--write"},
     "docs/reference/acquisition.md": {"--avml", "--mib", "--apart", "--size"},  # the benchmarks'

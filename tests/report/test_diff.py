@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from memir.case.diff import Diff, Difference
-from memir.report.diff import diff_lines
+from memir.report.diff import diff_lines, values_line
 
 KEY = {"namespace": "shop", "workload": "Deployment/api", "container": "api", "exe": "/bin/sh", "args": "sh -c x"}
 
@@ -39,3 +39,9 @@ def test_many_are_counted() -> None:
     many = tuple(Difference("files", "new", {"path": f"/{number}"}, {}, {}, (0, 1)) for number in range(40))
     lines = list(diff_lines(Diff({}, many, ("files",), {})))
     assert lines[1] == "files: 40 new" and lines[-2] == "  + ... and 15 more" and len(lines) == 29
+
+
+def test_values_line() -> None:
+    values = {"image": "api:1", "privileged": "true", "host_pid": "false", "seccomp": None, "uid": ["0", "7"]}
+    assert values_line(values) == "image api:1; privileged true; uid 0, 7"
+    assert values_line({}) == ""
