@@ -52,7 +52,6 @@ def page_file(intruded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def golden(intruded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A case as the intruded one would be without the intruder's pod, which has another of a name of its own."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     import memir
 
@@ -60,10 +59,11 @@ def golden(intruded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     made: dict[str, Any] = {}
     for name in ("pods", "containers", "processes", "modules", "inodes"):
         table = case[name]
-        table = table.filter(pc.invert(pc.equal(table["pod_name"], "miner-0").fill_null(False))) if "pod_name" in (
-            table.column_names) else table  # fmt: skip
+        if "pod_name" in table.column_names:
+            table = table.filter(pa.array([pod != "miner-0" for pod in table["pod_name"].to_pylist()]))
         made[name] = table
-    first = made["pods"].slice(0, 1).to_pylist()[0] | {"pod_name": "ledger-9", "namespace": "bank", "pod_uid": "f" * 32}
+    first = made["pods"].slice(0, 1).to_pylist()[0] | {"pod_name": "ledger-9", "namespace": "bank"}
+    first |= {"pod_uid": "f" * 32, "owner": None}
     schema = made["pods"].schema
     made["pods"] = pa.concat_tables([made["pods"], pa.Table.from_pylist([first], schema=schema)])
     Case.create(folder).add_tables(made, ANALYSIS, ONE)
