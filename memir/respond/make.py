@@ -13,7 +13,8 @@ from memir.kube.apiobjects import ApiPod
 from memir.kubeapi.nodes import memory_of
 from memir.respond.cluster import Cluster
 from memir.respond.match import ENDED, Matches, Query, match, pod_target
-from memir.respond.plan import Kind, NodeTarget, Order, Plan, Step
+from memir.respond.order import ORDERS, in_order
+from memir.respond.plan import NodeTarget, Order, Plan, Step
 from memir.respond.steps.acquire import acquire
 from memir.respond.steps.base import Facts, Options
 from memir.respond.steps.collect import collect
@@ -29,24 +30,6 @@ from memir.respond.steps.revoke_profile import revoke_profile
 from memir.respond.steps.revoke_role import revoke_role
 from memir.respond.steps.snapshot_volumes import snapshot_volumes
 
-ORDERS: Mapping[Order, tuple[tuple[Kind, ...], str]] = {
-    "memory-first": (
-        (
-            "hold", "acquire", "collect", "snapshot-volumes", "isolate-pod", "detach", "revoke", "pause",
-            "isolate-node", "cordon",
-        ),
-        "RAM before isolation: a cut line or a dead token tells the intruder, and ends the connections that memory"
-        " shows. --order aws isolates first.",
-    ),
-    "aws": (
-        (
-            "isolate-pod", "detach", "revoke", "cordon", "hold", "acquire", "collect", "pause", "snapshot-volumes",
-            "isolate-node",
-        ),
-        "The order of AWS's EKS best practices: isolate, revoke, cordon, protect, then capture. Connections end before"
-        " memory is taken.",
-    ),
-}  # fmt: skip
 MAX_PODS = 200
 """Pods of one plan: more is read by nobody."""
 
@@ -61,12 +44,11 @@ def make_plan(
         raise UsageError(f"{len(matches.pods)} pods match, more than {MAX_PODS}: plan for a node, or a narrower query")
     digest = hashlib.sha256(repr((made, sorted(asked.items()))).encode()).hexdigest()
     facts = Facts(f"memir-{digest[:8]}", cluster, options or Options())
-    kinds, reason = ORDERS[order]
-    steps = sorted(_steps(facts, matches), key=lambda step: kinds.index(step.kind))
+    steps, moved = in_order(_steps(facts, matches), order)
     return Plan(
-        1, facts.plan_id, made, __version__, dict(asked), cluster.source, order, reason,
+        1, facts.plan_id, made, __version__, dict(asked), cluster.source, order, ORDERS[order][1],
         tuple(pod_target(pod, why, cluster.snapshot.role_of(pod)) for pod, why in matches.pods),
-        tuple(matches.nodes), tuple(steps), (*matches.notes, *_notes(cluster)),
+        tuple(matches.nodes), tuple(steps), (*matches.notes, *moved, *_notes(cluster)),
     )  # fmt: skip
 
 

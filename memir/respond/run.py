@@ -15,6 +15,7 @@ from memir.errors import MemirError, PlanError, StateError, UsageError
 from memir.respond.actions.base import Action, World, show
 from memir.respond.actions.registry import action_of
 from memir.respond.journal import Journal
+from memir.respond.order import check_order
 from memir.respond.plan import Plan, Step
 
 Answer = Literal["run", "skip", "stop"]
@@ -31,7 +32,8 @@ class Done:
 
 
 def check_runnable(plan: Plan) -> None:
-    """Raises UsageError for a plan with facts that it lacks, PlanError for one that is not whole."""
+    """Raises UsageError for a plan with facts that it lacks or whose order cuts a step off, PlanError for one that is
+    not whole."""
     if missing := plan.unresolved():
         raise UsageError(
             f"the plan lacks {len(missing)} facts, and nothing is run: {missing[0]}: fill them in with --check, or take"
@@ -40,6 +42,7 @@ def check_runnable(plan: Plan) -> None:
     for step in plan.steps:
         if step.by == "hand" and step.changes:
             raise PlanError(f"step {step.id} is left to the reader's hand and has changes")
+    check_order(plan)
 
 
 def execute(

@@ -10,8 +10,9 @@ import pytest
 
 from memir.errors import UsageError
 from memir.respond import make
-from memir.respond.make import ORDERS, make_plan
+from memir.respond.make import make_plan
 from memir.respond.match import Query
+from memir.respond.order import ORDERS
 from tests.respond import shop
 from tests.respond.worlds import AWS
 
