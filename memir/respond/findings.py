@@ -7,6 +7,7 @@ from pathlib import Path
 
 from memir.case.case import Case
 from memir.errors import UsageError
+from memir.respond.disks import case_folders
 from memir.respond.match import Clue
 
 
@@ -28,7 +29,7 @@ def finding_clue(text: str) -> Clue:
     clue = Clue(
         f"finding {ident}", pod_uid=row.get("pod_uid") or "", namespace=row.get("namespace") or "",
         pod=row.get("pod_name") or "", container_ids=tuple(filter(None, [row.get("container_id")])),
-        node=row.get("node") or "",
+        node=row.get("node") or "", folders=case_folders(case),
     )  # fmt: skip
     if not (clue.pod_uid or clue.pod or clue.container_ids or clue.node):
         raise UsageError(f"--finding {text}: it names neither a pod nor a node: give --node NAME")

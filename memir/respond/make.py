@@ -30,6 +30,14 @@ from memir.respond.steps.revoke_profile import revoke_profile
 from memir.respond.steps.revoke_role import revoke_role
 from memir.respond.steps.snapshot_volumes import snapshot_volumes
 
+AUTO_MODE: Mapping[str, str] = {
+    "hold": "the annotations of the node hold it against consolidation, nothing against its end of life",
+    "snapshot-volumes": "the pod's own volumes (PersistentVolumes) may be snapshot by hand, the node's disk may not;"
+    " the RAM has what the page cache holds",
+    "isolate-node": "isolate the pods of the node one by one, and cordon it; or a NetworkPolicy for each namespace",
+    "revoke": "the node's role may be denied in IAM (aws:TokenIssueTime), which ends every node that has it",
+}
+"""What there is in the place of a step, by its kind."""
 MAX_PODS = 200
 """Pods of one plan: more is read by nobody."""
 
@@ -74,11 +82,21 @@ def _of_node(facts: Facts, node: NodeTarget) -> list[Step]:
     if not node.instance_id:
         return ours
     snapshots = snapshot_volumes(node, None)
-    if node.kind == "auto":  # the instance, its interfaces, volumes and profile are locked
-        why = "EKS Auto Mode locks the instance and its volumes"
-        return [*ours, replace(snapshots, unresolved=(), refused=why)]
     lacking = [hold_instance(node, None), isolate_node(facts.plan_id, node, None), revoke_profile(node, None)]
+    if node.kind == "auto":
+        return [*ours, *(_locked(step) for step in (snapshots, *lacking))]
     return [*ours, snapshots, *lacking]
+
+
+def _locked(step: Step) -> Step:
+    """A step that EKS Auto Mode refuses: instance, interfaces, volumes and profile are its own (EC2 Operator).
+
+    https://docs.aws.amazon.com/eks/latest/userguide/automode.html, "Managed instances" in the EC2 guide
+    """
+    instead = AUTO_MODE[step.kind]
+    return replace(
+        step, unresolved=(), changes=(), permissions=(), refused=f"EKS Auto Mode locks what it would change: {instead}"
+    )  # fmt: skip
 
 
 def _role(facts: Facts, pods: Sequence[ApiPod], namespace: str, account: str) -> Step:

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from memir.errors import UsageError
 from memir.kube.apiobjects import ApiPod
 from memir.respond.cluster import COMPUTE, Cluster, labels_of
-from memir.respond.plan import NodeTarget, PodTarget
+from memir.respond.plan import NodeFolder, NodeTarget, PodTarget
 
 ENDED = ("Succeeded", "Failed")
 NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
@@ -19,7 +19,10 @@ NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 @dataclass(frozen=True, slots=True)
 class Clue:
-    """What an alert or a finding says of its pod or node; any of it may be missing ("")."""
+    """What an alert or a finding says of its pod or node; any of it may be missing ("").
+
+    folders: of its node, as a case's mounts tell.
+    """
 
     source: str
     pod_uid: str = ""
@@ -29,6 +32,7 @@ class Clue:
     container_ids: tuple[str, ...] = ()
     instance_id: str = ""
     node: str = ""
+    folders: tuple[NodeFolder, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,7 @@ def match(cluster: Cluster, query: Query) -> Matches:
     """Every pod that any part of the query names, and their nodes. Raises UsageError for a part that names none."""
     chosen: dict[str, tuple[ApiPod, str]] = {}
     nodes: dict[str, None] = {}
+    folders: dict[str, tuple[NodeFolder, ...]] = {}
     for label, wanted, test in (
         ("--pod", query.pods, _by_name), ("--workload", query.workloads, _by_workload),
         ("--service-account", query.service_accounts, _by_account), ("--image", query.images, _by_image),
@@ -74,6 +79,8 @@ def match(cluster: Cluster, query: Query) -> Matches:
             )
         if named:
             nodes[named] = None
+        if clue.folders:
+            folders |= dict.fromkeys([named] if named else [pod.node for pod in pods if pod.node], clue.folders)
     for name in query.nodes:
         if not cluster.object("Node", "", name) and not cluster.snapshot.pods_on(name):
             raise UsageError(f"--node {name}: no such node; there are {', '.join(sorted(cluster.snapshot.nodes))}")
@@ -89,7 +96,8 @@ def match(cluster: Cluster, query: Query) -> Matches:
     ]
     nodes |= dict.fromkeys(pod.node for pod, _ in chosen.values() if pod.node)
     unplaced = [f"{pod.namespace}/{pod.name} is on no node yet" for pod, _ in chosen.values() if not pod.node]
-    return Matches(list(chosen.values()), [node_target(cluster, name) for name in nodes], [*notes, *unplaced])
+    targets = [replace(node_target(cluster, name), folders=folders.get(name, ())) for name in nodes]
+    return Matches(list(chosen.values()), targets, [*notes, *unplaced])
 
 
 def _add(chosen: dict[str, tuple[ApiPod, str]], pods: Iterable[ApiPod], reason: str) -> None:

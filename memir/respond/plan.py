@@ -117,8 +117,19 @@ class PodTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeFolder:
+    """A folder of the node and what it lies on. device: major:minor. device_name: what was mounted. witness: a case."""
+
+    folder: str
+    device: str
+    device_name: str
+    on_root: bool
+    witness: str
+
+
+@dataclass(frozen=True, slots=True)
 class NodeTarget:
-    """A node that matched or that a pod is on. kind: who makes and ends it."""
+    """A node that matched or that a pod is on. kind: who makes and ends it. folders: where a case says they lie."""
 
     name: str
     uid: str | None
@@ -126,6 +137,7 @@ class NodeTarget:
     kind: Literal["auto", "fargate", "karpenter", "node-group", "other", "unknown"]
     zone: str | None = None
     group: str | None = None
+    folders: tuple[NodeFolder, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+import memir
 from memir.aws.client import Connection
+from tests.images import case
 from tests.respond.aws_rig import AwsRig
 from tests.respond.kube_rig import KubeRig, binaries
 
@@ -26,6 +28,15 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeRig]:
         yield made
     finally:
         made.stop()
+
+
+@pytest.fixture(scope="session")
+def intruded_case(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A case of a real image; read only."""
+    path = tmp_path_factory.mktemp("case") / "case"
+    with memir.open(case("s-6.12-intruded").image) as node:
+        node.save(path)
+    return path
 
 
 @pytest.fixture(scope="session")

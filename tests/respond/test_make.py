@@ -66,3 +66,21 @@ def test_too_many_pods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(make, "MAX_PODS", 1)
     with pytest.raises(UsageError, match="2 pods match, more than 1: plan for a node"):
         kinds(tmp_path, Query(workloads=["shop/Deployment/web"]))
+
+
+def test_auto_mode_is_told(tmp_path: Path) -> None:
+    """What EC2's lock refuses stands in the plan, with what there is in its place; RAM goes by a pod."""
+    labels = {"eks.amazonaws.com/compute-type": "auto"}
+    node = {
+        "apiVersion": "v1", "kind": "Node", "metadata": {"name": "auto-1", "labels": labels},
+        "spec": {"providerID": "aws:///eu-west-1a/i-0a"},
+    }  # fmt: skip
+    plan = make_plan(shop.cluster(tmp_path, node), Query(nodes=["auto-1"]), {}, shop.MADE)
+    refused = {step.id: step.refused.partition(":")[0] for step in plan.steps if step.refused}
+    names = ("hold-instance", "snapshot-volumes", "revoke-profile", "isolate-node")
+    assert refused == {f"{name}-auto-1": "EKS Auto Mode locks what it would change" for name in names}
+    assert plan.unresolved() == [] and [step.changes for step in plan.steps if step.refused] == [()] * 4
+    assert [step.command[2] for step in plan.steps if step.kind == "acquire"] == ["pod"]
+    assert [step.id for step in plan.steps if step.changes] == ["hold-node-auto-1", "acquire-auto-1", "cordon-auto-1"]
+    (take,) = [step for step in plan.steps if step.kind == "acquire"]
+    assert any(limit.startswith("its Bottlerocket has swap on") for limit in take.limits)

@@ -28,6 +28,8 @@ def acquire(facts: Facts, node: NodeTarget, memory: int) -> Step:
     command = ("memir", "acquire", way, *target, "-o", folder, *(("--to", place) if remote else ()), "--case",
                facts.plan_id)  # fmt: skip
     limits = [f"node {node.name} {why_not}: the way is a privileged pod" if why_not else ""]
+    if node.kind == "auto":
+        limits.append("its Bottlerocket has swap on by default: swapped pages are not in the RAM (gaps count them)")
     if way == "ssm" and not remote:
         limits.append("RAM over SSM goes through S3: give --evidence s3://BUCKET/PREFIX")
     return Step(

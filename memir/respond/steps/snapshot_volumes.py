@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from memir.respond.account import InstanceFacts
+from memir.respond.disks import words_of
 from memir.respond.plan import Change, NodeTarget, Step
 from memir.respond.steps.base import may_aws
 
@@ -12,11 +13,7 @@ def snapshot_volumes(node: NodeTarget, facts: InstanceFacts | None) -> Step:
     """One CreateSnapshots; tagged with the plan and the instance."""
     ident, instance = f"snapshot-volumes-{node.name}", node.instance_id or ""
     limits = ["the snapshots are of the disks as they are: what is only in the page cache is in the RAM"]
-    if facts and facts.instance_store:
-        limits.append(
-            f"A {facts.kind} HAS {facts.instance_store} GB OF INSTANCE STORE: of what containerd and the kubelet keep"
-            " there no EBS snapshot holds anything; copy layers from the running node"
-        )
+    limits += words_of(node.folders, facts) if facts else []
     change = Change(
         f"{ident}.snapshots", "ec2-snapshots", instance, (f"ec2:CreateSnapshots {instance}",), before={"volumes": ()},
         after={"volumes": facts.volumes if facts else ()},
