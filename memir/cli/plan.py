@@ -41,8 +41,11 @@ def plan(
     ] = None,
     node: Annotated[list[str] | None, _words("A node, whatever runs on it.", "--node", metavar="NAME")] = None,
     guardduty: Annotated[
-        list[Path] | None,
-        _words("Findings as EventBridge, S3 export or boto3 write them.", "--guardduty", metavar="FILE"),
+        list[str] | None,
+        _words(
+            "Findings as EventBridge, S3 export or boto3 write them; or one's id or ARN, asked of AWS.",
+            "--guardduty", metavar="FILE|ID",
+        ),
     ] = None,
     finding: Annotated[list[str] | None, _words("A finding of a case.", "--finding", metavar="CASE:ID")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="The plan; a new file.")] = None,
@@ -72,8 +75,9 @@ def plan(
 ) -> None:
     """Find every pod and node that matches, and write down what to do about them. Nothing is changed.
 
-    With --cluster nothing is contacted; without, the Kubernetes API is read. --check asks AWS and Kubernetes, by reads
-    alone. Exit 0: written. 2: nothing matches. 4: --check met a right that is denied or a fact that nobody tells.
+    With --cluster nothing is contacted; without, the Kubernetes API is read, and GuardDuty for an id. --check asks AWS
+    and Kubernetes, by reads alone. Exit 0: written. 2: nothing matches. 4: --check met a right that is denied or a fact that
+    nobody tells.
     """
     from memir.aws.client import Connection
     from memir.kubeapi.client import KubeOptions
@@ -96,7 +100,7 @@ def plan(
         raise UsageError("where does the plan go? -o plan.yaml")
     made, digest = write_plan(
         wanted, output, cluster=cluster, order=order, evidence=evidence, by=by, accept_orphan=accept_orphan,
-        accept_restart=accept_restart, kubeconfig=kubeconfig, context=context,
+        accept_restart=accept_restart, kubeconfig=kubeconfig, context=context, connection=aws,
     )  # fmt: skip
     if check:
         _check(*check_plan(output, None, kube, aws, eks_cluster), output, json)

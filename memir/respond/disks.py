@@ -36,12 +36,12 @@ def folders_of(mounts: Iterable[tuple[str, str, str]], witness: str) -> tuple[No
     root = [row for row in rows if row[0] == "/"]
     if not root:
         return ()
-    found = []
+    held = []
     for folder in FOLDERS:
         over = [row for row in rows if row[0] == "/" or folder == row[0] or folder.startswith(row[0] + "/")]
         _, device, name = max(over, key=lambda row: len(row[0]))
-        found.append(NodeFolder(folder, device, name, device == root[-1][1], witness))
-    return tuple(found)
+        held.append(NodeFolder(folder, device, name, device == root[-1][1], witness))
+    return tuple(held)
 
 
 def words_of(folders: Iterable[NodeFolder], facts: InstanceFacts) -> list[str]:

@@ -29,7 +29,7 @@ _KINDS = {
 def read_findings(path: Path) -> list[Clue]:
     """What each finding says. Raises EvidenceError for a file that is none, or holds none about a pod or instance."""
     values = list(_documents(_text(path), path))
-    findings = [finding for value in values for finding in _findings(value)]
+    findings = [finding for value in values for finding in findings_in(value)]
     if len(findings) > MAX_FINDINGS:
         raise EvidenceError(f"{path}: {len(findings)} findings, more than {MAX_FINDINGS}: give those of the incident")
     clues = [clue for finding in findings if (clue := clue_of(finding)) is not None]
@@ -94,7 +94,7 @@ def _documents(text: str, path: Path) -> Iterator[Any]:
                 raise EvidenceError(f"{path}: line {number} is no JSON: {reason}") from reason
 
 
-def _findings(value: Any) -> Iterator[Mapping[str, Any]]:
+def findings_in(value: Any) -> Iterator[Mapping[str, Any]]:
     """The findings in any of the wrappings, names in lower case."""
     pending = [value]
     while pending:

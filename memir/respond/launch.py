@@ -18,6 +18,7 @@ from memir.aws.client import Client, Connection, service_client
 from memir.errors import OutputError, UsageError
 from memir.kubeapi.client import Api, KubeOptions, make_api
 from memir.respond.actions.base import World
+from memir.respond.alerts import ask_findings, is_id
 from memir.respond.check import check_rights
 from memir.respond.cluster import Cluster
 from memir.respond.findings import finding_clue
@@ -39,13 +40,24 @@ class Wanted:
     service_accounts: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
     nodes: tuple[str, ...] = ()
-    guardduty: tuple[Path, ...] = ()
+    guardduty: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
 
 
-def query_of(wanted: Wanted) -> Query:
-    """Alerts and findings read; nothing is contacted. Raises UsageError, EvidenceError."""
-    clues = [clue for path in wanted.guardduty for clue in read_findings(path)]
+def query_of(wanted: Wanted, connection: Connection | None = None) -> Query:
+    """Alerts and findings read. connection: to ask for GuardDuty findings by their id; None: nothing is contacted.
+
+    Raises UsageError, EvidenceError, RemoteError.
+    """
+    ids = [word for word in wanted.guardduty if is_id(word) and not Path(word).exists()]
+    clues = [clue for word in wanted.guardduty if word not in ids for clue in read_findings(Path(word))]
+    if ids and connection is None:
+        raise UsageError(
+            f"--guardduty {ids[0]}: an id is asked of AWS, and with --cluster nothing is contacted: give the finding as"
+            f" a file (aws guardduty get-findings --detector-id D --finding-ids {ids[0].rpartition('/')[2]} > FILE)"
+        )
+    if ids and connection is not None:
+        clues += ask_findings(ids, connection)
     clues += [finding_clue(text) for text in wanted.findings]
     query = Query(
         wanted.pods, wanted.workloads, wanted.service_accounts, wanted.images, wanted.nodes, tuple(clues)
@@ -61,7 +73,7 @@ def asked_of(wanted: Wanted) -> dict[str, str]:
     """The same in words, for the plan."""
     named = {
         "pod": wanted.pods, "workload": wanted.workloads, "service-account": wanted.service_accounts,
-        "image": wanted.images, "node": wanted.nodes, "guardduty": tuple(map(str, wanted.guardduty)),
+        "image": wanted.images, "node": wanted.nodes, "guardduty": wanted.guardduty,
         "finding": wanted.findings,
     }  # fmt: skip
     return {key: ", ".join(words) for key, words in named.items() if words}
@@ -70,10 +82,10 @@ def asked_of(wanted: Wanted) -> dict[str, str]:
 def write_plan(
     wanted: Wanted, output: Path, *, cluster: Path | None = None, order: str = "memory-first",
     evidence: str = "evidence", by: str = "", accept_orphan: bool = False, accept_restart: bool = False,
-    kubeconfig: str | None = None, context: str | None = None,
+    kubeconfig: str | None = None, context: str | None = None, connection: Connection | None = None,
 ) -> tuple[Plan, str]:  # fmt: skip
     """(plan, SHA-256 of its file). Raises UsageError, ClusterError, RemoteError, OutputError."""
-    query = query_of(wanted)
+    query = query_of(wanted, None if cluster is not None else connection or Connection())
     known: tuple[Order, ...] = get_args(Order)
     if order not in known:
         raise UsageError(f"--order {order!r}: there are {', '.join(known)}")

@@ -78,7 +78,7 @@ def test_what_is_refused(tmp_path: Path, wanted: Wanted, more: dict[str, Any], w
 
 def test_an_alert(tmp_path: Path) -> None:
     (tmp_path / "alert.json").write_text(json.dumps(EVENT))
-    wanted = Wanted(guardduty=(tmp_path / "alert.json",))
+    wanted = Wanted(guardduty=(str(tmp_path / "alert.json"),))
     assert [clue.pod for clue in query_of(wanted).clues] == [shop.WEB]
     assert asked_of(wanted) == {"guardduty": str(tmp_path / "alert.json")}
     made, _ = write_plan(wanted, tmp_path / "plan.yaml", cluster=shop.folder(tmp_path / "c"))
