@@ -76,8 +76,8 @@ def plan(
     """Find every pod and node that matches, and write down what to do about them. Nothing is changed.
 
     With --cluster nothing is contacted; without, the Kubernetes API is read, and GuardDuty for an id. --check asks AWS
-    and Kubernetes, by reads alone. Exit 0: written. 2: nothing matches. 4: --check met a right that is denied or a fact that
-    nobody tells.
+    and Kubernetes, by reads alone. Exit 0: written. 2: nothing matches. 4: --check met a right that is denied or a
+    fact that nobody tells.
     """
     from memir.aws.client import Connection
     from memir.kubeapi.client import KubeOptions
