@@ -61,6 +61,20 @@ def plan(
     accept_restart: Annotated[
         bool, typer.Option("--accept-restart", help="Pause a pod though its liveness probe kills it.")
     ] = False,
+    auto_scaling: Annotated[
+        str,
+        typer.Option(
+            "--auto-scaling", metavar="suspend|detach",
+            help="Suspend what would end the instance, or take it out of its group.",
+        ),
+    ] = "suspend",
+    lock: Annotated[
+        str,
+        typer.Option(
+            "--lock", metavar="MODE", help="Of snapshots: governance, none, or compliance, which has no undo."
+        ),
+    ] = "governance",
+    lock_days: Annotated[int, typer.Option("--lock-days", metavar="N", help="How long a lock lasts.")] = 30,
     check: Annotated[
         bool, typer.Option("--check", help="Ask AWS for what the plan lacks, and for every right; change nothing.")
     ] = False,
@@ -100,7 +114,8 @@ def plan(
         raise UsageError("where does the plan go? -o plan.yaml")
     made, digest = write_plan(
         wanted, output, cluster=cluster, order=order, evidence=evidence, by=by, accept_orphan=accept_orphan,
-        accept_restart=accept_restart, kubeconfig=kubeconfig, context=context, connection=aws,
+        accept_restart=accept_restart, auto_scaling=auto_scaling, lock=lock, lock_days=lock_days,
+        kubeconfig=kubeconfig, context=context, connection=aws,
     )  # fmt: skip
     if check:
         _check(*check_plan(output, None, kube, aws, eks_cluster), output, json)

@@ -13,6 +13,7 @@ from memir.respond.actions.base import World
 
 TRUNK = "vpcresources.k8s.aws/trunk-eni-id"
 """Tag of a branch interface (security groups for pods): its trunk. The VPC resource controller sets it."""
+PAGES, MAX_ASSOCIATIONS = 10, 500
 CLUSTER_TAGS = ("eks:cluster-name", "aws:eks:cluster-name", "eks:eks-cluster-name")
 
 
@@ -71,6 +72,31 @@ def ask_role(world: World, cluster: str, namespace: str, account: str) -> str:
         associationId=listed[0]["associationId"],
     )["association"]  # fmt: skip
     return str(association["roleArn"])
+
+
+def ask_holders(world: World, cluster: str, roles: Sequence[str]) -> list[tuple[str, str]]:
+    """(namespace, account) of each Pod Identity association of these roles. Raises RemoteError; StateError for very
+    many."""
+    associations: list[dict[str, Any]] = []
+    token: str | None = None
+    for _ in range(PAGES):
+        more = {"nextToken": token} if token else {}
+        page = ask(world, "eks", "ListPodIdentityAssociations", f"cluster {cluster}", clusterName=cluster, **more)
+        associations += page["associations"]
+        token = page.get("nextToken")
+        if not token:
+            break
+    if token or len(associations) > MAX_ASSOCIATIONS:
+        raise StateError(f"cluster {cluster} has more than {MAX_ASSOCIATIONS} Pod Identity associations")
+    holders = []
+    for item in associations:
+        described = ask(
+            world, "eks", "DescribePodIdentityAssociation", f"cluster {cluster}", clusterName=cluster,
+            associationId=item["associationId"],
+        )["association"]  # fmt: skip
+        if described["roleArn"] in roles:
+            holders.append((str(described["namespace"]), str(described["serviceAccount"])))
+    return sorted(holders)
 
 
 def _owned(named: Mapping[str, str]) -> str:

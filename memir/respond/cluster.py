@@ -23,6 +23,11 @@ GROUPS = {
     "Deployment": "/apis/apps/v1", "ReplicaSet": "/apis/apps/v1", "StatefulSet": "/apis/apps/v1",
     "DaemonSet": "/apis/apps/v1", "Job": "/apis/batch/v1", "ReplicationController": "/api/v1", "Pod": "/api/v1",
 }  # fmt: skip
+ENFORCERS = (
+    ("cilium", "Cilium"), ("calico-node", "Calico"), ("antrea-agent", "Antrea"), ("kube-router", "kube-router"),
+    ("kube-network-policies", "kube-network-policies"),
+)  # fmt: skip
+"""DaemonSets that enforce NetworkPolicies wherever they run, and what they are called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +123,7 @@ class Cluster:
         if "DaemonSet" not in self.kinds:
             return Enforcer("unknown", "the snapshot has no DaemonSets")
         sets = {name_of(item): item for item in self.of_kind("DaemonSet")}
-        for name, label in (("cilium", "Cilium"), ("calico-node", "Calico"), ("antrea-agent", "Antrea")):
+        for name, label in ENFORCERS:
             if name in sets:
                 return Enforcer(label, f"DaemonSet {name}")
         node = sets.get("aws-node")

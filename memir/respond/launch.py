@@ -14,8 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import get_args
 
+from memir import documents
 from memir.aws.client import Client, Connection, service_client
-from memir.errors import OutputError, UsageError
+from memir.errors import OutputError, PlanError, UsageError
 from memir.kubeapi.client import Api, KubeOptions, make_api
 from memir.respond.actions.base import World
 from memir.respond.alerts import ask_findings, is_id
@@ -25,10 +26,13 @@ from memir.respond.findings import finding_clue
 from memir.respond.guardduty import read_findings
 from memir.respond.make import make_plan
 from memir.respond.match import Query
-from memir.respond.plan import Order, Plan, plan_text, read_plan
+from memir.respond.plan import Choices, Order, Plan, plan_text, read_plan
 from memir.respond.resolve import resolve
 from memir.respond.steps.acquire import TRANSPORTS
 from memir.respond.steps.base import Options
+
+MAX_DAYS = 36500
+"""LockDuration of EC2's LockSnapshot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ def asked_of(wanted: Wanted) -> dict[str, str]:
 def write_plan(
     wanted: Wanted, output: Path, *, cluster: Path | None = None, order: str = "memory-first",
     evidence: str = "evidence", by: str = "", accept_orphan: bool = False, accept_restart: bool = False,
+    auto_scaling: str = "suspend", lock: str = "governance", lock_days: int = 30,
     kubeconfig: str | None = None, context: str | None = None, connection: Connection | None = None,
 ) -> tuple[Plan, str]:  # fmt: skip
     """(plan, SHA-256 of its file). Raises UsageError, ClusterError, RemoteError, OutputError."""
@@ -91,6 +96,7 @@ def write_plan(
         raise UsageError(f"--order {order!r}: there are {', '.join(known)}")
     if by and by not in TRANSPORTS:
         raise UsageError(f"--by {by!r}: there are {', '.join(TRANSPORTS)}")
+    choices = choices_of(auto_scaling, lock, lock_days)
     if output.exists():
         raise UsageError(f"{output} exists already: a plan that was read is not written over; name another file")
     if cluster is not None:
@@ -100,9 +106,22 @@ def write_plan(
         view = Cluster.ask(api, str(api.configuration.host))
     made = make_plan(
         view, query, asked_of(wanted), utc(), order=next(each for each in known if each == order),
-        options=Options(evidence, by, accept_orphan, accept_restart),
+        options=Options(evidence, by, accept_orphan, accept_restart, choices),
     )  # fmt: skip
     return made, save_plan(made, output)
+
+
+def choices_of(auto_scaling: str, lock: str, lock_days: int) -> Choices:
+    """What was asked for by name. Raises UsageError."""
+    if not 1 <= lock_days <= MAX_DAYS:
+        raise UsageError(f"--lock-days {lock_days}: a lock lasts 1 to {MAX_DAYS} days")
+    words = {"auto_scaling": auto_scaling, "lock": lock, "lock_days": lock_days}
+    try:
+        return documents.decode(Choices, words, "choices", PlanError)
+    except PlanError:
+        raise UsageError(
+            f"--auto-scaling {auto_scaling}, --lock {lock}: there are suspend and detach; governance, compliance, none"
+        ) from None
 
 
 def check_plan(

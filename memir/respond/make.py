@@ -56,7 +56,7 @@ def make_plan(
     return Plan(
         1, facts.plan_id, made, __version__, dict(asked), cluster.source, order, ORDERS[order][1],
         tuple(pod_target(pod, why, cluster.snapshot.role_of(pod)) for pod, why in matches.pods),
-        tuple(matches.nodes), tuple(steps), (*matches.notes, *moved, *_notes(cluster)),
+        tuple(matches.nodes), tuple(steps), (*matches.notes, *moved, *_notes(cluster)), facts.options.choices,
     )  # fmt: skip
 
 
@@ -81,8 +81,9 @@ def _of_node(facts: Facts, node: NodeTarget) -> list[Step]:
     ours = [hold_node(facts, node), acquire(facts, node, memory), cordon(facts, node)]
     if not node.instance_id:
         return ours
-    snapshots = snapshot_volumes(node, None)
-    lacking = [hold_instance(node, None), isolate_node(facts.plan_id, node, None), revoke_profile(node, None)]
+    choices = facts.options.choices
+    snapshots = snapshot_volumes(node, None, choices)
+    lacking = [hold_instance(node, None, choices), isolate_node(facts.plan_id, node, None), revoke_profile(node, None)]
     if node.kind == "auto":
         return [*ours, *(_locked(step) for step in (snapshots, *lacking))]
     return [*ours, snapshots, *lacking]

@@ -27,7 +27,8 @@ Kind = Literal[
 ]  # fmt: skip
 ActionKind = Literal[
     "kube-fields", "kube-object", "kube-room", "acquire", "ec2-group", "ec2-groups", "ec2-snapshots", "ec2-profile",
-    "asg-protection", "asg-processes", "iam-deny", "iam-trust", "eks-association",
+    "asg-protection", "asg-processes", "asg-detach", "ec2-snapshot-lock", "iam-deny", "iam-trust", "eks-association",
+    "eks-access-entry",
 ]  # fmt: skip
 Order = Literal["memory-first", "aws"]
 
@@ -151,6 +152,15 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Choices:
+    """What was asked for by name, of steps that are filled in later. lock_days: of a lock on snapshots."""
+
+    auto_scaling: Literal["suspend", "detach"] = "suspend"
+    lock: Literal["governance", "compliance", "none"] = "governance"
+    lock_days: int = 30
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A response plan. id: in every name, label and tag that a run of it makes. order: memory-first or aws."""
 
@@ -166,6 +176,7 @@ class Plan:
     nodes: tuple[NodeTarget, ...]
     steps: tuple[Step, ...]
     notes: tuple[str, ...] = ()
+    choices: Choices = field(default_factory=Choices)
 
     def unresolved(self) -> list[str]:
         """Every fact that the plan lacks, with its step."""

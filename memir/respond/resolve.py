@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from memir.respond.account import InstanceFacts, ask_instance, ask_role
+from memir.respond.account import InstanceFacts, ask_holders, ask_instance, ask_role
 from memir.respond.actions.base import World
+from memir.respond.actions.eks_access_entry import entry_state
 from memir.respond.plan import Plan, PodTarget, Step
 from memir.respond.steps.hold_instance import hold_instance
 from memir.respond.steps.isolate_node import isolate_node
@@ -28,8 +29,8 @@ def resolve(plan: Plan, world: World, cluster: str = "") -> Plan:
         facts: InstanceFacts = ask_instance(world, node.instance_id)
         cluster = cluster or facts.cluster
         for step in (
-            hold_instance(node, facts), snapshot_volumes(node, facts), isolate_node(plan.id, node, facts),
-            revoke_profile(node, facts),
+            hold_instance(node, facts, plan.choices), snapshot_volumes(node, facts, plan.choices),
+            isolate_node(plan.id, node, facts), revoke_profile(node, facts),
         ):  # fmt: skip
             made[step.id] = step
     if cluster:
@@ -37,12 +38,21 @@ def resolve(plan: Plan, world: World, cluster: str = "") -> Plan:
             of_account = [pod for pod in plan.pods if _account(pod) == (namespace, account)]
             role = next((pod.role for pod in of_account if pod.role), None)
             given = ask_role(world, cluster, namespace, account)
+            roles = list(dict.fromkeys(filter(None, (role, given))))
+            holders = ask_holders(world, cluster, roles) if roles else []
             step = revoke_role(
-                plan.id, namespace, account, role, pod_identity=given, cluster_name=cluster, cluster=None
+                plan.id, namespace, account, role, pod_identity=given, cluster_name=cluster, cluster=None,
+                entries={arn: entry_state(world, cluster, arn) for arn in roles},
+                holders=["/".join(pair) for pair in holders if pair != (namespace, account)],
             )  # fmt: skip
             made[step.id] = step
-    steps = tuple(made.get(step.id, step) if step.unresolved else step for step in plan.steps)
+    steps = tuple(_filled(step, made[step.id]) if step.unresolved and step.id in made else step for step in plan.steps)
     return replace(plan, steps=steps)
+
+
+def _filled(step: Step, made: Step) -> Step:
+    """What the cluster's view told of who loses something is kept."""
+    return replace(made, triggers=tuple(dict.fromkeys((*step.triggers, *made.triggers))))
 
 
 def _accounts(plan: Plan) -> list[tuple[str, str]]:

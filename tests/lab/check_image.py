@@ -2,6 +2,7 @@
 """tests/lab/check NAME...: compare memir with the recorded truth on images that the ordinary runs do not build.
 
 pod-images and eks are whole Kubernetes nodes (pod_images.py, eks.py): root, Debian, Go and up to an hour each.
+isolation is such a node with a real enforcer of NetworkPolicies (isolation.py).
 respond is an API server with its controllers and no node: Go, a minute once the binaries are there.
 """
 
@@ -14,7 +15,7 @@ import sys
 from collections.abc import Callable
 
 from tests.images import ROOT
-from tests.lab import eks_image, kube_image, pod_images
+from tests.lab import eks_image, isolation, kube_image, pod_images
 from tests.lab.build_image import MACHINES, build, images
 from tests.respond.kube_rig import binaries
 
@@ -34,7 +35,9 @@ def respond() -> int:
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 
-NODES: dict[str, Callable[[], int]] = {"pod-images": pod_images.main, "eks": eks_image.main, "respond": respond}
+NODES: dict[str, Callable[[], int]] = {
+    "pod-images": pod_images.main, "eks": eks_image.main, "respond": respond, "isolation": isolation.main,
+}  # fmt: skip
 
 
 def check(name: str) -> int:

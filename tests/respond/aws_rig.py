@@ -2,7 +2,7 @@
 """An account in moto with a node as VPC CNI and the resource controller make it; every request that changes is kept.
 
 Instance with two interfaces, a trunk's branch interface, a volume; an Auto Scaling group; an IRSA role; a profile.
-EKS Pod Identity, which moto lacks: PodIdentity, in-process, strict.
+EKS and the locks of snapshots, which moto lacks: eks_rig, lock_rig.
 """
 
 from __future__ import annotations
@@ -10,16 +10,22 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 from memir.aws.client import Client, Connection, service_client
 from memir.respond.account import TRUNK
+from tests.respond.eks_rig import EksRig
+from tests.respond.lock_rig import Locks
 from tests.respond.worlds import Killed
 
 READS = ("Describe", "Get", "List", "Simulate")
 ISSUER = "oidc.eks.eu-west-1.amazonaws.com/id/LAB"
 PROVIDER = f"arn:aws:iam::123456789012:oidc-provider/{ISSUER}"
 ROLE, NODE_ROLE = "shop-web", "node"
+ROLE_ARN = f"arn:aws:iam::123456789012:role/{ROLE}"
+POLICY = "arn:aws:eks::aws:cluster-access-policy/AmazonEKS{}Policy"
+LOCKING = ("LockSnapshot", "UnlockSnapshot", "DescribeLockedSnapshots")
 TRUST = {
     "Version": "2012-10-17",
     "Statement": [
@@ -40,34 +46,8 @@ def _tell(**more: Any) -> None:
     _current[0]._before(**more)
 
 
-class PodIdentity:
-    """EKS's associations: refuses what is not exactly an association of the cluster."""
-
-    def __init__(self) -> None:
-        self.associations: dict[str, dict[str, Any]] = {}
-        self.number = 0
-
-    def create_pod_identity_association(self, **more: Any) -> dict[str, Any]:
-        assert set(more) <= {"clusterName", "namespace", "serviceAccount", "roleArn", "tags", "targetRoleArn"}
-        pair = (more["namespace"], more["serviceAccount"])
-        assert pair not in {(item["namespace"], item["serviceAccount"]) for item in self.associations.values()}
-        self.number += 1
-        ident = f"a-{self.number}"
-        self.associations[ident] = more | {"associationId": ident}
-        return {"association": self.associations[ident]}
-
-    def list_pod_identity_associations(self, **asked: Any) -> dict[str, Any]:
-        assert set(asked) == {"clusterName", "namespace", "serviceAccount"}
-        rows = [ident for ident, item in self.associations.items() if asked.items() <= item.items()]
-        return {"associations": [{"associationId": ident} for ident in rows]}
-
-    def describe_pod_identity_association(self, *, clusterName: str, associationId: str) -> dict[str, Any]:  # noqa: N803
-        assert self.associations[associationId]["clusterName"] == clusterName
-        return {"association": self.associations[associationId]}
-
-    def delete_pod_identity_association(self, *, clusterName: str, associationId: str) -> dict[str, Any]:  # noqa: N803
-        assert self.associations[associationId]["clusterName"] == clusterName
-        return {"association": self.associations.pop(associationId)}
+def _locked(model: Any, params: Any, **_: Any) -> Any:
+    return _current[0].locks.answer(model.name, params["body"])
 
 
 class AwsRig:
@@ -78,7 +58,11 @@ class AwsRig:
         _current[:] = [self]
         self.sent: list[tuple[str, dict[str, Any]]] = []
         self.count, self.cut, self.late = 0, 0, False
-        self.eks = PodIdentity()
+        self.locks = Locks()
+        self.eks = EksRig(
+            lambda operation, asked: self._before(asked, SimpleNamespace(name=operation)),
+            lambda operation, asked: self._after(),
+        )
         self._build()
         self.sent.clear()
         self.count = 0
@@ -91,6 +75,8 @@ class AwsRig:
             client = service_client(service, self.connection, attempts=1)
             client.meta.events.register("before-parameter-build", _tell)
             client.meta.events.register("after-call", lambda **more: _current[0]._after())
+            for name in LOCKING if service == "ec2" else ():
+                client.meta.events.register(f"before-call.ec2.{name}", _locked)
             _clients[key] = client
         return _clients[key]
 
@@ -152,8 +138,15 @@ class AwsRig:
         self.interfaces = sorted(item["NetworkInterfaceId"] for item in (own[0], second, branch))
         self.eks.create_pod_identity_association(
             clusterName="prod", namespace="shop", serviceAccount="default", tags={"team": "shop"},
-            roleArn=f"arn:aws:iam::123456789012:role/{ROLE}",
+            roleArn=ROLE_ARN,
         )  # fmt: skip
+        self.eks.create_access_entry(
+            clusterName="prod", principalArn=ROLE_ARN, kubernetesGroups=["shop-ci"], tags={"team": "shop"}
+        )
+        for name, scope in (("View", {"type": "cluster"}), ("Edit", {"type": "namespace", "namespaces": ["shop"]})):
+            self.eks.associate_access_policy(
+                clusterName="prod", principalArn=ROLE_ARN, policyArn=POLICY.format(name), accessScope=scope
+            )  # fmt: skip
 
     def state(self) -> dict[str, Any]:
         """What a plan may change, as it is."""
@@ -176,6 +169,11 @@ class AwsRig:
             "profile": [item["IamInstanceProfile"]["Arn"] for item in associations if item["State"] == "associated"],
             "trust": iam.get_role(RoleName=ROLE)["Role"]["AssumeRolePolicyDocument"],
             "policies": iam.list_role_policies(RoleName=ROLE)["PolicyNames"],
+            "entries": {
+                arn: (entry, sorted(self.eks.policies[arn], key=lambda item: str(item["policyArn"])))
+                for arn, entry in self.eks.entries.items()
+            },
+            "locks": dict(self.locks.states),
             "associations": [
                 (item["namespace"], item["serviceAccount"], item["roleArn"], item["tags"])
                 for item in self.eks.associations.values()

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+import memir.respond.account as account_module
 from memir.errors import AccessError, StateError
-from memir.respond.account import ask_instance, ask_role
+from memir.respond.account import ask_holders, ask_instance, ask_role
 from memir.respond.plan import NodeTarget, Plan
 from memir.respond.steps.hold_instance import hold_instance
 from memir.respond.steps.isolate_node import isolate_node
@@ -34,6 +35,16 @@ def test_everything_about_an_instance(account: AwsRig, plan: Plan) -> None:
     place = world(plan, None, account.aws)
     assert ask_role(place, "prod", "shop", "default") == shop.ROLE
     assert ask_role(place, "prod", "shop", "other") == ""
+    for name in ("api", "ci"):
+        account.eks.create_pod_identity_association(
+            clusterName="prod", namespace="shop", serviceAccount=name,
+            roleArn=shop.ROLE if name == "ci" else shop.ROLE + "x",
+        )  # fmt: skip
+    assert ask_holders(place, "prod", [shop.ROLE]) == [("shop", "ci"), ("shop", "default")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(account_module, "PAGES", 2)
+        with pytest.raises(StateError, match="more than 500 Pod Identity associations"):
+            ask_holders(place, "prod", [shop.ROLE])
 
 
 class Locked:

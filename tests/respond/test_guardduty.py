@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from memir.errors import EvidenceError
-from memir.respond.guardduty import clue_of, read_findings
+from memir.respond.guardduty import clue_of, findings_in, read_findings
 from memir.respond.match import Clue
 
 UID = "033d7310-cf79-4a27-bd7e-4a76f5e16849"
@@ -60,6 +60,12 @@ def test_each_shape(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(SHAPES[name])
     assert read_findings(path) == [CLUE] * (2 if "export" in name else 1)
+
+
+def test_wrappings() -> None:
+    for value in (EVENT, [EVENT], {"Findings": [FINDING]}, FINDING):
+        assert [clue_of(finding) for finding in findings_in(value)] == [CLUE]
+    assert list(findings_in({"detail": 1})) == []
 
 
 def test_workloads_and_instances() -> None:

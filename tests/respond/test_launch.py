@@ -19,6 +19,7 @@ from memir.respond.launch import (
     Wanted,
     asked_of,
     check_plan,
+    choices_of,
     query_of,
     record_folder,
     run_memir,
@@ -27,7 +28,7 @@ from memir.respond.launch import (
     world_of,
     write_plan,
 )
-from memir.respond.plan import read_plan
+from memir.respond.plan import Choices, read_plan
 from tests.respond import shop
 from tests.respond.aws_rig import AwsRig
 from tests.respond.test_check import Iam
@@ -69,6 +70,8 @@ def test_from_the_api(tmp_path: Path) -> None:
         (Wanted(), {}, "whom is the plan for"),
         (WEB, {"order": "mine"}, "--order 'mine': there are memory-first, aws"),
         (WEB, {"by": "fax"}, "--by 'fax': there are ssm, pod, ssh"),
+        (WEB, {"lock": "x"}, "--lock x: there are suspend and detach; governance, compliance, none"),
+        (WEB, {"lock_days": 0}, "--lock-days 0: a lock lasts 1 to 36500 days"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, wanted: Wanted, more: dict[str, Any], words: str) -> None:
@@ -120,3 +123,8 @@ def test_a_plan_is_checked_and_filled_in(account: AwsRig, tmp_path: Path, monkey
     assert read_plan(tmp_path / "other.yaml") == (again[0], again[1]) == (filled, digest)
     with pytest.raises(UsageError, match="exists already"):
         check_plan(path, tmp_path / "other.yaml", KubeOptions(), Connection())
+
+
+def test_choices() -> None:
+    assert choices_of("detach", "compliance", 7) == Choices("detach", "compliance", 7)
+    assert choices_of("suspend", "governance", 30) == Choices()

@@ -19,7 +19,7 @@ from memir.respond.resolve import resolve
 from memir.respond.run import check_runnable
 from memir.respond.steps.hold_instance import PROCESSES
 from tests.respond import shop
-from tests.respond.aws_rig import ISSUER, PROVIDER, ROLE, TRUST, AwsRig
+from tests.respond.aws_rig import ISSUER, PROVIDER, ROLE, ROLE_ARN, TRUST, AwsRig
 from tests.respond.worlds import AWS, Killed, run, take_back, world
 
 CUTS = 150 if os.environ.get("CI") else 6
@@ -49,6 +49,15 @@ def test_facts_are_filled_in_by_reads_alone(account: AwsRig, tmp_path: Path) -> 
     (limit,) = [limit for step in plan.steps for limit in step.limits if "INSTANCE STORE" in limit]
     assert limit.startswith("A m5d.large HAS 75 GB OF INSTANCE STORE")
     assert resolve(plan, world(plan, None)) == plan
+    (revoke,) = [step for step in plan.steps if step.id == "revoke-role-shop-default"]
+    assert f"pods of the account: toolbox, {shop.WEB}, web-7bf68f75d5-rqltp" in revoke.triggers  # of the cluster's view
+    assert (
+        f"whoever has {ROLE_ARN} loses its entry to the cluster's API: group shop-ci, AmazonEKSEditPolicy (namespace),"
+        " AmazonEKSViewPolicy (cluster)" in revoke.triggers
+    )
+    assert [change.kind for change in revoke.changes] == [
+        "iam-trust", "eks-association", "eks-access-entry", "iam-deny",
+    ]  # fmt: skip
 
 
 def test_each_request(account: AwsRig, tmp_path: Path) -> None:
@@ -86,7 +95,10 @@ def test_each_request(account: AwsRig, tmp_path: Path) -> None:
         "Effect": "Deny", "Action": ["*"], "Resource": ["*"],
         "Condition": {"DateLessThan": {"aws:TokenIssueTime": "2026-11-29T10:00:00+00:00"}},
     }]  # fmt: skip
-    assert after["associations"] == []
+    assert (after["associations"], after["entries"]) == ([], {})
+    assert sent["DeleteAccessEntry"] == {"clusterName": "prod", "principalArn": ROLE_ARN}
+    (snapshot,) = account.locks.states
+    assert sent["LockSnapshot"] == {"SnapshotId": snapshot, "LockMode": "governance", "LockDuration": 30}
     names = [name for name, _ in account.sent]
     assert names.index("UpdateAssumeRolePolicy") < names.index("PutRolePolicy")
     count = len(account.sent)

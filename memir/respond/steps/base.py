@@ -11,7 +11,7 @@ from typing import Any
 from memir.kube.apiobjects import ApiPod
 from memir.respond.actions.kube_object import PLAN
 from memir.respond.cluster import Cluster
-from memir.respond.plan import Change, NodeTarget, Permission, Value
+from memir.respond.plan import Change, Choices, NodeTarget, Permission, Value
 
 INCIDENT = "memir/incident"
 """Label on pods and nodes: of which plan they are."""
@@ -27,6 +27,7 @@ class Options:
     transport: str = ""
     accept_orphan: bool = False
     accept_restart: bool = False
+    choices: Choices = field(default_factory=Choices)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ from memir.errors import StateError
 from memir.respond.actions.eks_association import EksAssociation
 from memir.respond.plan import Change
 from tests.respond import shop
-from tests.respond.aws_rig import PodIdentity
+from tests.respond.eks_rig import EksRig
 from tests.respond.worlds import world
 
 
 def test_removed_and_made_again(tmp_path: Path) -> None:
-    eks = PodIdentity()
+    eks = EksRig()
     row = {"clusterName": "prod", "namespace": "shop", "serviceAccount": "default", "roleArn": shop.ROLE}
     eks.create_pod_identity_association(**row, tags={"team": "x"}, targetRoleArn="arn:target")
     change = Change("a", "eks-association", "shop/default", (), before={"role": shop.ROLE}, needs={"cluster": "prod"})
