@@ -42,14 +42,19 @@ def parse(data: bytes, name: str, error: type[EvidenceError] = EvidenceError) ->
 
 def read(path: Path, error: type[EvidenceError] = EvidenceError) -> Any:
     """Parsed JSON of a file. Raises `error` if it cannot be read, is larger than MAX_DOCUMENT, or no JSON."""
+    return parse(read_bytes(path, MAX_DOCUMENT, error), str(path), error)
+
+
+def read_bytes(path: Path, most: int, error: type[EvidenceError], advice: str = "not what memir writes") -> bytes:
+    """A file's bytes. Raises `error` if it cannot be read or has more than `most` bytes; advice: what that means."""
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_DOCUMENT + 1)
+            data = file.read(most + 1)
     except OSError as reason:
         raise error(f"{path}: cannot be read: {reason.strerror or reason}") from reason
-    if len(data) > MAX_DOCUMENT:
-        raise error(f"{path}: longer than {MAX_DOCUMENT >> 20} MiB: not what memir writes")
-    return parse(data, str(path), error)
+    if len(data) > most:
+        raise error(f"{path}: longer than {most >> 20} MiB: {advice}")
+    return data
 
 
 def decode(record: type[T], value: Any, name: str, error: type[EvidenceError] = EvidenceError) -> T:

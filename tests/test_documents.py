@@ -11,7 +11,7 @@ from typing import Any, Literal
 import jsonschema
 import pytest
 
-from memir.documents import MAX_DOCUMENT, decode, encode, parse, read, schema
+from memir.documents import MAX_DOCUMENT, decode, encode, parse, read, read_bytes, schema
 from memir.errors import CaseError, EvidenceError
 
 
@@ -41,6 +41,16 @@ GOOD: dict[str, Any] = {
     "ratio": 2,
     "flags": {"on": True},
 }
+
+
+def test_a_file_is_read_up_to_a_bound(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"x" * (1 << 20))
+    assert read_bytes(path, 1 << 20, CaseError) == b"x" * (1 << 20)
+    with pytest.raises(CaseError, match=f"{path}: longer than 0 MiB: cut it"):
+        read_bytes(path, 99, CaseError, "cut it")
+    with pytest.raises(EvidenceError, match="none: cannot be read: No such file"):
+        read_bytes(tmp_path / "none", 1, EvidenceError)
 
 
 def test_there_and_back() -> None:

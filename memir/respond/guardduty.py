@@ -14,10 +14,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from memir.documents import read_bytes
 from memir.errors import EvidenceError
 from memir.respond.match import Clue
 
 MAX_FILE = 256 << 20
+SMALLER = "give the findings of the incident alone"
 MAX_FINDINGS = 1000
 """Findings of one file: a plan for more is read by nobody."""
 _KINDS = {
@@ -64,11 +66,7 @@ def clue_of(finding: Mapping[str, Any]) -> Clue | None:
 
 
 def _text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE + 1)
-    except OSError as error:
-        raise EvidenceError(f"{path}: cannot be read: {error.strerror or error}") from error
+    data = read_bytes(path, MAX_FILE, EvidenceError, SMALLER)
     if data.startswith(b"\x1f\x8b"):
         unpacker = zlib.decompressobj(wbits=31)
         try:
@@ -76,7 +74,7 @@ def _text(path: Path) -> str:
         except zlib.error as error:
             raise EvidenceError(f"{path}: not whole gzip: {error}") from error
     if len(data) > MAX_FILE:
-        raise EvidenceError(f"{path}: more than {MAX_FILE >> 20} MiB: give the findings of the incident alone")
+        raise EvidenceError(f"{path}: unpacked, longer than {MAX_FILE >> 20} MiB: {SMALLER}")
     return data.decode("utf-8", "replace")
 
 

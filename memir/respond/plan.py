@@ -221,13 +221,7 @@ def _lean(value: Any) -> Any:
 
 def read_plan(path: Path) -> tuple[Plan, str]:
     """(plan, SHA-256 of the file in hex). Raises PlanError that names what is wrong and where."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_PLAN + 1)
-    except OSError as error:
-        raise PlanError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if len(data) > MAX_PLAN:
-        raise PlanError(f"{path}: longer than {MAX_PLAN >> 20} MiB: not what memir writes")
+    data = documents.read_bytes(path, MAX_PLAN, PlanError)
     return parse_plan(data, str(path)), hashlib.sha256(data).hexdigest()
 
 
