@@ -28,7 +28,7 @@ def entry_state(world: World, cluster: str, principal: str) -> State:
     try:
         listed = any(
             principal in page["accessEntries"]
-            for page in _pages(world, "ListAccessEntries", cluster, clusterName=cluster)
+            for page in _pages(world, "ListAccessEntries", f"cluster {cluster}", clusterName=cluster)
         )
     except RemoteError as error:
         if cause_code(error) != NO_ENTRIES:
