@@ -46,6 +46,7 @@ MAY_IMPORT = {
     "report": {"errors", "documents", "image", "symbols", "kernel", "kube", "tables", "hunt", "findings", "case"},
     "volatility": {"errors", "image", "symbols", "kernel", "kube", "tables", "hunt"},
     "acquire": {"errors", "documents", "image", "evidence", "aws", "kubeapi"},
+    "collect": {"errors", "documents", "evidence", "kubeapi", "acquire"},
     "respond": {
         "errors", "documents", "image", "evidence", "aws", "kubeapi", "symbols", "kernel", "kube", "tables", "hunt",
         "findings", "case", "acquire",

@@ -34,7 +34,6 @@ from memir.evidence.records import (
     SCHEMA,
     Begin,
     CoverageRecord,
-    End,
     Image,
     NodeReceipt,
     NodeRecord,
@@ -171,11 +170,18 @@ def close_manifest(
     manifest = log.manifest
     manifest.add("image", **encode(receipt.image))
     manifest.add("verdict", **encode(VerdictRecord(receipt.status, receipt.missing, receipt.coverage)))
-    data = receipt.write()
+    return seal_manifest(log, key, receipt.write(), receipt.status, receipt.document(), timestamp_url)
+
+
+def seal_manifest(
+    log: CustodyLog, key: Ed25519PrivateKey | None, data: bytes, status: Status, document: Mapping[str, Any],
+    timestamp_url: str = "",
+) -> dict[str, Any]:  # fmt: skip
+    """Write receipt.json (`data`), the end of the manifest, its signature and time stamp; the receipt's document."""
+    manifest = log.manifest
     _write(log.folder / RECEIPT, data)
-    end = End(hashlib.sha256(data).hexdigest(), receipt.status)
-    manifest.add("end", receipt=end.receipt, status=end.status)
-    document = dict(receipt.document())
+    manifest.add("end", receipt=hashlib.sha256(data).hexdigest(), status=status)
+    document = dict(document)
     if key is not None:
         _write(log.folder / SIGNATURE, sign(key, manifest.head, manifest.count))
         log.copy(SIGNATURE)

@@ -35,6 +35,7 @@ VERBS = {
     "analyze": _Verb("analyze", "Find every process, container and pod in an image; keep it as a case."),
     "hunt": _Verb("hunt", "Scan RAM with YARA rules; every hit with its process, file, container and pod."),
     "acquire": _Verb("acquire", "Take a live node's RAM: nothing on its disk, custody proved."),
+    "collect": _Verb("collect", "Collect a pod whole, from the API server and its node's side; custody proved."),
     "verify": _Verb("verify", "Check an evidence folder's hashes, custody chain and completeness."),
     "tools": _Verb("tools", "Tools that go to nodes: AVML, LiME."),
     "symbols": _Verb("symbols", "Write an ISF that volatility3 accepts, from the image alone."),

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from memir.documents import decode, schema
 from memir.errors import CustodyError
+from memir.evidence.collected import Collection
 from memir.evidence.plan import Check, Plan
 
 SCHEMA = 2
@@ -242,7 +243,8 @@ class ProblemRecord:
 
 EVENTS: Mapping[str, type] = {
     "begin": Begin, "resumed": Begin, "node": Directory, "tool": ToolRecord, "file": File, "capture": CaptureRecord,
-    "captured": Captured, "cleaned": Cleaned, "image": Image, "verdict": VerdictRecord, "end": End,
+    "captured": Captured, "cleaned": Cleaned, "image": Image, "collection": Collection, "verdict": VerdictRecord,
+    "end": End,
 }  # fmt: skip
 """Every event that `memir verify` reads; `problem` is the other."""
 

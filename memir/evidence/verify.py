@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from memir.errors import CustodyError, UsageError
+from memir.evidence.collected import Collection, collection_problems
 from memir.evidence.custody import Chain, check_signature, load_public, read_chain, signed_message
 from memir.evidence.examine import Examination, examine
 from memir.evidence.findings import Findings, Problem
@@ -34,6 +35,7 @@ from memir.evidence.folder import (
 )
 from memir.evidence.judge import stream_problems
 from memir.evidence.parts import PartReader
+from memir.evidence.pod_receipt import PodReceipt, is_pod_receipt, parse_pod_receipt
 from memir.evidence.progress import Report
 from memir.evidence.receipt import Receipt, parse_receipt
 from memir.evidence.records import Begin, Captured, End, File, Image, ToolRecord, VerdictRecord, files_of, last
@@ -49,9 +51,9 @@ def verify(
 ) -> Findings:  # fmt: skip
     """Check the chain, the signature, every recorded file, the image's parts and whole, its ranges and kernel.
 
-    public_key: the key that must have signed. timestamp_roots: PEM certificates of the time stamp authorities that are
-    trusted. deep: also open the image and look for its kernel. reader: reads an image that is in S3; without one such
-    an image is not read, and so not held to be complete. expect: fields of EXPECTED that the evidence must have.
+    public_key: the key that must have signed. timestamp_roots: PEM certificates of trusted time stamp authorities.
+    deep: also open the image and look for its kernel. reader: reads an image that is in S3; without one it is not read,
+    and so not held to be complete. expect: fields of EXPECTED that the evidence must have.
     Raises CustodyError only when the folder is no evidence folder; UsageError when a key cannot be read.
     """
     expected = check_expected(expect or {})
@@ -72,7 +74,7 @@ def verify(
     _dated(folder, chain, records, timestamp_roots, reader, findings)
     _files(folder, records.files, findings)
     receipt = _receipt(folder, records, findings)
-    if records.image is None or records.verdict is None or records.end is None:
+    if (records.image or records.collection) is None or records.verdict is None or records.end is None:
         findings.wrong(MANIFEST, "has no end: the run was cut off, or the last records were removed")
     examination = Examination()
     if records.image is not None:
@@ -81,7 +83,10 @@ def verify(
         findings.problems += [Problem(where, what) for where, what in examination.problems]
         findings.notes += examination.notes
         findings.checked += examination.checked
-    _judge(records, receipt, examination, findings)
+    if records.collection is not None:
+        _judge_collection(records, records.collection, receipt, findings)
+    else:
+        _judge(records, receipt, examination, findings)
     _unrecorded(folder, chain, records, findings)
     return findings
 
@@ -95,6 +100,7 @@ class _Records:
     tool: ToolRecord | None
     captured: Captured | None
     image: Image | None
+    collection: Collection | None
     verdict: VerdictRecord | None
     end: End | None
     files: Sequence[File]
@@ -105,7 +111,8 @@ class _Records:
         return cls(
             last(records, "begin", Begin), last(records, "resumed", Begin), last(records, "tool", ToolRecord),
             last(records, "captured", Captured), last(records, "image", Image),
-            last(records, "verdict", VerdictRecord), last(records, "end", End), files_of(records),
+            last(records, "collection", Collection), last(records, "verdict", VerdictRecord),
+            last(records, "end", End), files_of(records),
         )  # fmt: skip
 
 
@@ -217,13 +224,13 @@ def _files(folder: Path, files: Sequence[File], findings: Findings) -> None:
     findings.checked.append(f"{len(files)} files")
 
 
-def _receipt(folder: Path, records: _Records, findings: Findings) -> Receipt | None:
+def _receipt(folder: Path, records: _Records, findings: Findings) -> Receipt | PodReceipt | None:
     try:
         data = read_file(folder, RECEIPT, MAX_RECEIPT)
         digest = hashlib.sha256(data).hexdigest()
         if records.end is not None and digest != records.end.receipt:
             findings.wrong(RECEIPT, f"has SHA-256 {digest}, recorded is {records.end.receipt}: it was changed")
-        return parse_receipt(data)
+        return parse_pod_receipt(data) if is_pod_receipt(data) else parse_receipt(data)
     except FileNotFoundError:
         step = " (`memir acquire close FOLDER` closes it)" if records.end is None else ""
         findings.wrong(RECEIPT, f"is missing: the run did not end{step}")
@@ -232,7 +239,27 @@ def _receipt(folder: Path, records: _Records, findings: Findings) -> Receipt | N
     return None
 
 
-def _judge(records: _Records, receipt: Receipt | None, examination: Examination, findings: Findings) -> None:
+def _judge_collection(
+    records: _Records, collection: Collection, receipt: Receipt | PodReceipt | None, findings: Findings
+) -> None:
+    """The verdict over a pod that was collected, from the records; the recorded one has to agree."""
+    recorded, pod = records.verdict, collection.pod
+    findings.whose["pod"] = f"{pod.namespace}/{pod.name}" if pod.name else pod.uid
+    if recorded is None:
+        return
+    findings.status, findings.missing = recorded.status, [*findings.missing, *recorded.missing]
+    if receipt is not None and (not isinstance(receipt, PodReceipt) or receipt.collection != collection):
+        findings.wrong(RECEIPT, "describes another collection than the manifest")
+    if receipt is not None and receipt.status != recorded.status:
+        findings.wrong(RECEIPT, f"says {receipt.status!r}, the manifest says {recorded.status!r}")
+    if recorded.status == "complete":
+        for what in collection_problems(collection, [file.name for file in records.files]):
+            findings.wrong("verdict", f"says complete, but {what}")
+
+
+def _judge(
+    records: _Records, receipt: Receipt | PodReceipt | None, examination: Examination, findings: Findings
+) -> None:
     """The verdict, from the records and the image itself; the recorded one has to agree."""
     recorded = records.verdict
     if recorded is None:
@@ -241,7 +268,9 @@ def _judge(records: _Records, receipt: Receipt | None, examination: Examination,
     findings.missing += recorded.missing
     if receipt is not None and receipt.status != recorded.status:
         findings.wrong(RECEIPT, f"says {receipt.status!r}, the manifest says {recorded.status!r}")
-    if receipt is not None and records.image is not None and receipt.image != records.image:
+    if isinstance(receipt, PodReceipt):
+        findings.wrong(RECEIPT, "describes a collected pod, the manifest does not")
+    elif receipt is not None and records.image is not None and receipt.image != records.image:
         findings.wrong(RECEIPT, "describes another image than the manifest")
     if recorded.status != "complete":
         return

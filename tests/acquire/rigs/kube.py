@@ -61,6 +61,10 @@ class KubeServer:
     """Root file system of the containers; None: this machine's."""
     secrets: dict[str, dict[str, str]] = field(default_factory=dict)
     """Data of the Secrets that were made, by name."""
+    recorded: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Pods by `namespace/name` that are answered as they are; nothing runs for them."""
+    logs: dict[tuple[str, str, bool], bytes] = field(default_factory=dict)
+    """What a container wrote: by `namespace/name`, container, and whether of its run before."""
     requests: list[str] = field(default_factory=list)
     execs: list[Exec] = field(default_factory=list)
     port: int = 0
@@ -155,6 +159,7 @@ class KubeServer:
 
     def answer(self, request: BaseHTTPRequestHandler, path: str, query: dict[str, str], body: bytes) -> None:
         pod = re.fullmatch(r"/api/v1/namespaces/([^/]+)/pods(?:/([^/]+))?", path)
+        log = re.fullmatch(r"/api/v1/namespaces/([^/]+)/pods/([^/]+)/log", path)
         if path == "/version":
             self.reply(request, 200, {"gitVersion": "v1.34.1"})
         elif path.endswith("/selfsubjectreviews"):
@@ -173,6 +178,10 @@ class KubeServer:
             self.reply(request, 201, made)
         elif pod and request.command == "POST":
             self.create(request, pod[1], query, json.loads(body))
+        elif pod and pod[2] and f"{pod[1]}/{pod[2]}" in self.recorded and request.command == "GET":
+            self.reply(request, 200, self.recorded[f"{pod[1]}/{pod[2]}"])
+        elif log and request.command == "GET":
+            self.log(request, f"{log[1]}/{log[2]}", query)
         elif pod and pod[2]:
             self.one_pod(request, pod[2])
         elif re.fullmatch(r"/api/v1/nodes/[^/]+", path):
@@ -192,6 +201,22 @@ class KubeServer:
         else:
             self.replay(request, path, query)
 
+    def log(self, request: BaseHTTPRequestHandler, name: str, query: dict[str, str]) -> None:
+        """A container's log, as the kubelet gives it through the server."""
+        container, previous = query.get("container", ""), query.get("previous") == "true"
+        if name not in self.recorded:
+            self.fail(request, 404, "NotFound", f'pods "{name.rpartition("/")[2]}" not found')
+        elif (name, container, previous) not in self.logs:
+            what = "previous terminated container" if previous else "container"
+            self.fail(request, 400, "BadRequest", f'{what} "{container}" in pod "{name}" not found')
+        else:
+            data = self.logs[name, container, previous]
+            request.send_response(200)
+            request.send_header("Content-Type", "text/plain")
+            request.send_header("Content-Length", str(len(data)))
+            request.end_headers()
+            request.wfile.write(data)
+
     def replay(self, request: BaseHTTPRequestHandler, path: str, query: dict[str, str]) -> None:
         name = path.rpartition("/")[2]
         if name in self.absent:
@@ -201,6 +226,10 @@ class KubeServer:
         objects = [
             one for one in self.objects.get(path, []) if wanted.items() <= one["metadata"].get("labels", {}).items()
         ]
+        if "fieldSelector" in query:
+            field_path, _, value = query["fieldSelector"].partition("=")
+            first, _, second = field_path.partition(".")
+            objects = [one for one in objects if str(one.get(first, {}).get(second)) == value]
         start = int(query.get("continue", "0").removeprefix("again-"))
         limit = int(query.get("limit", "0")) or len(objects)
         if self.expire_after_pages and start and query["continue"].isdigit():

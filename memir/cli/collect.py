@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`memir collect pod NS/NAME -o DIR`: everything of one pod, from the API server and from its node's side."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from memir.cli.common import JsonOption, print_json
+from memir.errors import EXIT_REMOTE, MemirError
+from memir.text import say
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from memir.collect.run import PodCollection
+
+app = typer.Typer(
+    help="Collect a pod whole: never by exec into it, nothing written on its node.", no_args_is_help=True,
+    rich_markup_mode=None,
+)  # fmt: skip
+
+
+def register(parent: typer.Typer) -> None:
+    """Add `memir collect` to the command line."""
+    parent.add_typer(app, name="collect")
+
+
+@app.callback()
+def _root() -> None:
+    """Collect a pod whole: never by exec into it, nothing written on its node."""
+
+
+@app.command("pod")
+def pod(
+    name: Annotated[str, typer.Argument(metavar="NAMESPACE/NAME", help="The pod.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Evidence folder; new or empty.")],
+    *,
+    transport: Annotated[
+        str, typer.Option("--transport", help="Way to the node: pod (a privileged one), ssh or local.")
+    ] = "pod",
+    host: Annotated[str | None, typer.Option("--host", metavar="USER@HOST", help="The pod's node, over ssh.")] = None,
+    port: Annotated[int | None, typer.Option("--port", "-p", min=1, max=65535, help="Of ssh, instead of 22.")] = None,
+    identity: Annotated[Path | None, typer.Option("--identity", "-i", help="Key of ssh.")] = None,
+    known_hosts: Annotated[Path | None, typer.Option("--known-hosts", help="Instead of ~/.ssh/known_hosts.")] = None,
+    ssh_config: Annotated[Path | None, typer.Option("--ssh-config", "-F", help="Instead of ~/.ssh/config.")] = None,
+    jump: Annotated[str | None, typer.Option("--jump", "-J", help="[user@]host[:port],... to go through.")] = None,
+    sudo: Annotated[bool, typer.Option("--sudo", help="Local: run the steps with sudo.")] = False,
+    root: Annotated[Path | None, typer.Option("--root", help="Local: where the node's root is mounted.")] = None,
+    node: Annotated[str | None, typer.Option("--node", help="Pod: another node than the API server says.")] = None,
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Pod: where the privileged pod is made.")] = (
+        "default"
+    ),
+    image: Annotated[str, typer.Option("--image", help="Pod: image of the privileged pod; needs sh and coreutils.")] = (
+        "public.ecr.aws/amazonlinux/amazonlinux:2023"
+    ),
+    uid: Annotated[str, typer.Option("--uid", help="The pod's UID: the API server is not asked.")] = "",
+    kubeconfig: Annotated[str | None, typer.Option("--kubeconfig", help="Instead of ~/.kube/config.")] = None,
+    context: Annotated[str | None, typer.Option("--context", help="Context of the kubeconfig.")] = None,
+    memory: Annotated[bool, typer.Option("--memory/--no-memory", help="Memory of each process, as ELF cores.")] = True,
+    rootfs: Annotated[bool, typer.Option("--rootfs", help="Whole root file systems too, not what was written.")] = (
+        False
+    ),
+    sign_key: Annotated[Path | None, typer.Option("--sign-key", help="Ed25519 private key to sign with.")] = None,
+    timestamp_url: Annotated[
+        str, typer.Option("--timestamp-url", help="RFC 3161 time stamp authority that dates the end.")
+    ] = "",
+    case: Annotated[str, typer.Option("--case", help="Case or ticket, written into the manifest.")] = "",
+    max_size: Annotated[str, typer.Option("--max-size", help="Bytes of all files at most, as 20G.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print every step and trace; collect nothing.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Everything of a pod's containers: the API's view, logs, processes, sockets, memory, writable layers.
+
+    Read from the node's side, never by exec into a container; nothing is written on the node. `memir verify DIR` judges
+    it again. Exit 0: whole. 4: partial, or the node or the API server did not answer. 130: interrupted, the rest kept.
+    """
+    from memir.collect.launch import Settings, prepare
+    from memir.report.progress import ProgressLine
+
+    settings = Settings(
+        name, output, transport, uid, host, port, identity, known_hosts, ssh_config, jump, sudo, root, node, namespace,
+        image, kubeconfig, context, memory, rootfs, sign_key, timestamp_url, case, max_size,
+    )  # fmt: skip
+    with ProgressLine() as line:
+        run = prepare(settings, lambda step: line(step.phase, step.done, step.expected), sys.argv[1:])
+        if dry_run:
+            _dry_run(run, as_json=json)
+            return
+        try:
+            receipt = run.execute()
+        except MemirError as error:
+            if not json or not (output / "receipt.json").is_file():
+                raise
+            from memir.evidence.pod_receipt import pod_receipt_of
+
+            kept = pod_receipt_of(output)
+            if kept is None:
+                raise
+            print_json(dict(kept.document()))
+            raise typer.Exit(error.exit_code) from error
+    if json:
+        print_json(dict(receipt))
+    else:
+        _show(output, receipt)
+
+
+def _dry_run(run: PodCollection, *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from memir.cli.acquire_print import show_plan
+
+    try:
+        _, checks, plan = run.preflight()
+    finally:
+        run.transport.close()
+    if as_json:
+        print_json({"evidence": str(run.evidence), "checks": [asdict(each) for each in checks], "plan": asdict(plan)})
+    else:
+        show_plan(plan, checks)
+    if any(each.level == "fail" for each in checks):
+        raise typer.Exit(EXIT_REMOTE)
+
+
+def _show(output: Path, receipt: Mapping[str, Any]) -> None:
+    """A whole collection, for people."""
+    done = receipt["collection"]
+    known = done["pod"]
+    title = f"{known['namespace']}/{known['name']}" if known["name"] else known["uid"]
+    say(f"complete: pod {title} in {output}: {done['received']:,} files from the node, {done['bytes']:,} bytes in all, "
+        f"{done['processes']:,} processes, {done['seconds']:.1f} s")  # fmt: skip
+    for gap in done["gaps"]:
+        times = f" ({gap['count']:,} times)" if gap["count"] > 1 else ""
+        say(f"gap: {gap['kind']} {gap['where']}: {gap['why']}{times}")
+    for note in receipt["notes"]:
+        say(f"note: {note}")
+    say(f"clear/ holds values that memir masks elsewhere. Check it:  memir verify {shlex.quote(str(output))}")

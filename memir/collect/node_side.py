@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The script and the input by which a node runs the collector (node/) from memory."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+PACKAGES = ("memir", "memir.collect", "memir.collect.node")
+MODULES = ("frames", "procfs", "overlay", "layer", "core", "runtime", "collector")
+"""In the order in which they import each other; the last has `main`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is collected. uid: of the pod; containers: ids that the API server knows."""
+
+    uid: str
+    containers: Sequence[str] = ()
+    memory: bool = True
+    rootfs: bool = False
+
+
+def script(root: str = "") -> str:
+    """The shell script; it reads what `bundle` gives. root: the node's root as seen from there, "" for its own."""
+    text = _text("collect.sh")
+    return f"LOADER={shlex.quote(_text('loader.py'))}\nROOT={shlex.quote(root)}\n{text}"
+
+
+def bundle(request: Request) -> bytes:
+    """The collector's modules and the request as one line, for the script's standard input."""
+    modules = [(name, "") for name in PACKAGES]
+    modules += [(f"{PACKAGES[-1]}.{name}", _text(f"{name}.py")) for name in MODULES]
+    wanted = {
+        "uid": request.uid, "containers": list(request.containers), "memory": request.memory, "rootfs": request.rootfs,
+    }  # fmt: skip
+    return json.dumps({"modules": modules, "request": wanted}, ensure_ascii=True).encode() + b"\n"
+
+
+def _text(name: str) -> str:
+    return (files("memir.collect") / "node" / name).read_text(encoding="utf-8")

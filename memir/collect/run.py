@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One pod collected, from the first look to the receipt.
+
+The order is: look, ask the API server, run the collector on the node (its files come as one stream, nothing is written
+there), judge, write the receipt. Whatever goes wrong after the folder was begun, what arrived is kept, marked partial.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from memir.acquire.preflight import NodeState, refuse, survey
+from memir.acquire.receipt import CustodyLog, seal_manifest, signer_of, signing_key, version, who
+from memir.acquire.sinks.file import FileSink
+from memir.acquire.timestamp import check_url
+from memir.acquire.transports.base import Transport
+from memir.collect.folder import Folder
+from memir.collect.node_side import Request, bundle, script
+from memir.collect.stream import Received, receive
+from memir.collect.target import Target, write_api
+from memir.documents import encode
+from memir.errors import ConnectError, Interrupted, MemirError, NodeError, PartialError, RemoteError, StorageError
+from memir.evidence.collected import CollectedGap, Collection, collection_problems
+from memir.evidence.custody import Manifest, now
+from memir.evidence.plan import Check, Plan, Step, Trace
+from memir.evidence.pod_receipt import KIND, PodReceipt
+from memir.evidence.progress import Progress, Report
+from memir.evidence.receipt import ReceiptNode
+from memir.evidence.records import SCHEMA, Begin, NodeRecord, Status, VerdictRecord
+
+LIVE = "nothing was stopped: processes ran on while they were read, so a page and a list may be of different moments"
+
+
+@dataclass(frozen=True, slots=True)
+class CollectOptions:
+    """What the user chose. max_size: bytes of all files together, 0 for what the disk has room for."""
+
+    memory: bool = True
+    rootfs: bool = False
+    sign_key: Path | None = None
+    timestamp_url: str = ""
+    case: str = ""
+    command: Sequence[str] = ()
+    max_size: int = 0
+    root: str = ""
+
+
+@dataclass
+class PodCollection:
+    """One pod, one evidence folder. options.root: the node's root as seen by the transport's scripts."""
+
+    transport: Transport
+    target: Target
+    evidence: Path
+    options: CollectOptions = field(default_factory=CollectOptions)
+    report: Report = lambda _: None
+    run_id: str = field(
+        default_factory=lambda: f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(4)}"
+    )
+
+    def preflight(self) -> tuple[NodeState, tuple[Check, ...], Plan]:
+        """Connect and look, changing nothing. Raises NodeError, AccessError or ConnectError."""
+        if not self.transport.streams:
+            raise NodeError(
+                f"the {self.transport.kind} transport carries no stream, and nothing is put on the node's disk: "
+                "collect the pod with --transport ssh or pod"
+            )
+        self.transport.connect()
+        checks = [*self.transport.check(), *FileSink(self.evidence).check()]
+        state = survey(self.transport)
+        root = state.facts.uid == 0
+        checks.append(Check("root", "ok" if root else "fail", f"scripts run as user id {state.facts.uid}",
+                            "" if root else "connect as root or with sudo"))  # fmt: skip
+        return state, tuple(checks), self.plan()
+
+    def plan(self) -> Plan:
+        """Every step, and what stays behind."""
+        wanted = ["processes, sockets, mounts"]
+        wanted += ["each process's memory"] if self.options.memory else []
+        wanted += ["deleted files, runtime records, log files, writable layers"]
+        wanted += ["whole root file systems"] if self.options.rootfs else []
+        steps: list[Step] = [*self.transport.steps()]
+        if self.target.api is not None:
+            steps.append(Step("read the pod, its node, events and logs from the API server", "kubernetes"))
+        steps += [
+            Step("run the collector from memory, as one process at low priority; nothing is written there", "node"),
+            Step(f"stream {'; '.join(wanted)}", "node"),
+            Step("compare every file's hash with the node's, judge, write the receipt", "controller"),
+        ]
+        traces = (
+            *self.transport.traces(),
+            Trace("RAM", "pages of the collector, some 30 MB while it runs; files it reads enter the page cache"),
+            Trace("processes' memory", "pages that were swapped out are read back in", stays=self.options.memory),
+            Trace("access times", "of directories that are listed; files are opened without (O_NOATIME)"),
+        )
+        if self.target.api is not None:
+            traces = (*traces, Trace("Kubernetes audit log", "get of the pod, its log and node, list of events"))
+        return Plan(tuple(steps), traces)
+
+    def execute(self) -> Mapping[str, Any]:
+        """Collect. Returns the receipt of a whole collection.
+
+        Raises PartialError (exit 4) or Interrupted (exit 130) when it is not whole; the folder then has what arrived.
+        """
+        key = signing_key(self.options.sign_key)
+        if self.options.timestamp_url:
+            check_url(self.options.timestamp_url)
+        try:
+            state, checks, plan = self.preflight()
+            refuse(checks)
+            manifest = self._begin(state, checks, plan, signer_of(key))
+        except BaseException:
+            self.transport.close()
+            raise
+        try:
+            folder = Folder(self.evidence, manifest, self.options.max_size)
+            return self._record(folder, state, plan, key)
+        finally:
+            manifest.close()
+
+    def _begin(self, state: NodeState, checks: tuple[Check, ...], plan: Plan, signer: str) -> Manifest:
+        facts = state.facts
+        try:
+            self.evidence.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise StorageError(f"{self.evidence}: cannot be written: {error.strerror}") from error
+        manifest = Manifest(self.evidence)
+        node = NodeRecord(facts.hostname, facts.kernel, facts.machine, facts.boot_id, mem_total=facts.mem_total,
+                          clock_offset=facts.clock_offset, lockdown=facts.lockdown)  # fmt: skip
+        begin = Begin(
+            run=self.run_id, memir=version(), who=who(), transport=self.transport.kind,
+            identity=dict(self.transport.identity()), node=node, case=self.options.case,
+            command=tuple(self.options.command), checks=checks, plan=plan, schema=SCHEMA, signer=signer,
+        )  # fmt: skip
+        manifest.add("begin", **encode(begin))
+        return manifest
+
+    def _record(self, folder: Folder, state: NodeState, plan: Plan, key: Any) -> Mapping[str, Any]:
+        received, gaps = Received(), []
+        code: int | None = None
+        stopped: BaseException | None = None
+        begun = time.monotonic()
+        try:
+            gaps += write_api(self.target, folder)
+            with heartbeat(self.transport):
+                code = self._node(folder, received)
+        except (MemirError, KeyboardInterrupt, OSError) as error:
+            stopped = error
+            where = "the collection" if not isinstance(error, RemoteError) else "the node"
+            words = "interrupted by the user" if isinstance(error, KeyboardInterrupt) else str(error)
+            gaps.append(CollectedGap("run", where, words[:500], missing=True))
+        finally:
+            with suppress(RemoteError, OSError):
+                self.transport.close()
+        gaps += received.gaps
+        processes = received.facts.get("processes")
+        if received.sent is not None and not processes and not received.facts.get("containers"):
+            why = f"knows no pod of the UID {self.target.pod.uid}: is it the node that the pod is on?"
+            gaps.append(CollectedGap("node", state.facts.hostname, why, missing=True))
+        folder.add_json("node/collector.json", {"node": received.facts, "files": received.by_file})
+        collection = Collection(
+            self.target.pod, code, received.sent, received.files, folder.size,
+            processes if isinstance(processes, int) else 0, round(time.monotonic() - begun, 3), self.options.memory,
+            self.options.rootfs, tuple(gaps),
+        )  # fmt: skip
+        return self._close(folder, state, plan, key, collection, stopped)
+
+    def _node(self, folder: Folder, received: Received) -> int | None:
+        """Run the collector; its exit code. Raises ConnectError, NodeError, StorageError."""
+        target = self.target
+        request = Request(target.uid_on_node, target.ids, self.options.memory, self.options.rootfs)
+        stream = self.transport.open_stream(script(self.options.root), data=bundle(request))
+        begun = time.monotonic()
+
+        def told(size: int, name: str) -> None:
+            self.report(Progress(size, 0, size / max(time.monotonic() - begun, 0.001), name))
+
+        try:
+            try:
+                receive(stream, folder, received, told)
+            except (ConnectError, NodeError) as error:
+                result = stream.wait(30)
+                words = result.error.strip().splitlines()
+                if words and received.sent is None:
+                    raise NodeError(f"{error}; the node's last words: {words[-1][:300]}") from error
+                raise
+            result = stream.wait(60)
+        finally:
+            stream.close()
+        return result.code
+
+    def _close(
+        self, folder: Folder, state: NodeState, plan: Plan, key: Any, collection: Collection,
+        stopped: BaseException | None,
+    ) -> Mapping[str, Any]:  # fmt: skip
+        interrupted = isinstance(stopped, KeyboardInterrupt | Interrupted)
+        missing = tuple(collection_problems(collection, folder.names))
+        status: Status = "interrupted" if interrupted else "partial" if missing else "complete"
+        facts = state.facts
+        receipt = PodReceipt(
+            kind=KIND, memir=version(), run=self.run_id, status=status, missing=missing, notes=(LIVE,), finished=now(),
+            node=ReceiptNode(facts.hostname, facts.kernel, facts.machine, facts.boot_id),
+            clock_offset=facts.clock_offset, collection=collection, left_on_node=(),
+            traces=tuple(trace for trace in plan.traces if trace.stays), schema=SCHEMA, case=self.options.case,
+        )  # fmt: skip
+        manifest = folder.manifest
+        manifest.add("collection", **encode(collection))
+        manifest.add("verdict", **encode(VerdictRecord(status, missing)))
+        log = CustodyLog(manifest, self.evidence, FileSink(self.evidence))
+        document = seal_manifest(log, key, receipt.write(), status, receipt.document(), self.options.timestamp_url)
+        if status == "complete":
+            return document
+        message = f"{self.evidence}: {status}, {'; '.join(missing[:3])}. What arrived is kept"
+        if interrupted:
+            raise Interrupted(message)
+        raise PartialError(message) from stopped
+
+
+@contextmanager
+def heartbeat(transport: Transport, seconds: float = 200.0) -> Iterator[None]:
+    """Keep a privileged pod alive while the stream runs: it ends by itself when it hears nothing for 900 s."""
+    stop = threading.Event()
+
+    def beat() -> None:
+        while not stop.wait(seconds):
+            with suppress(RemoteError):
+                transport.run(":", timeout=60)
+
+    thread = threading.Thread(target=beat, daemon=True)
+    if transport.kind == "pod":
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()

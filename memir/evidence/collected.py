@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a collection of a pod records in the manifest, and whether it is whole.
+
+::
+
+    EVIDENCE/
+      api/         the API server's view: pod.json, node.json, events.json, logs/CONTAINER.log, CONTAINER.previous.log
+      node/        the node's: processes.jsonl, net/, mounts/, runtime/, logs/, deleted/, containers/ID/upper.tar ...
+      clear/       what holds values that memir masks elsewhere: processes.jsonl (arguments, environment), memory/
+      manifest.jsonl, receipt.json ...     as of an acquisition (folder.py)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+API, NODE, CLEAR = "api", "node", "clear"
+
+
+@dataclass(frozen=True, slots=True)
+class CollectedContainer:
+    """A container as the API had it. kind: container, init, sidecar, ephemeral. image_id: with its digest. state:
+    running, waiting, terminated; "" if not known."""
+
+    name: str
+    kind: str
+    container_id: str = ""
+    image: str = ""
+    image_id: str = ""
+    state: str = ""
+    restarts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CollectedPod:
+    """Which pod. asked_api: False where it was named by UID and the API server was not asked."""
+
+    namespace: str
+    name: str
+    uid: str
+    node: str
+    asked_api: bool
+    containers: tuple[CollectedContainer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CollectedGap:
+    """What could not be had. missing: the collection is not whole without it."""
+
+    kind: str
+    where: str
+    why: str
+    count: int = 1
+    missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """The collection came to its end, or did not.
+
+    exit_code: of the collector on the node, None if none arrived. sent: files that the node said it sent, None if its
+    last line never came. received: files of its stream that are stored. processes: of the pod on the node.
+    """
+
+    pod: CollectedPod
+    exit_code: int | None
+    sent: int | None
+    received: int
+    bytes: int
+    processes: int
+    seconds: float
+    memory: bool
+    rootfs: bool
+    gaps: tuple[CollectedGap, ...] = ()
+
+
+def collection_problems(collection: Collection, names: Iterable[str]) -> list[str]:
+    """Why a collection is not whole, in words; empty: it is. names: of the files that the manifest records."""
+    wrong = []
+    if collection.sent is None:
+        wrong.append("the node's last line never came: the stream was cut, or the node stopped")
+    if collection.exit_code != 0:
+        wrong.append(f"the collector on the node ended with {collection.exit_code}")
+    if collection.sent is not None and collection.sent != collection.received:
+        wrong.append(f"the node sent {collection.sent:,} files, {collection.received:,} are stored")
+    recorded = sum(name.startswith((f"{NODE}/", f"{CLEAR}/")) for name in names)
+    if recorded < collection.received:
+        wrong.append(f"{collection.received:,} files came from the node, {recorded:,} are recorded")
+    for gap in collection.gaps:
+        if gap.missing:
+            times = f" ({gap.count:,} times)" if gap.count > 1 else ""
+            wrong.append(f"{gap.kind} {gap.where}: {gap.why}{times}")
+    return wrong

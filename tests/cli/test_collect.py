@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`memir collect pod` as it is typed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+from tests.cli.test_acquire import memir as run_memir
+from tests.collect.conftest import kube, pod  # noqa: F401  (fixtures)
+from tests.collect.podrig import PASSWORD, PodRig
+
+
+def memir(*words: str) -> subprocess.CompletedProcess[str]:
+    return run_memir(*words, tools=Path("/none"), cwd=Path("/"))
+
+
+def test_collect_and_verify(pod: PodRig, kube: object, tmp_path: Path) -> None:  # noqa: F811
+    name, evidence = f"{pod.namespace}/{pod.name}", str(tmp_path / "ev")
+    words = ["collect", "pod", name, "--transport", "local", "--root", str(pod.root), "--kubeconfig",
+             str(tmp_path / "kubeconfig"), "-o", evidence]  # fmt: skip
+    plan = memir(*words, "--dry-run")
+    assert plan.returncode == 0, plan.stderr
+    assert "run the collector from memory, as one process at low priority; nothing is written there" in plan.stdout
+    assert not Path(evidence).exists()
+    done = memir(*words, "--rootfs", "--no-memory")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"complete: pod {name} in {evidence}: ")
+    assert "gap: log wait: the API server has none (the file is empty)\n" in done.stdout
+    assert PASSWORD not in done.stdout + done.stderr
+    judged = memir("verify", evidence)
+    assert judged.returncode == 5
+    assert judged.stdout.endswith(f"{evidence}: holds, complete, unsigned\n")
+    assert f", pod {name}" in judged.stdout
+
+
+def test_what_goes_wrong(tmp_path: Path) -> None:
+    words = ["collect", "pod", "shop/web", "-o", str(tmp_path / "ev")]
+    wrong = memir(*words, "--transport", "ssh")
+    assert (wrong.returncode, wrong.stderr) == (
+        2, "memir: --transport ssh: which host? pass --host USER@HOST, the node that the pod is on\n",
+    )  # fmt: skip
+    other = memir(*words, "--transport", "local", "--uid", "11111111-2222-3333-4444-555555555555", "--json")
+    assert other.returncode == 4
+    receipt = json.loads(other.stdout)
+    assert (receipt["kind"], receipt["status"]) == ("pod", "partial")
+    assert "is it the node that the pod is on?" in receipt["missing"][0]

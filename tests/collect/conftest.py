@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A pod in a node of this machine, and an API server that knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acquire.rigs.kube import KubeServer
+from tests.collect.podrig import PodRig
+
+
+@pytest.fixture(scope="session")
+def pod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PodRig]:
+    rig = PodRig(tmp_path_factory.mktemp("pod"))
+    try:
+        rig.start()
+        yield rig
+    finally:
+        rig.stop()
+
+
+@pytest.fixture
+def kube(pod: PodRig, tmp_path: Path) -> Iterator[KubeServer]:
+    """Knows the pod, its node, one event of it and one of another pod of its name, and its logs."""
+    server = KubeServer()
+    name = f"{pod.namespace}/{pod.name}"
+    server.recorded[name] = pod.document()
+    for uid, reason in ((pod.uid, "BackOff"), ("another", "Scheduled")):
+        event = {"apiVersion": "v1", "kind": "Event", "metadata": {"name": f"{pod.name}.{reason}"}, "reason": reason,
+                 "involvedObject": {"kind": "Pod", "name": pod.name, "uid": uid}}  # fmt: skip
+        server.objects.setdefault(f"/api/v1/namespaces/{pod.namespace}/events", []).append(event)
+    server.load([{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node-1"}}])
+    server.logs[name, "web", False] = b"2026-11-29T12:01:00Z second run\n"
+    server.logs[name, "web", True] = b"2026-11-29T12:00:00Z first run\n"
+    server.start()
+    server.kubeconfig(tmp_path / "kubeconfig")
+    yield server
+    server.stop()

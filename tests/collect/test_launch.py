@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From options to a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from memir.collect.launch import Settings, check, prepare, target_of, transport_of
+from memir.errors import UsageError
+from tests.acquire.rigs.kube import KubeServer
+from tests.collect.podrig import PodRig
+
+UID = "11111111-2222-3333-4444-555555555555"
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"transport": "ssm"}, "carries no stream"), ({"transport": "smoke"}, "write pod, ssh, local"),
+        ({"transport": "ssh"}, "pass --host USER@HOST"), ({"host": "n"}, "--host is of --transport ssh"),
+        ({"uid": UID}, "pass --node too"),
+    ],
+)  # fmt: skip
+def test_options_that_do_not_go_together(settings: dict[str, str], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        check(Settings("shop/web", Path("ev"), **settings))  # type: ignore[arg-type]
+
+
+def test_transports(tmp_path: Path) -> None:
+    over = Settings("shop/web", tmp_path, "ssh", uid=UID, host="root@n:2222")
+    target = target_of(over)
+    assert transport_of(over, target).kind == "ssh"
+    assert transport_of(Settings("shop/web", tmp_path, "local"), target).kind == "local"
+    through = prepare(Settings("shop/web", tmp_path, uid=UID, node="node-7", max_size="2G", case="C"))
+    assert (through.transport.kind, through.options.root, through.options.max_size) == ("pod", "/proc/1/root", 2 << 30)
+    assert through.transport.node == "node-7"  # type: ignore[attr-defined]
+    assert through.transport.options.host_pid  # type: ignore[attr-defined]
+    assert (through.target.pod.asked_api, through.target.pod.uid) == (False, UID)
+
+
+def test_the_node_is_the_one_that_the_api_says(pod: PodRig, kube: KubeServer, tmp_path: Path) -> None:
+    name = f"{pod.namespace}/{pod.name}"
+    run = prepare(Settings(name, tmp_path / "ev", kubeconfig=str(tmp_path / "kubeconfig")))
+    assert run.transport.node == "node-1"  # type: ignore[attr-defined]
+    assert run.target.ids == (pod.container,)
+    assert kube.requests == [f"GET /api/v1/namespaces/{pod.namespace}/pods/{pod.name}"]
