@@ -29,6 +29,7 @@ from memir.acquire.receipt import (
     finish,
     image_record,
     receipt_fields,
+    seal_manifest,
     signer_of,
     signing_key,
     summary,
@@ -135,6 +136,13 @@ def test_the_end_is_bound_to_the_receipt(log: CustodyLog, tmp_path: Path) -> Non
     assert [record["event"] for record in chain.records] == ["file", "file", "image", "verdict", "end"]
     assert chain.records[0]["name"] == chain.records[1]["name"] == "context/iomem"
     assert chain.records[4]["receipt"] == hashlib.sha256(data).hexdigest()
+
+
+def test_any_receipt_is_sealed(log: CustodyLog, tmp_path: Path) -> None:
+    document = seal_manifest(log, None, b"{}\n", "partial", {"notes": []})
+    assert document == {"notes": []}
+    (end,) = read_chain((tmp_path / "manifest.jsonl").read_bytes()).records
+    assert (end["event"], end["status"], end["receipt"]) == ("end", "partial", hashlib.sha256(b"{}\n").hexdigest())
 
 
 def test_a_signed_end_without_a_time_stamp(log: CustodyLog, tmp_path: Path) -> None:

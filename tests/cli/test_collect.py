@@ -7,6 +7,9 @@ import json
 import subprocess
 from pathlib import Path
 
+import typer
+
+from memir.cli import collect
 from tests.cli.test_acquire import memir as run_memir
 from tests.collect.conftest import kube, pod  # noqa: F401  (fixtures)
 from tests.collect.podrig import PASSWORD, PodRig
@@ -46,3 +49,10 @@ def test_what_goes_wrong(tmp_path: Path) -> None:
     receipt = json.loads(other.stdout)
     assert (receipt["kind"], receipt["status"]) == ("pod", "partial")
     assert "is it the node that the pod is on?" in receipt["missing"][0]
+
+
+def test_register() -> None:
+    app = typer.Typer()
+    collect.register(app)
+    assert [(group.name, [command.name for command in group.typer_instance.registered_commands])
+            for group in app.registered_groups] == [("collect", ["pod"])]  # fmt: skip

@@ -222,7 +222,10 @@ def _root(pid: int) -> Path:
 
 
 def _comm(pid: int) -> str:
-    return Path(f"/proc/{pid}/comm").read_text().strip()
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""  # ended since it was listed
 
 
 def _with_libraries(program: Path, root: Path) -> None:

@@ -20,10 +20,12 @@ from memir.kubeapi.client import (
     get_json,
     make_api,
     message_of,
+    open_raw,
     pages,
     reason_of,
     status_of,
 )
+from tests.acquire.rigs.kube import KubeServer
 
 
 def kubeconfig(folder: Path, user: str) -> KubeOptions:
@@ -87,3 +89,19 @@ def test_refusals_in_words(status: int, kind: type[RemoteError], words: str) -> 
 def test_a_list_that_expired_is_read_on() -> None:
     assert fresh_token(refusal(410, {"metadata": {"continue": "t2"}})) == "t2"
     assert fresh_token(refusal(410, {})) == fresh_token(refusal(500)) == ""
+
+
+def test_a_body_as_it_comes(tmp_path: Path) -> None:
+    from kubernetes.client.exceptions import ApiException
+
+    server = KubeServer()
+    server.start()
+    try:
+        api = make_api(KubeOptions(str(server.kubeconfig(tmp_path / "kubeconfig"))))
+        with open_raw(api, "/version", {"x": "a b"}) as body:
+            assert (body.read(3), json.loads(b'{"g' + body.read())["gitVersion"]) == (b'{"g', "v1.34.1")
+        with pytest.raises(ApiException) as refused, open_raw(api, "/api/v1/namespaces/a/pods/none", {}):
+            pass
+        assert message_of(refused.value) == 'pods "none" not found'
+    finally:
+        server.stop()

@@ -8,7 +8,7 @@ import subprocess
 from typing import Any
 
 from memir.acquire.transports.local import LocalTransport
-from memir.collect.node.collector import collect, write_layers
+from memir.collect.node.collector import collect, main, write_layers
 from memir.collect.node.frames import Frames
 from memir.collect.node.overlay import Root
 from memir.collect.node_side import MODULES, PACKAGES, Request, bundle, script
@@ -65,3 +65,9 @@ def test_root_file_systems_without_a_writable_layer() -> None:
     assert [(gap["kind"], gap["where"], gap["missing"]) for gap in end["gaps"]] == [
         ("root file system", "a", True), ("writable layer", "b", True), ("writable layer", "c", False),
     ]  # fmt: skip
+
+
+def test_main_writes_to_standard_output(capfdbinary: Any) -> None:
+    main({"uid": "00000000-0000-0000-0000-000000000000", "containers": []})
+    _, end = items(capfdbinary.readouterr().out)
+    assert end["facts"]["processes"] == 0
