@@ -53,7 +53,7 @@ def by_api(api: Api, name: str) -> Target:
     metadata, spec = document.get("metadata") or {}, document.get("spec") or {}
     uid, node = str(metadata.get("uid") or ""), str(spec.get("nodeName") or "")
     if not node:
-        raise NodeError(f"pod {name} has no node yet: nothing of it runs; `memir snapshot -o DIR` has what the API server knows")
+        raise NodeError(f"pod {name} has no node yet, so nothing of it runs: `memir snapshot -o DIR` has what is known")
     if (metadata.get("labels") or {}).get("eks.amazonaws.com/fargate-profile"):
         raise NodeError(f"pod {name} runs on EKS Fargate ({node}), which lets nobody onto the node: nothing was done")
     containers, ids = [], []
