@@ -4,6 +4,7 @@
 The request: uid, containers (ids), memory (bool), rootfs (bool). Everything goes to standard output (frames.py).
 """
 
+import os
 import sys
 from typing import Any, Dict, List
 
@@ -11,7 +12,7 @@ from memir.collect.node.core import write_core
 from memir.collect.node.frames import Frames
 from memir.collect.node.layer import Layer
 from memir.collect.node.overlay import Root, node_mounts, root_of
-from memir.collect.node.procfs import Writer, container_of, members
+from memir.collect.node.procfs import Writer, btime, container_of, members
 from memir.collect.node.runtime import bundles_of, write_logs, write_records
 
 
@@ -42,7 +43,7 @@ def collect(frames: Frames, request: Dict[str, Any]) -> None:
         write_layers(frames, container, root, inside.get(container, []), bool(request.get("rootfs")))
     logs = write_logs(frames, uid)
     frames.end({
-        "processes": len(known), "containers": containers, "records": records, "roots": roots, "log_files": logs,
+        "btime": btime(), "ticks": os.sysconf("SC_CLK_TCK"), "processes": len(known), "containers": containers, "records": records, "roots": roots, "log_files": logs,
     })  # fmt: skip
 
 

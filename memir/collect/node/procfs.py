@@ -270,6 +270,12 @@ def threads(pid: int) -> List[Dict[str, Any]]:
     return out
 
 
+def btime() -> Optional[int]:
+    """When the node was started, in seconds since 1970 UTC, by /proc/stat; None if it does not say."""
+    match = re.search(rb"^btime (\d+)$", read("/proc/stat"), re.MULTILINE)
+    return int(match.group(1)) if match else None
+
+
 def open_quietly(path: str, folder: Optional[int] = None, flags: int = 0) -> int:
     """A descriptor for reading that leaves the file's access time as it is, where the kernel lets it. OSError."""
     flags |= os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC

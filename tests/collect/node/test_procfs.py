@@ -7,11 +7,13 @@ import hashlib
 import io
 import json
 import os
+import time
 from pathlib import Path
 
 from memir.collect.node.frames import Frames
 from memir.collect.node.procfs import (
     Writer,
+    btime,
     container_of,
     inum,
     link,
@@ -80,4 +82,5 @@ def test_small_readers(tmp_path: Path) -> None:
     before = (tmp_path / "x").stat().st_atime_ns
     os.close(open_quietly(str(tmp_path / "x")))
     assert (tmp_path / "x").stat().st_atime_ns == before
+    assert abs((btime() or 0) + float(Path("/proc/uptime").read_text().split()[0]) - time.time()) < 60
     assert threads(os.getpid())[0]["tid"] == os.getpid()
