@@ -43,7 +43,8 @@ def collect(frames: Frames, request: Dict[str, Any]) -> None:
         write_layers(frames, container, root, inside.get(container, []), bool(request.get("rootfs")))
     logs = write_logs(frames, uid)
     frames.end({
-        "btime": btime(), "ticks": os.sysconf("SC_CLK_TCK"), "processes": len(known), "containers": containers, "records": records, "roots": roots, "log_files": logs,
+        "btime": btime(), "ticks": os.sysconf("SC_CLK_TCK"), "processes": len(known),
+        "containers": containers, "records": records, "roots": roots, "log_files": logs,
     })  # fmt: skip
 
 
