@@ -175,7 +175,19 @@ def world_of(plan: Plan, kube: KubeOptions, connection: Connection) -> World:
     def aws(service: str) -> Client:
         return service_client(service, connection, attempts=1)  # a snapshot is not asked for twice
 
-    return World(plan.id, api, aws, run_memir, utc, connection)
+    def run(words: Sequence[str]) -> int:
+        return run_memir([*words, *same_place(kube, connection)] if words[:1] == ["acquire"] else words)
+
+    return World(plan.id, api, aws, run, utc, connection)
+
+
+def same_place(kube: KubeOptions, connection: Connection) -> list[str]:
+    """Flags that bring a command of memir's to the cluster and account of this run, not to those of the environment."""
+    given = {
+        "--kubeconfig": kube.kubeconfig, "--context": kube.context, "--region": connection.region,
+        "--profile": connection.profile,
+    }  # fmt: skip
+    return [word for flag, value in given.items() if value for word in (flag, value)]
 
 
 def run_memir(words: Sequence[str]) -> int:

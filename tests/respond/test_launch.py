@@ -23,6 +23,7 @@ from memir.respond.launch import (
     query_of,
     record_folder,
     run_memir,
+    same_place,
     save_plan,
     utc,
     world_of,
@@ -101,6 +102,18 @@ def test_worlds_are_made_when_needed(tmp_path: Path) -> None:
     assert datetime.fromisoformat(utc()).utcoffset() is not None
     assert run_memir(["--version"]) == 0
     assert run_memir(["nothing"]) == 2
+
+
+def test_a_command_goes_where_the_run_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RAM is taken of the cluster that --kubeconfig names, not of the environment's."""
+    ran: list[list[str]] = []
+    monkeypatch.setattr(launch, "run_memir", lambda words: ran.append(list(words)) or 0)
+    kube, aws = KubeOptions("other.conf", "prod"), Connection("eu-west-1", profile="ir")
+    place = world_of(shop.plan(tmp_path), kube, aws)
+    assert place.run(["acquire", "pod", "--node", "n"]) == 0
+    flags = ["--kubeconfig", "other.conf", "--context", "prod", "--region", "eu-west-1", "--profile", "ir"]
+    assert ran == [["acquire", "pod", "--node", "n", *flags]]
+    assert same_place(kube, aws) == flags and same_place(KubeOptions(), Connection()) == []
 
 
 def test_a_plan_is_checked_and_filled_in(account: AwsRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
