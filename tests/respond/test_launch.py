@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,12 @@ def test_worlds_are_made_when_needed(tmp_path: Path) -> None:
 def test_a_command_goes_where_the_run_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """RAM is taken of the cluster that --kubeconfig names, not of the environment's."""
     ran: list[list[str]] = []
-    monkeypatch.setattr(launch, "run_memir", lambda words: ran.append(list(words)) or 0)
+
+    def record(words: Sequence[str]) -> int:
+        ran.append(list(words))
+        return 0
+
+    monkeypatch.setattr(launch, "run_memir", record)
     kube, aws = KubeOptions("other.conf", "prod"), Connection("eu-west-1", profile="ir")
     place = world_of(shop.plan(tmp_path), kube, aws)
     assert place.run(["acquire", "pod", "--node", "n"]) == 0
