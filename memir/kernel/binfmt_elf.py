@@ -48,8 +48,8 @@ def program_code(kernel: Kernel, mm: U64, every: Vmas) -> ProgramCode:
     any_code = np.bincount(every.owner[code], minlength=len(mm)) > 0
     count = np.bincount(every.owner, minlength=len(mm))
     nameless = np.bincount(every.owner[(every.file != 0) & (mapped == 0)], minlength=len(mm)) > 0
-    known = (count == kernel.read(mm, "mm_struct", "map_count")) & (program != 0) & (start > 0) & (start < end)
-    known &= ~nameless
+    known = (count > 0) & (count == kernel.read(mm, "mm_struct", "map_count"))
+    known &= (program != 0) & (start > 0) & (start < end) & ~nameless
     whole = covered.astype(np.uint64) == end - start
     state = [
         None if not sure else NONE if not some else MAPPED if all_of_it else PART

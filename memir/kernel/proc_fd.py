@@ -50,7 +50,7 @@ def user_paths(kernel: Kernel, file: U64) -> tuple[U64, U64]:
     """(struct mount, dentry) by which the user knows each file.
 
     6.7 (def3ae83da02): what maps a file of an overlay has a backing file, whose own path is the layer's; the user's is
-    beside it.
+    beside it. Both are 0 where that is not readable: the layer's is a name of its own, by which no user knows it.
     """
     mount = kernel.pointer(file, "file", "f_path.mnt")
     dentry = kernel.pointer(file, "file", "f_path.dentry")
@@ -60,7 +60,10 @@ def user_paths(kernel: Kernel, file: U64) -> tuple[U64, U64]:
         user = [kernel.try_read(backing, "backing_file", f"user_path.{part}")[0].astype(np.uint64)
                 for part in ("mnt", "dentry")]  # fmt: skip
         real = kernel.space.is_kernel_pointer(user[0]) & kernel.space.is_kernel_pointer(user[1]) & (backing != 0)
-        mount, dentry = np.where(real, user[0], mount), np.where(real, user[1], dentry)
+        none = np.uint64(0)
+        lost = ~real & (backing != 0)
+        mount = np.where(real, user[0], np.where(lost, none, mount))
+        dentry = np.where(real, user[1], np.where(lost, none, dentry))
     return mount_of(kernel, mount), dentry
 
 

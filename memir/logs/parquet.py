@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 MAGIC = b"PAR1"
 _ROWS = 1 << 16
 _NEEDED = {"srcaddr", "dstaddr"}
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+"""AWS's names of columns; a damaged one is no column of a flow log."""
 
 
 def is_parquet(path: Path) -> bool:
@@ -42,7 +45,7 @@ def flow_records(path: Path, connection: duckdb.DuckDBPyConnection, gaps: Gaps) 
             gaps.add("log", str(path), "Parquet that is no VPC flow log")
             return
         fields = {
-            ours: f"nullif({quoted(theirs)}::varchar, '-')" for ours, theirs in names.items() if '"' not in theirs
+            ours: f"nullif({quoted(theirs)}::varchar, '-')" for ours, theirs in names.items() if _NAME.fullmatch(theirs)
         }
         first = 1
         for batch in file.iter_batches(_ROWS):
@@ -52,5 +55,8 @@ def flow_records(path: Path, connection: duckdb.DuckDBPyConnection, gaps: Gaps) 
             number = pa.array(range(first, first + rows.num_rows), pa.int64())
             first += rows.num_rows
             yield rows.append_column("line", number)
-    except (OSError, pa.ArrowException) as error:
+        lost = file.metadata.num_rows - first + 1
+        if lost:  # a damaged column chunk can end before its records do, without an error
+            gaps.add("log", str(path), "records that the Parquet file counts and does not hold", abs(lost))
+    except (OSError, ValueError, pa.ArrowException) as error:  # ValueError: a name that is no text
         gaps.add("log", str(path), f"Parquet that cannot be read: {str(error).splitlines()[0][:120]}")

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.findings.labels.make import BUILT, make
+from tests.images import case
+
 LABELS = Path(__file__).parent / "labels"
 SEVERITIES = ("info", "low", "medium", "high", "critical")
 _KEYS = ("pid", "path", "container_id", "pod_uid")
@@ -45,6 +48,8 @@ class Score:
 
 def labels_of(name: str) -> dict[str, Any]:
     """The labels of an image. KeyError for one without."""
+    if name in BUILT:
+        return make(case(name))
     path = LABELS / f"{name}.json"
     if not path.is_file():
         raise KeyError(f"{name} has no labels: write them in tests/findings/labels/make.py before memir reads it")

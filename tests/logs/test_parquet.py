@@ -59,3 +59,17 @@ def test_damaged(tmp_path: Path) -> None:
             gaps = Gaps()
             read = sum(table.num_rows for table in flow_records(path, connection, gaps))
             assert read or gaps.total
+
+
+@pytest.mark.parametrize("name", [b"pkt_dst\xffaddr", b"pkt\0dst_addr", b'pkt"dst_addr', b"pkt'dst_addr"])
+def test_a_column_whose_name_is_damaged_is_none_of_ours(name: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "flow"
+    pq.write_table(FLOWS.append_column("pkt_dst_addrx"[: len(name)], pa.array(["1.1.1.1"] * FLOWS.num_rows)), path)
+    path.write_bytes(path.read_bytes().replace(b"pkt_dst_addrx"[: len(name)], name))
+    gaps = Gaps()
+    with connected({}) as connection:
+        read = [row for table in flow_records(path, connection, gaps) for row in table.to_pylist()]
+    if b"\xff" in name:
+        assert (read, gaps.total) == ([], 1)
+    else:
+        assert [row["fields"] for row in read] == [["ecs-cluster-name=c"], []]
