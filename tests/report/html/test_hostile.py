@@ -40,6 +40,7 @@ def hostile_previews(case: memir.Case) -> pa.Table:
 
 def test_content_of_files_is_text(page: Opened) -> None:
     page.show("files")
+    page.page.check("main input[type=checkbox]")  # every row says that it is no news
     for _ in range(6):  # what lies in one is made when it is opened
         page.page.evaluate("document.querySelectorAll('main details').forEach((each) => { each.open = true; })")
         page.page.wait_for_timeout(300)

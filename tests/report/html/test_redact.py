@@ -83,7 +83,8 @@ def test_what_was_one_is_one(intruded: Path, redacted: str) -> None:
         pairs = set(zip(before, after, strict=True))
         assert len(pairs) == len({pair[0] for pair in pairs}) == len({pair[1] for pair in pairs})
     gone = [row for row in tables["differences"].to_pylist() if row["kind"] == "pods" and row["state"] == "gone"]
-    assert head["diff"]["other"] == "another case" and len(gone) == 1 and gone[0]["workload"].startswith("pod-")
+    assert head["diff"]["other"] == "another case" and len(gone) == 1
+    assert gone[0]["workload"].startswith("workload-") and gone[0]["namespace"].startswith("namespace-")
     assert tables["previews"].column_names == ["row"]
     assert len(head["findings"]) == case["findings"].num_rows
     assert all(proof["rows"] for finding in head["findings"] for proof in finding["evidence"])
