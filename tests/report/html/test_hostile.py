@@ -15,6 +15,10 @@ from tests.report.html.conftest import VIEWS, Opened, opened
 from tests.report.html.hostile import MEGABYTE, TEXTS, hostile_case
 
 
+HIDDEN = {"\u202e", "\u200b", "\u200d", "\ufeff", "\u2066", "\U000e0041", "\u2028", "\x1b", "\x9b"}
+"""Characters that no view may show as they are."""
+
+
 @pytest.fixture(scope="module")
 def page(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Opened:
     folder = tmp_path_factory.mktemp("hostile")
@@ -46,7 +50,8 @@ def test_content_of_files_is_text(page: Opened) -> None:
         page.page.wait_for_timeout(300)
     page.page.wait_for_selector(".file .preview pre")
     shown = page.page.inner_text("main")
-    assert "3c 73 63 72 69 70 74 3e xx xx" in shown and "<script>*********" in shown
+    assert "3c 73 63 72 69 70 74 3e xx xx" in shown and "<script>********" in shown
+    assert not HIDDEN & set(shown)
     assert page.page.evaluate("typeof window.pwned") == "undefined" and page.wrong == []
 
 
@@ -62,8 +67,9 @@ def test_differences_and_ram_are_text(page: Opened) -> None:
 
 
 def test_no_view_runs_it(page: Opened) -> None:
-    for view in (*VIEWS, "search=window", "table=processes&row=3", "nothing", "table=__proto__", "finding=%E0%A4%A"):
-        page.show(view)
+    for view in (*VIEWS, "ram=", "search=window", "table=processes&row=3", "nothing", "table=__proto__", "finding=%E0%A4%A"):
+        hidden = HIDDEN & set(page.show(view))
+        assert not hidden, f"{view}: {hidden}"
         assert page.wrong == [], view
     assert page.page.evaluate("typeof window.pwned") == "undefined"
     elements = page.page.evaluate(

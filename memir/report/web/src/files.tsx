@@ -3,7 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { head, provedBy, tables } from "./data";
 import { Grid } from "./grid";
-import { Badges } from "./marks";
+import { Badges, Marks } from "./marks";
 import { Preview } from "./preview";
 import { toRow, toTable } from "./route";
 import { count, plural, Safe, time } from "./text";
@@ -75,30 +75,36 @@ function Inside({ of, open }: { of: Folder; open: boolean }) {
 function Branch({ of, open: first }: { of: Folder; open: boolean }) {
   const [open, toggle] = useState(first && (of.proved > 0 || of.number <= FEW));
   const line = <>
-    {of.own && <span class={`change ${text(of.own.change)}`}>{text(of.own.change)} </span>}<span class="folder">{of.own ? <a href={toRow("inodes", of.own.row)}><Safe text={`${of.name}/`} /></a> : <Safe text={`${of.name}/`} />}</span>
-    {of.own?.deleted === true && <em> deleted</em>} <small>{of.number > 0 && plural(of.number, "file")}{of.proved > 0 && `, ${of.proved} with findings`}</small> {of.own && <Badges findings={provedBy.get(`inodes:${of.own.row}`) ?? []} />}
+    {of.own && <Change of={of.own} />}<span class="folder"><Safe text={`${of.name}/`} /></span>
+    {of.own?.deleted === true && <em> deleted</em>} <small>{of.number > 0 && plural(of.number, "file")}{of.proved > 0 && `, ${of.proved} with findings`}</small> {of.own && <Marks findings={provedBy.get(`inodes:${of.own.row}`) ?? []} />}
   </>;
-  if (!of.folders.size && !of.files.length) return <div class="leaf">{line}</div>;
+  const row = of.own && <a class="lead" href={toRow("inodes", of.own.row)}>row</a>;
+  if (!of.folders.size && !of.files.length) return <div class="leaf">{line}{row}</div>;
   return (
     <details open={open} onToggle={(event) => toggle(event.currentTarget.open)}>
       <summary>{line}</summary>
-      {open && <Inside of={of} open={first} />}
+      {open && <>{of.own && <p class="sub">{row} <Badges findings={provedBy.get(`inodes:${of.own.row}`) ?? []} /></p>}<Inside of={of} open={first} /></>}
     </details>
   );
+}
+
+/** How an image's file was changed; those that took one away stand out. */
+function Change({ of }: { of: Row }) {
+  return <span class={of.change === "whiteout" || of.change === "opaque" ? "change gone" : "change"}><Safe text={text(of.change)} /> </span>;
 }
 
 function File({ of, folder }: { of: Row; folder: string }) {
   const [open, toggle] = useState(false);
   const path = text(of.container_path ?? of.path), name = path.startsWith(`${folder}/`) ? path.slice(folder.length + 1) : path === folder ? "." : path;
-  const regular = of.kind === "regular", size = Number(of.size ?? 0), cached = Number(of.cached ?? 0);
+  const proved = provedBy.get(`inodes:${of.row}`) ?? [], regular = of.kind === "regular", size = Number(of.size ?? 0), cached = Number(of.cached ?? 0);
   const content = !regular ? text(of.kind) : size === 0 ? "empty" : of.sha256 ? "whole in RAM" : cached ? `${count(Math.min(cached, size))} bytes in RAM` : "none of it in RAM";
   return (
     <details class="file" onToggle={(event) => toggle(event.currentTarget.open)}>
       <summary>
-        {of.change !== null && <span class={`change ${text(of.change)}`}>{text(of.change)} </span>}<span class="name"><Safe text={name || "a file without name"} /></span>
-        {of.deleted === true && <em> deleted</em>} <small>{regular && `${count(size)} bytes, `}{content}{typeof of.btime === "number" && `, created ${time(of.btime).slice(0, 19)}`}</small> <Badges findings={provedBy.get(`inodes:${of.row}`) ?? []} />
+        {of.change !== null && <Change of={of} />}<span class="name"><Safe text={name || "a file without name"} /></span>
+        {of.deleted === true && <em> deleted</em>} <small>{regular && `${count(size)} bytes, `}<Safe text={content} />{typeof of.btime === "number" && `, created ${time(of.btime).slice(0, 19)}`}</small> <Marks findings={proved} />
       </summary>
-      {open && <>{of.sha256 !== null && <p class="sub">SHA-256 <code>{text(of.sha256)}</code></p>}<Preview row={of.row} /></>}
+      {open && <>{proved.length > 0 && <p class="sub">proves <Badges findings={proved} /></p>}{of.sha256 !== null && <p class="sub">SHA-256 <code><Safe text={text(of.sha256)} /></code></p>}<Preview row={of.row} /></>}
     </details>
   );
 }

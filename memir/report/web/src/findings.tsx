@@ -40,7 +40,7 @@ export function Findings({ id }: { id: string }) {
           {shown.map((each) => (
             <li>
               <a href={toFinding(each.id)} aria-current={each.id === open?.id} class={notes.get(`finding:${each.id}`)?.benign ? "benign" : ""}>
-                <SeverityMark severity={each.severity} /> <b>{each.kind}</b> <time>{iso(each.first_seen)}</time><br />
+                <SeverityMark severity={each.severity} /> <b><Safe text={each.kind} /></b> <time>{iso(each.first_seen)}</time><br />
                 <Safe text={each.title.length > 180 ? `${each.title.slice(0, 180)}…` : each.title} />
               </a>
             </li>
@@ -61,13 +61,13 @@ function One({ finding }: { finding: Finding }) {
         <dt>since</dt><dd>{iso(finding.first_seen)} UTC</dd>
         <dt>where</dt><dd><Safe text={place(finding)} />{finding.pid !== null && `, pid ${finding.pid}`}</dd>
         <dt>severity</dt><dd><Safe text={finding.reason} /></dd>
-        <dt>ATT&CK</dt><dd>{finding.technique} {finding.technique_name} ({finding.tactics.join(", ")}), v{finding.attack_version}{v19}</dd>
+        <dt>ATT&CK</dt><dd><Safe text={`${finding.technique} ${finding.technique_name} (${finding.tactics.join(", ")}), v${finding.attack_version}${v19}`} /></dd>
         <dt>why</dt><dd><Safe text={finding.why} /></dd>
         <List name="look at next" items={finding.check_next} />
         <List name="harmless, and looks the same" items={finding.benign} />
         <List name="what may be missed" items={finding.missed} />
         <List name="known as" items={finding.also_known} />
-        <dt>id</dt><dd><code>{finding.id}</code></dd>
+        <dt>id</dt><dd><code><Safe text={finding.id} /></code></dd>
       </dl>
       <h3>Rows that prove it</h3>
       {finding.evidence.map((proof) => <Proved proof={proof} />)}
@@ -80,7 +80,7 @@ function Proved({ proof }: { proof: Proof }) {
   const [rows] = useState(proof.rows);
   return (
     <div class="proof-rows">
-      <p><code>select * from {proof.table} where <Safe text={proof.key} /></code></p>
+      <p><code>select * from <Safe text={proof.table} /> where <Safe text={proof.key} /></code></p>
       {rows === null ? <p class="none">This condition cannot be asked of the table: the finding was not written by memir, or the table is of another run.</p>
         : rows.length === 0 ? <p class="none">No row fits it.</p>
         : <Grid name={proof.table} within={rows} />}

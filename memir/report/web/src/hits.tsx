@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { provedBy, tables } from "./data";
 import { Grid } from "./grid";
-import { Badges, place } from "./marks";
+import { Badges, Marks, place } from "./marks";
 import { toRow, toTable, word } from "./route";
 import { cell, count, plural, Safe } from "./text";
 import { grouped, type Row, text, useRows } from "./use";
@@ -43,10 +43,11 @@ function Place({ name, hits, rule }: { name: string; hits: Row[]; rule: string }
   const findings = [...new Set(hits.flatMap((each) => provedBy.get(`hits:${each.row}`) ?? []))];
   return (
     <details class="hit" onToggle={(event) => toggle(event.currentTarget.open)}>
-      <summary>{count(hits.length)} in <Safe text={name} /> <Badges findings={findings} /></summary>
+      <summary>{count(hits.length)} in <Safe text={name} /> <Marks findings={findings} /></summary>
+      {open && findings.length > 0 && <p><Badges findings={findings} /></p>}
       {open && hits.slice(0, 20).map((each) => (
         <div>
-          <p><a href={toRow("hits", each.row)}>{text(each.string)}</a> at <code>{each.vaddr === null ? `physical ${cell(each.paddr, "uint64", "paddr")}` : cell(each.vaddr, "uint64", "vaddr")}</code>, {plural(Number(each.length), "byte")}{each.path !== null && <> in <Safe text={text(each.path)} /></>}</p>
+          <p><a href={toRow("hits", each.row)}><Safe text={text(each.string)} /></a> at <code>{each.vaddr === null ? `physical ${cell(each.paddr, "uint64", "paddr")}` : cell(each.vaddr, "uint64", "vaddr")}</code>, {plural(Number(each.length), "byte")}{each.path !== null && <> in <Safe text={text(each.path)} /></>}</p>
           <pre class="data"><Safe text={text(each.data)} /></pre>
           {each.context !== null && <pre class="hex" tabIndex={0} aria-label="Bytes around the hit"><Safe text={text(each.context)} lines /></pre>}
         </div>

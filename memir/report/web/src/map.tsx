@@ -74,7 +74,7 @@ function Container({ container, processes }: { container: Row; processes: Row[] 
   return (
     <div class="container">
       <p><a href={toRow("containers", container.row)}><Safe text={text(container.container_name) || text(container.container_id).slice(0, 12)} /></a>
-        {" "}<small>{text(container.state)}{end} · <Safe text={text(container.image) || "image not known"} />{container.privileged === true && " · privileged"}{container.host_pid === true && " · the node's pids"}</small> <Badges findings={about} /></p>
+        {" "}<small><Safe text={text(container.state)} />{end} · <Safe text={text(container.image) || "image not known"} />{container.privileged === true && " · privileged"}{container.host_pid === true && " · the node's pids"}</small> <Badges findings={about} /></p>
       <Processes processes={processes} />
     </div>
   );

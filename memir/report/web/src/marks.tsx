@@ -19,7 +19,12 @@ export function Words({ text }: { text: string }) {
 
 /** Findings as small links, the worst first. */
 export function Badges({ findings }: { findings: Finding[] }) {
-  return <>{findings.map((each) => <a class={`mark ${each.severity}`} href={toFinding(each.id)} title={plain(each.title)}>{each.kind}</a>)}</>;
+  return <>{findings.map((each) => <a class={`mark ${each.severity}`} href={toFinding(each.id)} title={plain(each.title)}><Safe text={each.kind} /></a>)}</>;
+}
+
+/** The same without links: in a line that opens and closes, which may have none in it. */
+export function Marks({ findings }: { findings: Finding[] }) {
+  return <>{findings.map((each) => <span class={`mark ${each.severity}`} title={plain(each.title)}><Safe text={each.kind} /></span>)}</>;
 }
 
 /** namespace/pod/container of a row, or the node. */

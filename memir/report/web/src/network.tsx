@@ -57,7 +57,7 @@ export function Network() {
           <tbody>
             {all.slice(0, 200).map((edge) => (
               <tr>
-                <td><Safe text={edge.from} /></td><td><Safe text={edge.to} /></td><td>{edge.label}</td><td>{edge.ended ? "ended" : "open"}</td>
+                <td><Safe text={edge.from} /></td><td><Safe text={edge.to} /></td><td class="short">{edge.label}</td><td class="short">{edge.ended ? "ended" : "open"}</td>
                 <td>{edge.rows.slice(0, 3).map((row) => <a class="lead" href={toRow("sockets", row)}>row {row}</a>)}{edge.rows.length > 3 && ` and ${edge.rows.length - 3} more`}</td>
                 <td><Badges findings={edge.findings} /></td>
               </tr>

@@ -58,12 +58,12 @@ function One({ finding, number }: { finding: Finding; number: number }) {
         <dt>where</dt><dd><Safe text={place(finding)} />{finding.pid !== null && `, pid ${finding.pid}`}</dd>
         <dt>why</dt><dd><Safe text={finding.why} /></dd>
         <dt>severity</dt><dd><Safe text={finding.reason} /></dd>
-        <dt>technique</dt><dd>{finding.technique} {finding.technique_name}</dd>
+        <dt>technique</dt><dd><Safe text={`${finding.technique} ${finding.technique_name}`} /></dd>
         {finding.benign.length > 0 && <><dt>harmless, and looks the same</dt><dd><Words text={finding.benign.join("; ")} /></dd></>}
         {finding.missed.length > 0 && <><dt>what may be missed</dt><dd><Words text={finding.missed.join("; ")} /></dd></>}
-        <dt>proved by</dt><dd>{finding.evidence.map((proof) => <div>{plural((proof.rows?.length ?? 0) + proof.more, "row")} of the table {proof.table}: <code><Safe text={cut(proof.key)} /></code></div>)}</dd>
+        <dt>proved by</dt><dd>{finding.evidence.map((proof) => <div>{plural((proof.rows?.length ?? 0) + proof.more, "row")} of the table <Safe text={proof.table} />: <code><Safe text={cut(proof.key)} /></code></div>)}</dd>
         {note && <><dt>note</dt><dd>{note.benign && <b>seen, benign. </b>}<Safe text={note.text} /></dd></>}
-        <dt>id</dt><dd><code>{finding.id}</code></dd>
+        <dt>id</dt><dd><code><Safe text={finding.id} /></code></dd>
       </dl>
     </section>
   );

@@ -149,7 +149,7 @@ function fitting(cell: Cell, room: number): string {
 }
 
 function Legend({ kinds }: { kinds: [string, number][] }) {
-  return <ul class="legend">{kinds.map(([kind, size]) => <li><span class={`swatch ${tint(kind)}`} /> {kind} <small>{mib(size)} MiB</small></li>)}</ul>;
+  return <ul class="legend">{kinds.map(([kind, size]) => <li><span class={`swatch ${tint(kind)}`} /> <Safe text={kind} /> <small>{mib(size)} MiB</small></li>)}</ul>;
 }
 
 const COLUMN_KINDS = 7;
@@ -158,13 +158,13 @@ function Owners({ use, chosen }: { use: Use; chosen?: string }) {
   return (
     <div class="wide" tabIndex={0} role="region" aria-label="RAM by owner">
       <table>
-        <thead><tr><th>MiB of</th><th class="number">all</th>{shown.map((kind) => <th class="number">{kind}</th>)}<th class="number">others</th></tr></thead>
+        <thead><tr><th>MiB of</th><th class="number">all</th>{shown.map((kind) => <th class="number"><Safe text={kind} /></th>)}<th class="number">others</th></tr></thead>
         <tbody>
           {use.owners.map((each) => {
             const named = shown.map((kind) => each.kinds.get(kind)?.size ?? 0), others = each.size - named.reduce((sum, size) => sum + size, 0);
             return (
               <tr class={each.key === chosen ? "chosen" : ""}>
-                <td><a href={`#ram=${encodeURIComponent(each.key)}`}><Safe text={each.title} /></a>{each.filter && <a class="lead" href={toTable("pages", each.filter)}>rows</a>}</td>
+                <td class="owner"><a href={`#ram=${encodeURIComponent(each.key)}`}><Safe text={each.title} /></a>{each.filter && <a class="lead" href={toTable("pages", each.filter)}>rows</a>}</td>
                 <td class="number">{mib(each.size)}</td>
                 {named.map((size) => <td class="number">{mib(size)}</td>)}
                 <td class="number">{each.order >= 4 ? "" : mib(others)}</td>

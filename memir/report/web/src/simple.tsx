@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { head, tables } from "./data";
 import { Grid } from "./grid";
 import { toTable } from "./route";
-import { count, iso, plural, Safe } from "./text";
+import { count, iso, Safe } from "./text";
 
 export function KernelView() {
   const names = ["modules", "hooks", "bpf"].filter((name) => tables.has(name));
@@ -42,9 +42,10 @@ export function Tables() {
   return (
     <>
       <p class="lead-text">Every table of the case. <code>memir query CASE 'select ... from TABLE'</code> asks them in SQL.</p>
-      <ul class="tables">
-        {head.tables.map((each) => <li><a href={toTable(each.name)}><b>{each.name}</b></a> <span>{plural(each.rows, "row")}</span> {each.doc}</li>)}
-      </ul>
+      <table>
+        <thead><tr><th>table</th><th class="number">rows</th><th>what a row is</th></tr></thead>
+        <tbody>{head.tables.map((each) => <tr><td><a href={toTable(each.name)}><b>{each.name}</b></a></td><td class="number">{count(each.rows)}</td><td>{each.doc}</td></tr>)}</tbody>
+      </table>
     </>
   );
 }
@@ -57,7 +58,7 @@ export function Limits() {
       {head.gaps.length === 0 ? <p>Nothing of what was looked for.</p> : (
         <table>
           <thead><tr><th>how many</th><th>what</th><th>why</th><th>for example</th></tr></thead>
-          <tbody>{head.gaps.map((gap) => <tr><td class="number">{count(gap.count)}</td><td><Safe text={gap.kind} /></td><td><Safe text={gap.why} /></td><td><Safe text={gap.where} /></td></tr>)}</tbody>
+          <tbody>{head.gaps.map((gap) => <tr><td class="number">{count(gap.count)}</td><td class={gap.kind.length < 24 ? "short" : ""}><Safe text={gap.kind} /></td><td><Safe text={gap.why} /></td><td><Safe text={gap.where} /></td></tr>)}</tbody>
         </table>
       )}
       <h2>Looked for and not seen</h2>

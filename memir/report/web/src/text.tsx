@@ -67,7 +67,7 @@ const NUMBERS = /^(inode|cgroup_id|inum|.*_ns|offset)$/; // uint64 that people k
 export function cell(value: Value, type: string, name: string): string {
   if (value === null || value === undefined) return "";
   if (typeof value === "string") return value;
-  if (Array.isArray(value)) return value.map((each) => cell(each, type.replace(/^list<element: (.*)>$/, "$1"), name)).join(name === "args" ? " " : ", ");
+  if (Array.isArray(value)) return value.map((each) => cell(each, type.replace(/^list<element: (.*)>$/, "$1"), name)).join(name === "args" || name === "command" ? " " : ", ");
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (type.startsWith("timestamp") && typeof value === "number") return time(value);
   if (type === "uint64" && !NUMBERS.test(name)) return `0x${BigInt(value as bigint).toString(16)}`;
