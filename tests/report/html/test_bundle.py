@@ -70,7 +70,9 @@ def test_axe_finds_no_violation(built: Path, browser: Any, full_page: Path, sche
     told: dict[str, Any] = {}
     for view in (*VIEWS, "search=sshd", "table=processes&row=2"):
         page.show(view)
-        page.page.evaluate("document.querySelectorAll('main details:not(.choose)').forEach((each) => { each.open = true; })")
+        page.page.evaluate(
+            "document.querySelectorAll('main details:not(.choose)').forEach((each) => { each.open = true; })"
+        )
         page.page.evaluate(axe)
         violations = page.page.evaluate("axe.run().then((result) => result.violations)")
         told |= {f"{view}: {each['id']}": [node["html"][:200] for node in each["nodes"][:3]] for each in violations}

@@ -14,7 +14,6 @@ from memir.report.html.document import html_parts
 from tests.report.html.conftest import VIEWS, Opened, opened
 from tests.report.html.hostile import MEGABYTE, TEXTS, hostile_case
 
-
 HIDDEN = {"\u202e", "\u200b", "\u200d", "\ufeff", "\u2066", "\U000e0041", "\u2028", "\x1b", "\x9b"}
 """Characters that no view may show as they are."""
 
@@ -67,7 +66,8 @@ def test_differences_and_ram_are_text(page: Opened) -> None:
 
 
 def test_no_view_runs_it(page: Opened) -> None:
-    for view in (*VIEWS, "ram=", "search=window", "table=processes&row=3", "nothing", "table=__proto__", "finding=%E0%A4%A"):
+    others = ("ram=", "search=window", "table=processes&row=3", "nothing", "table=__proto__", "finding=%E0%A4%A")
+    for view in (*VIEWS, *others):
         hidden = HIDDEN & set(page.show(view))
         assert not hidden, f"{view}: {hidden}"
         assert page.wrong == [], view

@@ -8,6 +8,7 @@ import { count, plural, Safe } from "./text";
 import { grouped, type Row, text, useRows } from "./use";
 
 const PROCESS = ["pid", "ppid", "comm", "args", "start_time", "exe_deleted", "kernel_thread", "pid_in_container", "pod_uid", "container_id", "disagreements"];
+const OPEN = 8; // pods that are open at first: each draws its processes
 const SHOWN = 40; // processes of a container that are listed at first
 
 export function Map_() {
@@ -19,6 +20,7 @@ export function Map_() {
   const byContainer = grouped(users.filter((each) => each.container_id), (each) => text(each.container_id));
   const byPod = grouped(containers, (each) => text(each.pod_uid));
   const namespaces = [...grouped(pods, (each) => text(each.namespace) || "namespace not known")].sort(([a], [b]) => (a < b ? -1 : 1));
+  const opened = new Set([...new Set(head.findings.filter((each) => each.severity !== "info" && each.pod_uid).map((each) => each.pod_uid))].slice(0, OPEN)); // the worst come first
   const alone = byPod.get("") ?? [];
   const node = users.filter((each) => !each.container_id && !each.pod_uid);
   return (
@@ -26,7 +28,7 @@ export function Map_() {
       {namespaces.map(([name, group]) => (
         <section class="namespace">
           <h2><Safe text={name} /> <small>{plural(group.length, "pod")}</small></h2>
-          {group.map((pod) => <Pod pod={pod} containers={byPod.get(text(pod.pod_uid)) ?? []} processes={byContainer} />)}
+          {group.map((pod) => <Pod pod={pod} first={opened.has(text(pod.pod_uid))} containers={byPod.get(text(pod.pod_uid)) ?? []} processes={byContainer} />)}
         </section>
       ))}
       {alone.length > 0 && (
@@ -45,10 +47,10 @@ export function Map_() {
 
 function about(test: (finding: Finding) => boolean): Finding[] { return head.findings.filter(test); }
 
-function Pod({ pod, containers, processes }: { pod: Row; containers: Row[]; processes: Map<string, Row[]> }) {
+function Pod({ pod, first, containers, processes }: { pod: Row; first: boolean; containers: Row[]; processes: Map<string, Row[]> }) {
   const own = about((each) => each.pod_uid === pod.pod_uid);
   const grave = own.filter((each) => each.severity !== "info");
-  const [open, toggle] = useState(grave.length > 0);
+  const [open, toggle] = useState(first);
   const facts = [pod.phase, pod.owner && `of ${pod.owner}`, pod.service_account && `service account ${pod.service_account}`, pod.iam_role && `IAM role ${pod.iam_role}`,
     pod.host_network === true && "the node's network"].filter(Boolean).join(" · ");
   const inside = containers.filter((each) => each.kind !== "sandbox").reduce((sum, each) => sum + (processes.get(text(each.container_id))?.length ?? 0), 0);
