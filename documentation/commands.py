@@ -58,7 +58,7 @@ def _usage(title: str, command: Any) -> str:
             words.append(word if parameter.required or word.startswith("[") else f"[{word}]")
     if getattr(command, "commands", None):
         words.append("COMMAND")
-    return f"    {' '.join(words)}\n\n"
+    return f"```text\n{' '.join(words)}\n```\n\n"
 
 
 def _options(command: Any) -> str:

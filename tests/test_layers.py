@@ -184,7 +184,7 @@ def test_plugins_have_no_init() -> None:
 
 SOURCES = [
     path
-    for folder in ("memir", "plugins", "tests", "samples", "benchmarks", "documentation")
+    for folder in ("memir", "plugins", "tests", "samples", "benchmarks", "documentation", "release")
     for pattern in ("*.py", "*.sh", "*.c", "*.yar")
     for path in sorted((ROOT / folder).rglob(pattern))
     if ".cache" not in path.parts and "data" not in path.parts  # inputs of tests are what they are

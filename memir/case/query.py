@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,10 @@ def ask(tables: Mapping[str, Any], sql: str) -> Answer:
             return interruptible(connection, lambda: _answer(connection, sql))
     except duckdb.CatalogException as error:
         raise UsageError(f"SQL: {error}\n{_list(tables)}") from error
+    except duckdb.BinderException as error:
+        named = sorted(set(re.findall(r"\w+", sql)) & set(tables))
+        schemas = ", ".join(f"`memir query CASE --schema {name}`" for name in named[:3])
+        raise UsageError(f"SQL: {error}" + (f"\nthe columns: {schemas}" if schemas else "")) from error
     except duckdb.InvalidInputException as error:
         if _STREAM not in str(error):
             raise UsageError(f"SQL: {error}") from error

@@ -25,6 +25,7 @@ from memir.cli.common import (
 from memir.errors import EXIT_DONE, EXIT_EVIDENCE
 from memir.text import say
 
+_FEW = 5  # files that are named
 _MOST = 20  # files with holes that are named; the manifest has all
 
 
@@ -77,7 +78,10 @@ def files(
     if json:
         print_json({"output": str(output), "listed": len(done), "written": len(written), "with_holes": len(holed)})
     else:
-        say(f"{len(written)} files written to {output}, {len(done) - len(written)} only listed in manifest.json")
+        files = "1 file" if len(written) == 1 else f"{len(written):,} files"
+        say(f"{files} written to {output}, {len(done) - len(written)} only listed in manifest.json")
+        for entry in written if len(written) <= _FEW else ():
+            say(f"  {output / str(entry.file)}")
         for entry in holed[:_MOST]:
             say(
                 f"  not whole: {entry.path}: {entry.lacking:,} of {entry.size:,} bytes are not in RAM and read as zeros"

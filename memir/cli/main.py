@@ -7,6 +7,7 @@ Building every verb's options takes longer than most people wait for `memir --he
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -14,9 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from memir import __version__
+from memir.cli.examples import START, epilog
 from memir.cli.handler import run
 from memir.errors import UsageError
 from memir.text import say
@@ -61,6 +63,9 @@ VERBS = {
 class _Verbs(TyperGroup):
     """A group whose commands are made when they are asked for."""
 
+    listing = False
+    """While a shell completes the name of a verb: names and one line each will do."""
+
     def list_commands(self, ctx: Any) -> list[str]:
         """The verbs, in the order in which an incident needs them."""
         del ctx
@@ -72,11 +77,25 @@ class _Verbs(TyperGroup):
         verb = VERBS.get(cmd_name)
         if verb is None:
             return None
+        if self.listing:
+            return TyperCommand(cmd_name, help=verb.help)
         holder = typer.Typer(rich_markup_mode=None, add_completion=False)
         holder.callback()(lambda: None)  # keeps it a group, even with one verb
         importlib.import_module(f"memir.cli.{verb.module}").register(holder)
         group: Any = typer.main.get_command(holder)
-        return group.commands[cmd_name]
+        command = group.commands[cmd_name]
+        command.epilog = epilog(cmd_name)
+        for name, inner in getattr(command, "commands", {}).items():
+            inner.epilog = epilog(f"{cmd_name} {name}")
+        return command
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Verbs and options that begin so, without importing a verb."""
+        self.listing = True
+        try:
+            return list(super().shell_complete(ctx, incomplete))
+        finally:
+            self.listing = False
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The verb that was asked for; a word that is none names the verbs that are near it."""
@@ -99,8 +118,9 @@ app = typer.Typer(
     name="memir",
     cls=_Verbs,
     help="Memory incident response for Kubernetes nodes: take a node's RAM, find every pod in it, hunt across pods.",
+    epilog=START,
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -122,6 +142,10 @@ def _root(
     ),
 ) -> None:
     del version, debug
+
+
+_COMPLETE = "_MEMIR_COMPLETE"
+"""Set by the shell that completes a command line."""
 
 
 class _NoPandas:
@@ -162,6 +186,8 @@ def main() -> None:
 
     To be told to end, or to lose the terminal, is an interruption like Ctrl-C: what is going on is ended safely.
     """
+    if _COMPLETE in os.environ:
+        app(prog_name="memir")  # typer answers the shell, and ends
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # nohup asks to be left alone
             signal.signal(number, _stop)

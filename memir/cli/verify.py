@@ -146,7 +146,8 @@ def _verify_case(folder: Path, public_key: Path | None, *, as_json: bool) -> Non
             say(f"image: {result.identity.words()}")
         for problem in result.problems:
             say(f"WRONG {problem}")
-        say(f"{folder}: {'holds' if result.holds else 'DOES NOT HOLD'}, {result.signed}")
+        how = "" if result.signer is not None else " (`memir analyze IMAGE -o CASE --sign-key KEY` signs)"
+        say(f"{folder}: {'holds' if result.holds else 'DOES NOT HOLD'}, {result.signed}{how}")
     if not result.holds:
         raise typer.Exit(EXIT_EVIDENCE)
     if result.signer is None:

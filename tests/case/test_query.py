@@ -55,6 +55,8 @@ def test_a_table_that_is_not_there(folder: Path) -> None:
     assert "The case has the tables processes; it could have hits (memir hunt IMAGE -o CASE)" in str(caught.value)
     with pytest.raises(UsageError, match="SQL: Parser Error"):
         query(folder, "selec 1")
+    with pytest.raises(UsageError, match=r"the columns: `memir query CASE --schema processes`$"):
+        query(folder, "select no_such_column from processes")
     assert ask({}, "select 1 as one") == Answer(("one",), [(1,)])
 
 

@@ -20,7 +20,7 @@ COMMAND = re.compile(r"(?:^|[`\s(])memir ((?:acquire|tools) )?([a-z][a-z-]+)([^`
 QUOTED = re.compile(r"`([^`\n]+)`")
 PROGRAMS = (
     "aws", "kubectl", "ssh-keygen", "ssh", "ssh-add", "openssl", "makedumpfile", "dwarf2json", "virsh", "cargo",
-    "vol", "pip", "docker", "ctr", "zensical", "qemu-img", "tests/run", "bash", "containerd",
+    "vol", "pip", "docker", "ctr", "zensical", "debootstrap", "qemu-img", "tests/run", "bash", "containerd",
 )  # fmt: skip
 """Other programs that memir speaks of: their options are not memir's."""
 SCRIPTS = ("memir/acquire/node/upload.py", "memir/acquire/sinks/s3/direct.py", "memir/acquire/tools/avml.py")
@@ -95,7 +95,8 @@ def others(text: str) -> str:
 
 
 def test_every_option_that_is_named_is_there() -> None:
-    known = {option for options in verbs().values() for option in options} | {"--version"}
+    known = {option for options in verbs().values() for option in options}
+    known |= {"--version", "--install-completion", "--show-completion"}
     wrong = [
         f"{where}: {option}"
         for where, text in texts()
