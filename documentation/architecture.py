@@ -18,7 +18,8 @@ SAYS = {
     "kubeapi": "the API server", "symbols": "BTF, kallsyms", "kernel": "walks, a file a header",
     "kube": "whose is this", "tables": "one file a table", "hunt": "YARA, only here", "logs": "audit, AWS, flows",
     "findings": "one file a detection", "case": "sealed, SQL, ask", "report": "HTML, SIEM, Markdown",
-    "extract": "files, cores", "volatility": "volatility3, only here", "acquire": "transports, sinks", "collect": "one pod, two sides",
+    "extract": "files, cores", "volatility": "volatility3, only here", "acquire": "transports, sinks",
+    "collect": "one pod, two sides",
     "respond": "plan, run, undo", "node": "memir.open", "cli": "one file a verb",
 }  # fmt: skip
 WIDTH, HEIGHT, ACROSS, DOWN = 150, 46, 166, 78
@@ -46,7 +47,10 @@ def rows() -> list[list[str]]:
 
 def direct(name: str) -> set[str]:
     """What a folder may import and reaches through no other of them: the arrows that are drawn."""
-    table = {**MAY_IMPORT, "node": {"findings", "case", "hunt"}, "cli": {"report", "respond", "extract", "volatility", "collect"}}
+    beside = {
+        "node": {"findings", "case", "hunt"}, "cli": {"report", "respond", "extract", "volatility", "collect"},
+    }  # fmt: skip
+    table = {**MAY_IMPORT, **beside}
     below = table[name] - {name}
     through = {far for near in below for far in table.get(near, set())}
     return below - through
