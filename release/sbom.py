@@ -50,7 +50,7 @@ def component(name: str) -> dict[str, Any]:
     reference = f"pkg:pypi/{name}@{version}"
     answer: dict[str, Any] = {"type": "library", "bom-ref": reference, "name": name, "version": version}
     answer["purl"] = reference
-    expression = about["License-Expression"] if "License-Expression" in about else None
+    expression = next(iter(about.get_all("License-Expression") or []), None)
     named = [line.rpartition(" :: ")[2] for line in about.get_all("Classifier") or [] if line.startswith("License ::")]
     if expression:
         answer["licenses"] = [{"expression": expression}]
