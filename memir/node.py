@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from memir.kernel.ram import Coverage
     from memir.kube.ram import RamSource
     from memir.logs.source import LogSource
+    from memir.logs.stream import LogPath
     from memir.symbols.anchors import Anchors
 
 FINDINGS, INDICATORS = "findings", "indicators"
@@ -45,7 +46,7 @@ class Node:
 
     def __init__(
         self, source: RamSource, *, cluster: str | None = None, progress: Progress | None = None,
-        logs: Sequence[str | Path] = (),
+        logs: Sequence[LogPath] = (),
     ) -> None:  # fmt: skip
         """source: what tables are read from; cluster: where the API's view came from; logs: files and folders.
 
@@ -60,7 +61,7 @@ class Node:
         self._begun = time.monotonic()
         self.logs = self._opened(logs) if logs else None
 
-    def _opened(self, logs: Sequence[str | Path]) -> LogSource:
+    def _opened(self, logs: Sequence[LogPath]) -> LogSource:
         from memir.logs.source import LogSource
 
         def ram(name: str) -> pa.Table | None:

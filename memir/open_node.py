@@ -13,6 +13,7 @@ from memir.node import Node, Progress
 
 if TYPE_CHECKING:
     from memir.image.memory import PhysicalMemory
+    from memir.logs.stream import LogPath
 
 
 def cache_folder(chosen: str | Path | None = None) -> Path:
@@ -80,7 +81,7 @@ def open(
     cache: str | Path | None = None,
     allow_truncated: bool = True,
     progress: Progress | None = None,
-    logs: Sequence[str | Path] | str | Path = (),
+    logs: Sequence[LogPath] | str | Path = (),
 ) -> Node:
     """Open an image file, an evidence folder or an s3:// address and find the kernel in it.
 
@@ -98,7 +99,7 @@ def open(
     from memir.symbols.locate import Given
     from memir.symbols.store import Store
 
-    named = [logs] if isinstance(logs, str | Path) else list(logs)
+    named: list[LogPath] = [logs] if isinstance(logs, str | Path) else list(logs)
     log_files(named)  # one that is not there is an error before long work
     view = cluster if cluster is not None else cluster_beside(image)
     snapshot = load_cluster(Path(view)) if view is not None else None

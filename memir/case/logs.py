@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memir.case.case import Case
@@ -14,6 +13,7 @@ from memir.findings.detect import detect
 from memir.findings.look import ImageFacts
 from memir.kube.secrets import Secrets
 from memir.logs.source import LogSource
+from memir.logs.stream import LogPath
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,7 +24,7 @@ FINDINGS = "findings"
 
 
 def read_logs(
-    case: Case, paths: Sequence[str | Path], progress: Callable[[str, int, int], None] | None = None
+    case: Case, paths: Sequence[LogPath], progress: Callable[[str, int, int], None] | None = None
 ) -> LogSource:
     """The logs as a source of tables, whose rows find their pods in the case. LogsError if one is not there."""
 

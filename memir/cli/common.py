@@ -43,12 +43,26 @@ ClusterOption = Annotated[
     Path | None,
     typer.Option("--cluster", help="The API's view: pods.json, or a folder with it (kubectl get pods -A -o json)."),
 ]
+def _log_paths(logs: list[str] | None) -> Any:
+    """Paths of memir.logs: files and folders as they are, objects of S3 copied here until the command ends."""
+    there = [each for each in logs or () if each.startswith("s3://")]
+    if not there or logs is None:
+        return list(logs) if logs else None
+    import click
+
+    from memir.aws.log_files import copied
+    from memir.logs.stream import Renamed
+
+    copies = click.get_current_context().with_resource(copied(there))
+    return [*(each for each in logs if each not in there), *(Renamed(each.path, each.address) for each in copies)]
+
+
 LogsOption = Annotated[
-    list[Path] | None,
+    list[str] | None,
     typer.Option(
-        "--logs", metavar="PATH",
-        help="Files or folders of logs: Kubernetes audit, EKS authenticator, CloudTrail, VPC flow logs, GuardDuty, "
-        "containers; recognised by content; may be repeated.",
+        "--logs", metavar="PATH|s3://", callback=_log_paths,
+        help="Files, folders or S3 prefixes of logs: Kubernetes audit, EKS authenticator, CloudTrail, VPC flow logs, "
+        "GuardDuty, containers; recognised by content; may be repeated.",
     ),
 ]  # fmt: skip
 IocOption = Annotated[
@@ -106,8 +120,11 @@ def _expect_owner(account: str | None) -> str | None:
 
 BucketOwnerOption = Annotated[
     str | None,
-    typer.Option("--bucket-owner", help="Account (12 digits) that must own buckets read from.", callback=_expect_owner),
-]
+    typer.Option(
+        "--bucket-owner", help="Account (12 digits) that must own buckets read from.", callback=_expect_owner,
+        is_eager=True,
+    ),
+]  # fmt: skip
 
 
 def signing_key(path: Path | None) -> Ed25519PrivateKey | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from memir.cli.common import (
+    BucketOwnerOption,
     FailOnOption,
     IocOption,
     JsonOption,
@@ -41,6 +42,7 @@ def findings(
     ] = None,
     ioc: IocOption = None,
     logs: LogsOption = None,
+    bucket_owner: BucketOwnerOption = None,  # noqa: ARG001  (acts by itself)
     fail_on: FailOnOption = None,
     json: JsonOption = False,
 ) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from memir.cli.common import JsonOption, LogsOption, print_json, print_rows
+from memir.cli.common import BucketOwnerOption, JsonOption, LogsOption, print_json, print_rows
 from memir.errors import UsageError
 from memir.text import say, say_all
 
@@ -49,6 +49,7 @@ def timeline(
         Format, typer.Option("--format", help="table, jsonl, csv, or timesketch: JSON lines that Timesketch takes.")
     ] = Format.table,
     logs: LogsOption = None,
+    bucket_owner: BucketOwnerOption = None,  # noqa: ARG001  (acts by itself)
     json: JsonOption = False,
 ) -> None:
     """Print the events of cases in the order of time, each with its pod and the row that it comes from.

@@ -25,6 +25,7 @@ _TECHNIQUES = """
     T1071      Application Layer Protocol | command-and-control
     T1070.002  Clear Linux or Mac System Logs | defense-evasion
     T1070.004  File Deletion | defense-evasion
+    T1078.004  Cloud Accounts | defense-evasion persistence privilege-escalation initial-access
     T1105      Ingress Tool Transfer | command-and-control
     T1204.003  Malicious Image | execution
     T1496.001  Compute Hijacking | impact

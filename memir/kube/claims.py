@@ -81,6 +81,7 @@ WITNESSES: Mapping[str, str] = {
     "metadata": "containerd's meta.db, reached by its tree",
     "sibling": "another container of the same pod",
     "hostname": "host name of process 1",
+    "firmware": "the machine's DMI table",
     "kubelet": "command line of the kubelet",
     "file": "a file of the node in page cache",
     "token": "service account token in the pod's projected volume; its signature is not checked",
@@ -128,6 +129,7 @@ PRECEDENCE: Mapping[tuple[Kind, str], tuple[str, ...]] = {
     ("pod", "deleted_at"): ("API", "watch"),
     ("pod", "node"): ("API",),
     ("node", "name"): ("API", "kubelet", "hostname"),
+    ("node", "instance_id"): ("firmware", "kubelet", "API"),
 }
 """By kind of subject and field, the witnesses that may decide it, heaviest first. One that is not there never decides:
 its claims only confirm or contradict."""

@@ -7,6 +7,7 @@ provider id, the kubelet's arguments, the host name. Nothing is taken from the s
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _MACHINE_ID = b"/etc/machine-id"
 _SECOND = 1_000_000_000
+_INSTANCE = re.compile(r"i-[0-9a-f]{8,17}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,12 @@ def _hex(text: str | None) -> str | None:
     return digits if len(digits) == 32 and set(digits) <= set("0123456789abcdef") and set(digits) != {"0"} else None
 
 
+def _instance_id(text: str | None) -> str | None:
+    """The EC2 instance's id that a text is or ends with: `i-0abc...`, `aws:///zone/i-0abc...`."""
+    ident = (text or "").rpartition("/")[2].strip().lower()
+    return ident if _INSTANCE.fullmatch(ident) else None
+
+
 def pods_in_memory(rows: Iterable[Process], files: RuntimeFiles) -> set[str]:
     """UIDs of the pods that cgroups, specs and runtime states of the node name."""
     paths = {path for row in rows if (path := row.cgroup_path)}
@@ -137,6 +145,8 @@ def match_node(
     """
     claims.add(NODE, "name", facts.kubelet_name, "kubelet")
     claims.add(NODE, "name", facts.hostname, "hostname")
+    claims.add(NODE, "instance_id", _instance_id(facts.asset_tag), "firmware")
+    claims.add(NODE, "instance_id", _instance_id(facts.provider_id), "kubelet")
     if cluster is None:
         return NodeMatch(claims.text(NODE, "name"))
     for place, why in cluster.skipped:
@@ -152,6 +162,7 @@ def match_node(
     claims.add(NODE, "name", node.name if node else places.most_common(1)[0][0] if places else None, "API")
     name = claims.text(NODE, "name")
     node = node or cluster.nodes.get(name or "")
+    claims.add(NODE, "instance_id", _instance_id(node.provider_id if node else None), "API")
     ours = {pod.uid for pod in shared} | {pod.uid for pod in cluster.pods.values() if pod.node == name}
     others = tuple(pod for uid, pod in cluster.pods.items() if uid not in ours)
     return NodeMatch(name, cluster.only(ours), node, others)

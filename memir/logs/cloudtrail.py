@@ -6,10 +6,15 @@ https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-refe
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from memir.logs.format import BOOL, TIME, Format, JsonFields
 from memir.logs.source import LogSource
 from memir.tables.frame import Frame
 from memir.tables.table import Table, columns
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 COLUMNS = columns("""
     time             timestamp    when the request was made, UTC
@@ -35,6 +40,8 @@ COLUMNS = columns("""
     request          string       JSON of the request's parameters, secrets masked, its end cut at 4,096 characters
     resources        list<string> ARNs of what it was about
     vpc_endpoint     string       VPC endpoint that it came through
+    credentials      list<string> what ties it to this node: key in memory, issued key in memory, Pod Identity, IRSA
+    pids             list<int32>  processes that hold its access key, or the one that the answer gave out
     log              string       file
     line             int64        line in that file, from 1
     source           string       where the row comes from
@@ -63,16 +70,74 @@ FIELDS = JsonFields(
     drop=frozenset({"version", "pool"}),
 )  # fmt: skip
 FORMATS = (Format("cloudtrail", "CloudTrail events", FIELDS.sql),)
-_OWNED = """
-    select number, any_value(pod_uid) as pod_uid, any_value(pod_name) as pod_name, any_value(namespace) as namespace
-    from log join pods on session_name like 'eks-%' and contains(session_name, '-' || pod_name || '-')
-    group by number having count(*) = 1
+_TAG = '"key" ?: ?"kubernetes-pod-uid" ?, ?"value" ?: ?"([0-9a-f-]{36})"'
+"""Session tag of Pod Identity: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-abac.html"""
+_OWNED = f"""
+    with named as (
+        select number, any_value(pod_uid) as pod_uid, any_value(pod_name) as pod_name, any_value(namespace) as namespace
+        from log join pods on session_name like 'eks-%' and contains(session_name, '-' || pod_name || '-')
+        group by number having count(*) = 1),
+    keys as (select access_key as id from log where access_key is not null
+        union select issued_key from log where issued_key is not null),
+    held as (
+        select id, cast(list_sort(list(distinct pid) filter (pid is not null)) as integer[]) as pids,
+            if(count(distinct container_id) = 1, any_value(container_id), null) as container_id,
+            if(count(distinct container_id) = 1, any_value(container_name), null) as container_name,
+            if(count(distinct pod_uid) = 1, any_value(pod_uid), null) as pod_uid,
+            if(count(distinct pod_uid) = 1, any_value(pod_name), null) as pod_name,
+            if(count(distinct pod_uid) = 1, any_value(namespace), null) as namespace
+        from keys join secrets on name = id or fingerprint = 'sha256:' || sha256(id) group by id),
+    issued as (
+        select issued_key, issued_arn, case when event_name = 'AssumeRoleWithWebIdentity' then user_name end as account,
+            nullif(regexp_extract(coalesce(request, ''), '{_TAG}', 1), '') as uid
+        from log where issued_key is not null or issued_arn is not null),
+    tagged as (select issued_key, issued_arn, p.pod_uid, p.pod_name, p.namespace
+        from issued join pods as p on p.pod_uid = uid),
+    tagged_key as (select issued_key, any_value(pod_uid) as pod_uid, any_value(pod_name) as pod_name,
+            any_value(namespace) as namespace
+        from tagged where issued_key is not null group by issued_key having count(distinct pod_uid) = 1),
+    tagged_arn as (select issued_arn, any_value(pod_uid) as pod_uid, any_value(pod_name) as pod_name,
+            any_value(namespace) as namespace
+        from tagged where issued_arn is not null group by issued_arn having count(distinct pod_uid) = 1),
+    accounts as (select distinct 'system:serviceaccount:' || namespace || ':' || service_account as account
+        from pods where service_account is not null),
+    irsa as (select distinct issued_key from issued where account in (select account from accounts)
+        and issued_key is not null)
+    select number, coalesce(h.pids, g.pids) as pids,
+        coalesce(h.container_id, g.container_id) as container_id,
+        coalesce(h.container_name, g.container_name) as container_name,
+        coalesce(h.pod_uid, g.pod_uid, k.pod_uid, a.pod_uid, named.pod_uid) as pod_uid,
+        coalesce(h.pod_name, g.pod_name, k.pod_name, a.pod_name, named.pod_name) as pod_name,
+        coalesce(h.namespace, g.namespace, k.namespace, a.namespace, named.namespace) as namespace,
+        nullif(list_filter([
+            if(h.id is not null, 'key in memory', null), if(g.id is not null, 'issued key in memory', null),
+            if(coalesce(k.pod_uid, a.pod_uid, named.pod_uid) is not null, 'Pod Identity', null),
+            if(log.access_key in (select issued_key from irsa) or log.issued_key in (select issued_key from irsa)
+                or (log.event_name = 'AssumeRoleWithWebIdentity'
+                    and log.user_name in (select account from accounts)), 'IRSA', null),
+            if(log.session_name in (select id from instance), 'node role', null)],
+            lambda part: part is not null), []) as credentials
+    from log left join held as h on h.id = log.access_key left join held as g on g.id = log.issued_key
+    left join tagged_key as k on k.issued_key = coalesce(log.access_key, log.issued_key)
+    left join tagged_arn as a on a.issued_arn = coalesce(log.arn, log.issued_arn) left join named using (number)
 """
 
 
 def read(source: LogSource) -> Frame:
-    """Every event. A session that Pod Identity has named after a pod is that pod's."""
-    return source.owned(TABLE, _OWNED, masked=("request",))
+    """Every event. It is the pod's that alone holds its key, else the one for which Pod Identity gave it out."""
+    more = {"secrets": source.some("secrets"), "instance": _instance(source)}
+    return source.owned(TABLE, _OWNED, masked=("request",), more=more)
+
+
+def _instance(source: LogSource) -> pa.Table:
+    """The id of this node's instance, as its firmware, its kubelet or the API say it."""
+    from memir.tables.sql import connected
+
+    with connected({"claims": source.some("claims")}) as connection:
+        ids: pa.Table = connection.sql(
+            "select distinct value as id from claims where subject = 'node' and field = 'instance_id' and believed"
+        ).to_arrow_table()
+        return ids
 
 
 TABLE = Table("cloudtrail", "What AWS was asked, by CloudTrail.", COLUMNS, "row", {"logs": read})

@@ -53,6 +53,11 @@ _DETAILS = {
     "workload.namespace": "resource.kubernetesDetails.kubernetesWorkloadDetails.namespace",
     "workload.hostNetwork": "resource.kubernetesDetails.kubernetesWorkloadDetails.hostNetwork",
     "workload.serviceAccountName": "resource.kubernetesDetails.kubernetesWorkloadDetails.serviceAccountName",
+    "workload.hostPID": "resource.kubernetesDetails.kubernetesWorkloadDetails.hostPID",
+    "workload.container.name": "resource.kubernetesDetails.kubernetesWorkloadDetails.containers[0].name",
+    "workload.container.image": "resource.kubernetesDetails.kubernetesWorkloadDetails.containers[0].image",
+    "workload.container.privileged":
+        "resource.kubernetesDetails.kubernetesWorkloadDetails.containers[0].securityContext.privileged",
     "container.id": "resource.containerDetails.id",
     "container.name": "resource.containerDetails.name",
     "container.image": "resource.containerDetails.image",

@@ -31,7 +31,9 @@ COLUMNS = columns("""
 _OWNERS = ("container_id", "container_name", "pod_uid", "pod_name", "namespace")
 _NEEDED = {
     "processes": ("pid", "comm", "exe", "args", "start_time", "pid_in_container", "environ", *_OWNERS),
-    "containers": ("container_id", "container_name", "image", "privileged", "pod_uid", "pod_name", "namespace"),
+    "containers": (
+        "container_id", "container_name", "image", "privileged", "host_pid", "kind", "pod_uid", "pod_name", "namespace"
+    ),
     "pods": ("pod_uid", "pod_name", "namespace", "service_account", "host_network", "owner"),
     "inodes": ("path", "node_path", "container_path", "sha256", "address", "inode", "deleted", *_OWNERS),
     "modules": ("name", "module"),
@@ -56,6 +58,19 @@ _SAID = """
             when try_cast(text as double) between 1e8 and 1e11
                 then make_timestamptz((text::double * 1000000)::bigint) end);
     create temp macro quoted(text) as '''' || replace(text, '''', '''''') || '''';
+    create temp macro kind_of(type) as case lower(type) when 'deployments' then 'ReplicaSet'
+        when 'cronjobs' then 'Job' when 'daemonsets' then 'DaemonSet' when 'statefulsets' then 'StatefulSet'
+        when 'replicasets' then 'ReplicaSet' when 'jobs' then 'Job' end;
+    create temp table workload as
+    select c.id, p.*, p.pod_uid = told(c.claimed, 'workload.uid') or p.pod_name = c.named as itself
+    from (select *, told(claimed, 'workload.name') as named, kind_of(told(claimed, 'workload.type')) as kind,
+            lower(told(claimed, 'workload.type')) in ('deployments', 'cronjobs') as above
+        from claim where claim like 'workload.%' and claim <> 'workload.type') as c
+    join pods as p on p.pod_uid = told(c.claimed, 'workload.uid')
+        or (p.namespace = told(c.claimed, 'workload.namespace') and (p.pod_name = c.named
+            or p.owner = c.kind || '/' || c.named
+            or (c.above and starts_with(p.owner, c.kind || '/' || c.named || '-')
+                and regexp_full_match(substr(p.owner, length(c.kind || c.named) + 3), '[a-z0-9]{5,10}'))));
     create temp table whose as
     select c.id, p.*, moment(told(c.claimed, c.which || '.startTime')) as started,
         abs(epoch(p.start_time) - epoch(moment(told(c.claimed, c.which || '.startTime')))) < 2 as same_start,
@@ -115,14 +130,33 @@ _MATCHES = f"""
     from claim join containers on container_id = regexp_replace(told(claimed, 'container.id'), '^[a-z]+://', '')
     where claim in ('container.id', 'container.name')
     union all
-    select id, if(theirs = lower(value), 'seen', 'contradicted'), 'the pod has ' || theirs, 'pods',
+    select id, if(theirs = lower(value), 'seen', 'contradicted'),
+        'the pod ' || if(itself, '', coalesce(pod_name, pod_uid) || ' of it ') || 'has ' || theirs, 'pods',
         'pod_uid = ' || quoted(pod_uid), null, null, pod_uid, pod_name, namespace
-    from (select *, case claim when 'workload.name' then pod_name when 'workload.namespace' then namespace
-            when 'workload.uid' then pod_uid when 'workload.hostNetwork' then host_network::varchar
-            when 'workload.serviceAccountName' then service_account end as theirs
-        from claim join pods on pod_uid = told(claimed, 'workload.uid')
-            or (namespace = told(claimed, 'workload.namespace') and pod_name = told(claimed, 'workload.name'))
-        where claim like 'workload.%' and claim <> 'workload.type') where theirs is not null
+    from (select c.id, c.value, w.* exclude (id), case c.claim
+            when 'workload.name' then if(w.itself, w.pod_name, lower(c.value))
+            when 'workload.namespace' then w.namespace
+            when 'workload.uid' then if(w.itself, w.pod_uid, null)
+            when 'workload.hostNetwork' then w.host_network::varchar
+            when 'workload.hostPID' then (select bool_or(host_pid) from containers as b where b.pod_uid = w.pod_uid
+                and b.kind <> 'sandbox')::varchar
+            when 'workload.serviceAccountName' then w.service_account end as theirs
+        from claim as c join workload as w on w.id = c.id) where theirs is not null
+    union all
+    select c.id, case c.claim when 'workload.container.name' then 'seen'
+            when 'workload.container.image' then if(b.image = c.value or b.image like c.value || '@%', 'seen',
+                'contradicted')
+            else if(b.privileged = try_cast(c.value as boolean), 'seen', 'contradicted') end,
+        'container ' || left(b.container_id, 12) || ' of the pod ' || coalesce(b.pod_name, b.pod_uid) || case c.claim
+            when 'workload.container.name' then ' is ' || b.container_name
+            when 'workload.container.image' then ' runs ' || b.image
+            else if(b.privileged, ' is privileged', ' is not privileged') end,
+        'containers', 'container_id = ' || quoted(b.container_id), b.container_id, b.container_name, b.pod_uid,
+        b.pod_name, b.namespace
+    from claim as c join workload as w on w.id = c.id
+    join containers as b on b.pod_uid = w.pod_uid and b.container_name = told(c.claimed, 'workload.container.name')
+    where c.claim like 'workload.container.%' and (c.claim <> 'workload.container.image' or b.image is not null)
+        and (c.claim <> 'workload.container.privileged' or b.privileged is not null)
     union all
     select id, 'seen', 'a socket has this as its other end', 'sockets', 'sock = ' || sock, {_OWN}
     from claim join sockets on regexp_replace(remote, '^::ffff:', '') = told(claimed, 'network.remoteIp')

@@ -33,8 +33,11 @@ def is_parquet(path: Path) -> bool:
         return False
 
 
-def flow_records(path: Path, connection: duckdb.DuckDBPyConnection, gaps: Gaps) -> Iterator[pa.Table]:
-    """Rows of the table flowlogs, without `log`, with `line`: the record's number. What is none is a gap."""
+def flow_records(
+    path: Path, connection: duckdb.DuckDBPyConnection, gaps: Gaps, log: str = ""
+) -> Iterator[pa.Table]:
+    """Rows of the table flowlogs, without `log`, with `line`: the record's number. What is none is a gap of
+    the file `log`."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -42,7 +45,7 @@ def flow_records(path: Path, connection: duckdb.DuckDBPyConnection, gaps: Gaps) 
         file = pq.ParquetFile(path)
         names = {name.replace("_", "-"): name for name in file.schema_arrow.names}
         if not set(names) >= _NEEDED or not set(names) & set(DEFAULT[:3]):
-            gaps.add("log", str(path), "Parquet that is no VPC flow log")
+            gaps.add("log", log or str(path), "Parquet that is no VPC flow log")
             return
         fields = {
             ours: f"nullif({quoted(theirs)}::varchar, '-')" for ours, theirs in names.items() if _NAME.fullmatch(theirs)
@@ -57,6 +60,6 @@ def flow_records(path: Path, connection: duckdb.DuckDBPyConnection, gaps: Gaps) 
             yield rows.append_column("line", number)
         lost = file.metadata.num_rows - first + 1
         if lost:  # a damaged column chunk can end before its records do, without an error
-            gaps.add("log", str(path), "records that the Parquet file counts and does not hold", abs(lost))
+            gaps.add("log", log or str(path), "records that the Parquet file counts and does not hold", abs(lost))
     except (OSError, ValueError, pa.ArrowException) as error:  # ValueError: a name that is no text
-        gaps.add("log", str(path), f"Parquet that cannot be read: {str(error).splitlines()[0][:120]}")
+        gaps.add("log", log or str(path), f"Parquet that cannot be read: {str(error).splitlines()[0][:120]}")

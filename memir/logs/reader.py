@@ -44,43 +44,48 @@ class LogFile:
     skipped: rows that a format leaves out, by why.
     """
 
-    path: Path
+    name: str
     tables: dict[str, list[pa.Table]] = field(default_factory=dict)
     sha256: str = ""
     known: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
 
 
-def read_file(path: Path, formats: Sequence[Format], connection: duckdb.DuckDBPyConnection, gaps: Gaps) -> LogFile:
+def read_file(
+    path: Path, formats: Sequence[Format], connection: duckdb.DuckDBPyConnection, gaps: Gaps, name: str = ""
+) -> LogFile:
     """Rows of a file by table, with the columns `log` and `line`. What could not be read is added to gaps, by file.
+
+    name: by which rows and gaps name it, its path if there is none.
 
     LogsError if the file cannot be read at all.
     """
-    stream, read = Stream(path), LogFile(path)
+    name = name or str(path)
+    stream, read = Stream(path), LogFile(name)
     if is_parquet(path):
-        for rows in flow_records(path, connection, gaps):
+        for rows in flow_records(path, connection, gaps, name):
             read.known += rows.num_rows
-            read.tables.setdefault("flowlogs", []).append(rows.append_column("log", _named(path, rows.num_rows)))
+            read.tables.setdefault("flowlogs", []).append(rows.append_column("log", _named(name, rows.num_rows)))
         read.sha256 = _rest(stream)
         return read
     order, first = list(formats), ""
-    for number, lines in enumerate(ahead(_chunks(path, stream, gaps))):
+    for number, lines in enumerate(ahead(_chunks(path, stream, gaps, name))):
         if number == 0:
             first = _first_line(lines)
-        gaps.add(KIND, str(path), "byte sequences that are not UTF-8, shown as U+FFFD", lines.odd)
-        gaps.add(KIND, str(path), f"lines of more than {MAX_LINE} bytes, left out", lines.too_long)
+        gaps.add(KIND, name, "byte sequences that are not UTF-8, shown as U+FFFD", lines.odd)
+        gaps.add(KIND, name, f"lines of more than {MAX_LINE} bytes, left out", lines.too_long)
         unknown = _take(connection, _rows(lines.number, lines.text), order, first, read, _DEPTH)
-        _count_unknown(connection, unknown, first, path, gaps)
+        _count_unknown(connection, unknown, first, name, gaps)
         order.sort(key=lambda each: -sum(table.num_rows for table in read.tables.get(each.table, ())))
     for why, count in read.skipped.items():
-        gaps.add(KIND, str(path), why, count)
+        gaps.add(KIND, name, why, count)
     if stream.torn:
-        gaps.add(KIND, str(path), stream.torn)
+        gaps.add(KIND, name, stream.torn)
     read.sha256 = stream.sha256
     return read
 
 
-def _chunks(path: Path, stream: Stream, gaps: Gaps) -> Iterator[Lines]:
+def _chunks(path: Path, stream: Stream, gaps: Gaps, name: str) -> Iterator[Lines]:
     """Lines; of a file that is one document over many lines, or several such, the documents."""
     every = chunks(stream)
     first = next(every, None)
@@ -94,7 +99,7 @@ def _chunks(path: Path, stream: Stream, gaps: Gaps) -> Iterator[Lines]:
     for _ in every:  # the hash is of the whole file
         pass
     if data is None:
-        gaps.add(KIND, str(path), f"one JSON document of more than {MAX_LINE} bytes: write it as lines: `jq -c '.[]'`")
+        gaps.add(KIND, name, f"one JSON document of more than {MAX_LINE} bytes: write it as lines: `jq -c '.[]'`")
         return
     yield _documents(data)
 
@@ -155,7 +160,7 @@ def _take(
         if rows.num_rows:
             taken = rows["row"].to_numpy()
             read.known += len(taken)
-            placed = _placed(rows, lines, taken, read.path)
+            placed = _placed(rows, lines, taken, read.name)
             read.tables.setdefault(each.table, []).append(placed if each.skip is None else _kept(placed, each, read))
             left = np.ones(lines.num_rows, bool)
             left[taken] = False
@@ -191,19 +196,19 @@ def _one(column: Any) -> Any:
     return joined.chunk(0) if isinstance(joined, pa.ChunkedArray) else joined
 
 
-def _placed(rows: pa.Table, lines: pa.Table, taken: Any, path: Path) -> pa.Table:
+def _placed(rows: pa.Table, lines: pa.Table, taken: Any, name: str) -> pa.Table:
     import pyarrow as pa
 
     number = _one(lines["number"]).take(pa.array(taken))
-    placed = rows.drop_columns(["row"]).append_column("log", _named(path, len(taken)))
+    placed = rows.drop_columns(["row"]).append_column("log", _named(name, len(taken)))
     return placed.append_column("line", number)
 
 
-def _named(path: Path, count: int) -> Any:
-    """A column that has the file's path in every row."""
+def _named(name: str, count: int) -> Any:
+    """A column that has the file's name in every row."""
     import pyarrow as pa
 
-    return pa.DictionaryArray.from_arrays(np.zeros(count, np.int32), pa.array([str(path)]))
+    return pa.DictionaryArray.from_arrays(np.zeros(count, np.int32), pa.array([name]))
 
 
 def _rest(stream: Stream) -> str:
@@ -252,7 +257,7 @@ def _unwrapped() -> str:
     """
 
 
-def _count_unknown(connection: duckdb.DuckDBPyConnection, lines: pa.Table, first: str, path: Path, gaps: Gaps) -> None:
+def _count_unknown(connection: duckdb.DuckDBPyConnection, lines: pa.Table, first: str, name: str, gaps: Gaps) -> None:
     if not lines.num_rows:
         return
     header = first.strip().replace("'", "''") if names_of(first) else ""
@@ -264,7 +269,7 @@ def _count_unknown(connection: duckdb.DuckDBPyConnection, lines: pa.Table, first
                 and trim(text, chr(10) || chr(13) || ' ') <> '{header}')
     """
     row = _ask(connection, lines, sql).to_pylist()[0]
-    where = f"{path}, line {row['first']}"
+    where = f"{name}, line {row['first']}"
     gaps.add(KIND, where, "lines that are not whole JSON", row["broken"])
     gaps.add(KIND, where, "JSON of no format that memir reads", row["other"])
     gaps.add(KIND, where, "lines of no format that memir reads", row["text"])

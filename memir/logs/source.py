@@ -8,14 +8,14 @@ source.tables                          # the tables that these files give
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memir.errors import LogsError
 from memir.gaps import Gaps
 from memir.kube.secrets import Secrets
-from memir.logs.stream import log_files
+from memir.logs.stream import LogPath, Renamed, log_files
 from memir.tables.frame import Frame
 from memir.tables.table import Table
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from memir.logs.format import Format
 
 Ram = Callable[[str], "pa.Table | None"]
-_OWNER = ("container_id", "container_name", "pod_uid", "pod_name", "namespace")
 _RELATIONS = {
     "pods": ("pods", "select pod_uid, pod_name, namespace, service_account from t where pod_uid is not null"),
     "pods_by_name": (
@@ -67,7 +66,7 @@ class LogSource:
     kind = "logs"
 
     def __init__(
-        self, paths: Sequence[str | Path], ram: Ram | None = None, *, secrets: Callable[[], Secrets] = Secrets,
+        self, paths: Sequence[LogPath], ram: Ram | None = None, *, secrets: Callable[[], Secrets] = Secrets,
         gaps: Gaps | None = None, progress: Callable[[str, int, int], None] | None = None,
     ) -> None:  # fmt: skip
         """paths: files and folders; LogsError, before long work, if one is not there. ram: the node's tables.
@@ -75,6 +74,7 @@ class LogSource:
         secrets: gives what masks them. gaps: where to count.
         """
         self.files = log_files(paths)
+        self._names = {each.path: each.name for each in paths if isinstance(each, Renamed)}
         self.gaps = gaps if gaps is not None else Gaps()
         self._ram: Ram = ram if ram is not None else lambda _: None
         self._secrets = secrets
@@ -98,20 +98,23 @@ class LogSource:
             for number, path in enumerate(self.files):
                 if self._progress is not None:
                     self._progress("reading logs", number, len(self.files))
-                read = read_file(path, _formats(), connection, self.gaps)
-                hashes[str(path)] = read.sha256
+                read = read_file(path, _formats(), connection, self.gaps, self._name(path))
+                hashes[read.name] = read.sha256
                 for name, tables in read.tables.items():
                     rows.setdefault(name, []).extend(tables)
         if not rows:
             why = "; ".join(sorted({gap.why for gap in self.gaps if gap.kind == "log"})) or "nothing in it"
-            named = str(self.files[0]) + (f" and {len(self.files) - 1} more" if len(self.files) > 1 else "")
+            named = self._name(self.files[0]) + (f" and {len(self.files) - 1} more" if len(self.files) > 1 else "")
             words = ", ".join(each.words for each in _formats())
             raise LogsError(f"{named}: no log that memir reads ({why}). It reads {words}")
         return rows, hashes
 
+    def _name(self, path: Path) -> str:
+        return self._names.get(path, str(path))
+
     @property
     def hashes(self) -> dict[str, str]:
-        """SHA-256 of each file as it lies there, by path."""
+        """SHA-256 of each file as it lies there, by its name."""
         return self._read[1]
 
     @functools.cached_property
@@ -142,6 +145,13 @@ class LogSource:
         """A table of the node; None where it is not known."""
         return self._ram(name)
 
+    def some(self, name: str) -> pa.Table:
+        """A table of the node; one without rows where it is not known, so that SQL can ask it."""
+        from memir.tables.table import tables
+
+        known = self._ram(name)
+        return known if known is not None else tables()[name].schema().empty_table()
+
     def relations(self) -> dict[str, pa.Table]:
         """What rows are joined with to find their owner: pods, pods_by_name, containers_by_name, addresses."""
         import pyarrow as pa
@@ -157,11 +167,14 @@ class LogSource:
                 out[name] = connection.sql(sql).to_arrow_table()
         return out
 
-    def owned(self, table: Table, sql: str, masked: Iterable[str] = ()) -> Frame:
+    def owned(
+        self, table: Table, sql: str, masked: Iterable[str] = (), more: Mapping[str, pa.Table] | None = None
+    ) -> Frame:
         """A table's frame: the rows of its logs, each with its owner.
 
-        sql: over `log` (those rows and their `number`) and the relations; gives `number` and owner columns of rows that
-        have one. masked: columns of text, or of lists of it, that may hold secrets. Other columns are null.
+        sql: over `log` (those rows and their `number`), the relations and `more`; gives `number`, and of rows that have
+        some owner columns and other columns of the table. masked: columns of text, or of lists of it, that may hold
+        secrets. Other columns are null.
         """
         import numpy as np
         import pyarrow as pa
@@ -171,7 +184,7 @@ class LogSource:
         rows = self.rows(table.name)
         count = rows.num_rows
         numbered = rows.append_column("number", pa.array(np.arange(count, dtype=np.int64)))
-        with connected({"log": numbered, **self.relations()}) as connection:
+        with connected({"log": numbered, **self.relations(), **(more or {})}) as connection:
             owners = connection.sql(sql).to_arrow_table()
         data = {
             column.name: rows[column.name] if column.name in rows.column_names else pa.nulls(count, column.type)
@@ -180,8 +193,8 @@ class LogSource:
         place = np.full(count, -1, np.int64)
         place[owners["number"].to_numpy()] = np.arange(owners.num_rows)
         indices = pa.array(place, mask=place < 0)
-        for name in _OWNER:
-            if name in owners.column_names and owners.num_rows:
+        for name in owners.column_names:
+            if name in data and owners.num_rows:
                 data[name] = owners[name].combine_chunks().take(indices)
         words = next(each.words for each in _formats() if each.table == table.name)
         data["source"] = pa.DictionaryArray.from_arrays(np.zeros(count, np.int32), pa.array([words]))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,13 +20,25 @@ _BLOCK = 1 << 20
 _WINDOW = 1 << 27  # what `zstd --long` writes by default; a frame that asks for more is refused
 
 
-def log_files(paths: Sequence[str | Path]) -> list[Path]:
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """A log that lies elsewhere than where it is from. path: the file; name: by which rows and gaps name it."""
+
+    path: Path
+    name: str
+
+
+LogPath = str | Path | Renamed
+"""A file or folder of logs."""
+
+
+def log_files(paths: Sequence[LogPath]) -> list[Path]:
     """The files named, and every file in folders and below them, sorted, each once. Links in folders are not followed.
 
     LogsError for a path that is not there, a folder without files or with more than MAX_FILES.
     """
     files: dict[Path, None] = {}
-    for path in map(Path, paths):
+    for path in (each.path if isinstance(each, Renamed) else Path(each) for each in paths):
         if not path.is_dir():
             if not path.exists():
                 raise LogsError(f"{path}: there is no such file or folder: --logs takes files and folders of logs")

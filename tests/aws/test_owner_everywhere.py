@@ -17,6 +17,7 @@ VERBS = {
     "verify": ["verify", "{at}"], "info": ["info", "{at}/image.raw"],
     "analyze": ["analyze", "{at}/image.raw"], "hunt": ["hunt", "{at}/image.raw", "-r", "{rules}"],
     "hunt a prefix": ["hunt", "{at}", "-r", "{rules}"], "symbols": ["symbols", "{at}/image.raw", "-o", "{out}"],
+    "findings": ["findings", "{out}", "--logs", "{at}"], "timeline": ["timeline", "{out}", "--logs", "{at}"],
     "run": ["run", "linux.pslist", "{at}/image.raw"],
 }  # fmt: skip
 

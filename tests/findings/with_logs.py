@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,3 +48,10 @@ def pod_of(name: str, image: str = INTRUDED) -> dict[str, Any]:
 def process_of(pid: int, image: str = INTRUDED) -> dict[str, Any]:
     """The row of a process of an image."""
     return next(row for row in node(image)[0]["processes"].to_pylist() if row["pid"] == pid)
+
+
+def with_rows(name: str, *rows: Mapping[str, Any], image: str = INTRUDED) -> dict[str, pa.Table]:
+    """A table of an image with more rows, by its name. rows: columns that are not named are null."""
+    table = node(image)[0][name]
+    added = [{column: row.get(column) for column in table.schema.names} for row in rows]
+    return {name: pa.concat_tables([table, pa.Table.from_pylist(added, schema=table.schema)])}

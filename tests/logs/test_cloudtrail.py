@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.findings.real import INTRUDED, node
+from tests.findings.with_logs import pod_of, with_rows
 from tests.logs.made import rows, written
 
 API = "api-58f6c9d7b4-q8xkz"
@@ -68,3 +69,41 @@ def test_a_session_of_pod_identity_is_the_pods(tmp_path: Path) -> None:
     record = event(userIdentity={"type": "AssumedRole", "arn": session})
     (row,) = rows(written(tmp_path, "a", record), "cloudtrail", node(INTRUDED)[0].get)
     assert (row["pod_name"], row["container_id"]) == (API, None)
+
+
+def test_credentials_that_lie_in_memory_or_were_given_to_pods(tmp_path: Path) -> None:
+    """Shapes of AssumeRoleForPodIdentity's AssumeRole and of AssumeRoleWithWebIdentity as AWS documents them."""
+    pod = pod_of(API)
+    account = f"system:serviceaccount:shop:{pod['service_account'] or 'api'}"
+    owner = {name: pod[name] for name in ("pod_uid", "pod_name", "namespace")}
+    tables = {
+        **node(INTRUDED)[0],
+        **with_rows("secrets", {"kind": "aws session", "name": "ASIAHELD", "fingerprint": "x", "pid": 218, **owner}),
+        **with_rows("claims", {"subject": "node", "field": "instance_id", "value": "i-0abc", "believed": True}),
+        **with_rows("pods", {**pod, "service_account": "api"}),
+    }  # fmt: skip
+    given = {"credentials": {"accessKeyId": "ASIAPOD"}, "assumedRoleUser": {"arn": "arn:pod"}}
+    tags = {"roleArn": ROLE, "tags": [{"key": "kubernetes-pod-uid", "value": pod["pod_uid"]}]}
+    web = {"credentials": {"accessKeyId": "ASIAWEB"}, "assumedRoleUser": {"arn": "arn:web"}}
+    events = [
+        event(), _by("ASIAHELD", "arn:held"), _by("ASIAOTHER", "arn:other"),
+        event("AssumeRole", userIdentity={"type": "AWSService", "invokedBy": "pods.eks.amazonaws.com"},
+              sourceIPAddress="pods.eks.amazonaws.com", requestParameters=tags, responseElements=given),
+        _by("ASIAPOD", "arn:pod"),
+        event("AssumeRoleWithWebIdentity", userIdentity={"type": "WebIdentityUser", "userName": account},
+              responseElements=web),
+        _by("ASIAWEB", "arn:web"),
+        event("AssumeRoleWithWebIdentity", userIdentity={"type": "WebIdentityUser", "userName": f"{account}-other"}),
+        event("AssumeRole", responseElements={"credentials": {"accessKeyId": "ASIAHELD"}}),
+    ]  # fmt: skip
+    every = rows(written(tmp_path, "a", *events), "cloudtrail", tables.get)
+    assert [(row["credentials"], row["pids"], row["pod_name"]) for row in every] == [
+        (["node role"], None, None), (["key in memory"], [218], API), (None, None, None),
+        (["Pod Identity"], None, API), (["Pod Identity"], None, API),
+        (["IRSA"], None, None), (["IRSA"], None, None), (None, None, None),
+        (["issued key in memory", "node role"], [218], API),
+    ]  # fmt: skip
+
+
+def _by(key: str, arn: str, **more: Any) -> dict[str, Any]:
+    return event(userIdentity={"type": "AssumedRole", "arn": arn, "accessKeyId": key}, **more)

@@ -8,7 +8,7 @@ from typing import Any
 
 from memir.logs.guardduty_claims import read
 from memir.logs.source import LogSource
-from tests.findings.real import INTRUDED, node
+from tests.findings.real import INTRUDED, NODE, node, on_the_node
 from tests.logs.made import audit, finding, written
 
 
@@ -90,3 +90,31 @@ def test_without_a_node(tmp_path: Path) -> None:
     rows = LogSource([written(tmp_path, "a", finding())]).table("guardduty_claims").to_pylist()
     assert {row["verdict"] for row in rows} == {"not resident"}
     assert len(rows) == 9
+
+
+@on_the_node
+def test_the_workload_above_a_pod(tmp_path: Path) -> None:
+    """The Deployment of node-6.1's api pod, with a UID of its own: its pod, and the container of its name."""
+    workload = {
+        "name": "api", "type": "deployments", "namespace": "shop", "uid": "11111111-2222-3333-4444-555555555555",
+        "hostNetwork": False, "hostPID": True, "serviceAccountName": "api",
+        "containers": [{"name": "api", "image": "registry.example/shop/api:1.4.2",
+                        "securityContext": {"privileged": True}}],
+    }  # fmt: skip
+
+    def verdicts(**more: Any) -> dict[str, str]:
+        resource = {"kubernetesDetails": {"kubernetesWorkloadDetails": {**workload, **more}}}
+        source = LogSource([written(tmp_path, "a", finding(resource=resource))], node(NODE)[0].get)
+        rows = source.table("guardduty_claims").to_pylist()
+        assert {row["pod_name"] for row in rows if row["verdict"] != "not resident"} <= {"api-8489696577-l7df2"}
+        return {row["claim"].removeprefix("workload."): row["verdict"] for row in rows if "workload" in row["claim"]}
+
+    assert verdicts() == {
+        "name": "seen", "namespace": "seen", "hostNetwork": "seen", "serviceAccountName": "seen",
+        "hostPID": "contradicted", "uid": "not resident", "type": "not resident",
+        "container.name": "seen", "container.image": "seen", "container.privileged": "contradicted",
+    }  # fmt: skip
+    # another Deployment whose name begins alike, and a DaemonSet of that name, are not it
+    for other in ({"name": "ap"}, {"type": "daemonsets"}, {"containers": [{"name": "other", "image": "x"}]}):
+        changed = verdicts(**other)
+        assert changed["container.name"] == "not resident", other

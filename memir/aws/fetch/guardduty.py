@@ -47,8 +47,8 @@ def _findings(scope: Scope, detector: str) -> Iterator[dict[str, Any]]:
     client = scope.client("guardduty")
     for start in range(0, len(ids), _MOST):
         with calling("guardduty:GetFindings", f"detector {detector}"):
-            found = client.get_findings(DetectorId=detector, FindingIds=ids[start : start + _MOST])["Findings"]
-        yield from (finding for finding in found if _first(finding) < text(scope.window.end))
+            findings = client.get_findings(DetectorId=detector, FindingIds=ids[start : start + _MOST])["Findings"]
+        yield from (finding for finding in findings if _first(finding) < text(scope.window.end))
 
 
 def _first(finding: dict[str, Any]) -> str:

@@ -65,7 +65,7 @@ class Scope:
         """The cluster as eks:DescribeCluster has it. UsageError where there is none of this name."""
         try:
             with calling("eks:DescribeCluster", f"cluster {self.cluster}"):
-                found: dict[str, Any] = self.client("eks").describe_cluster(name=self.cluster)["cluster"]
+                cluster: dict[str, Any] = self.client("eks").describe_cluster(name=self.cluster)["cluster"]
         except RemoteError as error:
             if cause_code(error) == "ResourceNotFoundException":
                 raise UsageError(
@@ -73,7 +73,7 @@ class Scope:
                     " its region with --region"
                 ) from error
             raise
-        return found
+        return cluster
 
     @property
     def region(self) -> str:
@@ -106,13 +106,13 @@ class Scope:
             raise
         except RemoteError as error:
             raise UsageError(f"--node {self.node}: {error}") from error
-        found = [item for group in answer["Reservations"] for item in group["Instances"]]
-        if len(found) != 1:
+        instances = [item for group in answer["Reservations"] for item in group["Instances"]]
+        if len(instances) != 1:
             raise UsageError(
-                f"--node {self.node}: {len(found)} instances have this name in region {self.region}: give an instance "
-                "id (i-...), or the node's name as Kubernetes has it"
+                f"--node {self.node}: {len(instances)} instances have this name in region {self.region}: give "
+                "an instance's id (i-...), or the node's name as Kubernetes has it"
             )
-        return dict(found[0])
+        return dict(instances[0])
 
     @property
     def interfaces(self) -> list[str]:

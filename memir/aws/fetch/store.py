@@ -117,13 +117,13 @@ class BucketStore:
 
     def times(self) -> dict[str, datetime]:
         """By name below the prefix."""
-        prefix, found = self._address.key(""), {}
+        prefix, times = self._address.key(""), {}
         with calling("s3:ListBucket", self.where):
             pages = self._client.get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self._address.bucket, Prefix=prefix):
                 for item in page.get("Contents", ()):
-                    found[str(item["Key"])[len(prefix) :]] = item["LastModified"]
-        return found
+                    times[str(item["Key"])[len(prefix) :]] = item["LastModified"]
+        return times
 
     def put(self, name: str, blocks: Iterable[bytes]) -> Stored:
         """Through a temporary file: S3 checks the hash of what comes, and has it whole or not at all."""

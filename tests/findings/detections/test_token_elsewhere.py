@@ -45,6 +45,31 @@ def test_not_there(tmp_path: Path) -> None:
     assert over(INTRUDED, [log], KIND) == []
 
 
+NAT, SECOND = "203.0.113.9", "miner-0"
+
+
+def _of(pod: str, address: str, times: int = 1) -> list[dict[str, Any]]:
+    user = token_user("shop:api", f"id-{pod}", (pod, pod_of(pod)["pod_uid"]))
+    return [audit("list", sourceIPs=[address], user=user, objectRef={"resource": "pods"})] * times
+
+
+def test_the_way_out_of_the_cluster_is_not_elsewhere(tmp_path: Path) -> None:
+    """Through a NAT gateway that the kubelet does not use; one token is used from abroad, too."""
+    log = written(tmp_path, "a", _kubelet(), *_of(API, NAT, 3), *_of(SECOND, NAT, 2), *_of(API, ABROAD))
+    rows = over(INTRUDED, [log], KIND)
+    assert [(row["severity"], row["pod_name"]) for row in rows] == [("high", API), ("info", None)]
+    assert rows[0]["title"].split(" was used from ")[1].startswith(ABROAD)
+    assert rows[1]["title"] == (
+        f"2 of 2 pods of this node that ask the API ask mostly from {NAT}: taken for their way out "
+        "(a NAT gateway, a proxy)"
+    )
+    # one token alone makes no way out, nor does an address that is nobody's most used
+    alone = written(tmp_path, "b", _kubelet(), *_of(API, ABROAD, 3))
+    assert [row["severity"] for row in over(INTRUDED, [alone], KIND)] == ["high"]
+    both = written(tmp_path, "c", *_of(API, OWN, 3), *_of(SECOND, OTHER, 3), *_of(API, ABROAD), *_of(SECOND, ABROAD))
+    assert [row["severity"] for row in over(INTRUDED, [both], KIND)] == ["high", "high"]
+
+
 @on_the_node
 def test_not_on_the_node() -> None:
     assert over(NODE, [real_log(NODE)], KIND) == []
