@@ -43,17 +43,15 @@ ClusterOption = Annotated[
     Path | None,
     typer.Option("--cluster", help="The API's view: pods.json, or a folder with it (kubectl get pods -A -o json)."),
 ]
-def _log_paths(logs: list[str] | None) -> Any:
+def _log_paths(ctx: typer.Context, logs: list[str] | None) -> Any:
     """Paths of memir.logs: files and folders as they are, objects of S3 copied here until the command ends."""
     there = [each for each in logs or () if each.startswith("s3://")]
     if not there or logs is None:
         return list(logs) if logs else None
-    import click
-
     from memir.aws.log_files import copied
     from memir.logs.stream import Renamed
 
-    copies = click.get_current_context().with_resource(copied(there))
+    copies = ctx.with_resource(copied(there))
     return [*(each for each in logs if each not in there), *(Renamed(each.path, each.address) for each in copies)]
 
 

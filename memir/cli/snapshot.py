@@ -29,6 +29,17 @@ def snapshot(
     secret_names: Annotated[
         bool, typer.Option("--secret-names", help="Names of secrets too; needs a role that could read their values.")
     ] = False,
+    cluster_name: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster-name", metavar="NAME", help="EKS cluster: its access entries and pod identity associations too."
+        ),
+    ] = None,
+    region: Annotated[str | None, typer.Option("--region", help="The cluster's region.")] = None,
+    profile: Annotated[str | None, typer.Option("--profile", help="AWS profile.")] = None,
+    permissions: Annotated[
+        bool, typer.Option("--permissions", help="Print the least IAM policy of --cluster-name, and ask nothing.")
+    ] = False,
     print_role: Annotated[
         bool, typer.Option("--print-role", help="Print the least ClusterRole that it needs, and ask nothing.")
     ] = False,
@@ -36,9 +47,14 @@ def snapshot(
 ) -> None:
     """Save pods, nodes, workloads, events, network policies and RBAC as the API has them; nothing is changed.
 
+    With --cluster-name also who may do what by AWS's lists: EKS access entries with their policies, and which role
+    pods get by pod identity associations.
+
     One file a kind, as kubectl writes it, cluster.json with all but the pods, and snapshot.json: who asked when, how
     many of each, and what was denied. Exit 0: done. 4: something was denied or cut, or the server does not answer.
     """
+    from memir.aws.client import Connection
+    from memir.aws.eks_access import ACTIONS, RESOURCES
     from memir.kubeapi.client import KubeOptions
     from memir.kubeapi.kinds import least_role, resources, snapshot_kinds
 
@@ -46,9 +62,16 @@ def snapshot(
         role = least_role(resources(secret_names=secret_names))
         print_json({"role": role}) if json else say_raw(role)
         return
+    if permissions:
+        statement = {"Effect": "Allow", "Action": list(ACTIONS), "Resource": RESOURCES}
+        print_json({"Version": "2012-10-17", "Statement": [statement]})
+        return
     if output is None:
         raise UsageError("where to? `memir snapshot -o DIR`; --print-role shows what it needs")
-    notes = snapshot_kinds(output, KubeOptions(kubeconfig, context), secret_names=secret_names)
+    notes = snapshot_kinds(
+        output, KubeOptions(kubeconfig, context), secret_names=secret_names, cluster_name=cluster_name or "",
+        aws=Connection(region, None, profile),
+    )  # fmt: skip
     if json:
         print_json({"folder": str(output), **asdict(notes)})
     else:

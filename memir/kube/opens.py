@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from memir.kube.account_role import role_of_account
 from memir.kube.powers import opened
 from memir.kube.rbac import Subject, certificate_user, grants_of, known, service_account
 
@@ -100,10 +101,7 @@ class Access:
         return Opened(subject.user, *answer)
 
     def _role(self, namespace: str, name: str) -> str | None:
-        meta = self._objects.get(("ServiceAccount", namespace, name), {}).get("metadata")
-        annotations = meta.get("annotations") if isinstance(meta, dict) else None
-        role = annotations.get("eks.amazonaws.com/role-arn") if isinstance(annotations, dict) else None
-        return role if isinstance(role, str) else None
+        return role_of_account(self._objects, namespace, name)
 
     def _refused(self, claims: Mapping[str, Any]) -> str | None:
         """Why the API server refuses a token although it is in its time: what it was bound to is gone."""

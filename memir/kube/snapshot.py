@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from memir.errors import ClusterError
+from memir.kube.account_role import role_of_account
 from memir.kube.apifields import JsonObject, wrong_type
 from memir.kube.apiobjects import ApiContainer, ApiNode, ApiPod, controller_of, node_of, pod_of
 from memir.kube.clusterfiles import cluster_files, documents
@@ -47,12 +48,8 @@ class ClusterSnapshot:
         return [pod for pod in self.pods.values() if pod.node == node]
 
     def role_of(self, pod: ApiPod) -> str | None:
-        """The IAM role of a pod's service account, where that object is there too and bears EKS's annotation."""
-        account = self.objects.get(("ServiceAccount", pod.namespace, pod.service_account or ""), {})
-        meta = account.get("metadata")
-        annotations = meta.get("annotations") if isinstance(meta, dict) else None
-        role = annotations.get("eks.amazonaws.com/role-arn") if isinstance(annotations, dict) else None
-        return role if isinstance(role, str) else None
+        """The IAM role of a pod's service account, by that object's annotation or a pod identity association."""
+        return role_of_account(self.objects, pod.namespace, pod.service_account or "")
 
     def only(self, uids: Collection[str]) -> ClusterSnapshot:
         """The snapshot with these pods alone; nodes and other objects stay."""

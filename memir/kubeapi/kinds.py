@@ -11,11 +11,15 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+from memir.aws.client import Connection
+from memir.aws.eks_access import ClusterAccess, cluster_access
 from memir.errors import AccessError, StorageError
 from memir.kubeapi.client import Api, KubeOptions, make_api
-from memir.kubeapi.snapshot import PODS, RESOURCES, Notes, Resource, ask_server, ask_user, now, write_list
+from memir.kubeapi.snapshot import PODS, RESOURCES, Notes, Resource, Unread, ask_server, ask_user, now, write_list
 
+_AWS = "eks.amazonaws.com/v1"
 _HEAD = '{"apiVersion":"v1","kind":"List","metadata":{"resourceVersion":""},"items":['
 _TAIL = "\n]}\n"
 
@@ -26,14 +30,19 @@ def resources(*, secret_names: bool = False) -> tuple[Resource, ...]:
 
 
 def snapshot_kinds(
-    folder: Path, options: KubeOptions | None = None, *, secret_names: bool = False, api: Api = None
-) -> Notes:
+    folder: Path, options: KubeOptions | None = None, *, secret_names: bool = False, api: Api = None,
+    cluster_name: str = "", aws: Connection | None = None,
+) -> Notes:  # fmt: skip
     """Write the folder; what it has and lacks.
+
+    cluster_name: of EKS, whose access entries and pod identity associations are read from AWS too, through `aws`.
 
     AccessError when the credentials are refused or everything is denied, ConnectError when the server does not answer,
     StorageError when the folder cannot be written or holds something already.
     """
     chosen = resources(secret_names=secret_names)
+    # a wrong name or missing credentials end it before the folder is made
+    access = cluster_access(cluster_name, aws or Connection()) if cluster_name else None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
@@ -54,11 +63,38 @@ def snapshot_kinds(
         others = [folder / f"{resource.plural}.json" for resource in chosen if resource is not PODS]
         with (folder / "cluster.json").open("w") as out:
             out.writelines(_joined(path for path in others if path.exists()))
+        if access is not None:
+            _write_access(folder, access, notes)
         notes.finished = now()
         (folder / "snapshot.json").write_text(json.dumps(asdict(notes), indent=1) + "\n")
     except OSError as error:
         raise StorageError(f"{folder}: the cluster's snapshot cannot be written: {error}") from error
     return notes
+
+
+def _write_access(folder: Path, access: ClusterAccess, notes: Notes) -> None:
+    """AWS's lists as files of one kind each; `spec` is what AWS says, by its own names."""
+    kinds = {
+        "accessentries": ("AccessEntry", access.entries), "ekscluster": ("EksCluster", [access.cluster]),
+        "podidentityassociations": ("PodIdentityAssociation", access.associations),
+    }  # fmt: skip
+    for plural, (kind, entries) in kinds.items():
+        items = [{"apiVersion": _AWS, "kind": kind, "metadata": _named(kind, entry), "spec": entry}
+                 for entry in entries]  # fmt: skip
+        whole = {"apiVersion": "v1", "kind": "List", "items": items}
+        if items:
+            (folder / f"{plural}.json").write_text(json.dumps(whole, indent=1) + "\n")
+        if items or plural not in access.unread:
+            notes.counts[plural] = len(items)
+    notes.unread += [Unread(name, why, denied, notes.counts.get(name, 0))
+                     for name, (why, denied) in access.unread.items()]  # fmt: skip
+
+
+def _named(kind: str, entry: dict[str, Any]) -> dict[str, str]:
+    """An association by its account, of which AWS has one; an entry by its principal."""
+    if kind == "PodIdentityAssociation":
+        return {"namespace": str(entry.get("namespace", "")), "name": str(entry.get("serviceAccount", ""))}
+    return {"name": str(entry.get("principalArn") or entry.get("name") or "")}
 
 
 def _joined(paths: Iterable[Path]) -> Iterator[str]:

@@ -28,6 +28,11 @@ def test_snapshot(memir: Memir, request: pytest.FixtureRequest, tmp_path: Path) 
     assert document["counts"]["pods"] == 7 and document["unread"][0]["resource"] == "events"
 
 
+def test_the_policy(memir: Memir) -> None:
+    statement = memir("snapshot", "--permissions").json()["Statement"][0]
+    assert {"eks:ListAccessEntries", "eks:ListPodIdentityAssociations"} <= set(statement["Action"])
+
+
 def test_the_role(memir: Memir) -> None:
     text = memir("snapshot", "--print-role").out
     assert yaml.safe_load(text)["kind"] == "ClusterRole"

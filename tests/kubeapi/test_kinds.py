@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from memir.errors import AccessError, StorageError
+from memir.errors import AccessError, StorageError, UsageError
 from memir.kube.opens import Access
 from memir.kube.snapshot import load_cluster
 from memir.kubeapi.client import KubeOptions, make_api
 from memir.kubeapi.kinds import least_role, resources, snapshot_kinds
 from tests.acquire.rigs.kube import KubeServer
+from tests.aws.eks import CLUSTER, OPS, ROLE, eks, lead
 from tests.kubeapi.test_snapshot import SECRET, recorded
 from tests.respond.kube_rig import KubeRig, binaries
 
@@ -136,3 +137,29 @@ def test_a_real_api_server_with_the_least_role(rig: KubeRig, tmp_path: Path) -> 
     assert {unread.resource for unread in denied.unread if unread.denied} == {
         "roles", "rolebindings", "clusterroles", "clusterrolebindings",
     }  # fmt: skip
+
+
+def test_lists_of_aws(options: KubeOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the API's view, and read by --cluster: a pod's role by its pod identity association."""
+    strict = eks()
+    lead(monkeypatch, strict)
+    try:
+        notes = snapshot_kinds(tmp_path / "out", options, cluster_name=CLUSTER)
+        assert (notes.counts["accessentries"], notes.counts["podidentityassociations"], notes.unread) == (2, 2, [])
+        (entry, _) = json.loads((tmp_path / "out/accessentries.json").read_text())["items"]
+        assert (entry["kind"], entry["metadata"]["name"], entry["spec"]["type"]) == ("AccessEntry", OPS, "STANDARD")
+        loaded = load_cluster(tmp_path / "out")
+        roles = {pod.name.partition("-")[0]: loaded.role_of(pod) for pod in loaded.pods.values()}
+        # the account of api has IRSA's annotation, which SDKs heed first
+        assert (roles["ledger"], roles["toolbox"]) == (ROLE.replace("/api", "/default"), None)
+        assert roles["api"] == ROLE.replace("/api", "/shop-api")
+        assert loaded.skipped == () or all("no Kubernetes objects" in why for _, why in loaded.skipped)
+        strict.denied = {"eks:ListAccessEntries"}
+        denied = snapshot_kinds(tmp_path / "denied", options, cluster_name=CLUSTER)
+        assert [(unread.resource, unread.denied) for unread in denied.unread] == [("accessentries", True)]
+        assert not (tmp_path / "denied/accessentries.json").exists()
+        with pytest.raises(UsageError, match="there is no cluster"):
+            snapshot_kinds(tmp_path / "wrong", options, cluster_name="other")
+        assert not (tmp_path / "wrong").exists()
+    finally:
+        strict.stop()
