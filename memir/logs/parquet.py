@@ -33,11 +33,11 @@ def is_parquet(path: Path) -> bool:
         return False
 
 
-def flow_records(
-    path: Path, connection: duckdb.DuckDBPyConnection, gaps: Gaps, log: str = ""
-) -> Iterator[pa.Table]:
-    """Rows of the table flowlogs, without `log`, with `line`: the record's number. What is none is a gap of
-    the file `log`."""
+def flow_records(path: Path, connection: duckdb.DuckDBPyConnection, gaps: Gaps, log: str = "") -> Iterator[pa.Table]:
+    """Rows of the table flowlogs, without `log`, with `line`: the record's number. What is none is a gap.
+
+    log: by which gaps name the file, its path if there is none.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
