@@ -14,7 +14,7 @@ import pytest
 
 from memir.errors import StateError, UsageError
 from memir.respond.account import ask_instance
-from memir.respond.plan import Plan
+from memir.respond.plan import Choices, Plan
 from memir.respond.resolve import resolve
 from memir.respond.run import check_runnable
 from memir.respond.steps.hold_instance import PROCESSES
@@ -155,3 +155,20 @@ def test_cut_at_any_request(account: AwsRig, tmp_path: Path) -> None:
 def attempt(action: Any) -> None:
     with contextlib.suppress(Killed):
         action()
+
+
+def test_out_of_its_group_and_back_while_there_is_room(account: AwsRig, tmp_path: Path) -> None:
+    made = dataclasses.replace(shop.on_instance(tmp_path / "c", account.instance), choices=Choices("detach", "none"))
+    place = world(made, None, account.aws)
+    plan = resolve(made, place)
+    kinds = [change.kind for step in plan.steps for change in step.changes]
+    assert "asg-detach" in kinds and not {"asg-protection", "asg-processes", "ec2-snapshot-lock"} & set(kinds)
+    steps = tuple(step for step in plan.steps if step.id.startswith("hold-instance"))
+    plan = dataclasses.replace(plan, steps=steps)
+    run(plan, tmp_path / "run", place)
+    assert ask_instance(place, account.instance).group == ""
+    (kept,) = take_back(plan, tmp_path / "run", place)
+    assert kept.kept and kept.words.startswith("Auto Scaling group ng has 1 instances, its MaxSize: raise that")
+    account.aws("autoscaling").update_auto_scaling_group(AutoScalingGroupName="ng", MaxSize=2)
+    (back,) = take_back(plan, tmp_path / "run", place)
+    assert (back.kept, ask_instance(place, account.instance).group) == (False, "ng")
