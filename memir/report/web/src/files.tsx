@@ -78,7 +78,7 @@ function Branch({ of, open: first }: { of: Folder; open: boolean }) {
     {of.own && <Change of={of.own} />}<span class="folder"><Safe text={`${of.name}/`} /></span>
     {of.own?.deleted === true && <em> deleted</em>} <small>{of.number > 0 && plural(of.number, "file")}{of.proved > 0 && `, ${of.proved} with findings`}</small> {of.own && <Marks findings={provedBy.get(`inodes:${of.own.row}`) ?? []} />}
   </>;
-  const row = of.own && <a class="lead" href={toRow("inodes", of.own.row)}>row</a>;
+  const row = of.own && <a class="lead" href={toRow("inodes", of.own.row)}>the directory</a>;
   if (!of.folders.size && !of.files.length) return <div class="leaf">{line}{row}</div>;
   return (
     <details open={open} onToggle={(event) => toggle(event.currentTarget.open)}>

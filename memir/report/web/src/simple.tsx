@@ -44,7 +44,7 @@ export function Tables() {
       <p class="lead-text">Every table of the case. <code>memir query CASE 'select ... from TABLE'</code> asks them in SQL.</p>
       <table>
         <thead><tr><th>table</th><th class="number">rows</th><th>what a row is</th></tr></thead>
-        <tbody>{head.tables.map((each) => <tr><td><a href={toTable(each.name)}><b>{each.name}</b></a></td><td class="number">{count(each.rows)}</td><td>{each.doc}</td></tr>)}</tbody>
+        <tbody>{head.tables.map((each) => <tr><td class={each.name.length < 24 ? "short" : ""}><a href={toTable(each.name)}><b>{each.name}</b></a></td><td class="number">{count(each.rows)}</td><td>{each.doc}</td></tr>)}</tbody>
       </table>
     </>
   );
