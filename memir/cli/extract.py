@@ -134,6 +134,7 @@ def memory(
         say(f"{what} of {len(done)} {many} written to {output}, listed in manifest.json")
         for entry in done[:_MOST]:
             say(f"  {entry.pid} {entry.comm}: {entry.present:,} of {entry.mapped:,} bytes are in RAM"
+                + (f", {entry.unpacked:,} of them unpacked from swap" if entry.unpacked else "")
                 + ("" if entry.swapped in (0, None) else f", {entry.swapped:,} were swapped out"))  # fmt: skip
         if len(done) > _MOST:
             say(f"  and {len(done) - _MOST} more: see manifest.json")

@@ -20,6 +20,7 @@ from memir.extract.whose import folder_of, is_of
 from memir.kernel import pt_regs
 from memir.kernel.pagetable import U64
 from memir.kernel.space import u64
+from memir.kernel.swap import is_swapped
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -43,7 +44,8 @@ class Thread:
 @dataclass(frozen=True)
 class ProcessMemory:
     """One process as the manifest has it. sizes in bytes: mapped all regions, present what is in RAM and in the file,
-    absent the rest, swapped what of that is in swap by the kernel's count. regions: each with its holes."""
+    unpacked what of that was swapped out and lay compressed in RAM; absent the rest, swapped what of that is in swap.
+    regions: each with its holes."""
 
     pid: int
     comm: str | None
@@ -59,6 +61,7 @@ class ProcessMemory:
     present: int
     absent: int
     swapped: int | None
+    unpacked: int
     threads: list[Thread]
     regions: list[dict[str, Any]]
     file: str | None = None
@@ -140,7 +143,7 @@ def written(
                                             "container_id", "container_name")},
             start_time=row["start_time"].isoformat() if row["start_time"] else None,
             mapped=space.mapped, present=len(space.pa) * PAGE, absent=space.mapped - len(space.pa) * PAGE,
-            swapped=source.swapped.get(row["pid"], 0) * PAGE,
+            swapped=source.swapped.get(row["pid"], 0) * PAGE, unpacked=int(is_swapped(space.pa).sum()) * PAGE,
             threads=[Thread(int(threads.pid[place_of]), _name(threads.comm[place_of]), state)
                      for place_of, state in zip(own.tolist(), states, strict=True)],
             regions=[region.document() for region in space.regions],

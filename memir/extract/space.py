@@ -47,7 +47,7 @@ class Region:
 @dataclass(frozen=True)
 class Space:
     """Regions of one process, ascending. pa: uint64[n], physical addresses of their pages in RAM, in the order of
-    regions and spans."""
+    regions and spans; of pages that were swapped out those that kernel.swap gives them."""
 
     regions: list[Region]
     pa: U64
@@ -59,7 +59,8 @@ class Space:
 
 
 def spaces(source: RamSource, mm: U64) -> Iterator[Space]:
-    """The address space of each of these mm_structs, in their order; pages as the page tables map them."""
+    """The address space of each of these mm_structs, in their order; pages as the page tables map them, and
+    those that were swapped out where RAM holds them compressed."""
     kernel = source.kernel
     unique = np.unique(mm)
     every = vmas(kernel, unique)
@@ -70,7 +71,7 @@ def spaces(source: RamSource, mm: U64) -> Iterator[Space]:
     inode = proc_fd.inodes(kernel, np.where(good, file, np.uint64(0)), dentry)
     links = proc_fd.links(kernel, source.mounts, mount, dentry, inode)
     permissions = task_mmu.permissions(every.flags)
-    maps = kernel.space.user_mappings(page_roots(kernel, unique))
+    maps = kernel.space.user_mappings(page_roots(kernel, unique), kernel.swap.places)
     edges = np.searchsorted(maps.owner, np.arange(len(unique) + 1))
     first = np.searchsorted(every.owner, np.arange(len(unique) + 1))
     for row in np.searchsorted(unique, mm).tolist():

@@ -14,7 +14,7 @@ COLUMNS = columns("""
     tags             list<string> tags of the rule
     meta             list<string> `key=value` of the rule's metadata
     string           string       identifier of the string that matched, with its $
-    paddr            uint64       physical address of the first byte
+    paddr            uint64       physical address of the first byte; null in a page that was swapped out
     length           int64        bytes matched; 0 for a rule whose condition asks for no string
     vaddr            uint64       virtual address in the owner, if it has one
     pid              int32        owner process

@@ -17,6 +17,7 @@ from memir.kernel.mm import page_roots
 from memir.kernel.page import Pages
 from memir.kernel.pagetable import U64, Bools, Mappings
 from memir.kernel.rows import spread
+from memir.kernel.swap import is_swapped
 from memir.kernel.vma import Vmas, vmas
 
 PAGE = 4096
@@ -101,7 +102,7 @@ def read_memory(kernel: Kernel, task: U64, tgid: NDArray[np.int32], workers: int
         pages = pages_of.pages(kernel)
         regions = vmas(kernel, mm)
         roots = page_roots(kernel, mm)
-        maps = kernel.space.user_mappings(roots)
+        maps = kernel.space.user_mappings(roots, kernel.swap.places)
         nonzero = looking.result()
     kernel.gaps.add("page table", "user", "table not in the image", maps.unread)
     key = (maps.owner.astype(np.uint64) << _OWNER_SHIFT) | (maps.va >> SHIFT)
@@ -127,6 +128,11 @@ def expand(memory: Memory, low: int, high: int) -> tuple[U64, U64]:
 
 
 def used(memory: Memory, frame: U64) -> Bools:
-    """Which frames are in the image and hold something."""
+    """Which frames are in the image and hold something; those of swapped pages, which are not looked at, do."""
     row = memory.pages.position(frame)
-    return (row >= 0) & memory.nonzero[np.maximum(row, 0)]
+    return swapped(frame) | ((row >= 0) & memory.nonzero[np.maximum(row, 0)])
+
+
+def swapped(frame: U64) -> Bools:
+    """Which frames stand for pages that were swapped out and that RAM holds compressed."""
+    return is_swapped(frame << SHIFT)

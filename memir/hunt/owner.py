@@ -21,6 +21,7 @@ from memir.kernel.page import ANON, FILE, FREE, KERNEL
 from memir.kernel.pagetable import U64
 from memir.kernel.rmap import anonymous_regions
 from memir.kernel.rows import rows_of
+from memir.kernel.swap import BEYOND
 from memir.kube.owner import NODE, PARTS, Owner
 from memir.kube.ram import RamSource
 from memir.kube.secret_names import PEOPLE
@@ -62,7 +63,8 @@ class Attribution:
             mine: list[dict[str, Any]] = []
             mapped = self._processes(hit, places)
             if "process" in kinds:
-                mine += [self._process_row(pid, va) for pid, va in mapped]
+                source = "page table; swapped out" if hit.paddr >= BEYOND else "page table"
+                mine += [self._process_row(pid, va, source) for pid, va in mapped]
             first = hit.pages[0]
             file = files.get(mapping.get(first, 0))
             if file is not None and "files" in kinds:
@@ -101,7 +103,7 @@ class Attribution:
             "tags": list(hit.tags),
             "meta": [f"{key}={value}" for key, value in hit.meta],
             "string": hit.string,
-            "paddr": hit.paddr,
+            "paddr": None if hit.paddr >= BEYOND else hit.paddr,
             "length": hit.length,
             "data": self._masked(hit, hit_id) if secret else printable(hit.data),
             "context": hexdump(hit.before, hit.data, hit.after, masked=secret),

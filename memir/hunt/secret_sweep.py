@@ -25,7 +25,8 @@ _SECONDS = 60  # that one unit may take
 class Place:
     """A secret in a place. secret: what it is; fingerprint: of a value that was known before, else None.
 
-    row: owner, pid, path, deleted, source and the owner's columns, as the table hits has them. paddr: where.
+    row: owner, pid, path, deleted, source and the owner's columns, as the table hits has them. paddr: where, in
+    a page that was swapped out the virtual address.
     """
 
     secret: Exposed | None
@@ -74,7 +75,7 @@ def sweep(source: RamSource, known: Mapping[str, str]) -> list[Place]:
             kept.append(hit)
     rows = Attribution(source, memory).rows(kept, frozenset(KINDS), Wanted())
     return [
-        Place(secret, fingerprint, row, int(row["paddr"]))
+        Place(secret, fingerprint, row, int(row["vaddr"] if row["paddr"] is None else row["paddr"]))
         for row in rows
         for secret, fingerprint in content[row["hit_id"]]
     ]

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from memir.hunt.memory import PAGE, SHIFT, Memory, expand, used
+from memir.hunt.memory import PAGE, SHIFT, Memory, expand, swapped, used
 from memir.kernel.page import ANON, FILE, FREE, KERNEL, UNKNOWN
 from memir.kernel.pagetable import U64, Bools
 
@@ -71,11 +71,10 @@ def process_units(
         page, frame = expand(memory, low, high)
         inside = (page >= start) & (page < end)
         page, frame = page[inside], frame[inside]
-        row = memory.pages.position(frame)
-        absent += int((row < 0).sum())
-        keep = (row >= 0) & memory.nonzero[np.maximum(row, 0)]
-        page, frame, row = page[keep], frame[keep], row[keep]
-        if not len(frame) or (files_apart and (memory.pages.use[row] == FILE).all()):
+        absent += int(((memory.pages.position(frame) < 0) & ~swapped(frame)).sum())
+        keep = used(memory, frame)
+        page, frame = page[keep], frame[keep]
+        if not len(frame) or (files_apart and (memory.pages.use_of(frame) == FILE).all()):
             continue
         place = (page - np.uint64(start)).astype(np.int64)
         file = mapping[region] if mapping is not None and region >= 0 else 0

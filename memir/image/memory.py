@@ -60,6 +60,7 @@ class PhysicalMemory:
         self.ranges = ranges_of(segments)
         self.size = sum(part.size for part in self.ranges)
         self.end = self.ranges[-1].end
+        self._beyond: PhysicalMemory | None = None
 
     @classmethod
     def from_reader(
@@ -87,6 +88,14 @@ class PhysicalMemory:
         repairs = (*self.repairs, repair) if repair else self.repairs
         return PhysicalMemory(dataclasses.replace(self._layout, segments=list(segments), repairs=repairs))
 
+    def extend(self, other: PhysicalMemory) -> None:
+        """Let gather(), present() and read_partial() also give what another memory has behind the end of this one.
+
+        For pages that the machine kept in another form, at addresses that no RAM has; `ranges`, `size`, `end` and
+        views() stay the image's own.
+        """
+        self._beyond = other
+
     # -- where
 
     def locate(self, pa: U64, size: int) -> tuple[NDArray[np.int64], Bools]:
@@ -104,8 +113,18 @@ class PhysicalMemory:
         return [] if absent is None else self._map.absent_ranges(absent)
 
     def present(self, pa: U64) -> Bools:
-        """Whether each byte address is in the image."""
-        return self.locate(pa, 1)[1]
+        """Whether each byte address is in the image, or in what extends it."""
+        ok = self.locate(pa, 1)[1]
+        if self._beyond is not None and not ok.all():
+            rows = self._behind(pa, ok)
+            ok[rows] = self._beyond.present(np.asarray(pa, np.uint64)[rows])
+        return ok
+
+    def _behind(self, pa: U64, ok: Bools) -> NDArray[np.intp]:
+        """Rows, of those not ok, that only `_beyond` can have."""
+        first = self._beyond.ranges[0].start if self._beyond is not None else _TOP - 1
+        rows: NDArray[np.intp] = np.flatnonzero(~ok & (np.asarray(pa, np.uint64) >= np.uint64(first)))
+        return rows
 
     # -- many reads at once
 
@@ -126,6 +145,10 @@ class PhysicalMemory:
             rows[~ok] = 0
             for row, data in self._across(pa, size, ok):
                 rows[row], ok[row] = np.frombuffer(data, np.uint8), True
+            if self._beyond is not None and size:
+                behind = self._behind(pa, ok)
+                if len(behind):
+                    rows[behind], ok[behind] = self._beyond.gather(np.asarray(pa, np.uint64)[behind], size)
         return rows, ok
 
     def gather_as(self, pa: U64, dtype: str) -> tuple[NDArray[Any], Bools]:
@@ -180,6 +203,8 @@ class PhysicalMemory:
         """Bytes at one address, zeros where not present, and what was not present."""
         if pa < 0 or size < 0 or pa + size > _TOP:
             return bytes(max(size, 0)), [Range(pa, size)]
+        if self._beyond is not None and pa >= self._beyond.ranges[0].start:
+            return self._beyond.read_partial(pa, size)
         parts: list[bytes] = []
         holes: list[Range] = []
         end = pa

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memir.kernel.pagetable import U64, Bools
+from memir.kernel.pagetable import U64, Bools, SwapEntries
 
 NAME = "arm64"
 USER_PERMISSIONS = {
@@ -65,6 +65,26 @@ class ArmFormat:
         if not self.lpa2:
             return entry & _TARGET
         return (entry & _TARGET_LPA2) | (((entry >> np.uint64(8)) & np.uint64(3)) << np.uint64(50))
+
+
+# (first bit and number of bits of the swap space's number, the same of the page's, bits that are clear)
+_SWAP = (
+    (6, 5, 12, 50, 0x803),  # 6.11 (fa44ea1f9b8e): PTE_PRESENT_INVALID is bit 11
+    (3, 5, 8, 50, 1 << 58 | 3),  # 6.3 (570ef363509b): bit 2 remembers an exclusive page
+    (2, 6, 8, 50, 1 << 58 | 3),
+)
+
+
+def swap_entries(entry: U64) -> list[SwapEntries]:
+    """As x86_64.swap_entries; the layouts that kernels have had, newest first [source: no arm64 image has swap]."""
+    return [
+        (
+            (entry >> np.uint64(kind)) & np.uint64((1 << kinds) - 1),
+            (entry >> np.uint64(page)) & np.uint64((1 << pages) - 1),
+            (entry != 0) & ((entry & np.uint64(clear)) == 0),
+        )
+        for kind, kinds, page, pages, clear in _SWAP
+    ]
 
 
 def formats(numbers: dict[str, int]) -> list[ArmFormat]:

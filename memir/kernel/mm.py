@@ -32,6 +32,8 @@ def page_roots(kernel: Kernel, mm: U64) -> U64:
 def user_ranges(kernel: Kernel, roots: U64, start: U64, end: U64, kind: str) -> list[bytes | None]:
     """The bytes [start, end) of each process's user memory; None where a page of it is not in RAM (a counted gap).
 
+    Pages that were swapped out and that RAM holds compressed are unpacked.
+
     roots: from page_roots(); a root of 0 gives None without a gap. Empty ranges give b"".
     """
     size = np.where(end > start, end - start, np.uint64(0))
@@ -48,7 +50,7 @@ def user_ranges(kernel: Kernel, roots: U64, start: U64, end: U64, kind: str) -> 
     count = np.where(usable & (size > 0), (end - first + _PAGE - np.uint64(1)) // _PAGE, np.uint64(0)).astype(np.int64)
     owner, step = spread(count)
     va = first[owner] + step.astype(np.uint64) * _PAGE
-    pa, mapped = kernel.space.user_physical(roots[owner], va)
+    pa, mapped = kernel.space.user_physical(roots[owner], va, kernel.swap.places)
     pieces: list[list[bytes]] = [[] for _ in roots]
     missing = np.zeros(len(roots), np.int64)
     for begin in range(0, len(owner), _BATCH):

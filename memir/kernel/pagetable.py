@@ -6,7 +6,7 @@ One walker serves x86-64 and arm64 with 4 KiB pages: an architecture says throug
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,6 +18,11 @@ from memir.image.memory import PhysicalMemory
 U64 = NDArray[np.uint64]
 I64 = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+
+SwapEntries = tuple[U64, U64, Bools]
+"""(number of the swap space, number of the page in it, is such an entry) of page-table entries."""
+Absent = Callable[[U64], tuple[U64, Bools]]
+"""(address, known) of the pages that last-level entries which are not present stand for."""
 
 PAGE_SHIFT = 12
 PAGE_SIZE = 1 << PAGE_SHIFT
@@ -48,8 +53,13 @@ class Format(Protocol):
         """Physical address in the entry: of the next table or of the page."""
 
 
-def translate(memory: PhysicalMemory, fmt: Format, roots: U64, va: U64) -> tuple[U64, Bools]:
-    """Physical address of each virtual address under its own root: (uint64[n], found bool[n])."""
+def translate(
+    memory: PhysicalMemory, fmt: Format, roots: U64, va: U64, absent: Absent | None = None
+) -> tuple[U64, Bools]:
+    """Physical address of each virtual address under its own root: (uint64[n], found bool[n]).
+
+    absent: where pages are that were swapped out.
+    """
     va = np.asarray(va, np.uint64)
     pa = np.zeros(len(va), np.uint64)
     mapped = np.zeros(len(va), bool)
@@ -58,7 +68,12 @@ def translate(memory: PhysicalMemory, fmt: Format, roots: U64, va: U64) -> tuple
     for level in range(fmt.levels - 1, -1, -1):
         here = va[alive]
         entry, ok = memory.gather_as(table + fmt.index(here, level) * np.uint64(8), "<u8")
-        ok &= fmt.present(entry, level)
+        read, ok = ok, ok & fmt.present(entry, level)
+        if level == 0 and absent is not None:
+            gone = np.flatnonzero(read & ~ok)
+            place, known = absent(entry[gone])
+            which = alive[gone[known]]
+            pa[which], mapped[which] = place[known] | (va[which] & np.uint64(PAGE_SIZE - 1)), True
         leaf = ok & (np.ones(len(entry), bool) if level == 0 else fmt.leaf(entry, level))
         if leaf.any():
             low = np.uint64((1 << (PAGE_SHIFT + 9 * level)) - 1)
@@ -88,8 +103,12 @@ class Mappings:
     unread: int
 
 
-def mappings(memory: PhysicalMemory, fmt: Format, roots: U64, low: int, high: int) -> Mappings:
+def mappings(
+    memory: PhysicalMemory, fmt: Format, roots: U64, low: int, high: int, absent: Absent | None = None
+) -> Mappings:
     """All present pages of every root between virtual addresses low (inclusive) and high (exclusive).
+
+    absent: where pages are that were swapped out, which then are among them.
 
     Tables are read level by level, all address spaces at once. A table that several roots share is read once for
     each of them; a table met again above itself (a loop that only a hostile image has) ends at the last level anyway.
@@ -108,7 +127,16 @@ def mappings(memory: PhysicalMemory, fmt: Format, roots: U64, low: int, high: in
             first, count = _window(fmt, level, low, high)
             entries, ok = memory.gather_words(table[part] + np.uint64(8 * first), count)
             unread += int((~ok).sum())
-            row, column = np.nonzero(fmt.present(entries, level) & ok[:, None])
+            present = fmt.present(entries, level) & ok[:, None]
+            if level == 0 and absent is not None:
+                row, column = np.nonzero((entries != 0) & ~present & ok[:, None])
+                pa, known = absent(entries[row, column])
+                va = base[part][row] + (column.astype(np.uint64) << shift)
+                known &= (va >= np.uint64(low)) & (va < np.uint64(high))
+                if known.any():
+                    gone = (owner[part][row], va, pa, np.full(len(pa), size), entries[row, column])
+                    leaves.append(tuple(values[known] for values in gone))  # type: ignore[arg-type]  # five of them
+            row, column = np.nonzero(present)
             entry = entries[row, column]
             va = base[part][row] + ((column + first).astype(np.uint64) << shift)
             inside = (va + size > np.uint64(low)) & (va < np.uint64(high))

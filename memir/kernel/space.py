@@ -18,7 +18,7 @@ from memir.errors import KernelError
 from memir.gaps import Gaps
 from memir.image.memory import PhysicalMemory
 from memir.kernel import arm64, x86_64
-from memir.kernel.pagetable import U64, Bools, Format, Mappings, mappings, translate
+from memir.kernel.pagetable import U64, Absent, Bools, Format, Mappings, mappings, translate
 from memir.symbols.anchors import ADDRESS_MASK, Anchors
 from memir.symbols.search import IMAGE_SPAN
 
@@ -67,14 +67,17 @@ class AddressSpace:
             pa[rest], known[rest] = walked, ok
         return pa, known
 
-    def user_physical(self, roots: U64, va: U64) -> tuple[U64, Bools]:
-        """(physical address, known) of user virtual addresses, each under its own root (physical address)."""
-        pa, ok = translate(self.memory, self.fmt, roots, np.asarray(va, np.uint64))
+    def user_physical(self, roots: U64, va: U64, absent: Absent | None = None) -> tuple[U64, Bools]:
+        """(physical address, known) of user virtual addresses, each under its own root (physical address).
+
+        absent: where pages are that were swapped out (Kernel.swap.places).
+        """
+        pa, ok = translate(self.memory, self.fmt, roots, np.asarray(va, np.uint64), absent)
         return pa, ok & (np.asarray(va, np.uint64) < np.uint64(self.user_limit))
 
-    def user_mappings(self, roots: U64) -> Mappings:
-        """All present user pages of every root (physical addresses of top tables)."""
-        return mappings(self.memory, self.fmt, roots, 0, self.user_limit)
+    def user_mappings(self, roots: U64, absent: Absent | None = None) -> Mappings:
+        """All present user pages of every root (physical addresses of top tables), with `absent` swapped ones too."""
+        return mappings(self.memory, self.fmt, roots, 0, self.user_limit, absent)
 
     @property
     def user_limit(self) -> int:

@@ -27,14 +27,14 @@ MAX_PAGES = 1 << 18
 def anonymous_memory(kernel: Kernel, task: int) -> Iterator[tuple[int, bytes]]:
     """(virtual address, bytes) of each run of adjacent anonymous pages of a task (address of its task_struct).
 
-    Runs longer than PIECE come as pieces that overlap. Pages that were swapped out, or are not in the image, part two
-    runs; more than MAX_PAGES are a gap.
+    Runs longer than PIECE come as pieces that overlap. Pages that are not in the image, or in swap and
+    not compressed in RAM, part two runs; more than MAX_PAGES are a gap.
     """
     mm = kernel.pointer(u64(task), "task_struct", "mm")
     regions = vmas(kernel, mm)
     mine = regions.file == 0
     start, end = regions.start[mine], regions.end[mine]
-    maps = kernel.space.user_mappings(mm_.page_roots(kernel, mm))
+    maps = kernel.space.user_mappings(mm_.page_roots(kernel, mm), kernel.swap.places)
     if not len(start) or not len(maps.va):
         return
     # split large pages: one row a page

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memir.kernel.pagetable import U64, Bools
+from memir.kernel.pagetable import U64, Bools, SwapEntries
 
 NAME = "x86_64"
 USER_PERMISSIONS = {
@@ -59,6 +59,17 @@ class X86Format:
     def target(self, entry: U64) -> U64:
         """Bits 51:12, memory encryption bits taken out."""
         return entry & _TARGET & ~np.uint64(self.memory_encryption)
+
+
+def swap_entries(entry: U64) -> list[SwapEntries]:
+    """How last-level entries that are not present name pages in swap: (number of the swap space, page in it, is one).
+
+    arch/x86/include/asm/pgtable_64.h: the page's number is inverted against L1TF (4.18, bcd11afa7ade); bit 8 is
+    _PAGE_PROTNONE.
+    """
+    kind = entry >> np.uint64(59)
+    page = (~entry << np.uint64(5)) >> np.uint64(14)
+    return [(kind, page, (entry != 0) & ((entry & np.uint64(0x101)) == 0))]
 
 
 def formats(numbers: dict[str, int]) -> list[X86Format]:

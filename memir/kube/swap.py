@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Memory that is not in RAM because it was swapped out: counted, as it can neither be read nor scanned."""
+"""Memory that was swapped out and that RAM does not hold compressed either: counted, as it cannot be read."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from memir.gaps import Gaps
 from memir.kernel.engine import Kernel
+from memir.kernel.mm import page_roots
 from memir.kernel.rss_stat import page_counts
 from memir.kube.owner import Owners
 from memir.kube.processes import ProcessList
@@ -37,20 +38,27 @@ class Source(Protocol):
 
 _MOST = 1 << 36
 """Pages: more than any swap space has; a larger count is damage."""
+_UNSURE = 128
+"""Pages by which the kernel's count may lag behind the page tables."""
 
 
 def swapped_pages(node: Source) -> dict[int, int]:
-    """Pages swapped out of each process that has any, by pid; processes that share an address space have the same.
+    """Pages swapped out that cannot be read, by pid; processes that share an address space have the same.
 
-    zram counts as swap: its pages are in RAM, but compressed.
+    Pages that zram or zswap hold in RAM are read (memir/kernel/swap.py), and not counted. What the kernel counts and no
+    page table names, as where a table is not in the image, cannot be read either.
     """
     rows = node.processes.rows
     task = np.array([row.task for row in rows], np.uint64)
     mm = node.kernel.pointer(task, "task_struct", "mm", gap=False)
     counts = page_counts(node.kernel, mm)
     node.kernel.count_unread("swap", mm, counts.read | (mm == 0))
-    count = np.where((mm != 0) & (counts.swapped < _MOST), counts.swapped, 0).tolist()
-    return {row.pid: pages for row, pages in zip(rows, count, strict=True) if pages}
+    some = np.flatnonzero((mm != 0) & (counts.swapped < _MOST) & (counts.swapped > 0))
+    count = np.zeros(len(mm), np.int64)
+    readable, lost = node.kernel.swap.counts(page_roots(node.kernel, mm[some]))
+    unnamed = counts.swapped[some] - readable - lost
+    count[some] = lost + np.where(unnamed > np.where(readable + lost > 0, _UNSURE, 0), unnamed, 0)
+    return {row.pid: pages for row, pages in zip(rows, count.tolist(), strict=True) if pages}
 
 
 def count_swapped(node: Source) -> dict[int, int]:

@@ -24,7 +24,9 @@ from memir.image.elf import EHDR, PHDR
 from memir.kernel.mm import page_roots
 from memir.node import Node
 from tests.extract.test_elf_core import notes_of
-from tests.images import cache, case, cases
+from tests.images import ROOT, cache, case, cases
+from tests.kernel import held
+from tests.lab.held import page
 from tests.longer import not_here
 
 SECRET = b"MEMIR-HEAP-SECRET-7f3a91c2e5d84b06"
@@ -157,3 +159,14 @@ def test_errors(node: Node, tmp_path: Path) -> None:
     rows = chosen(node, WantedMemory(container=("miner",)))
     entries: list[Any] = list(written(node, Output(tmp_path / "some"), rows[:1], raw=False))
     assert [entry.pid for entry in entries] == [rows[0]["pid"]]
+
+
+def test_swapped_pages_are_in_the_core(tmp_path: Path) -> None:
+    """A process whose memory lies in zram by lzo-rle: the file has it as it wrote it, and says that it was unpacked."""
+    record = held.swapped()["lzo-rle"]
+    with memir.open(ROOT / "samples" / f"{held.NAME}.raw.zst", cache=cache()) as node:
+        (entry,) = extract_memory(node, tmp_path / "out", WantedMemory(pid=(record["pid"],)), raw=True)
+    assert entry.unpacked >= record["pages"] * PAGE and entry.swapped == 0
+    (piece,) = [part for part in entry.files if part["start"] <= record["address"] < part["end"]]
+    data = (tmp_path / "out" / piece["file"]).read_bytes()[record["address"] - piece["start"] :]
+    assert data[: record["pages"] * PAGE] == b"".join(page("lzo-rle", number) for number in range(record["pages"]))

@@ -20,6 +20,8 @@ from memir.kernel.page import FREE, KERNEL
 from memir.kube.ram import RamSource
 from tests.hunt.hunting import SMALLEST, WHO, owners, planted, rules, run, strings
 from tests.images import case, cases, intruded
+from tests.kernel import held
+from tests.lab.held import page
 
 NodeOf = Callable[[str], RamSource]
 MARK = "MEMIR-PLANTED-BY-A-TEST-41b7"
@@ -242,3 +244,18 @@ def test_a_process_whose_place_is_not_known(node_of: NodeOf, tmp_path: Path) -> 
     (row,) = run(node, strings(tmp_path, secret)).rows
     assert who([row]) == {("process", pid, None, None, None)}
     assert row["source"] == "page table; place of the process not known"
+
+
+def test_a_page_that_was_swapped_out(tmp_path: Path) -> None:
+    """It lies in zram: the hit is the process's, at its virtual address, and has no physical one."""
+    record = held.swapped()["lzo-rle"]
+    text = "memir-swap lzo-rle page 000123 line 007"
+    result = run(held.node(), strings(tmp_path, text), kinds=frozenset({"process"}))
+    (row,) = [row for row in result.rows if row["pid"] == record["pid"]]
+    assert (row["owner"], row["paddr"], row["data"]) == ("process", None, text)
+    assert row["source"].startswith("page table; swapped out")
+    assert row["vaddr"] - record["address"] - 123 * 4096 == text_offset(text)
+
+
+def text_offset(text: str) -> int:
+    return page("lzo-rle", 123).index(text.encode())

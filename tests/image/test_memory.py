@@ -335,3 +335,23 @@ def test_sha256_and_identity(tmp_path: Path) -> None:
         assert memory.sha256(lambda *step: steps.append(step)) == hashlib.sha256(data).hexdigest()
         assert steps == [("hashing", 16 << 20, len(data)), ("hashing", len(data), len(data))]
         assert memory.identity() == open_image(path).identity() != open_image(put(tmp_path, data, "copy")).identity()
+
+
+def test_memory_behind_the_end(tmp_path: Path) -> None:
+    """What extends a memory is read at its own addresses, and is none of the image's RAM."""
+    source = MappedFile(put(tmp_path, noise(4 * PAGE, 11)))
+    memory = PhysicalMemory(Layout("test", [Segment(0, 4 * PAGE, 0)], source, source))
+    far = noise(2 * PAGE, 12)
+    start = 1 << 55
+
+    def read(pa: int, size: int) -> bytes | None:
+        return far[pa - start : pa - start + size] if pa + size <= start + PAGE else None
+
+    memory.extend(PhysicalMemory.from_reader([Range(start, 2 * PAGE)], read, "far", "far", tmp_path))
+    pa = np.array([PAGE, start, start + 8, start + PAGE, 1 << 54], np.uint64)
+    assert memory.present(pa).tolist() == [True, True, True, False, False]
+    rows, ok = memory.gather(pa, 16)
+    assert ok.tolist() == [True, True, True, False, False] and rows[2].tobytes() == far[8:24]
+    assert memory.read_partial(start, 64) == (far[:64], [])
+    assert memory.read(start, 64) == far[:64]
+    assert (memory.end, memory.size, memory.ranges) == (4 * PAGE, 4 * PAGE, (Range(0, 4 * PAGE),))

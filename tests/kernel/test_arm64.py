@@ -98,3 +98,11 @@ def test_real_kernels(node_of: NodeOf, name: str) -> None:
     low, high = arm64.direct_window(space.fmt, 0)
     task = node_of(name).processes.task
     assert ((task >= np.uint64(low)) & (task < np.uint64(high))).all()
+
+
+def test_entries_of_swapped_pages() -> None:
+    """Page 0x123 of swap space 2 in each of the three layouts that kernels have had."""
+    written = u64(0x123 << 12 | 2 << 6, 0x123 << 8 | 2 << 3 | 1 << 2, 0x123 << 8 | 2 << 2)
+    for row, (kind, page, is_one) in enumerate(arm64.swap_entries(written)):
+        assert (int(kind[row]), int(page[row]), bool(is_one[row])) == (2, 0x123, True)
+    assert [bool(is_one[0]) for _, _, is_one in arm64.swap_entries(u64(0x123 << 12 | 3))] == [False, False, False]

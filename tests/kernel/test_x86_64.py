@@ -78,3 +78,11 @@ def test_real_kernels(node_of: NodeOf, name: str) -> None:
     stated = x86_64.stated_delta(space.fmt, {}, space.direct_delta)
     assert stated == space.direct[0]
     assert space.physical(np.array([space.direct[0] + 0x10_0000], np.uint64))[0].tolist() == [0x10_0000]
+
+
+def test_entries_of_swapped_pages() -> None:
+    """Page 0x123 of swap space 2 as __swp_entry() writes it: the page's number inverted in bits 9 to 58."""
+    entry = 2 << 59 | (~0x123 & (1 << 50) - 1) << 9
+    ((kind, page, is_one),) = x86_64.swap_entries(u64(entry, entry | 0x8, entry | 1, entry | 0x100, 0))
+    assert kind[:2].tolist() == [2, 2] and page[:2].tolist() == [0x123, 0x123]
+    assert is_one.tolist() == [True, True, False, False, False]

@@ -12,6 +12,7 @@ from memir.kernel.engine import Kernel
 from memir.kube.ram import RamSource
 from memir.kube.swap import count_swapped, swapped_pages
 from tests.hunt.hunting import planted
+from tests.kernel import held
 
 
 def test_nothing_is_swapped_on_nodes_without_swap(node_of: Callable[[str], RamSource], image: str) -> None:
@@ -46,3 +47,19 @@ def place(kernel: Kernel, task: int) -> int:
         step = kernel.types.size("percpu_counter")
         start += kernel.types.offset("percpu_counter", "count")
     return int(kernel.space.physical(np.array([start + 2 * step], np.uint64))[0][0])
+
+
+def test_what_zram_holds_is_no_gap_and_what_it_lost_is() -> None:
+    """Truth: three processes whose pages lie in zram. Its first device loses its table."""
+    node = held.node()
+    assert swapped_pages(node) == {}
+    kernel = node.kernel
+    device = kernel.swap.spaces[0].stores[0]
+    table = device._table  # type: ignore[attr-defined]  # a zram device
+    pages = np.arange(table, table + 24 * 4096, 4096, dtype=np.uint64)
+    pa, known = kernel.space.physical(pages)
+    other = RamSource(planted(node, dict.fromkeys(pa[known].tolist(), bytes(4096))).kernel)
+    record = held.swapped()["lzo-rle"]
+    lost = swapped_pages(other)
+    assert record["pages"] <= lost.pop(record["pid"]) <= record["pages"] + 8
+    assert sum(lost.values()) <= 64  # what a processor's stock of free places gave to others

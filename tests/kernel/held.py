@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""samples/s-6.1-held: what a node holds where no page table and no table of open files shows it, and its truth."""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import Any
+
+import numpy as np
+
+from memir.image.open import open_image
+from memir.kernel.engine import Kernel
+from memir.kube.ram import RamSource
+from memir.symbols.locate import locate
+from tests.images import ROOT, cache
+
+NAME = "s-6.1-held"
+
+
+@functools.cache
+def node() -> RamSource:
+    memory = open_image(ROOT / "samples" / f"{NAME}.raw.zst", cache=cache())
+    return RamSource(Kernel(memory, locate(memory)))
+
+
+def truth(what: str) -> list[dict[str, Any]]:
+    """Lines `@HELD {...}` of one kind, as the guest wrote them (tests/lab/small/holder.c)."""
+    lines = (ROOT / "samples" / f"{NAME}.held.txt").read_text().splitlines()
+    every = [json.loads(line.removeprefix("@HELD ")) for line in lines if line.startswith("@HELD ")]
+    return [record for record in every if record["what"] == what]
+
+
+def swapped() -> dict[str, dict[str, Any]]:
+    """By compressor, what its process had swapped out."""
+    return {record["name"]: record for record in truth("swap")}
+
+
+def mm_of(kernel: Kernel, pid: int) -> Any:
+    """The mm_struct of a process, uint64[1]."""
+    rows = [row for row in node().processes.rows if row.pid == pid]
+    return kernel.pointer(np.array([rows[0].task], np.uint64), "task_struct", "mm")

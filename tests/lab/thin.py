@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""python -m tests.lab.thin RAW OUT TABLE...: a copy of an image with the pages that memir reads for these tables alone.
+
+Every other page is zeros, so that it packs to a fraction: for a sample that a few tests need. Swap spaces and the
+memory of processes with pages there are kept whole.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zstandard
+
+from memir.image.layout import Range
+from memir.image.memory import PhysicalMemory
+from memir.image.open import open_image
+from memir.kernel.engine import Kernel
+from memir.kernel.mm import page_roots
+from memir.kernel.swap import BEYOND
+from memir.kube.ram import RamSource
+from memir.symbols.locate import locate
+from memir.tables.table import tables
+
+PAGE = 4096
+
+
+class Recorded(PhysicalMemory):
+    """Notes which pages are read. pages: bool, by page frame."""
+
+    pages: np.ndarray[Any, np.dtype[np.bool_]]
+
+    def locate(self, pa: Any, size: int) -> Any:
+        """As PhysicalMemory.locate."""
+        index, ok = super().locate(pa, size)
+        first = index[ok] // PAGE
+        for step in range(-(-size // PAGE) + 1):
+            frame = np.minimum(first + step, (index[ok] + max(size, 1) - 1) // PAGE)
+            self.pages[frame] = True
+        return index, ok
+
+    def present(self, pa: Any) -> Any:
+        """As PhysicalMemory.present; asking is not reading."""
+        return self._map.locate(np.asarray(pa, np.uint64), 1)[1] | (np.asarray(pa, np.uint64) >= np.uint64(BEYOND))
+
+    def read_partial(self, pa: int, size: int) -> tuple[bytes, list[Range]]:
+        """As PhysicalMemory.read_partial."""
+        if 0 <= pa < self.end:
+            self.pages[pa // PAGE : -(-(pa + size) // PAGE)] = True
+        return super().read_partial(pa, size)
+
+
+def main() -> None:
+    """Write the copy, packed."""
+    source, target, names = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
+    memory = open_image(source)
+    memory.__class__ = Recorded
+    assert isinstance(memory, Recorded)
+    memory.pages = np.zeros(-(-memory.end // PAGE), bool)
+    kernel = Kernel(memory, locate(memory))
+    node = RamSource(kernel)
+    for name in names:
+        tables()[name].read(node)
+    for space in kernel.swap.spaces.values():
+        number = np.arange(1, space.pages, dtype=np.uint64)
+        place, known = kernel.swap.pages(np.full(len(number), space.type, np.uint64), number)
+        kernel.memory.gather(place[known], PAGE)
+    living = node.processes.living
+    mm = np.unique(kernel.pointer(living, "task_struct", "mm"))
+    mm = mm[mm != 0]
+    readable, _ = kernel.swap.counts(page_roots(kernel, mm))
+    maps = kernel.space.user_mappings(page_roots(kernel, mm[readable > 0]), kernel.swap.places)
+    kernel.memory.gather(maps.pa[maps.size == PAGE], PAGE)
+    print(f"{int(memory.pages.sum())} pages", flush=True)
+    data = np.fromfile(source, np.uint8)
+    data.reshape(-1, PAGE)[~memory.pages[: len(data) // PAGE]] = 0
+    settings = zstandard.ZstdCompressionParameters.from_level(7, window_log=27)
+    target.write_bytes(zstandard.ZstdCompressor(compression_params=settings).compress(data.tobytes()))
+    print(f"{target}: {int(memory.pages.sum())} pages, {target.stat().st_size:,} bytes packed")
+
+
+if __name__ == "__main__":
+    main()
