@@ -13,6 +13,7 @@ from memir.kernel import proc_fd, task_mmu
 from memir.kernel.mm import page_roots
 from memir.kernel.pagetable import U64
 from memir.kernel.rows import spread
+from memir.kernel.swap import swap_of
 from memir.kernel.vma import vmas
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Region:
 @dataclass(frozen=True)
 class Space:
     """Regions of one process, ascending. pa: uint64[n], physical addresses of their pages in RAM, in the order of
-    regions and spans; of pages that were swapped out those that kernel.swap gives them."""
+    regions and spans; of pages that were swapped out those that memir.kernel.swap gives them."""
 
     regions: list[Region]
     pa: U64
@@ -71,7 +72,7 @@ def spaces(source: RamSource, mm: U64) -> Iterator[Space]:
     inode = proc_fd.inodes(kernel, np.where(good, file, np.uint64(0)), dentry)
     links = proc_fd.links(kernel, source.mounts, mount, dentry, inode)
     permissions = task_mmu.permissions(every.flags)
-    maps = kernel.space.user_mappings(page_roots(kernel, unique), kernel.swap.places)
+    maps = kernel.space.user_mappings(page_roots(kernel, unique), swap_of(kernel).places)
     edges = np.searchsorted(maps.owner, np.arange(len(unique) + 1))
     first = np.searchsorted(every.owner, np.arange(len(unique) + 1))
     for row in np.searchsorted(unique, mm).tolist():

@@ -7,9 +7,8 @@ files beside this one, each named after a kernel header, do.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +19,6 @@ from memir.kernel.pagetable import U64, Bools
 from memir.kernel.space import AddressSpace, open_space, u64
 from memir.symbols.anchors import Anchors
 from memir.symbols.types import KernelTypes, Member
-
-if TYPE_CHECKING:
-    from memir.kernel.swap import Swap
 
 _STRING_STEP = 64  # most names and paths end in the first 64 bytes: one gather
 
@@ -50,13 +46,8 @@ class Kernel:
         self.symbols = anchors.symbols
         self.gaps = gaps if gaps is not None else Gaps()
         self.space: AddressSpace = open_space(memory, anchors, self.gaps)
-
-    @functools.cached_property
-    def swap(self) -> Swap:
-        """Pages that were swapped out, as far as they can be read from RAM."""
-        from memir.kernel.swap import open_swap
-
-        return open_swap(self)
+        self.read_once: dict[str, Any] = {}
+        """What files beside this one keep with the kernel, as they would read it again for each who asks."""
 
     def try_read(self, addresses: U64, struct: str, path: str) -> tuple[NDArray[Any], Bools]:
         """(values, read) of one scalar member of many objects; values are 0 where not read. No gap is counted.

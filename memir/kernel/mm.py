@@ -15,6 +15,7 @@ from memir.kernel.rows import spread
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
+from memir.kernel.swap import swap_of
 
 ARG_LIMIT = 8 << 20
 """Bytes of arguments or environment read of one process; execve() allows 6 MiB (3/4 of _STK_LIM)."""
@@ -50,7 +51,7 @@ def user_ranges(kernel: Kernel, roots: U64, start: U64, end: U64, kind: str) -> 
     count = np.where(usable & (size > 0), (end - first + _PAGE - np.uint64(1)) // _PAGE, np.uint64(0)).astype(np.int64)
     owner, step = spread(count)
     va = first[owner] + step.astype(np.uint64) * _PAGE
-    pa, mapped = kernel.space.user_physical(roots[owner], va, kernel.swap.places)
+    pa, mapped = kernel.space.user_physical(roots[owner], va, swap_of(kernel).places)
     pieces: list[list[bytes]] = [[] for _ in roots]
     missing = np.zeros(len(roots), np.int64)
     for begin in range(0, len(owner), _BATCH):

@@ -70,7 +70,7 @@ class AddressSpace:
     def user_physical(self, roots: U64, va: U64, absent: Absent | None = None) -> tuple[U64, Bools]:
         """(physical address, known) of user virtual addresses, each under its own root (physical address).
 
-        absent: where pages are that were swapped out (Kernel.swap.places).
+        absent: where pages are that were swapped out (swap.Swap.places).
         """
         pa, ok = translate(self.memory, self.fmt, roots, np.asarray(va, np.uint64), absent)
         return pa, ok & (np.asarray(va, np.uint64) < np.uint64(self.user_limit))

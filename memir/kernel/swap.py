@@ -169,6 +169,14 @@ class Swap:
         return keys[order], pas[order]
 
 
+def swap_of(kernel: Kernel) -> Swap:
+    """The swap spaces of a kernel, opened when they are first asked for."""
+    if "swap" not in kernel.read_once:
+        kernel.read_once["swap"] = open_swap(kernel)
+    swap: Swap = kernel.read_once["swap"]
+    return swap
+
+
 def is_swapped(pa: U64) -> Bools:
     """Which of these physical addresses are those of swapped pages."""
     answer: Bools = np.asarray(pa, np.uint64) >= np.uint64(BEYOND)

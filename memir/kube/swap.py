@@ -12,6 +12,7 @@ from memir.gaps import Gaps
 from memir.kernel.engine import Kernel
 from memir.kernel.mm import page_roots
 from memir.kernel.rss_stat import page_counts
+from memir.kernel.swap import swap_of
 from memir.kube.owner import Owners
 from memir.kube.processes import ProcessList
 
@@ -55,7 +56,7 @@ def swapped_pages(node: Source) -> dict[int, int]:
     node.kernel.count_unread("swap", mm, counts.read | (mm == 0))
     some = np.flatnonzero((mm != 0) & (counts.swapped < _MOST) & (counts.swapped > 0))
     count = np.zeros(len(mm), np.int64)
-    readable, lost = node.kernel.swap.counts(page_roots(node.kernel, mm[some]))
+    readable, lost = swap_of(node.kernel).counts(page_roots(node.kernel, mm[some]))
     unnamed = counts.swapped[some] - readable - lost
     count[some] = lost + np.where(unnamed > np.where(readable + lost > 0, _UNSURE, 0), unnamed, 0)
     return {row.pid: pages for row, pages in zip(rows, count.tolist(), strict=True) if pages}

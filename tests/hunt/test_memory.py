@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from memir.hunt.memory import PAGE, expand, nonzero_pages, read_memory, used
+from memir.hunt.memory import PAGE, expand, nonzero_pages, read_memory, swapped, used
 from memir.image.open import open_image
 from memir.kube.ram import RamSource
 from tests.hunt.hunting import ram
@@ -57,3 +57,9 @@ def test_regions_and_pages_of_processes(node_of: Callable[[str], RamSource], ima
     start, end = int(memory.vmas.start[region]) >> 12, int(memory.vmas.end[region]) >> 12
     assert len(page) == len(frame) > 0 and start <= int(page[0]) and int(page[-1]) < end
     assert (np.diff(page.astype(np.int64)) > 0).all()
+
+
+def test_frames_of_swapped_pages() -> None:
+    """Behind all RAM; they hold something, which nobody has looked at."""
+    frame = np.array([1, 1 << 40, 1 << 43, (1 << 43) + 7], np.uint64)
+    assert swapped(frame).tolist() == [False, False, True, True]

@@ -8,7 +8,7 @@ import pytest
 
 from memir.kernel.mm import page_roots
 from memir.kernel.pagetable import U64
-from memir.kernel.swap import BEYOND, Space, Swap, is_swapped, open_swap
+from memir.kernel.swap import BEYOND, Space, Swap, is_swapped, open_swap, swap_of
 from memir.kernel.user_memory import anonymous_memory
 from tests.hunt.hunting import planted
 from tests.kernel.held import mm_of, node, swapped
@@ -22,7 +22,7 @@ def test_every_byte_that_was_swapped_out(name: str) -> None:
     kernel, record = node().kernel, swapped()[name]
     roots = page_roots(kernel, mm_of(kernel, record["pid"]))
     va = np.uint64(record["address"]) + np.arange(record["pages"], dtype=np.uint64) * np.uint64(4096)
-    pa, known = kernel.space.user_physical(np.repeat(roots, len(va)), va, kernel.swap.places)
+    pa, known = kernel.space.user_physical(np.repeat(roots, len(va)), va, swap_of(kernel).places)
     assert known.all() and is_swapped(pa).all()
     data, ok = kernel.memory.gather(pa, 4096)
     assert ok.all() and kernel.memory.present(pa).all()
@@ -33,11 +33,11 @@ def test_every_byte_that_was_swapped_out(name: str) -> None:
 
 def test_spaces_and_counts() -> None:
     kernel, truth = node().kernel, swapped()
-    assert [(space.type, space.name, space.pages) for space in kernel.swap.spaces.values()] == [
+    assert [(space.type, space.name, space.pages) for space in swap_of(kernel).spaces.values()] == [
         (0, "zram0", 4096), (1, "zram1", 4096), (2, "zram2", 4096)
     ]  # fmt: skip
     mm = np.concatenate([mm_of(kernel, truth[name]["pid"]) for name in COMPRESSORS])
-    readable, lost = kernel.swap.counts(page_roots(kernel, mm))
+    readable, lost = swap_of(kernel).counts(page_roots(kernel, mm))
     # the kernel's own count may lag by some pages a thread
     for name, count in zip(COMPRESSORS, readable.tolist(), strict=True):
         assert abs(count - truth[name]["swapped_kib"] // 4) <= 4
@@ -56,7 +56,7 @@ def test_environments_and_own_memory(name: str) -> None:
 
 
 def test_a_page_that_zram_has_not_is_not_known() -> None:
-    swap = node().kernel.swap
+    swap = swap_of(node().kernel)
     entry = swap_entry(0, np.arange(4096, dtype=np.uint64))
     place, known = swap.places(entry)
     assert 500 < known.sum() < 700 and not known[0]  # the header is no page
@@ -74,12 +74,12 @@ def test_a_damaged_stream_is_a_gap_and_no_other_page() -> None:
     kernel, record = node().kernel, swapped()["zstd"]
     roots = page_roots(kernel, mm_of(kernel, record["pid"]))
     va = np.array([record["address"] + 300 * 4096], np.uint64)  # a page of text
-    place = kernel.space.user_physical(roots, va, kernel.swap.places)[0]
+    place = kernel.space.user_physical(roots, va, swap_of(kernel).places)[0]
     # whose swap space it is, the processor's own stock of free places decides
     number, kind = int(place[0] >> np.uint64(12)) & 0xFFFF, int(place[0] >> np.uint64(46)) & 31
-    slots = kernel.swap.spaces[kind].stores[0].slots(np.array([number]))  # type: ignore[attr-defined]  # a zram device
+    slots = swap_of(kernel).spaces[kind].stores[0].slots(np.array([number]))  # type: ignore[attr-defined]  # a zram device
     other = planted(node(), {int(slots.objects.first[0]): b"\0\0\0\0"}).kernel
-    pa, known = other.space.user_physical(roots, va, other.swap.places)
+    pa, known = other.space.user_physical(roots, va, swap_of(other).places)
     assert known.all()
     data, ok = other.memory.gather(pa, 4096)
     assert not ok.any() and not data.any()

@@ -6,13 +6,14 @@ from __future__ import annotations
 import numpy as np
 
 from memir.kernel import zram
+from memir.kernel.swap import swap_of
 from memir.kernel.zram import Zram
 from tests.hunt.hunting import planted
 from tests.kernel.held import node
 
 
 def devices() -> list[Zram]:
-    stores = [store for space in node().kernel.swap.spaces.values() for store in space.stores]
+    stores = [store for space in swap_of(node().kernel).spaces.values() for store in space.stores]
     return [store for store in stores if isinstance(store, Zram)]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from memir.kernel.engine import Kernel
+from memir.kernel.swap import swap_of
 from memir.kube.ram import RamSource
 from memir.kube.swap import count_swapped, swapped_pages
 from tests.hunt.hunting import planted
@@ -54,7 +55,7 @@ def test_what_zram_holds_is_no_gap_and_what_it_lost_is() -> None:
     node = held.node()
     assert swapped_pages(node) == {}
     kernel = node.kernel
-    device = kernel.swap.spaces[0].stores[0]
+    device = swap_of(kernel).spaces[0].stores[0]
     table = device._table  # type: ignore[attr-defined]  # a zram device
     pages = np.arange(table, table + 24 * 4096, 4096, dtype=np.uint64)
     pa, known = kernel.space.physical(pages)

@@ -19,7 +19,7 @@ from memir.image.memory import PhysicalMemory
 from memir.image.open import open_image
 from memir.kernel.engine import Kernel
 from memir.kernel.mm import page_roots
-from memir.kernel.swap import BEYOND
+from memir.kernel.swap import BEYOND, swap_of
 from memir.kube.ram import RamSource
 from memir.symbols.locate import locate
 from memir.tables.table import tables
@@ -63,15 +63,15 @@ def main() -> None:
     node = RamSource(kernel)
     for name in names:
         tables()[name].read(node)
-    for space in kernel.swap.spaces.values():
+    for space in swap_of(kernel).spaces.values():
         number = np.arange(1, space.pages, dtype=np.uint64)
-        place, known = kernel.swap.pages(np.full(len(number), space.type, np.uint64), number)
+        place, known = swap_of(kernel).pages(np.full(len(number), space.type, np.uint64), number)
         kernel.memory.gather(place[known], PAGE)
     living = node.processes.living
     mm = np.unique(kernel.pointer(living, "task_struct", "mm"))
     mm = mm[mm != 0]
-    readable, _ = kernel.swap.counts(page_roots(kernel, mm))
-    maps = kernel.space.user_mappings(page_roots(kernel, mm[readable > 0]), kernel.swap.places)
+    readable, _ = swap_of(kernel).counts(page_roots(kernel, mm))
+    maps = kernel.space.user_mappings(page_roots(kernel, mm[readable > 0]), swap_of(kernel).places)
     kernel.memory.gather(maps.pa[maps.size == PAGE], PAGE)
     print(f"{int(memory.pages.sum())} pages", flush=True)
     data = np.fromfile(source, np.uint8)
