@@ -104,11 +104,15 @@ _OWNED = f"""
     irsa as (select distinct issued_key from issued where account in (select account from accounts)
         and issued_key is not null)
     select number, coalesce(h.pids, g.pids) as pids,
-        coalesce(h.container_id, g.container_id) as container_id,
-        coalesce(h.container_name, g.container_name) as container_name,
-        coalesce(h.pod_uid, g.pod_uid, k.pod_uid, a.pod_uid, named.pod_uid) as pod_uid,
-        coalesce(h.pod_name, g.pod_name, k.pod_name, a.pod_name, named.pod_name) as pod_name,
-        coalesce(h.namespace, g.namespace, k.namespace, a.namespace, named.namespace) as namespace,
+        coalesce(k.pod_uid, a.pod_uid, h.pod_uid, g.pod_uid, named.pod_uid) as pod_uid,
+        coalesce(k.pod_name, a.pod_name, h.pod_name, g.pod_name, named.pod_name) as pod_name,
+        coalesce(k.namespace, a.namespace, h.namespace, g.namespace, named.namespace) as namespace,
+        if(coalesce(k.pod_uid, a.pod_uid) is distinct from coalesce(h.pod_uid, g.pod_uid)
+            and coalesce(k.pod_uid, a.pod_uid) is not null, null, coalesce(h.container_id, g.container_id))
+            as container_id,
+        if(coalesce(k.pod_uid, a.pod_uid) is distinct from coalesce(h.pod_uid, g.pod_uid)
+            and coalesce(k.pod_uid, a.pod_uid) is not null, null, coalesce(h.container_name, g.container_name))
+            as container_name,
         nullif(list_filter([
             if(h.id is not null, 'key in memory', null), if(g.id is not null, 'issued key in memory', null),
             if(coalesce(k.pod_uid, a.pod_uid, named.pod_uid) is not null, 'Pod Identity', null),
@@ -124,7 +128,7 @@ _OWNED = f"""
 
 
 def read(source: LogSource) -> Frame:
-    """Every event. It is the pod's that alone holds its key, else the one for which Pod Identity gave it out."""
+    """Every event. It is the pod's for which Pod Identity gave its key out, else the one that alone holds it."""
     more = {"secrets": source.some("secrets"), "instance": _instance(source)}
     return source.owned(TABLE, _OWNED, masked=("request",), more=more)
 

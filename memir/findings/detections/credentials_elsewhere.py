@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from memir.findings.detections.aws_key_in_memory import moment
 from memir.findings.finding import Detection, Match, Proof, Severity, short
 from memir.findings.look import Look, Row, where
 
@@ -52,21 +53,12 @@ def _find(look: Look) -> Iterator[Match]:
             severity, reason,
             f"{key} of {short(row['arn'] or 'an identity that is not known')} ({', '.join(row['credentials'])}; "
             f"{where(row)}) was used from {short(row['source_ip'])}: {times}{refused}, "
-            f"{short(', '.join(row['asked'] or ()))}{_moment(look, row)}",
+            f"{short(', '.join(row['asked'] or ()))}{moment(look, row)}",
             {**row, "pid": pid if process else None, "start_time": process.get("start_time")},
             (Proof("cloudtrail", f"log = '{_quoted(row['log'])}' and line = {row['line']}"),
              *([Proof("processes", f"pid = {pid}")] if process else [])),
             first_seen=row["time"], subject=f"{row['principal']} {row['source_ip']}",
         )  # fmt: skip
-
-
-def _moment(look: Look, row: Row) -> str:
-    clock = look.facts.clock
-    if clock is None or row["time"] is None:
-        return ""
-    if row["time"] > clock:
-        return "; all after the memory was taken"
-    return "; before and after the memory was taken" if row["last"] > clock else "; all before the memory was taken"
 
 
 def _judge(row: Row) -> tuple[Severity, str]:
