@@ -75,7 +75,7 @@ def test_not_there(tmp_path: Path) -> None:
 
 def test_moment() -> None:
     clock = datetime(2026, 11, 23, 22, tzinfo=UTC)
-    look = Look({}, None, ImageFacts(clock=clock))  # type: ignore[arg-type]  # no table is asked
+    look = Look({}, None, ImageFacts(clock=clock))  # no table is asked
     hours = [clock.replace(hour=hour) for hour in (21, 23)]
     assert [moment(look, {"time": first, "last": last}).split()[1:4] for first, last in (
         (hours[0], hours[0]), (hours[0], hours[1]), (hours[1], hours[1]))] == [
