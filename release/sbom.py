@@ -52,10 +52,11 @@ def component(name: str) -> dict[str, Any]:
     answer["purl"] = reference
     expression = next(iter(about.get_all("License-Expression") or []), None)
     named = [line.rpartition(" :: ")[2] for line in about.get_all("Classifier") or [] if line.startswith("License ::")]
+    plain = [line for line in about.get_all("License") or [] if "\n" not in line and 0 < len(line) < 60]
     if expression:
         answer["licenses"] = [{"expression": expression}]
-    elif named:
-        answer["licenses"] = [{"license": {"name": each}} for each in sorted(set(named))]
+    elif named or plain:
+        answer["licenses"] = [{"license": {"name": each}} for each in sorted(set(named or plain))]
     return answer
 
 

@@ -5,12 +5,18 @@ from __future__ import annotations
 
 START = """\b
 Where to start:
-  memir analyze IMAGE -o CASE        an image is there: who ran, in which pod, what stands out
-  memir ask CASE what-happened       a responder's questions; memir ask --list
-  memir report CASE -o report.html   a page for someone else
-  memir acquire ssm|ssh|pod --help   a node still runs: take its RAM before you isolate it
-  memir plan --pod NAMESPACE/NAME    what to do about a pod, written down; changes nothing
-Each verb's --help has an example. Completion: memir --install-completion."""
+  An image is there: who ran, where, what stands out?
+    memir analyze IMAGE -o CASE
+  What happened, what now? More: memir ask --list
+    memir ask CASE what-happened
+  A page for someone else:
+    memir report CASE -o report.html
+  A node still runs: its RAM, before you isolate it
+    memir acquire ssm|ssh|pod --help
+  What to do about a pod, written down; changes nothing
+    memir plan --pod NAMESPACE/NAME
+Each verb's --help has an example.
+Completion: memir --install-completion"""
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "info": ("memir info node.lime",),
