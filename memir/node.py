@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 
     from memir.case.case import Case
     from memir.case.identity import Identity
-    from memir.case.record import CaseRecord
-    from memir.hunt.hunt import Options
+    from memir.case.record import CaseRecord, Facts
+    from memir.findings.look import ImageFacts
+    from memir.hunt.hunt import Hunt, Options
     from memir.hunt.rules import RuleSet
     from memir.image.memory import PhysicalMemory
     from memir.kernel.ram import Coverage
+    from memir.kernel.smear import Smear
     from memir.kube.ram import RamSource
     from memir.logs.source import LogSource
     from memir.logs.stream import LogPath
@@ -55,6 +57,9 @@ class Node:
         self.source = source
         self.anchors: Anchors = source.kernel.anchors
         self.cluster = cluster
+        self._setup(progress, logs)
+
+    def _setup(self, progress: Progress | None, logs: Sequence[str | Path]) -> None:
         self._progress = progress
         self._read: dict[str, View] = {}
         self.hunted: list[Hunted] = []
@@ -140,7 +145,6 @@ class Node:
     def find(self, names: Iterable[str] | None = None) -> View:
         """The findings over these tables (None: all that RAM gives) and over the hits of hunts; node.findings then."""
         from memir.findings.detect import detect
-        from memir.findings.facts import facts_of
         from memir.hunt.hits import TABLE as HITS
 
         known = [name for name in (self.tables if names is None else names) if name != FINDINGS]
@@ -148,7 +152,7 @@ class Node:
         tables = {name: self[name].to_arrow() for name in known}
         if self.hunted:
             tables["hits"] = HITS.rows(row for hunted in self.hunted for row in hunted.result.masked).to_arrow()
-        self._read[FINDINGS] = View(FINDINGS, detect(tables, facts_of(self.source)).to_arrow())
+        self._read[FINDINGS] = View(FINDINGS, detect(tables, self._image_facts()).to_arrow())
         return self._read[FINDINGS]
 
     def use_indicators(self, path: str | Path) -> View:
@@ -197,12 +201,11 @@ class Node:
     def _hunt(self, rules: RuleSet, options: Options) -> Hits:
         from memir.case.facts import gaps_since, hunt_facts, hunt_id
         from memir.hunt.hits import TABLE
-        from memir.hunt.hunt import hunt
         from memir.hunt_options import nothing_wanted
 
         before, begun = list(self.gaps), time.monotonic()
         run, inputs = hunt_id(rules, options)
-        result = hunt(self.source.kernel, rules, options, node=self.source, progress=self._progress)
+        result = self._scan(rules, options)
         self.memory.check_unchanged()
         if options.wanted and not sum(result.units.values()):
             raise UsageError(nothing_wanted(str(self.memory.path), options))
@@ -260,10 +263,30 @@ class Node:
 
     def check(self, case: Case) -> None:
         """Refuse a case of another image, before long work. CaseError says both identities."""
+        case.check(self.facts())
+        self.use_key(case.secret_key())
+
+    def facts(self, sha256: str | None = None) -> Facts:
+        """What a case records of the image. sha256: of the file, where it was hashed."""
         from memir.case.facts import facts_of
 
-        case.check(facts_of(self.source.kernel))
-        self.use_key(case.secret_key())
+        return facts_of(self.source.kernel, sha256=sha256)
+
+    def smear(self) -> Smear | None:
+        """Over how long the image was read; None where it was not running meanwhile."""
+        return self.source.smear
+
+    def _image_facts(self) -> ImageFacts:
+        """What detections ask of the image as a whole."""
+        from memir.findings.facts import facts_of
+
+        return facts_of(self.source)
+
+    def _scan(self, rules: RuleSet, options: Options) -> Hunt:
+        """Scan all that `options` asks for."""
+        from memir.hunt.hunt import hunt
+
+        return hunt(self.source.kernel, rules, options, node=self.source, progress=self._progress)
 
     def use_key(self, key: bytes) -> None:
         """Fingerprint passwords with a case's own key; what was read with another one is read again."""

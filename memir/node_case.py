@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from memir.case.facts import analysis_run, facts_of, hunt_run, secrets_of_hits, with_share
+from memir.case.facts import analysis_run, hunt_run, secrets_of_hits, with_share
 from memir.case.record import updated
 from memir.case.refind import findings_with
 from memir.case.seal import Input
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from memir.hits import Hunted
     from memir.image.memory import PhysicalMemory
     from memir.kernel.ram import Coverage
+    from memir.kernel.smear import Smear
     from memir.kube.ram import RamSource
     from memir.logs.source import LogSource
     from memir.view import View
@@ -49,6 +50,8 @@ class _Node(Protocol):
     def tables(self) -> tuple[str, ...]: ...
     def __getitem__(self, name: str) -> View: ...
     def use_key(self, key: bytes) -> None: ...
+    def facts(self, sha256: str | None = None) -> Facts: ...
+    def smear(self) -> Smear | None: ...
 
 
 def write(
@@ -68,11 +71,11 @@ def write(
     The arguments of Node.save(). hunts_only: leave the tables as they are but for the findings, which hits may add to.
     begun: when the analysis began, by time.monotonic().
     """
-    facts = facts_of(node.source.kernel, sha256=node.memory.sha256(progress) if sha256 else None)
+    facts = node.facts(node.memory.sha256(progress) if sha256 else None)
     if case is not None:
         case.check(facts)
         node.use_key(case.secret_key())
-    smear = None if hunts_only else node.source.smear
+    smear = None if hunts_only else node.smear()
     facts = replace(facts, evidence=with_share(facts.evidence, node.coverage, smear))
     writes: list[tuple[dict[str, Any], Run]] = []
     if not hunts_only:

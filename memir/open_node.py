@@ -49,6 +49,10 @@ def open_memory(
         from memir.evidence.folder import is_evidence
         from memir.evidence.location import address_of
 
+        if is_collected(image):
+            from memir.collected.source import no_kernel
+
+            raise no_kernel(Path(image))
         if is_evidence(Path(image)):
             path = address_of(Path(image))
     try:
@@ -59,6 +63,13 @@ def open_memory(
         path, allow_truncated=allow_truncated, cache=cache_folder(cache), progress=progress,
         base=number if isinstance(number, int) else None,
     )  # fmt: skip
+
+
+def is_collected(image: str | Path) -> bool:
+    """Whether it is a folder that a pod was collected into (`memir collect pod`). CustodyError for a bad receipt."""
+    from memir.evidence.pod_receipt import pod_receipt_of
+
+    return not str(image).startswith("s3://") and Path(image).is_dir() and pod_receipt_of(Path(image)) is not None
 
 
 def cluster_beside(image: str | Path) -> Path | None:
@@ -85,6 +96,8 @@ def open(
 ) -> Node:
     """Open an image file, an evidence folder or an s3:// address and find the kernel in it.
 
+    Or the folder of a collected pod (`memir collect pod`): its tables are those that such a folder can give.
+
     cluster: what the Kubernetes API said (pods.json, or a folder with it); that of an evidence folder is taken by
     itself. btf, kallsyms, isf: the kernel's types and addresses, where the image lacks them. cache: folder for unpacked
     images and decoded symbols. allow_truncated: open a file that lacks bytes its headers promise too; `node.coverage`
@@ -101,6 +114,11 @@ def open(
 
     named: list[LogPath] = [logs] if isinstance(logs, str | Path) else list(logs)
     log_files(named)  # one that is not there is an error before long work
+    if is_collected(image):
+        from memir.collected_node import open_collected
+
+        given_for_ram = {"cluster": cluster, "btf": btf, "kallsyms": kallsyms, "isf": isf, "base": base}
+        return open_collected(image, logs=named, progress=progress, unused=given_for_ram)
     view = cluster if cluster is not None else cluster_beside(image)
     snapshot = load_cluster(Path(view)) if view is not None else None
     given = Given(*(Path(path) if path is not None else None for path in (btf, kallsyms, isf)))

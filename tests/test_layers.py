@@ -24,8 +24,8 @@ MAY_IMPORT = {
     "symbols": {"errors", "image"},
     "kernel": {"errors", "image", "symbols"},
     "kube": {"errors", "image", "symbols", "kernel"},
-    "tables": {"errors", "image", "symbols", "kernel", "kube"},
-    "hunt": {"errors", "image", "aws", "symbols", "kernel", "kube", "tables"},
+    "tables": {"errors", "image", "symbols", "kernel", "kube", "collected"},
+    "hunt": {"errors", "image", "aws", "symbols", "kernel", "kube", "tables", "collected"},
     "logs": {"errors", "image", "symbols", "kernel", "kube", "tables"},
     "findings": {"errors", "image", "symbols", "kernel", "kube", "tables", "logs"},
     "documents": {"errors"},
@@ -46,6 +46,7 @@ MAY_IMPORT = {
     "report": {"errors", "documents", "image", "symbols", "kernel", "kube", "tables", "hunt", "findings", "case"},
     "volatility": {"errors", "image", "symbols", "kernel", "kube", "tables", "hunt"},
     "acquire": {"errors", "documents", "image", "evidence", "aws", "kubeapi"},
+    "collected": {"errors", "evidence", "kernel", "kube"},
     "collect": {"errors", "documents", "evidence", "kubeapi", "acquire"},
     "respond": {
         "errors", "documents", "image", "evidence", "aws", "kubeapi", "symbols", "kernel", "kube", "tables", "hunt",

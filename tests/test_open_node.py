@@ -11,6 +11,7 @@ import pytest
 import memir
 from memir import open_node
 from memir.errors import ImageError, UsageError
+from tests.collected.made import folder
 from tests.images import cache, case
 
 
@@ -40,6 +41,14 @@ def test_open_memory_takes_a_base(tmp_path: Path) -> None:
 def test_cluster_beside_an_evidence_folder_only(tmp_path: Path) -> None:
     assert open_node.cluster_beside(tmp_path) is None
     assert open_node.cluster_beside("s3://bucket/run") is None
+
+
+def test_a_collected_pod_is_told_by_its_receipt(tmp_path: Path) -> None:
+    assert open_node.is_collected(folder(tmp_path / "ev"))
+    assert not open_node.is_collected(tmp_path)
+    assert not open_node.is_collected("s3://bucket/run")
+    with pytest.raises(UsageError, match="is a collected pod, which has no kernel"):
+        open_node.open_memory(tmp_path / "ev")
 
 
 def test_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -37,16 +37,32 @@ def detect(tables: Mapping[str, pa.Table], facts: ImageFacts, only: Collection[s
     return TABLE.rows(rows)
 
 
+_OF_A_NODE = frozenset({
+    "exec-session", "hidden-socket", "hidden-task", "hollowed-process", "joined-namespaces", "left-cgroup",
+    "namespaces-differ", "node-namespaces", "other-pods-cgroup", "traced", "unknown-container", "unknown-pod",
+    "unlisted-task",
+})  # fmt: skip
+"""Kinds that hold a container's processes against the node's, or the kernel's lists against each other."""
+
+
 def able(tables: Iterable[str]) -> list[Detection]:
-    """The detections that can look: all their tables are there."""
+    """The detections that can look: all their tables are there, and of a collected pod they need no node."""
     there = set(tables)
-    return [detection for detection in detections().values() if there.issuperset(detection.tables)]
+    return [each for each in detections().values() if there.issuperset(each.tables) and not _no_node(each.kind, there)]
+
+
+def _no_node(kind: str, there: set[str]) -> bool:
+    return kind in _OF_A_NODE and "collections" in there
 
 
 def unable(tables: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """The tables that lack, by kind of what was therefore not looked for; not of kinds that an option asks for."""
     there = set(tables)
-    absent = {kind: tuple(name for name in each.tables if name not in there) for kind, each in detections().items()}
+    absent = {
+        kind: tuple(name for name in each.tables if name not in there)
+        or (("namespaces",) if _no_node(kind, there) else ())
+        for kind, each in detections().items()
+    }
     return {kind: names for kind, names in absent.items() if names and not detections()[kind].given_by}
 
 

@@ -25,7 +25,7 @@ from memir.kernel.swap import BEYOND
 from memir.kube.owner import NODE, PARTS, Owner
 from memir.kube.ram import RamSource
 from memir.kube.secret_names import PEOPLE
-from memir.kube.secrets import Secret, mask
+from memir.kube.secrets import Secret, Secrets, mask
 
 MAX_PLACES = 64
 """Virtual addresses of one hit in one process that become rows."""
@@ -111,22 +111,10 @@ class Attribution:
 
     def _masked(self, hit: Hit, hit_id: str) -> str:
         """How the match of a rule tagged `secret` is shown; takes note of the secret if it is whole."""
-        expression = dict(hit.meta).get(SECRET)
-        span = secret_span(hit.data, expression)
-        if span is None or hit.length > len(hit.data):
-            return masked(hit.data, expression)
-        value = hit.data[slice(*span)].decode("utf-8", "backslashreplace")
-        text, inside = self._masks.text(value)
-        chosen = next((secret for secret in inside if secret.kind in PEOPLE), None)
-        if chosen is not None:
-            self.secrets[hit_id] = chosen
-            return printable(text.encode())
-        if inside:
-            self.secrets[hit_id] = inside[0]
-        else:
-            # nothing but the rule says what it is: what is short may be a word, which its hash would give away
-            self.secrets[hit_id] = self._masks.add("secret" if len(value) < RANDOM else "key", None, value)
-        return mask(self.secrets[hit_id]) if self.secrets[hit_id].kind in PEOPLE else masked(hit.data, expression)
+        text, secret = masked_secret(hit, self._masks)
+        if secret is not None:
+            self.secrets[hit_id] = secret
+        return text
 
     def _process_row(self, pid: int, va: int | None, source: str = "page table") -> dict[str, Any]:
         owner = self._owners.process(pid)
@@ -207,6 +195,22 @@ class Attribution:
         pages = self._memory.pages
         row = rows_of(pages.file_pfn, frames)
         return dict(zip(frames[row >= 0].tolist(), pages.mapping[row[row >= 0]].tolist(), strict=True))
+
+
+def masked_secret(hit: Hit, masks: Secrets) -> tuple[str, Secret | None]:
+    """(how the match of a rule tagged `secret` is shown, the secret; None if it is not whole)."""
+    expression = dict(hit.meta).get(SECRET)
+    span = secret_span(hit.data, expression)
+    if span is None or hit.length > len(hit.data):
+        return masked(hit.data, expression), None
+    value = hit.data[slice(*span)].decode("utf-8", "backslashreplace")
+    text, inside = masks.text(value)
+    chosen = next((secret for secret in inside if secret.kind in PEOPLE), None)
+    if chosen is not None:
+        return printable(text.encode()), chosen
+    # where nothing but the rule says what it is: what is short may be a word, which its hash would give away
+    secret = inside[0] if inside else masks.add("secret" if len(value) < RANDOM else "key", None, value)
+    return mask(secret) if secret.kind in PEOPLE else masked(hit.data, expression), secret
 
 
 def id_of(hit: Hit) -> str:

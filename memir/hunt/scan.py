@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import yara
@@ -23,7 +23,6 @@ from memir.hunt.memory import PAGE
 from memir.hunt.rules import RuleSet
 from memir.hunt.timeouts import Patience
 from memir.hunt.units import Unit
-from memir.image.memory import PhysicalMemory
 from memir.kernel.pagetable import U64
 
 __all__ = ["Hit", "Scan"]
@@ -49,11 +48,20 @@ def _log(line: str) -> None:
     logging.getLogger(__name__).info("rule: %s", line)
 
 
+class Gatherable(Protocol):
+    """Pages by address: memir.image.memory.PhysicalMemory, or those of a collected pod."""
+
+    def gather(
+        self, pa: U64, size: int, out: NDArray[np.uint8] | None = None
+    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """(uint8[n, size], read bool[n]) of the bytes at these addresses; rows that are not there are zeros."""
+
+
 @dataclass
 class Scan:
     """Scans units; hits gather in `found`, by their key. `scanned`: bytes of pages given to YARA."""
 
-    memory: PhysicalMemory
+    memory: Gatherable
     rules: RuleSet
     gaps: Gaps
     timeout: int = 60

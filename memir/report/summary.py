@@ -23,6 +23,8 @@ SHOWN = ("findings", "processes", "containers", "pods", "namespaces", "sockets",
 """Tables that a summary is made of."""
 MAYBE = ("findings", "hits")
 """Those that an analysis need not have: there was no hunt, or no table to look at."""
+OF_POD = ("findings", "processes", "containers", "pods", "sockets", "hits")
+"""The same of a collected pod, which has no tables of a kernel; that they are absent is a gap."""
 _COUNTED = {"processes", "containers", "pods", "namespaces"}
 
 
@@ -32,23 +34,27 @@ def print_summary(record: Mapping[str, Any], tables: Mapping[str, Sequence[Row]]
     if record["evidence"]["ram_share"] < 1:
         say(f"RAM         {record['coverage']}")
         say("            what lay in the rest is not seen: that something is absent proves nothing")
-    say(f"Node        {record['node'] or 'name not known'}")
-    say(f"Kernel      {kernel['release']} {kernel['arch']}, {kernel['paging_levels']}-level paging")
-    say(f"Evidence    {record['evidence']['image']} ({record['evidence']['format']})")
     taken = record.get("clock")
-    say(f"Taken       {clock_words(taken)}")
-    if missing := [name for name in SHOWN if name not in tables and name not in MAYBE]:
+    if kernel is not None:
+        say(f"Node        {record['node'] or 'name not known'}")
+        say(f"Kernel      {kernel['release']} {kernel['arch']}, {kernel['paging_levels']}-level paging")
+    else:
+        say(f"Node        {record['node'] or 'name not known'}: a collected pod: no kernel, nothing else of the node")
+    say(f"Evidence    {record['evidence']['image']} ({record['evidence']['format']})")
+    say(f"Taken       {clock_words(taken) if kernel is not None else collected_words(taken)}")
+    shown = SHOWN if kernel is not None else OF_POD
+    if missing := [name for name in shown if name not in tables and name not in MAYBE]:
         say(f"Not read    {', '.join(missing)}: nothing is said of what they would hold")
-    if _COUNTED.issubset(tables):
+    if _COUNTED.issubset(tables) or (kernel is None and (_COUNTED - {"namespaces"}).issubset(tables)):
         say(f"Counts      {_counts(tables)}")
-    if (integrity := kernel_line(tables, record["gaps"])) is not None:
+    if kernel is not None and (integrity := kernel_line(tables, record["gaps"])) is not None:
         say(f"Kernel      {integrity}")
     say()
     if "findings" in tables:
         say_all(finding_lines(tables["findings"], record.get("tables", {}), whole=record["evidence"]["ram_share"] >= 1))
         say()
-    if _COUNTED.issubset(tables):
-        say_all(pod_tree(tables, datetime.fromisoformat(taken) if taken else None))
+    if (_COUNTED - {"namespaces"}).issubset(tables):
+        say_all(pod_tree(tables, datetime.fromisoformat(taken) if taken else None, node=kernel is not None))
         say()
     if "sockets" in tables:
         _network(tables["sockets"])
@@ -68,6 +74,11 @@ def print_summary(record: Mapping[str, Any], tables: Mapping[str, Sequence[Row]]
 def clock_words(clock: str | None) -> str:
     """When the RAM was taken, by the image's own clock (ISO 8601)."""
     return f"{moment(datetime.fromisoformat(clock))} UTC by the image's own clock" if clock else "not known"
+
+
+def collected_words(taken: str | None) -> str:
+    """When a collection ended (ISO 8601)."""
+    return f"{moment(datetime.fromisoformat(taken))} UTC by the clock of who collected it" if taken else "not known"
 
 
 def _drift(inodes: Sequence[Row]) -> None:
@@ -107,6 +118,8 @@ def _place(row: Row) -> str:
 def _counts(tables: Mapping[str, Sequence[Row]]) -> str:
     processes = tables.get("processes", ())
     states = Counter(row["state"] for row in tables.get("containers", ()))
+    if "namespaces" not in tables:  # of a collected pod
+        return f"{len(processes)} processes in {len(tables.get('containers', ()))} containers"
     inside = sum(bool(row["in_container"]) for row in processes)
     kernel = sum(row["kernel_thread"] for row in processes)
     containers = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))

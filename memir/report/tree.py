@@ -48,14 +48,15 @@ class Branch:
             yield from branch._below(indent + (blank if end else bar), drawn)
 
 
-def pod_tree(tables: Mapping[str, Sequence[Row]], clock: datetime | None = None) -> Iterator[str]:
+def pod_tree(tables: Mapping[str, Sequence[Row]], clock: datetime | None = None, *, node: bool = True) -> Iterator[str]:
     """Lines of the tree. A table that is not there has no rows.
 
-    clock: when the RAM was taken; processes then show how long they had run.
+    clock: when the RAM was taken; processes then show how long they had run. node: false where nothing of the node was
+    looked at, so that none of its processes proves nothing.
     """
     by_container: dict[str, list[Row]] = defaultdict(list)
     by_pod: dict[str, list[Row]] = defaultdict(list)
-    node: list[Row] = []
+    own: list[Row] = []
     unknown: list[Row] = []
     for row in tables.get("processes", ()):
         if row["container_id"]:
@@ -63,7 +64,7 @@ def pod_tree(tables: Mapping[str, Sequence[Row]], clock: datetime | None = None)
         elif row["pod_uid"]:
             by_pod[row["pod_uid"]].append(row)
         elif not row["kernel_thread"]:
-            (unknown if row["in_container"] is None else node).append(row)
+            (unknown if row["in_container"] is None else own).append(row)
     root = Branch("Pods")
     namespaces: dict[str, Branch] = {}
     containers: dict[str | None, list[Row]] = defaultdict(list)
@@ -81,7 +82,8 @@ def pod_tree(tables: Mapping[str, Sequence[Row]], clock: datetime | None = None)
         branch = root.add("containers without a pod")
         for container in containers[None]:
             _container(branch, container, by_container[container["container_id"]], clock)
-    _processes(root.add(f"the node itself: {_count(node)}"), node, clock)
+    if node:
+        _processes(root.add(f"the node itself: {_count(own)}"), own, clock)
     if unknown:
         _processes(root.add(f"place not known (in a container or not): {_count(unknown)}"), unknown, clock)
     yield from root.lines()

@@ -20,7 +20,7 @@ import importlib
 import importlib.util
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from memir.gaps import Gaps
@@ -29,7 +29,7 @@ from memir.tables.frame import Frame
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from memir.kube.owner import Owners
+    from memir.kube.owner_batch import OwnerBatch
 
 ColumnType = Literal[
     "string", "int32", "int64", "uint32", "uint64", "float64", "bool", "timestamp", "list<int32>", "list<string>",
@@ -58,15 +58,22 @@ class Column:
     doc: str
 
 
+class Whose(Protocol):
+    """Tells whose rows are: memir.kube.owner.Owners, or the one owner of all."""
+
+    def by(self, what: str, keys: Any) -> OwnerBatch:
+        """The owners of things; what: of OwnerKey."""
+
+
 class Source(Protocol):
-    """What tables are read from: a node's RAM, later a collected pod, a checkpoint, a disk."""
+    """What tables are read from: a node's RAM, a collected pod, later a disk."""
 
     @property
     def kind(self) -> str:
-        """Which of a table's readers understands it: "ram", ..."""
+        """Which of a table's readers understands it: "ram", "pod"."""
 
     @property
-    def owners(self) -> Owners:
+    def owners(self) -> Whose:
         """Whose its rows are."""
 
     @property
@@ -164,19 +171,28 @@ class Table:
 def tables() -> dict[str, Table]:
     """Every table by name, in the order of their names; ValueError if two have one name.
 
-    Only modules whose text begins a line with `TABLE` are imported: the others may be slow to import (yara).
+    Only modules whose text begins a line with `TABLE` are imported: the others may be slow to import (yara). READERS of
+    a module, by kind of source and table, are readers for tables of other files: (source, columns) to a Frame.
     """
     known: dict[str, Table] = {}
+    more: dict[tuple[str, str], Callable[..., Frame]] = {}
     for folder in FOLDERS:
         for info in pkgutil.iter_modules(importlib.import_module(folder).__path__, folder + "."):
             spec = importlib.util.find_spec(info.name)
             text = getattr(spec.loader, "get_source", lambda _: None)(info.name) if spec is not None else None
             if text is None or "\nTABLE" not in text:
                 continue
-            table = importlib.import_module(info.name).TABLE
+            module = importlib.import_module(info.name)
+            table = module.TABLE
             if table.name in known:
                 raise ValueError(f"two tables are named {table.name}")
             known[table.name] = table
+            for kind, given in getattr(module, "READERS", {}).items():
+                more.update({(kind, name): reader for name, reader in given.items()})
+    for (kind, name), reader in more.items():
+        own = known[name].own
+        readers = {**known[name].readers, kind: lambda source, read=reader, own=own: read(source, own)}
+        known[name] = replace(known[name], readers=readers)
     return dict(sorted(known.items()))
 
 
@@ -190,6 +206,6 @@ def read_tables(source: Source, names: Iterable[str] | None = None) -> dict[str,
     for name, table in chosen.items():
         if source.kind in table.readers:
             frames[name] = table.read(source)
-        elif table.readers and (names is not None or set(table.readers) != {"logs"}):  # logs are given, or not there
+        elif table.readers and (names is not None or not set(table.readers) <= {"logs", "pod"}):  # those are given, or not there
             source.gaps.add("table", name, f"cannot be read from {source.kind}")
     return frames

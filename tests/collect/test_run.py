@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import pytest
 
 from memir.acquire.transports.base import Result, Stream
 from memir.acquire.transports.local import LocalTransport
+from memir.acquire.transports.pod.spec import PodOptions
+from memir.acquire.transports.pod.transport import PodTransport
 from memir.acquire.transports.ssh.target import SshTarget
 from memir.acquire.transports.ssh.transport import SshTransport
 from memir.collect.run import CollectOptions, PodCollection, heartbeat
@@ -90,6 +93,18 @@ def test_over_a_real_sshd(pod: PodRig, tmp_path: Path) -> None:
     assert receipt["status"] == "complete"
     assert (tmp_path / f"ev/clear/memory/{pod.pid}.core").stat().st_size > 1 << 20
     assert verify(tmp_path / "ev").exit_code == 5
+
+
+def test_through_a_privileged_pod(pod: PodRig, kube: KubeServer, tmp_path: Path) -> None:
+    """The stand-in runs the privileged pod's scripts on this machine; the node's root is the rig's, seen from there."""
+    through = PodTransport("node-1", PodOptions(host_pid=True), KubeOptions(str(tmp_path / "kubeconfig")))
+    options = CollectOptions(root=f"/proc/{os.getpid()}/root{pod.root}")
+    receipt = PodCollection(through, known(pod, tmp_path), tmp_path / "ev", options).execute()
+    assert (receipt["status"], receipt["collection"]["processes"]) == ("complete", 3)
+    assert HEAP in (tmp_path / f"ev/clear/memory/{pod.pid}.core").read_bytes()
+    assert verify(tmp_path / "ev").exit_code == 5
+    assert (kube.pods, kube.containers) == ({}, {}), "the privileged pod is gone"
+    assert [words for words in map(str, receipt["traces"]) if "PrivilegedContainer" in words]
 
 
 class Cut(LocalTransport):

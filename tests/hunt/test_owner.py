@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ import pytest
 from memir.hunt.hit import Hit
 from memir.hunt.hunt import Hunt
 from memir.hunt.memory import read_memory
-from memir.hunt.owner import id_of, mapped_at
+from memir.hunt.owner import id_of, mapped_at, masked_secret
 from memir.hunt.wanted import Wanted
 from memir.kernel.page import FREE, KERNEL
 from memir.kube.ram import RamSource
+from memir.kube.secrets import Secrets
 from tests.hunt.hunting import SMALLEST, WHO, owners, planted, rules, run, strings
 from tests.images import case, cases, intruded
 from tests.kernel import held
@@ -259,3 +261,14 @@ def test_a_page_that_was_swapped_out(tmp_path: Path) -> None:
 
 def text_offset(text: str) -> int:
     return page("lzo-rle", 123).index(text.encode())
+
+
+def test_a_secret_that_is_not_whole_has_no_fingerprint() -> None:
+    data, meta = b"token=0123456789abcdef01", (("secret", "[0-9a-f]{10,}"),)
+    whole = Hit("r", "n", ("secret",), meta, "$a", (1,), 0, len(data), data, b"", b"", "process", {1})
+    text, secret = masked_secret(whole, Secrets(b"k" * 32))
+    assert "0123456789abcdef01" not in text
+    assert secret is not None
+    cut, none = masked_secret(replace(whole, length=900), Secrets(b"k" * 32))
+    assert none is None
+    assert "0123456789abcdef01" not in cut

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from memir.report.summary import clock_words, print_summary
+from memir.report.summary import clock_words, collected_words, print_summary
 from tests.report.test_tree import process, tables
 
 
@@ -61,6 +61,17 @@ def test_a_part_of_the_ram(capsys: pytest.CaptureFixture[str]) -> None:
 def test_clock_words() -> None:
     assert clock_words(None) == "not known"
     assert clock_words("2026-01-02T03:04:05+02:00") == "2026-01-02 01:04:05 UTC by the image's own clock"
+
+
+def test_a_collected_pod(capsys: pytest.CaptureFixture[str]) -> None:
+    evidence = {"image": "/ev", "format": "collected pod", "ram_share": 1.0}
+    made = record(kernel=None, evidence=evidence, node="node-1", clock="2026-11-29T12:00:00+00:00", gaps=[])
+    print_summary(made, {**tables([process(7)]), "sockets": []})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Node        node-1: a collected pod: no kernel, nothing else of the node"
+    assert lines[2] == f"Taken       {collected_words('2026-11-29T12:00:00+00:00')}"
+    assert lines[2].endswith("2026-11-29 12:00:00 UTC by the clock of who collected it")
+    assert collected_words(None) == "not known"
 
 
 def test_hits_of_a_process_of_unknown_place(capsys: pytest.CaptureFixture[str]) -> None:
