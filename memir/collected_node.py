@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from memir.findings.look import ImageFacts
     from memir.hunt.hunt import Hunt, Options
     from memir.hunt.rules import RuleSet
+    from memir.logs.stream import LogPath
 
 FORMAT = "collected pod"
 
@@ -46,7 +47,7 @@ class CollectedNode(Node):
     source: CollectedSource  # type: ignore[assignment]  # what a node asks of a source, it has
 
     def __init__(
-        self, source: CollectedSource, *, progress: Progress | None = None, logs: Sequence[str | Path] = ()
+        self, source: CollectedSource, *, progress: Progress | None = None, logs: Sequence[LogPath] = ()
     ) -> None:
         """source: the folder; logs: files and folders. What a collection has no table of is a gap from the start."""
         from memir.tables.table import tables
@@ -144,7 +145,7 @@ def moment(text: str) -> int | None:
 def open_collected(
     path: str | Path,
     *,
-    logs: Sequence[str | Path] = (),
+    logs: Sequence[LogPath] = (),
     progress: Progress | None = None,
     unused: Mapping[str, Any] | None = None,
 ) -> CollectedNode:

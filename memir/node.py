@@ -59,7 +59,7 @@ class Node:
         self.cluster = cluster
         self._setup(progress, logs)
 
-    def _setup(self, progress: Progress | None, logs: Sequence[str | Path]) -> None:
+    def _setup(self, progress: Progress | None, logs: Sequence[LogPath]) -> None:
         self._progress = progress
         self._read: dict[str, View] = {}
         self.hunted: list[Hunted] = []

@@ -190,8 +190,7 @@ def tables() -> dict[str, Table]:
             for kind, given in getattr(module, "READERS", {}).items():
                 more.update({(kind, name): reader for name, reader in given.items()})
     for (kind, name), reader in more.items():
-        own = known[name].own
-        readers = {**known[name].readers, kind: lambda source, read=reader, own=own: read(source, own)}
+        readers = {**known[name].readers, kind: functools.partial(reader, own=known[name].own)}
         known[name] = replace(known[name], readers=readers)
     return dict(sorted(known.items()))
 
@@ -206,6 +205,6 @@ def read_tables(source: Source, names: Iterable[str] | None = None) -> dict[str,
     for name, table in chosen.items():
         if source.kind in table.readers:
             frames[name] = table.read(source)
-        elif table.readers and (names is not None or not set(table.readers) <= {"logs", "pod"}):  # those are given, or not there
+        elif table.readers and (names is not None or not set(table.readers) <= {"logs", "pod"}):  # given, or not there
             source.gaps.add("table", name, f"cannot be read from {source.kind}")
     return frames
