@@ -190,7 +190,8 @@ def tables() -> dict[str, Table]:
             for kind, given in getattr(module, "READERS", {}).items():
                 more.update({(kind, name): reader for name, reader in given.items()})
     for (kind, name), reader in more.items():
-        readers = {**known[name].readers, kind: functools.partial(reader, own=known[name].own)}
+        readers = dict(known[name].readers)
+        readers[kind] = functools.partial(reader, own=known[name].own)
         known[name] = replace(known[name], readers=readers)
     return dict(sorted(known.items()))
 
