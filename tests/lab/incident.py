@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from memir.case.case import Case
 from memir.respond.launch import save_plan
 from memir.respond.plan import read_plan
 from tests.lab.isolation import alone, build
@@ -96,12 +97,11 @@ def incident(folder: Path) -> list[str]:
     digest = save_plan(kept, folder / "plan.yaml")
     place.run("respond", folder / "plan.yaml", "--execute", "--approve", digest, *reach)
     place.run("analyze", evidence / NODE, "-o", case, "--logs", path)
-    text = place.run("findings", case, "--json")
-    rows = json.loads(text)
-    rows = rows["findings"] if isinstance(rows, dict) else rows
-    print(f"# from the alert to the first finding: {time.monotonic() - began:.0f} s; {len(rows)} findings\n")
-    ours = [row for row in rows if row.get("pod_uid") == pod["metadata"]["uid"]]
-    place.right("no finding is about the pod of the alert", bool(ours))
+    seconds = time.monotonic() - began
+    rows = Case(case)["findings"].to_pylist()
+    ours = sorted(row["kind"] for row in rows if row["pod_uid"] == pod["metadata"]["uid"])
+    print(f"# from the alert to the first finding: {seconds:.0f} s; {len(rows)} findings, of the pod:", *ours)
+    place.right("findings about the pod of the alert lack", {"deleted-executable", "miner"} <= set(ours))
     place.run("respond", folder / "plan.yaml", "--undo", "--approve", digest, *reach, codes=(0, 4))
     (now,) = json.loads(kubectl("-n", "shop", "get", "pods", "-l", "app=api", "-o", "json"))["items"]
     place.right("the pod's UID changed", now["metadata"]["uid"] == pod["metadata"]["uid"])
@@ -129,6 +129,8 @@ def main() -> int:
         script("4-up.sh", os.environ.get("MB", "1024"), "init_on_free=1")
         script("5-attack.sh")
         give_image()
+        # free pages are zeros (init_on_free=1): without its caches half as much goes through the emulated processor
+        node("sync; echo 3 > /proc/sys/vm/drop_caches; sleep 1")
         wrong = incident(folder)
     finally:
         script("7-down.sh")
