@@ -58,7 +58,8 @@ def test_tables_that_are_absent() -> None:
     assert "memfd-executable" in kinds
     assert unable(part)["privileged-container"] == ("containers", "pods")
     asked = {kind for kind, detection in detections().items() if detection.given_by}
-    logs = ["api-session", "guardduty-claims", "token-elsewhere", "token-in-memory"]
+    logs = ["api-session", "aws-key-in-memory", "credentials-elsewhere", "guardduty-claims", "token-elsewhere",
+            "token-in-memory"]  # fmt: skip
     assert unasked(part) == {"--logs": logs, "--ioc": ["known-indicator"]}
     assert unasked(name for each in detections().values() for name in each.tables) == {}
     assert kinds | unable(part).keys() | asked == detections().keys()

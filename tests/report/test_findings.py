@@ -22,7 +22,8 @@ def test_the_shortest_useful_form() -> None:
     assert "hidden-task" in clean and "deleted-executable" not in clean
     assert not any(line.startswith("Not looked for") for line in lines)
     assert lines[-2:] == [
-        "With --logs also: api-session, guardduty-claims, token-elsewhere, token-in-memory",
+        "With --logs also: api-session, aws-key-in-memory, credentials-elsewhere, guardduty-claims, token-elsewhere, "
+        "token-in-memory",
         "With --ioc also: known-indicator",
     ]
 
