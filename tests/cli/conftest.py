@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,6 +48,20 @@ def memir(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
             code = ended.code if isinstance(ended.code, int) else 1 if ended.code else 0
         captured = capsys.readouterr()
         return Ran(code, captured.out, captured.err)
+
+    return run
+
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def command(memir: Memir) -> Command:
+    """As a process of its own would have ended, without the second of its start."""
+
+    def run(*words: object) -> subprocess.CompletedProcess[str]:
+        ran = memir(*words)
+        return subprocess.CompletedProcess(words, ran.code, ran.out, ran.err)
 
     return run
 

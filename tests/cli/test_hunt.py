@@ -7,8 +7,6 @@ import csv
 import json
 import os
 import struct
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -20,8 +18,8 @@ from memir.kernel.engine import Kernel
 from memir.kernel.space import u64
 from memir.kernel.timekeeping import wall_clock
 from memir.symbols.locate import locate
-from tests.cli.conftest import registered
-from tests.images import ROOT, case, cases
+from tests.cli.conftest import Command, registered
+from tests.images import case, cases
 
 SMALL = next(name for name in sorted(cases()) if "small" in name)
 KNOWN = "s-6.1-small"
@@ -32,10 +30,9 @@ rule Token : secret { strings: $a = /MEMIR-HEAP-SECRET-[0-9a-f]{16}/ condition: 
 """
 
 
-def memir(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from memir.cli.main import main; main()", *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, check=False)
+@pytest.fixture
+def memir(command: Command) -> Command:
+    return command
 
 
 @pytest.fixture
@@ -45,7 +42,7 @@ def rules(tmp_path: Path) -> Path:
     return path
 
 
-def test_json_table_and_case(rules: Path, tmp_path: Path) -> None:
+def test_json_table_and_case(rules: Path, tmp_path: Path, memir: Command) -> None:
     image = case(SMALL).image
     done = memir("hunt", image, "--rules", rules, "-o", tmp_path / "case", "--json")
     assert done.returncode == 0, done.stderr
@@ -65,7 +62,7 @@ def test_json_table_and_case(rules: Path, tmp_path: Path) -> None:
     assert set(table["run"].to_pylist()) == {run["run"]} == {row["run"] for row in document["hits"]}
 
 
-def test_table_lines_and_filters(rules: Path) -> None:
+def test_table_lines_and_filters(rules: Path, memir: Command) -> None:
     image = case(SMALL).image
     done = memir("hunt", image, rules, "--pod", "miner-0", "--kinds", "process", "--show-secrets")
     assert done.returncode == 0, done.stderr
@@ -81,7 +78,7 @@ def test_table_lines_and_filters(rules: Path) -> None:
     assert memir("hunt", image, "--rules", rules, "--csv", "--jsonl").returncode == 2
 
 
-def test_mistakes_are_told_before_anything_is_scanned(rules: Path, tmp_path: Path) -> None:
+def test_mistakes_are_told_before_anything_is_scanned(rules: Path, tmp_path: Path, memir: Command) -> None:
     image = case(SMALL).image
     (tmp_path / "bad.yar").write_text("rule X {\n condition: nosuch }")
     mistakes: list[tuple[list[str | Path], int, str]] = [
@@ -101,7 +98,7 @@ def test_mistakes_are_told_before_anything_is_scanned(rules: Path, tmp_path: Pat
         assert words in done.stderr and "Traceback" not in done.stderr and not done.stdout
 
 
-def test_a_name_that_nothing_has_is_no_image_without_hits(rules: Path) -> None:
+def test_a_name_that_nothing_has_is_no_image_without_hits(rules: Path, memir: Command) -> None:
     image = case(SMALL).image
     for asked in (["--pod", "miner-1"], ["--container", "x", "--namespace", "dev"], ["--pid", "4000000"]):
         done = memir("hunt", image, "--rules", rules, *asked)
@@ -131,7 +128,7 @@ def second_capture(path: Path) -> None:
         file.write(struct.pack("<Q", struct.unpack("<Q", seconds)[0] + 1))
 
 
-def test_a_second_capture_of_the_boot_is_refused(rules: Path, tmp_path: Path) -> None:
+def test_a_second_capture_of_the_boot_is_refused(rules: Path, tmp_path: Path, memir: Command) -> None:
     folder, second = tmp_path / "case", tmp_path / "second.raw"
     assert memir("hunt", case(KNOWN).image, rules, "-o", folder).returncode == 0
     second_capture(second)
@@ -147,7 +144,7 @@ def test_a_second_capture_of_the_boot_is_refused(rules: Path, tmp_path: Path) ->
     assert json.loads((folder / "case.json").read_text())["identity"]["clock"] == 1795471963272000000
 
 
-def test_a_hunt_again_and_another(rules: Path, tmp_path: Path) -> None:
+def test_a_hunt_again_and_another(rules: Path, tmp_path: Path, memir: Command) -> None:
     """The same hunt takes the place of its own rows and gaps, another adds. The image lacks its end, which is a gap."""
     folder, other, cut = tmp_path / "case", tmp_path / "rwx.yar", tmp_path / "cut.raw"
     with case(KNOWN).open() as memory:
@@ -166,7 +163,7 @@ def test_a_hunt_again_and_another(rules: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_folder_of_images(rules: Path, tmp_path: Path) -> None:
+def test_a_folder_of_images(rules: Path, tmp_path: Path, memir: Command) -> None:
     folder = tmp_path / "images"
     folder.mkdir()
     (folder / case(SMALL).image.name).symlink_to(case(SMALL).image)

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import json
 import struct
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import Command
 from tests.images import cache, case
 from tests.kernel.accounts import HOLE, X86, X86_RAM, put, raw, with_hole
 
@@ -19,13 +18,13 @@ CUT = 0xB80_0000
 SHARE = 1 - (X86_RAM[1][1] - CUT) / sum(end - start for start, end in X86_RAM)
 
 
-def memir(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "memir", *words, "--cache", str(cache())]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+@pytest.fixture
+def memir(command: Command) -> Command:
+    return lambda *words: command(*words, "--cache", cache())
 
 
 @pytest.mark.parametrize(("more", "code"), [([], 3), (["--allow-truncated"], 0)])
-def test_analyze(more: list[str], code: int, tmp_path: Path) -> None:
+def test_analyze(more: list[str], code: int, tmp_path: Path, memir: Command) -> None:
     path = put(tmp_path, raw(X86)[:CUT])
     run = memir("analyze", str(path), "-o", str(tmp_path / "case"), *more)
     assert run.returncode == code, run.stderr
@@ -37,7 +36,7 @@ def test_analyze(more: list[str], code: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("more", "code"), [([], 3), (["--allow-truncated"], 0)])
-def test_hunt(more: list[str], code: int, tmp_path: Path) -> None:
+def test_hunt(more: list[str], code: int, tmp_path: Path, memir: Command) -> None:
     path = put(tmp_path, raw(X86)[:CUT])
     (tmp_path / "rule.yar").write_text(RULE)
     run = memir("hunt", str(path), "-r", str(tmp_path / "rule.yar"), "--json", "-o", str(tmp_path / "case"), *more)
@@ -47,7 +46,7 @@ def test_hunt(more: list[str], code: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("more", "code"), [([], 3), (["--allow-truncated"], 0)])
-def test_hunt_through_several(more: list[str], code: int, tmp_path: Path) -> None:
+def test_hunt_through_several(more: list[str], code: int, tmp_path: Path, memir: Command) -> None:
     path = put(tmp_path, raw(X86)[:CUT])
     (tmp_path / "rule.yar").write_text(RULE)
     words = ["hunt", str(path), str(case(X86).image), "-r", str(tmp_path / "rule.yar"), "--kinds", "kernel", *more]
@@ -64,7 +63,7 @@ def test_hunt_through_several(more: list[str], code: int, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(("more", "code"), [([], 3), (["--allow-truncated"], 0)])
 @pytest.mark.parametrize("verb", ["info", "symbols", "run"])
-def test_other_verbs(verb: str, more: list[str], code: int, tmp_path: Path) -> None:
+def test_other_verbs(verb: str, more: list[str], code: int, tmp_path: Path, memir: Command) -> None:
     """The file's base and layout are found, the share is told, and what there is comes out."""
     path = put(tmp_path, raw(X86)[:CUT])
     words = {
@@ -79,7 +78,7 @@ def test_other_verbs(verb: str, more: list[str], code: int, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("verb", ["info", "symbols", "run"])
-def test_other_verbs_with_a_hole_left_out(verb: str, tmp_path: Path) -> None:
+def test_other_verbs_with_a_hole_left_out(verb: str, tmp_path: Path, memir: Command) -> None:
     """A file whose hole was squeezed out: memir reads it in the layout that explains it, whatever the verb."""
     data = with_hole()
     path = put(tmp_path, data[: HOLE[0]] + data[HOLE[1] :])
@@ -93,7 +92,7 @@ def test_other_verbs_with_a_hole_left_out(verb: str, tmp_path: Path) -> None:
     assert json.loads(run.stdout)["ram_share"] == 1.0
 
 
-def test_every_task_lies_in_what_is_missing(tmp_path: Path) -> None:
+def test_every_task_lies_in_what_is_missing(tmp_path: Path, memir: Command) -> None:
     """The share first, a case of what is there, and 3: not one line that says nothing of the image."""
     data, parts = raw(X86), ((0x1000, 0x9F000), (0x4000000, 0xBFE0000))
     path = tmp_path / "high.lime"
