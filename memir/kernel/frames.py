@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from memir.kernel import memcontrol, page, percpu_counter, vmalloc
 from memir.kernel.mm import page_roots
+from memir.kernel.page_struct import BLOCK, Layout, of_heads, struct_pages
 from memir.kernel.pagetable import I64, U64, Bools, tables
 from memir.kernel.rows import spread
 from memir.kernel.space import u64
@@ -57,7 +58,7 @@ class Frames:
 
 def frames(kernel: Kernel, pages: page.Pages, *, mm: U64, task: U64, cgroup: U64) -> Frames:
     """What each frame holds. mm: address spaces; task: every thread; cgroup: every cgroup (struct addresses)."""
-    layout = page.Layout(kernel)
+    layout = Layout(kernel)
     kind = np.array([NOT_KNOWN, FREE, NOT_KNOWN, ANONYMOUS, FILE], np.uint8)[pages.use]
     holder, mapping, charge, types = (np.zeros(len(kind), np.uint64) for _ in range(4))
     reserved = np.zeros(len(kind), bool)
@@ -65,12 +66,12 @@ def frames(kernel: Kernel, pages: page.Pages, *, mm: U64, task: U64, cgroup: U64
     memory = memcontrol.member(kernel)
     place = 0
     for first, count in zip(pages.first.tolist(), pages.count.tolist(), strict=True):
-        for begin in range(first, first + count, page.BLOCK):
-            many = min(page.BLOCK, first + count - begin)
+        for begin in range(first, first + count, BLOCK):
+            many = min(BLOCK, first + count - begin)
             here = slice(place, place + many)
             place += many
-            raw, ok = page.struct_pages(kernel, layout, begin, many)
-            head, _, _ = page.of_heads(kernel, layout, raw, np.arange(begin, begin + many, dtype=np.uint64))
+            raw, ok = struct_pages(kernel, layout, begin, many)
+            head, _, _ = of_heads(kernel, layout, raw, np.arange(begin, begin + many, dtype=np.uint64))
             flags, types[here] = layout.column(head, layout.flags, "<u8"), layout.column(head, layout.type, "<u4")
             own = ok & (pages.use[here] == page.KERNEL)
             slab = own & (((flags & layout.slab) != 0) | _is(kernel, types[here], "PGTY_slab"))

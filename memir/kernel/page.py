@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """include/linux/mm_types.h, page-flags.h: what each page of RAM is used for, by its struct page.
 
-The struct pages of a gigabyte are 16 MiB of one virtual array (vmemmap), so they are read as bytes, a block a
-time, and told apart by columns. Tail pages of a compound page (a large folio, a slab) are what their head is.
+They are told apart by columns, a block a time. Tail pages of a compound page (a large folio, a slab) are what their
+head is.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memir.kernel import pcp
+from memir.kernel.page_struct import BLOCK, MAX_ORDER, U8, Layout, of_heads, struct_pages
 from memir.kernel.pagetable import U64, Bools
 
 if TYPE_CHECKING:
@@ -23,15 +24,8 @@ UNKNOWN, FREE, KERNEL, ANON, FILE = range(5)
 """Uses of a page. KERNEL holds slabs, page tables, stacks, reserved pages and all else that no user owns."""
 NAMES = ("unknown", "free", "kernel", "anonymous", "file")
 
-BLOCK = 1 << 15
-"""Pages told apart at once: 2 MiB of struct pages."""
 _PAGE = 4096
-_MAX_ORDER = 20  # a huge page of 1 GiB has order 18; the allocator's own end at 10 on most
 _UNREAD = 255  # no kind of page
-_OLD_BUDDY = 0xFFFF_FF7F  # PAGE_TYPE_BASE without PG_buddy: 4.18 to 6.10
-_MASK_HEADS = np.uint64(0xFFFF_FFFF_0000_0000)
-
-U8 = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -71,52 +65,6 @@ class Pages:
             return np.zeros(len(pfn), np.uint8)
         row = self.position(pfn)
         return np.where(row >= 0, self.use[np.maximum(row, 0)], np.uint8(UNKNOWN)).astype(np.uint8)
-
-
-class Layout:
-    """Offsets and constants of this kernel's struct page."""
-
-    def __init__(self, kernel: Kernel) -> None:
-        types, numbers = kernel.types, kernel.anchors.numbers
-        self.size = kernel.space.page_struct
-        self.flags = types.offset("page", "flags")
-        self.mapping = types.offset("page", "mapping")
-        self.private = types.offset("page", "private")
-        self.index = types.offset("page", types.first("page", "__folio_index", "index"))
-        # 7.2: compound_info, which may hold a mask instead of an address
-        self.head = types.offset("page", types.first("page", "compound_info", "compound_head"))
-        self.lru = types.offset("page", types.first("page", "pcp_list", "lru"))
-        self.type = types.offset("page", "page_type")
-        self.refcount = types.offset("page", "_refcount")
-        flags = types.enum("pageflags") or {}
-        self.reserved = np.uint64(1 << flags.get("PG_reserved", 12))
-        slab = flags.get("PG_slab", numbers.get("PG_slab"))
-        self.slab = np.uint64(0 if slab is None else 1 << slab)
-        kinds = types.enum("pagetype") or {}
-        # 6.12 (4ffca5a96678): the top byte of page_type is a number; before, a word with one bit cleared
-        self.buddy_byte = kinds.get("PGTY_buddy")
-        self.hugetlb_byte = kinds.get("PGTY_hugetlb", -1)
-        self.buddy_word = numbers.get("PAGE_BUDDY_MAPCOUNT_VALUE", _OLD_BUDDY) & 0xFFFF_FFFF
-
-    def column(self, raw: U8, offset: int, dtype: str) -> NDArray[np.uint64]:
-        """One member of many struct pages (uint8[n, size]) as uint64[n]."""
-        width = np.dtype(dtype).itemsize
-        return np.ascontiguousarray(raw[:, offset : offset + width]).view(dtype)[:, 0].astype(np.uint64)
-
-    def is_buddy(self, kind: U64) -> Bools:
-        """Head of a block on the buddy allocator's free lists."""
-        if self.buddy_byte is not None and self.buddy_byte < 256:
-            result: Bools = (kind >> np.uint64(24)) == np.uint64(self.buddy_byte)
-        else:
-            result = kind == np.uint64(self.buddy_word)
-        return result
-
-    def is_typed(self, kind: U64) -> Bools:
-        """page_type says what the page is (a table, a slab), where a mapped page has its map count."""
-        end = np.uint64(0xFF00_0000 if self.buddy_byte else 0xFFFF_FF80)
-        typed = (kind >= np.uint64(0x8000_0000)) & (kind < end)
-        other: Bools = (kind >> np.uint64(24)) != np.uint64(self.hugetlb_byte & 0xFF)
-        return typed & other
 
 
 def pages(kernel: Kernel, *, count: bool = True) -> Pages:
@@ -181,47 +129,6 @@ def held_by_kernel(kernel: Kernel, first: int, count: int) -> tuple[int, int]:
     return unread, held
 
 
-def struct_pages(kernel: Kernel, layout: Layout, first: int, count: int) -> tuple[U8, Bools]:
-    """(uint8[count, size], read bool[count]) of the struct pages of frames first .. first + count."""
-    start = kernel.space.vmemmap + first * layout.size
-    low = start & ~(_PAGE - 1)
-    need = -(-(start + count * layout.size - low) // _PAGE)
-    va = np.uint64(low) + np.arange(need, dtype=np.uint64) * np.uint64(_PAGE)
-    pa, known = kernel.space.physical(va)
-    raw, ok = kernel.memory.gather(pa, _PAGE)
-    ok &= known
-    flat = np.ascontiguousarray(raw).reshape(-1)[start - low :][: count * layout.size]
-    where = (start - low + np.arange(count) * layout.size) // _PAGE
-    last = (start - low + (np.arange(count) + 1) * layout.size - 1) // _PAGE
-    return flat.reshape(count, layout.size), ok[where] & ok[last]
-
-
-def of_heads(kernel: Kernel, layout: Layout, raw: U8, here: U64, *, together: bool = True) -> tuple[U8, U64, Bools]:
-    """Struct pages, each tail replaced by its head; how far each is behind its head; whether it is a tail."""
-    info = layout.column(raw, layout.head, "<u8")
-    tail = (info & np.uint64(1)) != 0
-    own = np.uint64(kernel.space.vmemmap) + here * np.uint64(layout.size)
-    masked = info >= _MASK_HEADS  # no vmemmap lies so high
-    head = np.where(masked, own & info, info - np.uint64(1))
-    number = (head - np.uint64(kernel.space.vmemmap)) // np.uint64(layout.size)
-    behind = np.where(tail, here - number, np.uint64(0))
-    sound = ~tail | ((number < here) & (behind < np.uint64(1 << _MAX_ORDER)))
-    behind = np.where(sound, behind, np.uint64(0))
-    if not tail.any():
-        return raw, behind, tail
-    resolved = raw.copy()
-    rows = np.flatnonzero(tail & sound)
-    inside = number[rows] >= here[0] if together else np.zeros(len(rows), bool)
-    resolved[rows[inside]] = raw[(number[rows[inside]] - here[0]).astype(np.int64)]
-    outside = rows[~inside]
-    if len(outside):
-        unique, back = np.unique(head[outside], return_inverse=True)
-        far, ok = kernel.read_bytes(unique, layout.size)
-        resolved[outside] = far[back]
-        behind[outside[~ok[back]]] = 0
-    return resolved, behind, tail
-
-
 def _block(kernel: Kernel, layout: Layout, here: U64) -> tuple[U8, U64, U64, NDArray[np.int64]]:
     """(use, mapping, index, order of a free block or -1) of a block of frames."""
     raw, ok = struct_pages(kernel, layout, int(here[0]), len(here))
@@ -246,7 +153,7 @@ def _block(kernel: Kernel, layout: Layout, here: U64) -> tuple[U8, U64, U64, NDA
     use[buddy] = FREE
     use[~ok] = _UNREAD
     order = np.where(buddy, layout.column(raw, layout.private, "<u8").astype(np.int64), -1)
-    order = np.where((order <= _MAX_ORDER) & (order >= 0), order, np.where(buddy, 0, -1))
+    order = np.where((order <= MAX_ORDER) & (order >= 0), order, np.where(buddy, 0, -1))
     return use, mapping, index, order
 
 
@@ -284,7 +191,7 @@ def _adopt(pages: Pages) -> None:
         if start == 0 or use[start - 1] != KERNEL or frames[start] != frames[start - 1] + np.uint64(1):
             continue
         first = int(frames[start - 1])
-        order = min((first & -first).bit_length() - 1 if first else _MAX_ORDER, (end - start + 1).bit_length() - 1)
+        order = min((first & -first).bit_length() - 1 if first else MAX_ORDER, (end - start + 1).bit_length() - 1)
         use[start : start - 1 + (1 << order)] = KERNEL
 
 

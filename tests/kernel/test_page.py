@@ -111,22 +111,6 @@ def test_what_the_kernel_holds(node_of: NodeOf, image: str) -> None:
     assert page.held_by_kernel(kernel, first, 0) == (0, 0)
 
 
-def test_struct_pages_and_their_heads(node_of: NodeOf, image: str) -> None:
-    """A tail page gives its head's members and how far behind it lies; what is no tail is itself."""
-    kernel = node_of(image).kernel
-    layout = page.Layout(kernel)
-    first = int(node_of(image).pages.first[-1])
-    frames = np.arange(first, first + 4096, dtype=np.uint64)
-    raw, ok = page.struct_pages(kernel, layout, first, 4096)
-    head, behind, tail = page.of_heads(kernel, layout, raw, frames)
-    assert ok.all() and np.array_equal(head[~tail], raw[~tail]) and not behind[~tail].any()
-    assert np.array_equal(
-        heads(kernel, kernel.space.struct_page(frames << np.uint64(12))),
-        kernel.space.struct_page((frames - behind) << np.uint64(12)),
-    )
-    assert np.array_equal(head[tail], raw[tail.nonzero()[0] - behind[tail].astype(np.int64)])
-
-
 def test_frames_of_blocks() -> None:
     """Of 2**order frames each; one that does not begin at a multiple of its size is none."""
     first = np.array([8, 14, 3], np.uint64)
