@@ -61,7 +61,7 @@ def command(memir: Memir) -> Command:
 
     def run(*words: object) -> subprocess.CompletedProcess[str]:
         ran = memir(*words)
-        return subprocess.CompletedProcess(words, ran.code, ran.out, ran.err)
+        return subprocess.CompletedProcess([*map(str, words)], ran.code, ran.out, ran.err)
 
     return run
 
