@@ -39,6 +39,8 @@ TEXTS = (
     "",
 )
 """Every kind of them; the long one stands apart."""
+LONG = (("log", "text"), ("pages", "path"), ("inodes", "container_path"), ("inodes", "path"), ("modules", "name"))
+"""Columns whose first value is a megabyte long."""
 _OWN = {"severity": "high", "technique": "T1059", "attack_version": "18.1", "technique_v19": "T1059"}
 
 
@@ -54,10 +56,11 @@ def hostile_case(folder: Path, rows: int = 44) -> Path:
             columns[field.name] = pa.array(values, field.type)
             next(words)
         made[name] = pa.table(columns, schema=schema)
-    log = made["log"]
-    place = log.schema.get_field_index("text")
-    long = pa.array([MEGABYTE, *log["text"].to_pylist()[1:]])
-    made["log"] = log.set_column(place, log.schema.field(place), long)
+    for name, column in LONG:
+        table = made[name]
+        place = table.schema.get_field_index(column)
+        long = pa.array([MEGABYTE, *table[column].to_pylist()[1:]])
+        made[name] = table.set_column(place, table.schema.field(place), long)
     Case.create(folder).add_tables(made, ANALYSIS, ONE)
     return folder
 
