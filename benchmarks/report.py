@@ -250,8 +250,8 @@ def main() -> None:
     """Make the case and the page, and measure them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", type=Path, help="measure the report of this case instead of a generated one")
-    parser.add_argument("--runs", type=int, default=1, help="of the script; of each step the best counts: on a machine that"
-                        " others use, a task's wall time has their work in it")  # fmt: skip
+    words = "of the script; of each step the best counts: where others use the machine, wall time has their work in it"
+    parser.add_argument("--runs", type=int, default=1, help=words)
     parser.add_argument("--scale", type=float, default=1.0, help="of the generated case's rows")
     parser.add_argument("--keep", type=Path, help="folder for the case and the page, which are then kept")
     chosen = parser.parse_args()
