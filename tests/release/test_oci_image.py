@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from memir import __version__
+from release.build import epoch, packages
 from release.oci_image import blob, install, layer, layout
 from tests.images import ROOT
 from tests.longer import not_here
@@ -90,8 +91,9 @@ def test_memir_analyses_in_the_image(tmp_path: Path) -> None:
         ["debootstrap", "--variant=minbase", "--include=python3,ca-certificates", "bookworm", root],
         check=True, timeout=1500,
     )  # fmt: skip
-    subprocess.run([sys.executable, "-m", "release.build", "-o", dist], cwd=ROOT, check=True, timeout=900)
-    wheel = dist / f"memir-{__version__}-py3-none-any.whl"
+    dist.mkdir()
+    _, wheel = packages(epoch(), dist)
+    assert wheel.name == f"memir-{__version__}-py3-none-any.whl"
     packed = tmp_path / "memir.tar"
     subprocess.run(
         [sys.executable, "-m", "release.oci_image", root, wheel, "-o", packed], cwd=ROOT, check=True, timeout=1500
@@ -104,7 +106,7 @@ def test_memir_analyses_in_the_image(tmp_path: Path) -> None:
     (unpacked / "tmp").mkdir(exist_ok=True)
     ran = subprocess.run(
         ["chroot", unpacked, "/usr/local/bin/memir", "analyze", "/node.raw.zst", "-o", "/case", "--cache", "/cache"],
-        capture_output=True, text=True, check=False, timeout=900, env={"PATH": "/usr/bin:/bin", "HOME": "/tmp"},
+        capture_output=True, text=True, check=False, timeout=900, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/tmp"},
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     assert "Kernel      6.1" in ran.stdout and "Gaps: none" in ran.stdout
