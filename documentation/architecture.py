@@ -19,7 +19,7 @@ SAYS = {
     "kube": "whose is this", "tables": "one file a table", "hunt": "YARA, only here", "logs": "audit, AWS, flows",
     "findings": "one file a detection", "case": "sealed, SQL, ask", "report": "HTML, SIEM, Markdown",
     "extract": "files, cores", "volatility": "volatility3, only here", "acquire": "transports, sinks",
-    "collect": "one pod, two sides",
+    "collect": "one pod, two sides", "collected": "a pod as a source",
     "respond": "plan, run, undo", "node": "memir.open", "cli": "one file a verb",
 }  # fmt: skip
 WIDTH, HEIGHT, ACROSS, DOWN = 150, 46, 166, 78
@@ -86,7 +86,7 @@ def svg() -> str:
         out.append(f'<rect x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="6"/>')
         label = f"{name}.py" if name in ("errors", "text", "gaps", "node", "documents") else f"{name}/"
         out.append(f'<text x="{x + WIDTH // 2}" y="{y + 19}">{label}</text>')
-        out.append(f'<text class="s" x="{x + WIDTH // 2}" y="{y + 35}">{escape(SAYS[name])}</text>')
+        out.append(f'<text class="s" x="{x + WIDTH // 2}" y="{y + 35}">{escape(SAYS.get(name, ""))}</text>')
     return "\n".join([*out, "</svg>", ""])
 
 

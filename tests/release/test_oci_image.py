@@ -106,7 +106,8 @@ def test_memir_analyses_in_the_image(tmp_path: Path) -> None:
     (unpacked / "tmp").mkdir(exist_ok=True)
     ran = subprocess.run(
         ["chroot", unpacked, "/usr/local/bin/memir", "analyze", "/node.raw.zst", "-o", "/case", "--cache", "/cache"],
-        capture_output=True, text=True, check=False, timeout=900, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/tmp"},
+        capture_output=True, text=True, check=False, timeout=900,
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/tmp"},
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     assert "Kernel      6.1" in ran.stdout and "Gaps: none" in ran.stdout
