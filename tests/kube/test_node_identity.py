@@ -149,6 +149,21 @@ def test_instance_id_of_the_firmware() -> None:
     assert match_node(facts, set(), cluster_of(nodes=nodes), Claims(), Gaps()).name == "mine"
 
 
+@pytest.mark.parametrize(
+    ("facts", "instance", "witness"),
+    [
+        (NodeFacts(asset_tag="i-0abc1234def567890"), "i-0abc1234def567890", "firmware"),
+        (NodeFacts(provider_id=IDS["provider_id"]), "i-0abc1234def567890", "kubelet"),
+        (NodeFacts(asset_tag="No Asset Tag", provider_id="kind://docker/kind/node"), None, ""),
+    ],
+)
+def test_the_instance_is_claimed(facts: NodeFacts, instance: str | None, witness: str) -> None:
+    claims = Claims()
+    match_node(facts, set(), None, claims, Gaps())
+    assert claims.text(NODE, "instance_id") == instance
+    assert [claim.witness for claim in claims if claim.field == "instance_id"] == ([witness] if witness else [])
+
+
 def test_machines_cloned_from_one_image() -> None:
     """A machine id that two Node objects have is nobody's."""
     facts = NodeFacts(hostname="host", machine_id=IDS["machine_id"])
