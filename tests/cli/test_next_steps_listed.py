@@ -26,7 +26,7 @@ DONE = {
     "memir acquire": "cli/test_acquire.py", "memir run": "cli/test_run.py", "memir plan": "cli/test_plan.py",
     "memir snapshot": "cli/test_snapshot.py", "memir extract files": "cli/test_extract.py",
     "memir ask": "cli/test_ask.py", "memir fetch-logs": "cli/test_fetch_logs.py",
-    "memir respond": "cli/test_respond.py",
+    "memir respond": "cli/test_respond.py", "memir collect pod": "cli/test_collect.py",
 }  # fmt: skip
 """Command, and the test that does it."""
 
