@@ -19,6 +19,8 @@ _NAME = re.compile(
 )
 _READERS = re.compile(r"(grep|rg|sed|awk|vi|vim|nano|less|more|cat|tail|head|find|yara|clamscan|falco)$")
 """Programs that name what they look for."""
+_KEEPERS = re.compile(r"^/(usr|bin|sbin|opt)/(.*/)?(containerd(-shim[\w-]*)?|kubelet|crio|conmon|dockerd|runc)$")
+"""The node's own: their memory has the spec, the arguments and lines of the logs of every container."""
 _HITS = (
     "select distinct pid, rule, hit_id from hits where pid is not null and (rule ilike '%miner%' or rule ilike '%xmr%')"
 )
@@ -36,7 +38,11 @@ def _find(look: Look) -> Iterator[Match]:
         row = look.process(hit["pid"])
         if row:
             proof = Proof("hits", f"hit_id = '{hit['hit_id']}'")
-            yield _match(row, "high", f"the rule {short(hit['rule'])} matches its memory", (proof,))
+            matched = f"the rule {short(hit['rule'])} matches its memory"
+            if row["container_id"] is None and _KEEPERS.match(row["exe"] or ""):
+                yield _match(row, "info", f"{matched}, which has specs and logs of every container", (proof,))
+            else:
+                yield _match(row, "high", matched, (proof,))
 
 
 def _match(row: Row, severity: Severity, reason: str, more: tuple[Proof, ...]) -> Match:
@@ -61,7 +67,7 @@ DETECTION = Detection(
     "name "
     "says miner matched in the process's memory: high. The name of a miner or a pool anywhere in it: medium; info "
     "where "
-    "the program only looks for words.",
+    "the program only looks for words, or is the node's runtime or kubelet, whose memory has every container's spec.",
     technique="T1496.001",
     tables=("processes",),
     more=("hits",),
