@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
 _LISTENING = 32  # INET_LHTABLE_SIZE, until 5.19
+_PING = 64  # PING_HTABLE_SIZE
 _RAW = 256  # RAW_HTABLE_SIZE; MAX_INET_PROTOS before
 
 
@@ -58,6 +59,15 @@ def raw(kernel: Kernel, proto: U64) -> U64:
     first = kernel.embedded(info[info != 0], "raw_hashinfo", "ht")
     heads = slots(kernel, first, np.full(len(first), _RAW, np.uint64), 8, "raw table")
     return _sockets(kernel, heads, "skc_node", "raw table")
+
+
+def ping(kernel: Kernel) -> U64:
+    """Ping sockets, IPv4 and IPv6, that have a number (net/ipv4/ping.c); none without symbols of data."""
+    if "ping_table" not in kernel.symbols:
+        return np.zeros(0, np.uint64)
+    first = np.array([kernel.symbols["ping_table"]], np.uint64)
+    heads = slots(kernel, first, np.full(1, _PING, np.uint64), 8, "ping table")
+    return _sockets(kernel, heads, "skc_node", "ping table")
 
 
 def accept_queues(kernel: Kernel, listener: U64) -> tuple[U64, U64]:

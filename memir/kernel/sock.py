@@ -80,7 +80,7 @@ def socks(kernel: Kernel, sock: U64) -> Socks:
     waiting = np.where(mini & (common["state"] == TIME_WAIT), sock, np.uint64(0))
     sub = kernel.read(waiting, "inet_timewait_sock", "tw_substate").astype(np.int64)
     held = kernel.pointer(full, "sock", "sk_socket")
-    inode = _inodes(kernel, held)
+    inode = inodes(kernel, held)
     uid = kernel.read(inode, "inode", "i_uid").astype(np.int64) & 0xFFFF_FFFF
     request = np.where(mini & (common["state"] == NEW_SYN_RECV), sock, np.uint64(0))
     listener = kernel.pointer(request, "sock_common", "skc_listener")
@@ -109,7 +109,7 @@ def socks(kernel: Kernel, sock: U64) -> Socks:
     )
 
 
-def _inodes(kernel: Kernel, held: U64) -> U64:
+def inodes(kernel: Kernel, held: U64) -> U64:
     """The inode that each struct socket lies beside."""
     # 7.0: sockfs_inode; socket_alloc is still among the types there, and has another layout
     box = "sockfs_inode" if kernel.types.exists("sockfs_inode") else "socket_alloc"

@@ -8,21 +8,24 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from memir.kernel import af_netlink, af_unix, fdtable, fs, inet_hashtables, sock
+from memir.kernel import af_netlink, af_unix, fdtable, fs, inet_hashtables, io_uring, scm, sock
 from memir.kernel.cgroup import kernfs_paths
 from memir.kernel.engine import Kernel
-from memir.kernel.pagetable import U64, Bools
+from memir.kernel.pagetable import I64, U64, Bools
 from memir.kube.owner import Owner, Owners, sort_owners
 
 
 @dataclass(frozen=True)
 class Held:
     """What opened files hold, one row an open file that is a socket: task (row of the tasks asked about), fd, and
-    struct socket."""
+    struct socket. opener, number, file: task, fd and struct file of every open file, whatever it is."""
 
     task: U64
     fd: list[int]
     socket: U64
+    opener: U64
+    number: I64
+    file: U64
 
 
 @dataclass
@@ -30,7 +33,8 @@ class Sockets:
     """rows: their fields. table: where each was found. ended: its slot has been given back.
 
     holders: by row, (struct task_struct, fd) of each open file; listener: by row, the row of the listening socket in
-    whose queue it waits to be accepted. inum: by row, of the network namespace, 0 not known.
+    whose queue it waits to be accepted. carried: by row, of a socket that no process has open, where its file is and
+    who holds that: the queue of a unix socket, an io_uring. inum: by row, of the network namespace, 0 not known.
     """
 
     rows: sock.Socks
@@ -40,19 +44,49 @@ class Sockets:
     names: list[str | None]
     peer: list[int | None]
     holders: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    carried: dict[int, tuple[str, list[tuple[int, int]]]] = field(default_factory=dict)
     listener: dict[int, int] = field(default_factory=dict)
 
 
 def open_sockets(kernel: Kernel, task: U64) -> Held:
     """Sockets that tasks have open, by file.private_data, where the socket names that file in turn."""
     owner, number, file = fdtable.open_files(kernel, task)
+    row, held = _of_files(kernel, file)
+    return Held(task[owner[row]], number[row].tolist(), held, task[owner], number, file)
+
+
+def _of_files(kernel: Kernel, file: U64) -> tuple[I64, U64]:
+    """(row, struct socket) of those of these struct files that are sockets, where the socket names the file in turn."""
     superblock = kernel.pointer(kernel.pointer(file, "file", "f_inode"), "inode", "i_sb")
     unique, back = np.unique(superblock, return_inverse=True)
-    mine = np.array([kind == b"sockfs" for kind in fs.types_of(kernel, unique)], bool)[back]
+    mine = np.flatnonzero(np.array([kind == b"sockfs" for kind in fs.types_of(kernel, unique)], bool)[back])
     held = kernel.pointer(file[mine], "file", "private_data")
     same = kernel.try_read(held, "socket", "file")[0].astype(np.uint64) == file[mine]
     kernel.count_unread("socket of an open file", held, same)
-    return Held(task[owner[mine][same]], number[mine][same].tolist(), held[same])
+    return mine[same], held[same]
+
+
+def _carried(kernel: Kernel, held: Held, unix: U64) -> list[tuple[int, str, list[tuple[int, int]]]]:
+    """(struct socket, where its file is, who holds that) of sockets that were sent or registered, open or not."""
+    by_socket: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for value, task, fd in zip(held.socket.tolist(), held.task.tolist(), held.fd, strict=True):
+        by_socket[value].append((task, fd))
+    answer: list[tuple[int, str, list[tuple[int, int]]]] = []
+    carrier, file = scm.in_flight(kernel, unix)
+    row, sent = _of_files(kernel, file)
+    receiver = kernel.pointer(unix[carrier[row]], "sock", "sk_socket")
+    inode = kernel.read(sock.inodes(kernel, receiver), "inode", "i_ino").tolist()
+    for value, receiving, number in zip(sent.tolist(), receiver.tolist(), inode, strict=True):
+        answer.append((value, f"in flight to socket:[{number}]", by_socket.get(receiving, [])))
+    ring = io_uring.rings(kernel, held.file)
+    some = np.flatnonzero(ring != 0)
+    if len(some):
+        owner, file = io_uring.registered(kernel, ring[some])
+        row, sent = _of_files(kernel, file)
+        for value, which in zip(sent.tolist(), some[owner[row]].tolist(), strict=True):
+            fd = int(held.number[which])
+            answer.append((value, f"registered with the io_uring of fd {fd}", [(int(held.opener[which]), fd)]))
+    return answer
 
 
 def sockets(kernel: Kernel, task: U64, namespaces: tuple[U64, U64]) -> Sockets:
@@ -76,6 +110,7 @@ def sockets(kernel: Kernel, task: U64, namespaces: tuple[U64, U64]) -> Sockets:
         "unix": af_unix.unix(kernel, net),
         "packet": af_netlink.packet(kernel, net),
         "netlink": af_netlink.netlink(kernel),
+        "ping": inet_hashtables.ping(kernel),
     }
     for name, every in tables.items():
         good = sock.sound(kernel, every, net)
@@ -86,11 +121,20 @@ def sockets(kernel: Kernel, task: U64, namespaces: tuple[U64, U64]) -> Sockets:
     of_queue, child = inet_hashtables.accept_queues(kernel, live[state == sock.LISTEN])
     known = np.concatenate(list(tables.values()))
     tables["file"] = np.setdiff1d(bare, known)
+    carried = _carried(kernel, held, tables["unix"])
+    sent = np.unique(kernel.pointer(np.array([value for value, _, _ in carried], np.uint64), "socket", "sk"))
+    sent = np.setdiff1d(sent[sock.sound(kernel, sent, net)], known)
+    tables["file"] = np.union1d(tables["file"], sent)
     full = live[~np.isin(state, (sock.TIME_WAIT, sock.NEW_SYN_RECV))]
     tcp_proto = np.unique(kernel.pointer(full, "sock_common", "skc_prot"))
     dead = np.setdiff1d(sock.ended(kernel, tcp_proto), np.concatenate(list(tables.values())))
     tables["free slot"] = dead[sock.sound(kernel, dead, net)]
-    return _joined(kernel, tables, held, dict(zip(net.tolist(), number.tolist(), strict=True)), (of_queue, child))
+    made = _joined(kernel, tables, held, dict(zip(net.tolist(), number.tolist(), strict=True)), (of_queue, child))
+    where = {value: (text, holders) for value, text, holders in carried}
+    for row, value in enumerate(made.rows.socket.tolist()):
+        if value in where and row not in made.holders and not made.ended[row]:
+            made.carried[row] = where[value]
+    return made
 
 
 def _of_ip(kernel: Kernel, address: U64) -> Bools:
@@ -135,14 +179,16 @@ def owners_of(kernel: Kernel, every: Sockets, owners: Owners, host: int) -> list
     host: number of the node's own network namespace, which host-network pods share: there the cgroup of its creator
     says whose a socket is that nobody holds.
     """
-    tasks = sorted({task for holders in every.holders.values() for task, _ in holders})
+    carriers = [holders for _, holders in every.carried.values()]
+    tasks = sorted({task for holders in (*every.holders.values(), *carriers) for task, _ in holders})
     batch = owners.by_task(tasks)
     of_task = {task: batch[row] for row, task in enumerate(tasks)}
     spaces = owners.by_namespace(every.inum)
     creator = _creators(kernel, every, owners)
     answer: list[tuple[Owner, ...]] = []
     for row in range(len(every.rows)):
-        holders = every.holders.get(row) or every.holders.get(every.listener.get(row, -1), [])
+        waiting = every.carried[row][1] if row in every.carried else every.holders.get(every.listener.get(row, -1), [])
+        holders = every.holders.get(row) or waiting
         if holders:
             answer.append(sort_owners(owner for task, _ in holders for owner in of_task[task]))
         elif int(every.inum[row]) == host and creator[row] is not None:

@@ -28,9 +28,9 @@ COLUMNS = columns("""
     state            string       ESTABLISHED, LISTEN, TIME_WAIT, SYN_RECV, ...; ended: its slot has been given back
     accepted         bool         false: the connection still waits for the listener to accept it
     inode            uint64       number that /proc/PID/fd shows as socket:[N]
-    pid              int32        lowest pid of those that have it open
+    pid              int32        lowest pid of those that have it open, else of those that hold where it waits
     fd               int32        its file descriptor there
-    pids             list<int32>  every process that has it open
+    pids             list<int32>  every process that has it open, else those that hold where it waits
     uid              uint32       user id of the socket's inode
     rx_queue         int64        bytes that wait to be read; of a listener connections that wait to be accepted
     tx_queue         int64        bytes that are not acknowledged
@@ -39,7 +39,7 @@ COLUMNS = columns("""
     remote_kind      string       pod, node, other node, service, aws, loopback, private, outside, multicast, process
     seen_in          string       table of the kernel that has it: tcp, udp, unix, ...; file: an open file alone
     sock             uint64       kernel virtual address of struct sock
-    source           string       where the row comes from
+    source           string       where the row comes from; without fd: to which socket it is in flight, or its io_uring
 """)
 _FAMILIES = {1: "unix", 2: "inet", 10: "inet6", 15: "key", 16: "netlink", 17: "packet", 38: "alg", 40: "vsock",
              44: "xdp"}  # fmt: skip
@@ -60,6 +60,8 @@ def read(source: RamSource) -> Frame:
     rows = every.rows
     pid = source.pid_of
     holders = [sorted({(pid[task], fd) for task, fd in every.holders.get(row, [])}) for row in range(len(rows))]
+    carriers = {row: sorted({pid[task] for task, _ in holding}) for row, (_, holding) in every.carried.items()}
+    pids = [sorted({process for process, _ in value}) or carriers.get(row, []) for row, value in enumerate(holders)]
     remotes = _remotes(source, every)
     data: dict[str, Any] = {
         "net_ns": known(every.inum.astype(np.int64), 1),
@@ -73,9 +75,9 @@ def read(source: RamSource) -> Frame:
         "state": _states(every),
         "accepted": _accepted(every),
         "inode": known(rows.inode),
-        "pid": [value[0][0] if value else None for value in holders],
+        "pid": [value[0] if value else None for value in pids],
         "fd": [value[0][1] if value else None for value in holders],
-        "pids": [sorted({process for process, _ in value}) for value in holders],
+        "pids": pids,
         "uid": known(rows.uid),
         "rx_queue": known(np.where(every.ended, -1, rows.rx_queue)),
         "tx_queue": known(np.where(every.ended, -1, rows.tx_queue)),
@@ -84,7 +86,7 @@ def read(source: RamSource) -> Frame:
         "remote_kind": [value.kind for value in remotes],
         "seen_in": every.table,
         "sock": rows.sock.tolist(),
-        "source": ["struct sock, free slot" if gone else "struct sock" for gone in every.ended],
+        "source": _sources(every),
     }
     data |= OwnerBatch.of_lists(source.socket_owners).columns()
     key = [(int(every.inum[row]), data["family"][row], data["protocol"][row] or "", data["local_port"][row] or 0,
@@ -92,6 +94,14 @@ def read(source: RamSource) -> Frame:
            for row in range(len(rows))]  # fmt: skip
     order = sorted(range(len(rows)), key=key.__getitem__)
     return Frame(data, np.zeros(len(rows), np.uint64)).take(order)
+
+
+def _sources(every: Sockets) -> list[str]:
+    """How each was met; of one that no process has open, where its file is."""
+    answer = ["struct sock, free slot" if gone else "struct sock" for gone in every.ended]
+    for row, (where, _) in every.carried.items():
+        answer[row] = f"struct sock, {where}"
+    return answer
 
 
 def _protocol(family: int, number: int) -> str | None:

@@ -8,11 +8,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from memir.kernel import net_namespace
-from memir.kernel.inet_hashtables import accept_queues, raw, tcp, udp
+from memir.kernel import net_namespace, sock
+from memir.kernel.inet_hashtables import accept_queues, ping, raw, tcp, udp
 from memir.kernel.space import u64
 from memir.kube.ram import RamSource
 from tests.images import case
+from tests.kernel import held
 from tests.kernel.host import SMALL
 
 NodeOf = Callable[[str], RamSource]
@@ -39,3 +40,11 @@ def test_as_many_as_proc_lists(node_of: NodeOf, name: str) -> None:
     assert len(udp(kernel, net, u64())) == (lines["udp"] if known else 0)
     assert raw(kernel, u64()).tolist() == []
     assert list(kernel.gaps) == [gap for gap in kernel.gaps if "table" not in gap.kind]
+
+
+def test_ping_sockets() -> None:
+    """Both that the guest made, by their inode numbers; a kernel without the symbol has none to tell."""
+    kernel, (record,) = held.node().kernel, held.truth("ping")
+    every = ping(kernel)
+    inode = sock.inodes(kernel, kernel.pointer(every, "sock", "sk_socket"))
+    assert set(kernel.read(inode, "inode", "i_ino").tolist()) == {record["four"], record["six"]}

@@ -10,6 +10,7 @@ import numpy as np
 from memir.kernel import sock
 from memir.kernel.space import u64
 from memir.kube.ram import RamSource
+from tests.kernel import held
 
 NodeOf = Callable[[str], RamSource]
 
@@ -45,3 +46,12 @@ def test_ended_connections(node_of: NodeOf, image: str) -> None:
     assert len(dead) == int(found.ended.sum()) == (10 if image.startswith("node-") else len(dead))
     assert (sock.source_ports(kernel, dead) > 0).all()
     assert sock.ended(kernel, u64(0)).tolist() == []
+
+
+def test_the_inode_beside_a_struct_socket() -> None:
+    """It is the number that the guest's own fstat() gave; a struct socket of nothing has none."""
+    node, (record,) = held.node(), held.truth("ping")
+    row = node.sockets.rows.inode.tolist().index(record["four"])
+    inode = sock.inodes(node.kernel, node.sockets.rows.socket[row : row + 1])
+    assert node.kernel.read(inode, "inode", "i_ino").tolist() == [record["four"]]
+    assert sock.inodes(node.kernel, u64(0)).tolist() == [0]

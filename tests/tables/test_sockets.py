@@ -12,6 +12,7 @@ from typing import Any
 from memir.kube.ram import RamSource
 from memir.tables.sockets import TABLE, read
 from tests.images import case
+from tests.kernel import held
 
 NodeOf = Callable[[str], RamSource]
 Row = dict[str, Any]
@@ -145,3 +146,19 @@ def test_rows_are_unique_and_nothing_is_torn(image: str, node_of: NodeOf) -> Non
     assert len(set(frame["sock"])) == len(frame) > 4
     kinds = {gap.kind for gap in node.gaps if "socket" in gap.kind or "table" in gap.kind}
     assert kinds <= ({"netlink table"} if "nl_table" not in node.kernel.symbols else set())
+
+
+def test_sockets_that_no_process_has_open() -> None:
+    """In flight between two ends of a unix socket, registered with an io_uring, and ping sockets: as the guest said."""
+    rows = {row["inode"]: row for row in TABLE.read(held.node()).rows()}
+    (flight,), (ring,), (ping,) = (held.truth(what) for what in ("flight", "uring", "ping"))
+    for inode, port in ((flight["tcp"], 7777), (flight["udp"], 7778)):
+        row = rows[inode]
+        assert (row["local_port"], row["pid"], row["pids"], row["fd"]) == (port, flight["pid"], [flight["pid"]], None)
+        assert row["source"] == f"struct sock, in flight to socket:[{flight['carrier'][1]}]"
+    row = rows[ring["tcp"]]
+    assert (row["local_port"], row["state"], row["pid"], row["fd"]) == (7779, "LISTEN", ring["pid"], None)
+    assert row["source"] == f"struct sock, registered with the io_uring of fd {ring['ring']}"
+    four, six = rows[ping["four"]], rows[ping["six"]]
+    assert (four["protocol"], four["local_port"], four["pid"], four["seen_in"]) == ("icmp", 4242, ping["pid"], "ping")
+    assert (six["protocol"], six["local_port"], six["pid"], six["seen_in"]) == ("icmpv6", 4243, ping["pid"], "ping")
