@@ -94,7 +94,7 @@ def open(
     progress: Progress | None = None,
     logs: Sequence[LogPath] | str | Path = (),
 ) -> Node:
-    """Open an image file, an evidence folder or an s3:// address and find the kernel in it.
+    """Open an image file, an evidence folder or an s3:// address and find the kernel in it; or a checkpoint archive.
 
     Or the folder of a collected pod (`memir collect pod`): its tables are those that such a folder can give.
 
@@ -105,6 +105,7 @@ def open(
     findings and more, which become tables beside those of RAM. Raises ImageError, SymbolsError, ClusterError, LogsError
     (each an EvidenceError) or UsageError.
     """
+    from memir.checkpoint.archive import is_checkpoint
     from memir.kernel.find import find_kernel
     from memir.kube.ram import RamSource
     from memir.kube.snapshot import load_cluster
@@ -119,6 +120,11 @@ def open(
 
         given_for_ram = {"cluster": cluster, "btf": btf, "kallsyms": kallsyms, "isf": isf, "base": base}
         return open_collected(image, logs=named, progress=progress, unused=given_for_ram)
+    if is_checkpoint(image):
+        from memir.checkpoint_node import open_checkpoint
+
+        given_for_ram = {"cluster": cluster, "btf": btf, "kallsyms": kallsyms, "isf": isf, "base": base}
+        return open_checkpoint(image, logs=named, progress=progress, unused=given_for_ram)
     view = cluster if cluster is not None else cluster_beside(image)
     snapshot = load_cluster(Path(view)) if view is not None else None
     given = Given(*(Path(path) if path is not None else None for path in (btf, kallsyms, isf)))

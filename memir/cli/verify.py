@@ -22,7 +22,9 @@ def register(parent: typer.Typer) -> None:
 
 
 def verify(
-    evidence: Annotated[str, typer.Argument(help="Evidence folder, s3://BUCKET/PREFIX/RUN, or a case folder.")],
+    evidence: Annotated[
+        str, typer.Argument(help="Evidence folder, s3://BUCKET/PREFIX/RUN, a case folder, or a ForensicSnapshotChain.")
+    ],
     *,
     public_key: Annotated[Path | None, typer.Option("--public-key", help="The key that must have signed.")] = None,
     timestamp_ca: Annotated[
@@ -45,8 +47,9 @@ def verify(
     """Check everything again, judge it again, and say exactly what does not match.
 
     Exit 0: it holds, is complete and signed. 3: something does not match. 4: it holds, but it is a partial image.
-    5: it holds and is complete, but nobody signed it. A case is checked against its seal: 5 if it holds and no key
-    signed its last entry.
+    5: it holds and is complete, but nobody signed it. A ForensicSnapshotChain of checkpoint-restore-operator is held
+    against the archives in its folder: 3, 4 if one is not there, else 5. A case is checked against its seal: 5 if it
+    holds and no key signed its last entry.
     """
     from memir.case.verify import is_case
 
@@ -54,6 +57,11 @@ def verify(
         _verify_case(Path(evidence), public_key, as_json=as_json)
         return
     if not evidence.startswith("s3://") and Path(evidence).is_file():
+        from memir.evidence.snapshot_chain import is_chain
+
+        if is_chain(Path(evidence)):
+            _verify_chain(Path(evidence), as_json=as_json)
+            return
         raise UsageError(
             f"{evidence} is a file: verify takes the folder that `memir acquire` wrote, with the image and its "
             "manifest.jsonl in it, or a case; `memir info` says what an image is"
@@ -119,6 +127,30 @@ def _show(evidence: str, findings: Findings) -> None:
         say(f"note: {note}")
     unsigned = ", unsigned" if findings.signature == "none" else ""
     say(f"{evidence}: {'holds' if findings.holds else 'DOES NOT HOLD'}, {findings.status}{unsigned}")
+
+
+def _verify_chain(path: Path, *, as_json: bool) -> None:
+    """A ForensicSnapshotChain against the checkpoint archives beside it."""
+    from memir.evidence.snapshot_chain import verify_chain
+
+    with progress() as line:
+        result = verify_chain(path, line)
+    if as_json:
+        document = {
+            "chain": result.name, "holds": result.holds, "signature": "none", "records": result.records,
+            "archives": result.archives, "problems": result.problems, "missing": result.missing,
+        }  # fmt: skip
+        say_json(document, indent=2)
+    else:
+        say(f"chain {result.name}: {result.records} records, {result.archives} archives hashed")
+        for problem in result.problems:
+            say(f"WRONG {problem}")
+        for missing in result.missing:
+            say(f"missing: {missing}")
+        part = "" if not result.missing else ", partly checked"
+        verdict = "holds" if result.holds else "DOES NOT HOLD"
+        say(f"{path}: {verdict}{part}, unsigned: who can write it can write it anew")
+    raise typer.Exit(result.exit_code)
 
 
 def _verify_case(folder: Path, public_key: Path | None, *, as_json: bool) -> None:

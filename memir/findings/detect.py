@@ -46,13 +46,13 @@ _OF_A_NODE = frozenset({
 
 
 def able(tables: Iterable[str]) -> list[Detection]:
-    """The detections that can look: all their tables are there, and of a collected pod they need no node."""
+    """The detections that can look: all their tables are there, and where there is no node they need none."""
     there = set(tables)
     return [each for each in detections().values() if there.issuperset(each.tables) and not _no_node(each.kind, there)]
 
 
 def _no_node(kind: str, there: set[str]) -> bool:
-    return kind in _OF_A_NODE and "collections" in there
+    return kind in _OF_A_NODE and not there.isdisjoint(("collections", "checkpoints"))
 
 
 def unable(tables: Iterable[str]) -> dict[str, tuple[str, ...]]:

@@ -49,7 +49,7 @@ def _log(line: str) -> None:
 
 
 class Gatherable(Protocol):
-    """Pages by address: memir.image.memory.PhysicalMemory, or those of a collected pod."""
+    """Pages by address: memir.image.memory.PhysicalMemory, or those of a collected pod or a checkpoint."""
 
     def gather(
         self, pa: U64, size: int, out: NDArray[np.uint8] | None = None

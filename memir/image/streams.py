@@ -200,8 +200,8 @@ def _tar(source: Source, reader: SourceReader, behind: Behind) -> Iterator[bytes
             behind.leave_out(rest)
         if any(name.endswith(("checkpoint/inventory.img", "checkpoint/pages-1.img")) for name in members):
             raise ImageFormatError(
-                f"{source.name} is a checkpoint of one container (CRIU), not a node's RAM: take the node's RAM with "
-                "`memir acquire`"
+                f"{source.name} is a checkpoint of one container (CRIU), not a node's RAM: `memir analyze` and "
+                "`memir hunt` read it as it is; take the node's RAM with `memir acquire`"
             )
         chosen = members[_member(source, {name: member.size for name, member in members.items()}, "tar")]
         end = chosen.offset_data + chosen.size

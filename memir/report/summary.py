@@ -24,7 +24,7 @@ SHOWN = ("findings", "processes", "containers", "pods", "namespaces", "sockets",
 MAYBE = ("findings", "hits")
 """Those that an analysis need not have: there was no hunt, or no table to look at."""
 OF_POD = ("findings", "processes", "containers", "pods", "sockets", "hits")
-"""The same of a collected pod, which has no tables of a kernel; that they are absent is a gap."""
+"""The same of a collected pod and a checkpoint, which have no tables of a kernel; that they are absent is a gap."""
 _COUNTED = {"processes", "containers", "pods", "namespaces"}
 
 
@@ -35,13 +35,16 @@ def print_summary(record: Mapping[str, Any], tables: Mapping[str, Sequence[Row]]
         say(f"RAM         {record['coverage']}")
         say("            what lay in the rest is not seen: that something is absent proves nothing")
     taken = record.get("clock")
+    checkpoint = "checkpoints" in record.get("tables", {})
     if kernel is not None:
         say(f"Node        {record['node'] or 'name not known'}")
         say(f"Kernel      {kernel['release']} {kernel['arch']}, {kernel['paging_levels']}-level paging")
     else:
-        say(f"Node        {record['node'] or 'name not known'}: a collected pod: no kernel, nothing else of the node")
+        what = "a checkpoint of one container" if checkpoint else "a collected pod"
+        say(f"Node        {record['node'] or 'name not known'}: {what}: no kernel, nothing else of the node")
     say(f"Evidence    {record['evidence']['image']} ({record['evidence']['format']})")
-    say(f"Taken       {clock_words(taken) if kernel is not None else collected_words(taken)}")
+    words = clock_words if kernel is not None else runtime_words if checkpoint else collected_words
+    say(f"Taken       {words(taken)}")
     shown = SHOWN if kernel is not None else OF_POD
     if missing := [name for name in shown if name not in tables and name not in MAYBE]:
         say(f"Not read    {', '.join(missing)}: nothing is said of what they would hold")
@@ -81,6 +84,11 @@ def collected_words(taken: str | None) -> str:
     return f"{moment(datetime.fromisoformat(taken))} UTC by the clock of who collected it" if taken else "not known"
 
 
+def runtime_words(taken: str | None) -> str:
+    """When a checkpoint was taken, by the runtime's document (ISO 8601)."""
+    return f"{moment(datetime.fromisoformat(taken))} UTC by the runtime's config.dump" if taken else "not known"
+
+
 def _drift(inodes: Sequence[Row]) -> None:
     """What containers have changed of their images."""
     lines = drift_lines(inodes)
@@ -118,7 +126,7 @@ def _place(row: Row) -> str:
 def _counts(tables: Mapping[str, Sequence[Row]]) -> str:
     processes = tables.get("processes", ())
     states = Counter(row["state"] for row in tables.get("containers", ()))
-    if "namespaces" not in tables:  # of a collected pod
+    if "namespaces" not in tables:  # of a collected pod or a checkpoint
         return f"{len(processes)} processes in {len(tables.get('containers', ()))} containers"
     inside = sum(bool(row["in_container"]) for row in processes)
     kernel = sum(row["kernel_thread"] for row in processes)

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from memir.checkpoint.rows import container_rows
+from memir.checkpoint.source import CheckpointSource
 from memir.kube.ram import RamSource
 from memir.tables.frame import Frame
-from memir.tables.table import Table, columns
+from memir.tables.table import Table, columns, frame_of
 
 COLUMNS = columns("""
     container_id     string       64 hex digits
@@ -65,11 +67,16 @@ def _microseconds(ns: int | None) -> int | None:
     return None if ns is None else ns // 1000
 
 
+def read_checkpoint(source: CheckpointSource) -> Frame:
+    """The same of a checkpoint's container."""
+    return frame_of(COLUMNS, container_rows(source))
+
+
 TABLE = Table(
     "containers",
     "Containers and pod sandboxes of the node, running and ended.",
     COLUMNS,
     "container_id",
-    {"ram": read},
+    {"ram": read, "checkpoint": read_checkpoint},
     volatility="linux.containers",
 )

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from memir.checkpoint.rows import file_rows
+from memir.checkpoint.source import CheckpointSource
 from memir.kernel import fdtable, proc_fd
 from memir.kernel.mount import mount_of
 from memir.kernel.pagetable import U64
 from memir.kube.ram import RamSource
 from memir.tables.frame import Frame
-from memir.tables.table import Table, columns
+from memir.tables.table import Table, columns, frame_of
 
 COLUMNS = columns("""
     pid              int32        process that uses the file
@@ -128,7 +130,13 @@ def _ends(source: RamSource) -> dict[str, str]:
     return answer
 
 
+def read_checkpoint(source: CheckpointSource) -> Frame:
+    """The same of a checkpoint's container."""
+    return frame_of(COLUMNS, file_rows(source))
+
+
 TABLE = Table(
-    "files", "Files that processes have open, run, map or stand in.", COLUMNS, "task", {"ram": read},
+    "files", "Files that processes have open, run, map or stand in.", COLUMNS, "task",
+    {"ram": read, "checkpoint": read_checkpoint},
     volatility="linux.podfiles",
 )  # fmt: skip

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from memir.checkpoint.rows import mount_rows
+from memir.checkpoint.source import CheckpointSource
 from memir.kernel.mountinfo import MountInfo
 from memir.kube.mountpoints import node_paths
 from memir.kube.ram import RamSource
 from memir.kube.volumes import Volume, volume_of_mount, volume_of_path
 from memir.tables.frame import Frame
-from memir.tables.table import Table, columns
+from memir.tables.table import Table, columns, frame_of
 
 COLUMNS = columns("""
     mnt_ns           uint64       mount namespace inum; null for one in none: the kernel's own, or detached (umount -l)
@@ -80,7 +82,12 @@ def _volumes(source: RamSource, info: MountInfo, on_node: list[str | None]) -> l
     return volumes
 
 
+def read_checkpoint(source: CheckpointSource) -> Frame:
+    """The same of a checkpoint's container."""
+    return frame_of(COLUMNS, mount_rows(source))
+
+
 TABLE = Table(
-    "mounts", "Mounts of every mount namespace, also those that /proc hides.", COLUMNS, "namespace", {"ram": read},
-    volatility="linux.podmounts",
+    "mounts", "Mounts of every mount namespace, also those that /proc hides.", COLUMNS, "namespace",
+    {"ram": read, "checkpoint": read_checkpoint}, volatility="linux.podmounts",
 )  # fmt: skip

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from memir.checkpoint.rows import pod_rows
+from memir.checkpoint.source import CheckpointSource
 from memir.kube.ram import RamSource
 from memir.tables.frame import Frame
-from memir.tables.table import Table, columns
+from memir.tables.table import Table, columns, frame_of
 
 COLUMNS = columns("""
     pod_uid          string       pod UID with dashes, or 32 hex digits for a static pod
@@ -38,4 +40,12 @@ def read(source: RamSource) -> Frame:
     )
 
 
-TABLE = Table("pods", "Pods of the node.", COLUMNS, "pod_uid", {"ram": read}, volatility="linux.pods")
+def read_checkpoint(source: CheckpointSource) -> Frame:
+    """The same of a checkpoint's container."""
+    return frame_of(COLUMNS, pod_rows(source))
+
+
+TABLE = Table(
+    "pods", "Pods of the node.", COLUMNS, "pod_uid",
+    {"ram": read, "checkpoint": read_checkpoint}, volatility="linux.pods",
+)  # fmt: skip

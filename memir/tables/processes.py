@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from memir.checkpoint.rows import process_rows
+from memir.checkpoint.source import CheckpointSource
 from memir.kernel.nsproxy import KINDS
 from memir.kube.process_facts import code, confinement
 from memir.kube.ram import RamSource
 from memir.tables.frame import Frame
-from memir.tables.table import Table, columns
+from memir.tables.table import Table, columns, frame_of
 
 COLUMNS = columns("""
-    pid              int32        process id in the node's initial pid namespace
+    pid              int32        process id in the node's initial pid namespace; of a checkpoint, in its container's
     ppid             int32        pid of the parent (real_parent's tgid), as /proc/PID/stat gives it
     tgid             int32        thread group id; equal to pid for a process's main thread
     comm             string       task name as /proc/PID/comm shows it, other bytes as backslash escapes
@@ -81,4 +83,12 @@ def read(source: RamSource) -> Frame:
     })  # fmt: skip
 
 
-TABLE = Table("processes", "Every process of the node.", COLUMNS, "task", {"ram": read}, volatility="linux.containerps")
+def read_checkpoint(source: CheckpointSource) -> Frame:
+    """The same of a checkpoint's container."""
+    return frame_of(COLUMNS, process_rows(source))
+
+
+TABLE = Table(
+    "processes", "Every process of the node.", COLUMNS, "task",
+    {"ram": read, "checkpoint": read_checkpoint}, volatility="linux.containerps",
+)  # fmt: skip

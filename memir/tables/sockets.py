@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from memir.checkpoint.rows import sockets_of
+from memir.checkpoint.source import CheckpointSource
 from memir.kernel import sock
 from memir.kube.addresses import Remote
 from memir.kube.owner import OwnerBatch
 from memir.kube.ram import RamSource
 from memir.kube.sockets import Sockets
 from memir.tables.frame import Frame, known
-from memir.tables.table import Table, columns
+from memir.tables.table import Table, columns, frame_of
 
 COLUMNS = columns("""
     net_ns           uint64       network namespace inum
@@ -150,7 +152,12 @@ def _remotes(source: RamSource, every: Sockets) -> list[Remote]:
     return answer
 
 
+def read_checkpoint(source: CheckpointSource) -> Frame:
+    """The same of a checkpoint's container."""
+    return frame_of(COLUMNS, sockets_of(source))
+
+
 TABLE = Table(
     "sockets", "Sockets of every network namespace, whoever holds them, and ended connections.", COLUMNS, "task",
-    {"ram": read}, volatility="linux.pod_sockets",
+    {"ram": read, "checkpoint": read_checkpoint}, volatility="linux.pod_sockets",
 )  # fmt: skip

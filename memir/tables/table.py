@@ -66,11 +66,11 @@ class Whose(Protocol):
 
 
 class Source(Protocol):
-    """What tables are read from: a node's RAM, a collected pod, later a disk."""
+    """What tables are read from: a node's RAM, a collected pod, a container's checkpoint, later a disk."""
 
     @property
     def kind(self) -> str:
-        """Which of a table's readers understands it: "ram", "pod"."""
+        """Which of a table's readers understands it: "ram", "pod", "checkpoint"."""
 
     @property
     def owners(self) -> Whose:
@@ -90,6 +90,12 @@ def columns(spec: str) -> tuple[Column, ...]:
             raise ValueError(f"column {name}: no type {kind}; there are {', '.join(TYPES)}")
         out.append(Column(name, kind, doc))  # type: ignore[arg-type]  # it was just compared with them
     return tuple(out)
+
+
+def frame_of(own: tuple[Column, ...], rows: list[dict[str, Any]]) -> Frame:
+    """A reader's frame of rows that were made one by one; a column that they lack is null. Keys are the rows' numbers,
+    for a source of which all rows have one owner."""
+    return Frame({column.name: [row.get(column.name) for row in rows] for column in own}, keys=range(len(rows)))
 
 
 _OWNER = columns("""
@@ -206,6 +212,6 @@ def read_tables(source: Source, names: Iterable[str] | None = None) -> dict[str,
     for name, table in chosen.items():
         if source.kind in table.readers:
             frames[name] = table.read(source)
-        elif table.readers and (names is not None or not set(table.readers) <= {"logs", "pod"}):  # given, or not there
+        elif table.readers and (names is not None or "ram" in table.readers):  # the others are given, or not there
             source.gaps.add("table", name, f"cannot be read from {source.kind}")
     return frames

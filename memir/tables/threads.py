@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from memir.checkpoint.rows import thread_rows
+from memir.checkpoint.source import CheckpointSource
 from memir.kernel import kthread
 from memir.kernel.sched import WITNESSES
 from memir.kube.processes import text
 from memir.kube.ram import RamSource
 from memir.tables.frame import Frame
-from memir.tables.table import Table, columns
+from memir.tables.table import Table, columns, frame_of
 
 COLUMNS = columns("""
     tid              int32        thread id in the node's initial pid namespace, as /proc/PID/task has it
@@ -43,4 +45,12 @@ def read(source: RamSource) -> Frame:
     )
 
 
-TABLE = Table("threads", "Every thread of the node, main threads too.", COLUMNS, "task", {"ram": read})
+def read_checkpoint(source: CheckpointSource) -> Frame:
+    """The same of a checkpoint's container."""
+    return frame_of(COLUMNS, thread_rows(source))
+
+
+TABLE = Table(
+    "threads", "Every thread of the node, main threads too.", COLUMNS, "task",
+    {"ram": read, "checkpoint": read_checkpoint},
+)  # fmt: skip

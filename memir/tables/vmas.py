@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from memir.checkpoint.rows import vma_rows
+from memir.checkpoint.source import CheckpointSource
 from memir.kernel import proc_fd, task_mmu
 from memir.kernel.blank import whole
 from memir.kernel.vma import Vmas
 from memir.kube.ram import RamSource
 from memir.tables.frame import Frame
-from memir.tables.table import Table, columns
+from memir.tables.table import Table, columns, frame_of
 
 COLUMNS = columns("""
     pid              int32        process whose memory it is
@@ -92,4 +94,9 @@ def _memfd(mapped: bool, path: str | None, deleted: bool | None) -> bool | None:
     return bool(mapped and deleted and (path or "").startswith("/memfd:"))
 
 
-TABLE = Table("vmas", "Memory regions of every process.", COLUMNS, "task", {"ram": read})
+def read_checkpoint(source: CheckpointSource) -> Frame:
+    """The same of a checkpoint's container."""
+    return frame_of(COLUMNS, vma_rows(source))
+
+
+TABLE = Table("vmas", "Memory regions of every process.", COLUMNS, "task", {"ram": read, "checkpoint": read_checkpoint})
