@@ -25,7 +25,7 @@ def test_every_open_file_of_proc_is_there() -> None:
 
 
 def test_removed_ids_are_deleted() -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"type": 1, "id": 3, "reg": {"name": "tmp/x", "pos": 5, "flags": 0o100001}},
         {"type": 1, "id": 3},
         {"type": 8},
