@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from memir.findings.look import ImageFacts
     from memir.hunt.hunt import Hunt, Options
     from memir.hunt.rules import RuleSet
+    from memir.logs.stream import LogPath
 
 FORMAT = "kubelet checkpoint"
 _PAGE = 4096
@@ -47,7 +48,7 @@ class CheckpointNode(Node):
     source: CheckpointSource  # type: ignore[assignment]  # what a node asks of a source, it has
 
     def __init__(
-        self, source: CheckpointSource, *, progress: Progress | None = None, logs: Sequence[str | Path] = ()
+        self, source: CheckpointSource, *, progress: Progress | None = None, logs: Sequence[LogPath] = ()
     ) -> None:
         """source: the archive; logs: files and folders. What a checkpoint has no table of is a gap from the start."""
         from memir.tables.table import tables
@@ -129,7 +130,7 @@ class CheckpointNode(Node):
 def open_checkpoint(
     path: str | Path,
     *,
-    logs: Sequence[str | Path] = (),
+    logs: Sequence[LogPath] = (),
     progress: Progress | None = None,
     unused: Mapping[str, Any] | None = None,
 ) -> CheckpointNode:
