@@ -176,3 +176,13 @@ def test_damaged_images_give_rows_or_one_error(tmp_path: Path, seed: int) -> Non
         assert "\n" not in str(error)
         return
     assert {frame.names[-1] for frame in read_tables(source).values()} == {"source"}
+
+
+def test_rows_before_they_are_typed() -> None:
+    source = CheckpointSource(archive())
+    assert [row["pid"] for row in rows.process_rows(source)] == [1, 6, 7, 8, 11, 12, 13, 15]
+    assert len(rows.thread_rows(source)) == 8
+    assert {row["pid"] for row in rows.vma_rows(source)} == {1, 6, 7, 8, 11, 12, 13, 15}
+    assert [row["inode"] is not None for row in rows.sockets_of(source)] == [True] * 4
+    assert rows.container_rows(source)[0]["container_id"] == CONTAINER
+    assert rows.pod_rows(source)[0]["pod_uid"] == POD_UID

@@ -80,3 +80,10 @@ def test_hits_of_a_process_of_unknown_place(capsys: pytest.CaptureFixture[str]) 
     print_summary(record(), {**tables([]), "namespaces": [], "hits": [hit]})
     lines = capsys.readouterr().out.splitlines()
     assert "       1  r in place not known (process)" in lines
+
+
+def test_runtime_words_name_the_document() -> None:
+    from memir.report.summary import runtime_words
+
+    assert runtime_words(None) == "not known"
+    assert runtime_words("2026-11-29T13:14:13+00:00").endswith("13:14:13 UTC by the runtime's config.dump")

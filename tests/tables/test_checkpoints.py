@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from memir.checkpoint.source import CheckpointSource
-from memir.tables.checkpoints import TABLE
+from memir.tables.checkpoints import TABLE, read_checkpoint
 from tests.checkpoint.sample import CONTAINER, archive, members
 
 
@@ -16,3 +16,4 @@ def test_the_one_archive() -> None:
     assert (row["archive"], row["container_id"], row["pod_name"]) == (str(archive()), CONTAINER, "web-7d9f")
     assert row["taken_at"].year == 2026
     assert {"spec.dump", "rootfs-diff.tar", "checkpoint/descriptors.json"} <= set(row["files"])
+    assert list(read_checkpoint(CheckpointSource(archive()))["processes"]) == [8]

@@ -35,3 +35,11 @@ def test_doubts_stand_with_the_source(node_of: NodeOf) -> None:
         assert [part for part in source.split("; ") if part.startswith("doubt: ")] == [
             f"doubt: {doubt}" for doubt in row.doubts
         ]
+
+
+def test_read_checkpoint_gives_what_its_archive_holds() -> None:
+    from memir.checkpoint.source import CheckpointSource
+    from memir.tables.containers import read_checkpoint
+    from tests.checkpoint.sample import archive
+
+    assert list(read_checkpoint(CheckpointSource(archive()))["restarts"])[:3] == [2]

@@ -101,3 +101,11 @@ def test_owners_and_peers(image: str, node_of: NodeOf) -> None:
 def test_reader(node_of: NodeOf) -> None:
     frame = read(node_of("s-6.1-small"))
     assert len(frame.keys) == len(frame) and set(frame["use"]) == {"fd", "cwd", "root", "exe", "mapped"}
+
+
+def test_read_checkpoint_gives_what_its_archive_holds() -> None:
+    from memir.checkpoint.source import CheckpointSource
+    from memir.tables.files import read_checkpoint
+    from tests.checkpoint.sample import archive
+
+    assert list(read_checkpoint(CheckpointSource(archive()))["use"])[:3] == ["exe", "cwd", "root"]

@@ -104,3 +104,11 @@ def test_rows_are_sorted_and_their_keys_are_namespaces(name: str, node_of: NodeO
     order = [(ns or 0, number) for ns, number in zip(frame["mnt_ns"], frame["mount_id"], strict=True)]
     assert order == sorted(order)
     assert frame.keys == frame["mnt_ns"]
+
+
+def test_read_checkpoint_gives_what_its_archive_holds() -> None:
+    from memir.checkpoint.source import CheckpointSource
+    from memir.tables.mounts import read_checkpoint
+    from tests.checkpoint.sample import archive
+
+    assert list(read_checkpoint(CheckpointSource(archive()))["fstype"])[:3] == ["tmpfs", "tmpfs", "tmpfs"]

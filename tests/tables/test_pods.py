@@ -29,3 +29,11 @@ def test_frame(node_of: NodeOf) -> None:
     shown = dict(zip(frame["pod_uid"], frame["qos"], strict=True))
     assert shown["aaaaaaaa-1111-4111-8111-0123456789ab"] == "Burstable"
     assert all("cgroup" in source.split("; ") for source in frame["source"])
+
+
+def test_read_checkpoint_gives_what_its_archive_holds() -> None:
+    from memir.checkpoint.source import CheckpointSource
+    from memir.tables.pods import read_checkpoint
+    from tests.checkpoint.sample import archive
+
+    assert list(read_checkpoint(CheckpointSource(archive()))["qos"])[:3] == ["BestEffort"]

@@ -40,3 +40,11 @@ def test_frame(node_of: NodeOf) -> None:
     miner = next(row for row in table.rows() if row["comm"] == "secretd")
     assert (miner["namespace"], miner["pod_name"], miner["container_name"]) == ("dev", "miner-0", "miner")
     assert miner["witnesses"][0].startswith("cgroup=container:")
+
+
+def test_read_checkpoint_gives_what_its_archive_holds() -> None:
+    from memir.checkpoint.source import CheckpointSource
+    from memir.tables.processes import read_checkpoint
+    from tests.checkpoint.sample import archive
+
+    assert list(read_checkpoint(CheckpointSource(archive()))["pid"])[:3] == [1, 6, 7]

@@ -162,3 +162,11 @@ def test_sockets_that_no_process_has_open() -> None:
     four, six = rows[ping["four"]], rows[ping["six"]]
     assert (four["protocol"], four["local_port"], four["pid"], four["seen_in"]) == ("icmp", 4242, ping["pid"], "ping")
     assert (six["protocol"], six["local_port"], six["pid"], six["seen_in"]) == ("icmpv6", 4243, ping["pid"], "ping")
+
+
+def test_read_checkpoint_gives_what_its_archive_holds() -> None:
+    from memir.checkpoint.source import CheckpointSource
+    from memir.tables.sockets import read_checkpoint
+    from tests.checkpoint.sample import archive
+
+    assert list(read_checkpoint(CheckpointSource(archive()))["state"])[:3] == ["CLOSE", "LISTEN", "ESTABLISHED"]

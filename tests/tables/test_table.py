@@ -125,3 +125,10 @@ def test_every_table_is_whole() -> None:
         if one.volatility:
             folder, _, plugin = one.volatility.partition(".")
             assert (ROOT / "plugins" / folder / f"{plugin}.py").is_file(), name
+
+
+def test_frame_of_leaves_null_what_a_row_lacks() -> None:
+    from memir.tables.table import columns, frame_of
+
+    frame = frame_of(columns("a int32 number\nb string text"), [{"a": 1}, {"b": "x"}])
+    assert (frame["a"], frame["b"], list(frame.keys)) == ([1, None], [None, "x"], [0, 1])

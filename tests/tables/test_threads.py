@@ -84,3 +84,11 @@ def test_reader_gives_arrays_and_the_keys_of_owners(node_of: NodeOf) -> None:
     assert frame.names == [column.name for column in COLUMNS]
     assert isinstance(frame["tid"], np.ndarray) and frame["tid"].dtype == np.int32
     assert frame.keys.tolist() == node.processes.threads.task.tolist()
+
+
+def test_read_checkpoint_gives_what_its_archive_holds() -> None:
+    from memir.checkpoint.source import CheckpointSource
+    from memir.tables.threads import read_checkpoint
+    from tests.checkpoint.sample import archive
+
+    assert list(read_checkpoint(CheckpointSource(archive()))["tid"])[:3] == [1, 6, 7]

@@ -110,3 +110,11 @@ def test_rows_are_sorted_and_unique(image: str, node_of: NodeOf) -> None:
     order = list(zip(frame["pid"].tolist(), frame["start"], strict=True))
     assert order == sorted(set(order))
     assert not [gap for gap in node.gaps if "vma" in gap.kind or "special" in gap.kind]
+
+
+def test_read_checkpoint_gives_what_its_archive_holds() -> None:
+    from memir.checkpoint.source import CheckpointSource
+    from memir.tables.vmas import read_checkpoint
+    from tests.checkpoint.sample import archive
+
+    assert list(read_checkpoint(CheckpointSource(archive()))["permissions"])[:3] == ["r--p", "r-xp", "r--p"]
