@@ -42,6 +42,7 @@ OTHERS = {
     "README.md": {"--all"}, "CONTRIBUTING.md": {"--all"},  # tests/run, and pytest's own below
     "docs/reference/testing.md": {"--all", "--cuts", "--every", "--lab", "--long", "--longer", "--write"},
     "docs/reference/acquisition.md": {"--avml", "--mib", "--apart", "--size"},  # the benchmarks'
+    "docs/reference/speed.md": {"--runs"},  # the benchmarks'
     "docs/reference/images.md": {"--compress", "--long"},  # avml and zstd
 }  # fmt: skip
 """Options of others, by the file that names them."""
