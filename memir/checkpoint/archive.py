@@ -165,5 +165,5 @@ class Archive:
         cut = ", or it is cut before them: take the checkpoint again" if self.missing else ""
         raise ImageFormatError(
             f"{self.path}: not a kubelet's checkpoint archive: {' and '.join(lacks)} not in it{cut}; memir reads what "
-            "`POST /api/v1/nodes/NODE/proxy/checkpoint/NAMESPACE/POD/CONTAINER` makes"
+            "the kubelet's checkpoint API makes"
         )

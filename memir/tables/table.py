@@ -41,6 +41,8 @@ OwnerKey = Literal[
 ]  # fmt: skip
 """By what a table's rows are owned: a question that Owners answers, or `row`: each row names its own one owner."""
 TYPES: tuple[str, ...] = get_args(ColumnType)
+_GIVEN = frozenset({"logs", "pod", "checkpoint"})
+"""Sources that are given or not there: that a table of theirs alone cannot be read from RAM says nothing."""
 FOLDERS = ("memir.tables", "memir.logs", "memir.hunt", "memir.findings")
 """Packages whose modules may hold a `TABLE`."""
 
@@ -212,6 +214,6 @@ def read_tables(source: Source, names: Iterable[str] | None = None) -> dict[str,
     for name, table in chosen.items():
         if source.kind in table.readers:
             frames[name] = table.read(source)
-        elif table.readers and (names is not None or "ram" in table.readers):  # the others are given, or not there
+        elif table.readers and (names is not None or not set(table.readers) <= _GIVEN):
             source.gaps.add("table", name, f"cannot be read from {source.kind}")
     return frames

@@ -23,4 +23,4 @@ def test_every_column_of_every_table_is_on_it() -> None:
         assert rows == ["column", *(column.name for column in table.columns)], table.name
         assert table.doc in section
     assert "| start_time | timestamp | start, UTC |" in reference()
-    assert "Read from: pod, ram. volatility3 plugin: `linux.pods`." in reference()
+    assert "Read from: checkpoint, pod, ram. volatility3 plugin: `linux.pods`." in reference()
