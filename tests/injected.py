@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from memir.gaps import Gaps
-from memir.kernel import page
+from memir.kernel import page, page_struct
 from memir.kernel.engine import Kernel
 from memir.kernel.mm import page_roots
 from memir.kernel.pagemap import cached_pages
@@ -77,16 +77,32 @@ def pages_of(node: RamSource, pid: int, *, code: bool) -> list[Place]:
 def written(node: RamSource, pid: int, number: int, changes: Mapping[int, bytes]) -> tuple[RamSource, Place, int]:
     """The node after somebody wrote into a page of a process's code: (node, page, frame of the copy).
 
-    number: which of its pages of code. changes: bytes by place in the page. One of its own anonymous pages becomes the
-    copy, as do_wp_page() makes one: the page table's entry names it in the place of the file's page.
+    number: which of its pages of code. changes: bytes by place in the page.
     """
     code = pages_of(node, pid, code=True)[number]
-    own = pages_of(node, pid, code=False)[-1]
     data = bytearray(node.kernel.memory.read(code.pa, PAGE))
     for at, value in changes.items():
         data[at : at + len(value)] = value
-    entry = code.entry - code.pa + own.pa
-    return changed(node, {own.pa: bytes(data), code.entry_at: entry.to_bytes(8, "little")}), code, own.pa
+    copy = pages_of(node, pid, code=False)[-1]
+    return changed(node, copied(node, pid, code, copy, bytes(data))), code, copy.pa
+
+
+def copied(node: RamSource, pid: int, code: Place, copy: Place, data: bytes) -> dict[int, bytes]:
+    """What do_wp_page() writes: one of a process's own pages becomes the copy of a page of its code. The page table
+    names it in the place of the file's page, and it is of the region's anon_vma, at the page's place."""
+    kernel, (mm, every) = node.kernel, node.regions
+    inside = (every.start <= np.uint64(code.va)) & (np.uint64(code.va) < every.end)
+    (row,) = np.flatnonzero(inside & (every.owner == int(np.searchsorted(mm, np.uint64(mm_of(node, pid))))))
+    index = int(every.pgoff[row]) + ((code.va - int(every.start[row])) >> 12)
+    layout, struct_page = page_struct.Layout(kernel), int(kernel.space.struct_page(u64(copy.pa))[0])
+    (mapping,), _ = page.owners(kernel, u64(copy.pa >> 12))
+    writes = {
+        struct_page + layout.index: index,
+        int(every.vma[row]) + kernel.types.offset("vm_area_struct", "anon_vma"): int(mapping) & ~3,
+    }
+    places = {int(kernel.space.physical(u64(at))[0][0]): value.to_bytes(8, "little") for at, value in writes.items()}
+    entry = code.entry - code.pa + copy.pa
+    return {copy.pa: data, code.entry_at: entry.to_bytes(8, "little"), **places}
 
 
 def pid_of(node: RamSource, comm: str) -> int:

@@ -12,7 +12,7 @@ from memir.kernel.private_code import PrivateCode, private_code
 from memir.kernel.space import u64
 from memir.kube.ram import RamSource
 from tests.damage import PAGE
-from tests.injected import changed, mm_of, pages_of, place, written
+from tests.injected import changed, copied, mm_of, pages_of, place, written
 from tests.kernel.hooked import IMAGES
 
 NodeOf = Callable[[str], RamSource]
@@ -91,11 +91,22 @@ def test_vdso_that_was_written(node_of: NodeOf) -> None:
     vdso, spare = place(clean, mm_of(clean, pid), start), pages_of(clean, pid, code=False)[-1]
     data = bytearray(clean.kernel.memory.read(vdso.pa, PAGE))
     data[0x800:0x804] = b"\xde\xad\xbe\xef"
-    entry = (vdso.entry - vdso.pa + spare.pa).to_bytes(8, "little")
-    node = changed(clean, {spare.pa: bytes(data), vdso.entry_at: entry})
+    node = changed(clean, copied(clean, pid, vdso, spare, bytes(data)))
     code = found(node)
     assert code.va.tolist() == [start] and code.known.tolist() == [vdso.pa]
     assert 0 < code.differing[0] <= 4 and code.first[0] >= 0x800
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_frame_that_became_another_processs(name: str, node_of: NodeOf) -> None:
+    """The page table was read, the file's page given up, its frame taken by another process, and then read: a gap."""
+    clean = node_of(name)
+    pid = shell(clean)
+    code, copy = pages_of(clean, pid, code=True)[0], pages_of(clean, pid, code=False)[-1]
+    entry = (code.entry - code.pa + copy.pa).to_bytes(8, "little")
+    node = changed(clean, {code.entry_at: entry})
+    assert len(found(node)) == 0
+    assert gaps(node) == {"neither the file's page nor a private copy": 1}
 
 
 def test_frame_that_is_neither(node_of: NodeOf) -> None:
