@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from memir.kernel import apparmor, binfmt_elf, ptrace, resource, seccomp
+from memir.kernel import apparmor, binfmt_elf, ptrace, resource, seccomp, task_links
 from memir.kernel.filemap import contents, sha256
 from memir.kernel.rows import rows_of
 from memir.kube.ram import RamSource
@@ -29,7 +29,10 @@ def confinement(source: RamSource) -> dict[str, Any]:
         context, ok = kernel.try_read(threads.task, "task_struct", "io_uring")
         rings = np.where(ok, context != 0, -1).astype(np.int64)
     ring = _of_threads(home, rings, len(leaders))
+    links = task_links.unlinked(kernel, every.task).tolist()
+    leads = [row.pid == row.tgid for row in every.rows]
     return {
+        "unlinked": [out > 0 if lead and out >= 0 else None for lead, out in zip(leads, links, strict=True)],
         "seccomp_filters": [None if count < 0 else count for count in filters],
         "label": apparmor.labels(kernel, every.living),
         "tracer": [None if pid < 0 else pid for pid in tracer.tolist()],

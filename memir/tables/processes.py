@@ -51,6 +51,7 @@ COLUMNS = columns("""
     time_ns          uint64       time namespace inum
     environ          list<string> environment as its memory holds it, secrets masked; null if not read whole
     seen_by          list<string> witnesses of the task itself: tasks (task list), pids (pid IDR), threads, ...
+    unlinked         bool         its own links say that it was taken out of the task list, though it has not ended
     witnesses        list<string> what placed the process in its container: `witness=container or pod`
     disagreements    list<string> witnesses that name another container, pod or the host
     task             uint64       kernel virtual address of task_struct

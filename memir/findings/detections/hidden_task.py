@@ -8,11 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 from memir.findings.finding import Detection, Match, Proof, short
-from memir.findings.look import Look, Row, where
+from memir.findings.look import ImageFacts, Look, Row, where
 
 LACKS = "the image lacks RAM"
+ENDED = "it may have ended while RAM was read"
 _BOTH = {"tasks", "pids"}
 _LISTS = ("task list", "thread list", "children list", "css_set task list", "task in")
+_ONE_MOMENT = 1.0
+"""Seconds: clocks in an image of a machine that stood still differ by less (memir.kernel.smear)."""
 _SLACK = timedelta(seconds=2)
 """A tick and what clocks of processors differ by, with room to spare."""
 
@@ -21,13 +24,25 @@ def off_the_lists(look: Look) -> Iterator[tuple[Row, str | None]]:
     """(process, why it may have started or ended while RAM was read; None if nothing explains it) of those that a list
     lacks."""
     kinds = [gap.kind for gap in look.facts.gaps]
-    torn = LACKS if "RAM" in kinds else "lists of tasks are torn" if any(map(_is_list, kinds)) else None
+    torn = LACKS if "RAM" in kinds else "lists of tasks are torn" if any(map(_is_list, kinds)) else _live(look.facts)
     processes = look.rows("processes")
     listed = [row["start_time"] for row in processes if row["start_time"] and "tasks" in row["seen_by"]]
     for row in processes:
-        if not set(row["seen_by"]) >= _BOTH:
-            late = _late(look, row, max(listed, default=None))
-            yield row, torn if torn == LACKS or not late else "it is newer than every task on the list"
+        if set(row["seen_by"]) >= _BOTH:
+            continue
+        if row["unlinked"] and torn != LACKS:  # nothing that happens while RAM is read does that
+            yield row, None
+            continue
+        late = _late(look, row, max(listed, default=None))
+        yield row, torn if torn == LACKS or not late else "it is newer than every task on the list"
+
+
+def _live(facts: ImageFacts) -> str | None:
+    """Why a task may have ended after its own page was read and before those that lead to it; None for one moment."""
+    if facts.span is not None and facts.span < _ONE_MOMENT:
+        return None
+    over = "how long that took is not known" if facts.span is None else f"over {facts.span:.0f} s at least"
+    return f"{ENDED}, {over}"
 
 
 def _is_list(kind: str) -> bool:
@@ -51,11 +66,17 @@ def words(look: Look, row: Row) -> str:
     return f"{name} is known to {', '.join(row['seen_by'])}, not to {missing}{smear}"
 
 
+def _reason(row: Row) -> str:
+    if row["unlinked"]:
+        return "its own links say that it was taken out of the list of tasks, and it has not ended"
+    return "all RAM is there, read at one moment, and no list is torn"
+
+
 def _find(look: Look) -> Iterator[Match]:
     for row, why in off_the_lists(look):
         if why is None:
             yield Match(
-                "critical", "all RAM is there, no list is torn, and it is older than the reading of RAM",
+                "critical", _reason(row),
                 words(look, row),
                 row, (Proof("processes", f"pid = {row['pid']}"), Proof("threads", f"pid = {row['pid']}")), row["exe"],
             )  # fmt: skip
@@ -65,9 +86,8 @@ DETECTION = Detection(
     kind="hidden-task",
     title="Task taken from lists of the kernel",
     how="A task that runs is missing in the list of tasks or in the table of pids, while others (threads, children, "
-    "cgroups, the slab) have it; all RAM is there, no list is torn, and it had started before RAM was read. Otherwise "
-    "it "
-    "is unlisted-task.",
+    "cgroups, the slab) have it; and either its own links say that it was taken out though it has not ended, or all "
+    "RAM is there, was read at one moment, and no list is torn. Otherwise it is unlisted-task.",
     technique="T1014",
     tables=("processes",),
     more=("threads",),
@@ -79,7 +99,7 @@ DETECTION = Detection(
         "what the task is: program, connections, files; the node's ps and /proc do not show it",
         "do not trust anything that was or is read on the node itself; replace the node",
     ),
-    benign=("none in an image of a machine that was paused",),
+    benign=("none",),
     missed=("a task that was taken from every list and whose slab is not told from free memory",
             "code that runs in the kernel without a task"),
     gaps=("task", "thread", "children list", "css_set", "pid IDR"),

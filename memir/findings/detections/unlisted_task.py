@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from memir.findings.detections.hidden_task import LACKS, off_the_lists, words
+from memir.findings.detections.hidden_task import ENDED, LACKS, off_the_lists, words
 from memir.findings.finding import Detection, Match, Proof
 from memir.findings.look import Look
 
@@ -17,7 +17,7 @@ def _find(look: Look) -> Iterator[Match]:
         # where RAM lacks, so may the very link that would prove it listed: nothing is called hidden then
         maybe = "the list is not whole, or it" if why == LACKS else "hidden, or"
         yield Match(
-            "low" if why == LACKS else "medium", why,
+            "low" if why == LACKS or why.startswith(ENDED) else "medium", why,
             f"{words(look, row)}: {maybe} started or ended while RAM was read ({why})",
             row, (Proof("processes", f"pid = {row['pid']}"),), row["exe"],
         )  # fmt: skip
@@ -27,8 +27,8 @@ DETECTION = Detection(
     kind="unlisted-task",
     title="Task off some lists of the kernel",
     how="A task is missing in the list of tasks or in the table of pids, and it may have started or ended while RAM "
-    "was "
-    "read: RAM is missing (low), lists are torn, or it is newer than the begin of the reading (medium).",
+    "was read: RAM is missing, or the machine ran meanwhile (low); lists are torn, or it is newer than the begin of "
+    "the reading (medium).",
     technique="T1014",
     tables=("processes",),
     find=_find,

@@ -20,6 +20,8 @@ def test_one_that_a_list_lacks() -> None:
     assert (row["severity"], row["title"]) == ("critical", f"module {name} is known to scan, not to list, kset")
     facts = replace(node(INTRUDED)[1], gaps=(Gap("RAM", "0x1", "lacks"),))
     assert [row["severity"] for row in after(INTRUDED, KIND, "modules", where, facts, **change)] == ["medium"]
+    live = replace(node(INTRUDED)[1], span=102.0)
+    assert [row["severity"] for row in after(INTRUDED, KIND, "modules", where, live, **change)] == ["high"]
 
 
 def test_not_there() -> None:

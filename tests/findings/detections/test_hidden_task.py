@@ -19,6 +19,8 @@ from tests.images import case
 KIND = "hidden-task"
 NOTHING: Any = None
 OFF = {308, 310, 312, 314, 317, 320}
+TAKEN = OFF - {310}
+"""Those whose own links say it: taken from the list of tasks, not from the table of pids alone."""
 
 
 def test_there() -> None:
@@ -41,34 +43,51 @@ def facts(**changes: Any) -> ImageFacts:
     return replace(node(INTRUDED)[1], **changes)
 
 
+ENDED = "it may have ended while RAM was read, "
+
+
 @pytest.mark.parametrize(
-    ("change", "hidden", "why"),
+    ("change", "hidden", "reasons"),
     [
-        ({}, OFF, None),
-        ({"gaps": (Gap("sockets", "0x1", "not readable"),)}, OFF, None),
-        ({"gaps": (Gap("task list", "0x1", "link not readable"),)}, set(), "lists of tasks are torn"),
-        ({"gaps": (Gap("task in a css_set", "0x1", "not readable"),)}, set(), "lists of tasks are torn"),
-        ({"gaps": (Gap("RAM", "0x1", "lacks"),)}, set(), "the image lacks RAM"),
-        # without a clock, or after a long reading, those that are newer than every task on the list prove nothing
-        ({"clock": None}, {308, 310}, "it is newer than every task on the list"),
-        ({"span": None}, {308, 310}, "it is newer than every task on the list"),
-        ({"span": 3600.0}, {308, 310}, "it is newer than every task on the list"),
+        ({}, OFF, set()),
+        ({"gaps": (Gap("sockets", "0x1", "not readable"),)}, OFF, set()),
+        ({"gaps": (Gap("RAM", "0x1", "lacks"),)}, set(), {"the image lacks RAM"}),
+        # their own links prove the others
+        ({"gaps": (Gap("task list", "0x1", "link not readable"),)}, TAKEN, {"lists of tasks are torn"}),
+        ({"gaps": (Gap("task in a css_set", "0x1", "not readable"),)}, TAKEN, {"lists of tasks are torn"}),
+        # after a long reading, a task that only the table of pids lacks may have ended
+        ({"clock": None}, OFF, set()),
+        ({"span": None}, TAKEN, {ENDED + "how long that took is not known"}),
+        ({"span": 3600.0}, TAKEN, {ENDED + "over 3600 s at least"}),
+        ({"span": 3.0}, TAKEN, {ENDED + "over 3 s at least"}),
     ],
 )
-def test_what_else_explains_it(change: dict[str, object], hidden: set[int], why: str | None) -> None:
+def test_what_else_explains_it(change: dict[str, object], hidden: set[int], reasons: set[str]) -> None:
     tables = node(INTRUDED)[0]
     with connected(tables) as connection:
         rows = list(off_the_lists(Look(tables, connection, facts(**change))))
     assert {row["pid"] for row, reason in rows if reason is None} == hidden
-    assert {reason for _, reason in rows if reason} == ({why} if why else set())
+    assert {reason for _, reason in rows if reason} == reasons
     assert {row["pid"] for row, _ in rows} == OFF
 
 
 def test_a_task_that_starts_while_ram_is_read() -> None:
+    """Unless its own links say that it was taken out."""
     clock = facts().clock
     assert clock is not None
-    rows = after(INTRUDED, KIND, "processes", {"pid": 320}, start_time=clock - timedelta(seconds=1))
-    assert {row["pid"] for row in rows} == OFF - {320}
+    for taken, left in ((True, OFF), (False, OFF - {320}), (None, OFF - {320})):
+        rows = after(INTRUDED, KIND, "processes", {"pid": 320}, start_time=clock - timedelta(seconds=1), unlinked=taken)
+        assert {row["pid"] for row in rows} == left
+
+
+def test_a_task_that_ends_while_ram_is_read() -> None:
+    """As tasks of a live node do: it is not called hidden, and low."""
+    live = facts(span=102.0)
+    rows = after(INTRUDED, KIND, "processes", {"pid": 310}, live, comm="sleep")
+    assert {row["pid"] for row in rows} == TAKEN
+    (row,) = after(INTRUDED, "unlisted-task", "processes", {"pid": 310}, live, comm="sleep")
+    assert (row["pid"], row["severity"]) == (310, "low")
+    assert "hidden, or started or ended while RAM was read (it may have ended while" in row["title"]
 
 
 def test_words() -> None:
