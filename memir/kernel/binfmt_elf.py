@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memir.kernel import proc_fd
+from memir.kernel.mm import exe_files
 from memir.kernel.pagetable import U64
 from memir.kernel.vma import VM_EXEC, Vmas
 
@@ -37,7 +38,8 @@ def program_code(kernel: Kernel, mm: U64, every: Vmas) -> ProgramCode:
     """
     start = kernel.read(mm, "mm_struct", "start_code").astype(np.uint64)
     end = kernel.read(mm, "mm_struct", "end_code").astype(np.uint64)
-    program = proc_fd.user_paths(kernel, kernel.pointer(mm, "mm_struct", "exe_file", gap=False))[1]
+    file, whole = exe_files(kernel, mm)
+    program = np.where(whole, proc_fd.user_paths(kernel, file)[1], np.uint64(0))
     mapped = proc_fd.user_paths(kernel, every.file)[1]
     own = (mapped == program[every.owner]) & (program[every.owner] != 0)
     code = own & ((every.flags & np.uint64(VM_EXEC)) != 0)
@@ -50,10 +52,10 @@ def program_code(kernel: Kernel, mm: U64, every: Vmas) -> ProgramCode:
     nameless = np.bincount(every.owner[(every.file != 0) & (mapped == 0)], minlength=len(mm)) > 0
     known = (count > 0) & (count == kernel.read(mm, "mm_struct", "map_count"))
     known &= (program != 0) & (start > 0) & (start < end) & ~nameless
-    whole = covered.astype(np.uint64) == end - start
+    every_byte = covered.astype(np.uint64) == end - start
     state = [
         None if not sure else NONE if not some else MAPPED if all_of_it else PART
-        for sure, some, all_of_it in zip(known.tolist(), any_code.tolist(), whole.tolist(), strict=True)
+        for sure, some, all_of_it in zip(known.tolist(), any_code.tolist(), every_byte.tolist(), strict=True)
     ]
     mapping = np.zeros(len(mm), np.uint64)
     mapping[every.owner[code][::-1]] = kernel.pointer(every.file[code], "file", "f_mapping", gap=False)[::-1]

@@ -150,15 +150,24 @@ class Executables:
     known: Bools
 
 
+def exe_files(kernel: Kernel, mm: U64) -> tuple[U64, Bools]:
+    """(struct file of each mm's executable, whether it still is one). execve() takes regular files alone.
+
+    An open file has an inode, its dentry's: another one says that one of the two was used anew while memory was taken.
+    """
+    file = kernel.pointer(mm, "mm_struct", "exe_file", gap=False)
+    dentry = kernel.pointer(file, "file", "f_path.dentry", gap=False)
+    inode = kernel.pointer(file, "file", "f_inode", gap=False)
+    whole = (dentry != 0) & (inode != 0) & (kernel.pointer(dentry, "dentry", "d_inode", gap=False) == inode)
+    mode = kernel.read(inode, "inode", "i_mode").astype(np.int64)
+    return file, whole & ((mode & 0o170000) == 0o100000)
+
+
 def executables(kernel: Kernel, mm: U64, mounts: Mounts) -> Executables:
     """What /proc/PID/exe names. A memfd's path is /memfd:NAME and counts as deleted, as the kernel shows it."""
-    file = kernel.pointer(mm, "mm_struct", "exe_file")
-    dentry = kernel.pointer(file, "file", "f_path.dentry")
-    # an open file has an inode, its dentry's: another one says that one of the two was used anew while memory was taken
-    inode = kernel.pointer(file, "file", "f_inode")
-    whole = (dentry != 0) & (inode != 0) & (kernel.pointer(dentry, "dentry", "d_inode") == inode)
+    file, whole = exe_files(kernel, mm)
     kernel.count_unread("exe", mm, whole)
-    dentry = np.where(whole, dentry, np.uint64(0))
+    dentry = np.where(whole, kernel.pointer(file, "file", "f_path.dentry", gap=False), np.uint64(0))
     mount = mount_of(kernel, kernel.pointer(file, "file", "f_path.mnt"))
     paths = mounts.paths(mount, dentry)
     unreadable = [address for address, path in zip(dentry.tolist(), paths, strict=True) if address and path is None]

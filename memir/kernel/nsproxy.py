@@ -54,7 +54,7 @@ def namespaces(kernel: Kernel, task: U64, user_ns: U64) -> Namespaces:
             kernel.count_unread(f"{kind} namespace", nsproxy, address[kind] != 0)
         else:
             address[kind] = np.zeros(len(task), np.uint64)  # time namespaces came with 5.6
-    address["pid"] = pids.namespace_of(kernel, kernel.pointer(task, "task_struct", "thread_pid"))
+    address["pid"] = pids.namespace_of(kernel, pids.of_tasks(kernel, task))
     address["user"] = user_ns
     inum = {kind: numbers(kernel, kind, address[kind]) for kind in KINDS}
     return Namespaces({kind: address[kind] for kind in KINDS}, inum)

@@ -33,6 +33,19 @@ def task_of(kernel: Kernel, pid: U64, kind: int = 0) -> U64:
     return np.where(first != 0, first - np.uint64(links), np.uint64(0))
 
 
+def of_tasks(kernel: Kernel, task: U64) -> U64:
+    """struct pid of each task: uint64[n], 0 where it is another task's now.
+
+    A task that ends gives it back: where RAM is read meanwhile, the next one may have it already.
+    """
+    pid = kernel.pointer(task, "task_struct", "thread_pid")
+    number, known = kernel.try_read(task, "task_struct", "pid")
+    outermost, read = kernel.try_read(kernel.embedded(pid, "pid", "numbers"), "upid", "nr")
+    own = ~(known & read & (pid != 0) & (outermost > 0)) | (number == outermost)
+    kernel.count_unread("pid", task, own, "became another task's while RAM was read")
+    return np.where(own, pid, np.uint64(0))
+
+
 def _levels(kernel: Kernel, pid: U64) -> tuple[U64, Bools]:
     """(level of each struct pid, known): one in use has references and is no deeper than the kernel allows."""
     level, ok = kernel.try_read(pid, "pid", "level")

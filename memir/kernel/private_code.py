@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from memir.kernel import page, task_mmu
+from memir.kernel import rmap, task_mmu
 from memir.kernel.mm import page_roots
 from memir.kernel.pagemap import cached_pages
 from memir.kernel.pagetable import I64, U64, Bools
@@ -30,8 +30,6 @@ SHOWN = 16
 """Bytes kept of each side, from the first that differs."""
 _OF_NO_CACHE = np.uint64(0x400 | 0x4000 | 0x400000 | 0x10000000)
 """VM_PFNMAP, VM_IO, VM_HUGETLB, VM_MIXEDMAP: what is mapped there the page cache has not, or by another index."""
-_ANON, _KINDS = np.uint64(1), np.uint64(3)
-"""PAGE_MAPPING_ANON, PAGE_MAPPING_FLAGS."""
 _MAX_LARGE = 1 << 21  # 8 GiB: pages of large ones that are looked at
 _INDEX = np.uint64(40)
 _NUMBER = np.uint64(45)
@@ -76,7 +74,7 @@ def private_code(kernel: Kernel, mm: U64, every: Vmas) -> PrivateCode:
     known = _cached(kernel, mapping[region], index)
     odd = np.flatnonzero(known != pa)
     anonymous = np.zeros(len(region), bool)
-    anonymous[odd] = _copies(kernel, every.vma[region[odd]], index[odd], pa[odd])
+    anonymous[odd] = rmap.is_of(kernel, every.vma[region[odd]], index[odd], pa[odd])
     if special.any():
         known = _of_others(np.where(special[region], private[region], np.uint64(0)), va - every.start[region],
                            pa, anonymous, known)  # fmt: skip
@@ -84,21 +82,6 @@ def private_code(kernel: Kernel, mm: U64, every: Vmas) -> PrivateCode:
     kernel.count_unread("code page", va, ~torn, "neither the file's page nor a private copy")
     own = np.flatnonzero(anonymous & (known != pa))
     return _compared(kernel, region[own], va[own], pa[own], known[own])
-
-
-def _copies(kernel: Kernel, vma: U64, index: U64, pa: U64) -> Bools:
-    """Which frames are anonymous pages of just this place: of the region's own anon_vma, or of one it was forked from.
-
-    The page table was read before the frame: meanwhile that may have become another process's.
-    """
-    mapping, place = page.owners(kernel, pa >> np.uint64(12))
-    whose, of = (
-        kernel.pointer(known, "anon_vma", "root", gap=False)
-        for known in (np.where((mapping & _KINDS) == _ANON, mapping & ~_KINDS, np.uint64(0)),
-                      kernel.pointer(vma, "vm_area_struct", "anon_vma", gap=False))
-    )  # fmt: skip
-    copies: Bools = (whose != 0) & (whose == of) & (place == index)
-    return copies
 
 
 def _pages(kernel: Kernel, every: Vmas, chosen: I64, maps: Mappings) -> tuple[I64, U64, U64]:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from memir.kernel import rbtree
-from memir.kernel.pagetable import U64
+from memir.kernel import page, rbtree
+from memir.kernel.pagetable import U64, Bools
 from memir.kernel.rows import spread
 
 if TYPE_CHECKING:
@@ -44,3 +44,19 @@ def anonymous_regions(kernel: Kernel, mapping: U64) -> tuple[NDArray[np.int64], 
     count = np.where(anon != 0, high - low, 0)
     page, step = spread(count)
     return page, vma[low[page] + step]
+
+
+def is_of(kernel: Kernel, vma: U64, index: U64, pa: U64) -> Bools:
+    """Which frames are anonymous pages of just this place: of the region's own anon_vma, or of one it was forked from.
+
+    A page table is read before or after the frame: meanwhile that may have become another process's. vma: the region;
+    index: linear_page_index(), the region's vm_pgoff and the pages up to there; pa: physical address. bool[n].
+    """
+    mapping, place = page.owners(kernel, pa >> np.uint64(12))
+    whose, of = (
+        kernel.pointer(known, "anon_vma", "root", gap=False)
+        for known in (np.where((mapping & _FLAGS) == _ANON, mapping & ~_FLAGS, np.uint64(0)),
+                      kernel.pointer(vma, "vm_area_struct", "anon_vma", gap=False))
+    )  # fmt: skip
+    own: Bools = (whose != 0) & (whose == of) & (place == index)
+    return own

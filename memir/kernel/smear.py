@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _SECOND = 1_000_000_000
 _MAX_CPUS = 8192  # NR_CPUS of x86-64's MAXSMP
-_UNSURE = _SECOND  # sched_clock starts a little before or after CLOCK_MONOTONIC: less than this proves nothing
+UNSURE = _SECOND  # sched_clock starts a little before or after CLOCK_MONOTONIC: less than this proves nothing
 _LISTS = ("task list", "thread list", "children list", "css_set task list", "task in", "pid IDR", "mount list")
 
 
@@ -56,7 +56,7 @@ class Smear:
         """Over how long the image was read, in words: all that is known before a list of the kernel's was walked."""
         if self.span is None:
             return "how long the capture took is not known"
-        if self.span < _UNSURE:
+        if self.span < UNSURE:
             return "all clocks in it show one moment"
         return f"it was read over {self.span / _SECOND:.1f} s at least, while its machine ran"
 
@@ -82,7 +82,7 @@ def smear(kernel: Kernel, contradictions: int = 0) -> Smear:
             # a value that lies before is of a processor that has slept since: it proves nothing
             if 0 < value < base + 86400 * _SECOND:
                 clocks[f"{path} cpu{cpu}"] = value
-                spans.append(value - base - (_UNSURE if path == "clock" else 0))
+                spans.append(value - base - (UNSURE if path == "clock" else 0))
     return Smear(clocks, max(0, *spans), torn, contradictions)
 
 

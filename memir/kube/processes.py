@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from memir.kernel import cgroup, cred, kthread, mm, nsproxy, pid, sched, timekeeping
+from memir.kernel import cgroup, cred, kthread, mm, nsproxy, own_pages, pid, sched, smear, timekeeping
 from memir.kernel.cgroup import Hierarchies
 from memir.kernel.engine import Kernel
 from memir.kernel.mount import Mounts
@@ -106,8 +106,13 @@ def processes(kernel: Kernel, mounts: Mounts) -> ProcessList:
     ended = np.array([state in ENDED for state in leaders.state], bool) & (thread == 0)
     memory, memory_known = mm.address_spaces(kernel, living, ((leaders.flags & kthread.PF_KTHREAD) != 0) | ended)
     words = mm.arguments(kernel, memory, memory_known)
+    # one that ends while RAM is read gives back its memory: another's words may stand there
+    live = (smear.smear(kernel).span or 0) >= smear.UNSURE
+    unsure = np.flatnonzero((memory != 0) & (live | ~(leaders.seen["tasks"] & leaders.seen["pids"])))
+    for row in unsure[own_pages.foreign_words(kernel, memory[unsure])].tolist():
+        words.args[row] = words.environ[row] = None
     programs = mm.executables(kernel, memory, mounts)
-    numbers = pid.numbers(kernel, kernel.pointer(task, "task_struct", "thread_pid"))
+    numbers = pid.numbers(kernel, pid.of_tasks(kernel, task))
     signal = kernel.pointer(task, "task_struct", "signal")
     threads = kernel.read(signal, "signal_struct", "nr_threads")
     boot, now = timekeeping.clocks(kernel)

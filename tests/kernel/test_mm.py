@@ -15,6 +15,7 @@ from memir.kernel.space import u64
 from memir.kube.ram import RamSource
 from tests.damage import damaged, patched, zeroed
 from tests.images import case
+from tests.injected import pid_of, with_members
 
 NodeOf = Callable[[str], RamSource]
 U64 = np.ndarray[tuple[int], np.dtype[np.uint64]]
@@ -133,3 +134,15 @@ def test_a_torn_mm_says_nothing(node_of: NodeOf) -> None:
     assert exe.path == [None] and not exe.known.any() and not exe.deleted.any()
     assert {gap.kind for gap in torn.gaps} >= {"args bounds", "environ bounds", "exe"}
     assert not mm.address_spaces(torn, node.processes.task[[row_of(node, 1)]], np.zeros(1, bool))[1].any()
+
+
+def test_files_that_are_still_the_executables(node_of: NodeOf) -> None:
+    """What stands there after the file was closed is a device, a folder, or a file of another inode."""
+    node = node_of("s-5.10-small-v1")
+    own = spaces(node)[[row_of(node, pid_of(node, "secretd"))]]
+    file, whole = mm.exe_files(node.kernel, own)
+    assert (len(file), whole.tolist()) == (1, [True])
+    inode = int(node.kernel.pointer(file, "file", "f_inode")[0])
+    device = with_members(node, {(inode, "inode", "i_mode"): 0o020666})
+    assert mm.exe_files(device.kernel, own)[1].tolist() == [False]
+    assert mm.executables(device.kernel, own, Mounts(device.kernel)).path == [None]

@@ -11,6 +11,7 @@ from memir.kernel import pid
 from memir.kernel.space import u64
 from memir.kube.ram import RamSource
 from tests.images import case
+from tests.injected import with_members
 
 NodeOf = Callable[[str], RamSource]
 
@@ -60,3 +61,14 @@ def test_none(node_of: NodeOf) -> None:
     assert pid.numbers(kernel, np.zeros(1, np.uint64)) == [[]]
     assert pid.namespace_of(kernel, u64(0)).tolist() == [0]
     assert pid.task_of(kernel, u64(0)).tolist() == [0]
+
+
+def test_struct_pids_of_tasks(node_of: NodeOf, image: str) -> None:
+    """Each task's own; one that the next task has already is none's."""
+    node = node_of(image)
+    task = node.processes.task
+    assert pid.of_tasks(node.kernel, task).tolist() == structs(node).tolist()
+    other = with_members(node, {(int(task[1]), "task_struct", "thread_pid"): int(structs(node)[2])})
+    assert pid.of_tasks(other.kernel, task[:3]).tolist() == [int(structs(node)[0]), 0, int(structs(node)[2])]
+    assert other.processes.rows[1].pids == []
+    assert other.processes.rows[1].namespaces["pid"] == 0

@@ -11,6 +11,7 @@ from memir.findings.finding import Detection, Match, Proof, short
 from memir.findings.look import ImageFacts, Look, Row, where
 
 LACKS = "the image lacks RAM"
+TORN = "lists of tasks are torn"
 ENDED = "it may have ended while RAM was read"
 _BOTH = {"tasks", "pids"}
 _LISTS = ("task list", "thread list", "children list", "css_set task list", "task in")
@@ -24,7 +25,7 @@ def off_the_lists(look: Look) -> Iterator[tuple[Row, str | None]]:
     """(process, why it may have started or ended while RAM was read; None if nothing explains it) of those that a list
     lacks."""
     kinds = [gap.kind for gap in look.facts.gaps]
-    torn = LACKS if "RAM" in kinds else "lists of tasks are torn" if any(map(_is_list, kinds)) else _live(look.facts)
+    torn = LACKS if "RAM" in kinds else _live(look.facts) or (TORN if any(map(_is_list, kinds)) else None)
     processes = look.rows("processes")
     listed = [row["start_time"] for row in processes if row["start_time"] and "tasks" in row["seen_by"]]
     for row in processes:

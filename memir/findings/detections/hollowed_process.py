@@ -13,7 +13,7 @@ _SQL = """
            coalesce(bool_or(v.permissions like '%x%'), false) as executable
     from processes p left join vmas v
       on v.pid = p.pid and v.start <= p.start_code and p.start_code < v."end"
-    where p.exe_code in ('none', 'part') group by p.pid order by p.pid
+    where p.exe_code in ('none', 'part') and p.exe is not null group by p.pid order by p.pid
 """
 
 
