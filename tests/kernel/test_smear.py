@@ -81,11 +81,11 @@ WHY = {
     "exe": {"exe", "mm"},
     "uid": {"cred"},
     "cap_effective": {"cred"},
-    "pids": {"pid.level", "upid"},
+    "pids": {"pid", "pid.level", "upid"},
     "cgroups": CGROUP,
     "cgroup_path": CGROUP,
     "user_ns": {"cred", "user namespace"},
-    "pid_ns": {"pid.level", "upid", "pid namespace"},
+    "pid_ns": {"pid", "pid.level", "upid", "pid namespace"},
     **{f"{kind}_ns": {f"{kind} namespace", "nsproxy"} for kind in ("mnt", "net", "ipc", "uts", "cgroup", "time")},
 }
 

@@ -56,8 +56,8 @@ def analyse(memory: Damaged, given: Given | None = None) -> tuple[Anchors, Table
 
 
 def whole(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows without the witnesses of the tasks themselves."""
-    return [{column: value for column, value in row.items() if column != "seen_by"} for row in rows]
+    """Rows without the witnesses of the tasks themselves, and without what their own links say."""
+    return [{column: value for column, value in row.items() if column not in ("seen_by", "unlinked")} for row in rows]
 
 
 def by_kind(pages: list[dict[str, Any]]) -> dict[str, int]:
@@ -230,7 +230,8 @@ def test_executable_used_anew(name: str, inode: str) -> None:
     lost = {row["pid"] for row in shared}
     assert task in {row["task"] for row in shared}
     for row, before in zip(found, tables["processes"], strict=True):
-        expected = {**before, "exe": None, "exe_deleted": None} if row["pid"] in lost else before
+        unknown = dict.fromkeys(("exe", "exe_deleted", "exe_sha256", "exe_code"))
+        expected = {**before, **unknown} if row["pid"] in lost else before
         assert row == expected
     assert [gap.count for gap in gaps if gap.kind == "exe"] == [len(lost)]
 

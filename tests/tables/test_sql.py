@@ -113,6 +113,14 @@ def test_a_connection_reaches_its_tables_and_nothing_else(tmp_path: Path) -> Non
 
 
 def test_ctrl_c_ends_a_query_at_once() -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts behind it ignores Ctrl-C
+    try:
+        _interrupted()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _interrupted() -> None:
     endless = "select sum(sqrt(a.range * b.range)) from range(10000000) a, range(1000000) b"
     with duckdb.connect(":memory:") as connection:
         timer = threading.Timer(0.3, signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT])
