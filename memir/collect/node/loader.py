@@ -18,4 +18,5 @@ def main() -> None:
     module.__dict__["main"](bundle["request"])
 
 
-main()
+if __name__ == "__main__":
+    main()
