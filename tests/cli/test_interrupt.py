@@ -68,10 +68,10 @@ def showing(word: str) -> Callable[[str, int], bool]:
 
 
 def busy(screen: str, pid: int) -> bool:
-    """When 1.2 seconds of processor time are spent: it has started (0.5 s) and is at its work."""
+    """When 0.8 seconds of processor time are spent: it has started (0.4 s) and is at its work."""
     del screen
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12]) > 1.2 * os.sysconf("SC_CLK_TCK")
+    return int(fields[11]) + int(fields[12]) > 0.8 * os.sysconf("SC_CLK_TCK")
 
 
 @pytest.fixture(scope="module")

@@ -83,4 +83,4 @@ def test_small_readers(tmp_path: Path) -> None:
     os.close(open_quietly(str(tmp_path / "x")))
     assert (tmp_path / "x").stat().st_atime_ns == before
     assert abs((btime() or 0) + float(Path("/proc/uptime").read_text().split()[0]) - time.time()) < 60
-    assert threads(os.getpid())[0]["tid"] == os.getpid()
+    assert os.getpid() in [thread["tid"] for thread in threads(os.getpid())]  # numbers begin again at their end
