@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -16,6 +15,7 @@ from memir.hunt.memory import Memory, read_memory
 from memir.hunt.owner import Attribution
 from memir.hunt.rules import RuleSet
 from memir.hunt.scan import Scan
+from memir.hunt.scanning import Progress, scan_units, tell_left_out
 from memir.hunt.units import (
     KINDS,
     Kind,
@@ -37,7 +37,6 @@ from memir.kube.secrets import Secret
 from memir.kube.snapshot import ClusterSnapshot
 
 Scope = Literal["region", "process"]
-Progress = Callable[[str, int, int], None]
 OWNED: frozenset[Kind] = frozenset({"process", "files"})
 """Kinds of memory that can be a pod's, a container's or a process's."""
 
@@ -104,9 +103,7 @@ def hunt(
     """
     options = options or Options()
     clock = _Clock()
-    for fault in rules.skipped:
-        place, _, reason = fault.partition(": ")
-        kernel.gaps.add("rules", place, f"left out: {reason}")
+    tell_left_out(rules, kernel.gaps)
     if node is None and options.wanted:
         node = RamSource(kernel, options.cluster)
     threads = node.processes.threads if node is not None else sched.tasks(kernel)
@@ -120,20 +117,7 @@ def hunt(
         set_variables(memory, units)
     clock.lap("units")
     scan = Scan(kernel.memory, rules, kernel.gaps, options.timeout)
-    total, done = sum(unit.size for unit in units), 0
-
-    def advance(size: int) -> None:
-        nonlocal done
-        done += size
-        if progress is not None:
-            progress("hunting", done, total)
-
-    stopped = False
-    try:
-        scan.run(units, options.workers, advance)
-    except KeyboardInterrupt:  # what was found so far is worth as much as it would be at the end
-        stopped = True
-        kernel.gaps.add("hunt", "bytes of RAM", "interrupted by the user: not scanned", total - done)
+    stopped = scan_units(scan, units, options.workers, progress, "bytes of RAM")
     clock.lap("scan")
     hidden: list[dict[str, Any]] = []
     rows, secrets = hidden, dict[str, Secret]()

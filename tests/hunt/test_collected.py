@@ -13,7 +13,7 @@ from memir.collected.cores import PageRuns
 from memir.collected.source import CollectedSource
 from memir.collected_node import CollectedNode
 from memir.errors import UsageError
-from memir.hunt.collected import hunt_collected, owners_of, pages_between, units_of
+from memir.hunt.collected import hunt_collected, owners_of, units_of
 from memir.hunt.hunt import Options
 from memir.hunt_options import compile_rules
 from tests.collect.podrig import HEAP, PodRig
@@ -47,12 +47,8 @@ def test_a_hit_has_its_owner_and_address(collected: Path, rig: PodRig, tmp_path:
     assert owners[rig.pid].container_name == "web"
 
 
-def test_pages_of_a_region() -> None:
+def test_units_of_a_process() -> None:
     runs = PageRuns(*np.array([[0x1000, 0x8000], [3, 2], [10, 20]], np.uint64))
-    place, frame = pages_between(runs, 0x2000, 0x9000)
-    assert (place.tolist(), frame.tolist()) == ([0, 1, 6], [11, 12, 20])
-    place, frame = pages_between(runs, 0x5000, 0x6000)
-    assert (len(place), len(frame)) == (0, 0)
     record = {"pid": 7, "links": {"exe": "/bin/x"}, "files": {"maps": "2000-9000 rw-p 00000000 00:00 0 \n"}}
     (unit,) = units_of(record, runs)
     assert (unit.name, unit.span, unit.mms) == ("process 7 region 0x2000-0x9000", 7, [7])
