@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,15 +32,15 @@ def test_pages_of_a_region() -> None:
 
 
 def test_units() -> None:
-    regions = [{"start": 0x2000, "end": 0x4000, "anonymous": False, "path": "/lib/x.so"},
+    parts: list[dict[str, Any]] = [{"start": 0x2000, "end": 0x4000, "anonymous": False, "path": "/lib/x.so"},
                {"start": 0x5000, "end": 0x6000}, {"start": 0x8000, "end": 0xA000}]  # fmt: skip
-    library, heap = units(7, RUNS, regions, "/bin/app", "root")
+    library, heap = units(7, RUNS, parts, "/bin/app", "root")
     assert (library.name, library.pfn.tolist(), library.span) == ("process 7 region 0x2000-0x4000", [11, 12], 2)
     assert library.variables == {"filename": "x.so", "filepath": "/lib", "extension": ".so", "owner": ""}
     assert heap.variables == {"filename": "app", "filepath": "/bin", "extension": "", "owner": "root"}
-    (whole,) = units(7, RUNS, regions, "/bin/app", whole=True)
+    (whole,) = units(7, RUNS, parts, "/bin/app", whole=True)
     assert (whole.name, whole.place.tolist(), whole.pfn.tolist()) == ("process 7", [0, 1, 3, 4], [11, 12, 20, 21])
-    assert units(7, RUNS, regions[1:2], "/bin/app", whole=True) == units(7, RUNS, regions[1:2], "/bin/app") == []
+    assert units(7, RUNS, parts[1:2], "/bin/app", whole=True) == units(7, RUNS, parts[1:2], "/bin/app") == []
 
 
 def test_kinds() -> None:
