@@ -35,6 +35,18 @@ class Item:
         self.size += len(data)
         return len(data)
 
+    def copy(self, file: BinaryIO, most: int) -> str:
+        """Append what an open file holds, up to `most` bytes and the rest of a piece; why not all of it, "" if all."""
+        try:
+            while self.size < most:
+                data = file.read(PIECE)
+                if not data:
+                    return ""
+                self.write(data)
+        except OSError as error:
+            return str(error.strerror)
+        return "cut after %d bytes" % most
+
     def close(self, error: str = "") -> None:
         """End the file. error: why it is not whole, "" if it is."""
         self._out.write(struct.pack(">I", 0))

@@ -213,18 +213,8 @@ class Writer:
             return
         item = self._frames.item(name)
         item.facts = {"link": link(path), "inode": facts.st_ino, "size": facts.st_size}
-        why = ""
         with os.fdopen(descriptor, "rb", buffering=0) as file:
-            try:
-                while item.size < MAX_COPIED:
-                    data = file.read(1 << 20)
-                    if not data:
-                        break
-                    item.write(data)
-                else:
-                    why = "cut after %d bytes" % MAX_COPIED
-            except OSError as error:
-                why = str(error.strerror)
+            why = item.copy(file, MAX_COPIED)
         item.close(why)
 
     def spaces(self, known: Dict[int, List[str]]) -> None:

@@ -123,18 +123,7 @@ def _stream(frames: Frames, descriptor: int, name: str, facts: Dict[str, Any]) -
             return
         item = frames.item(name)
         item.facts = facts
-        error = ""
-        try:
-            while item.size < MAX_LOG:
-                data = file.read(1 << 20)
-                if not data:
-                    break
-                item.write(data)
-            else:
-                error = "cut after %d bytes" % MAX_LOG
-        except OSError as problem:
-            error = str(problem.strerror)
-        item.close(error)
+        item.close(item.copy(file, MAX_LOG))
 
 
 def _listed(folder: str) -> List[str]:

@@ -37,6 +37,23 @@ def test_a_stream_byte_by_byte() -> None:
     assert end == {"end": 2, "gaps": [gap], "facts": {"processes": 2}}
 
 
+def test_copy_of_an_open_file() -> None:
+    """All of it, or up to a bound; what could be read before an error stays."""
+    item = Frames(io.BytesIO()).item("log")
+    assert (item.copy(io.BytesIO(b"x" * (PIECE + 5)), 4 * PIECE), item.size) == ("", PIECE + 5)
+    item = Frames(io.BytesIO()).item("log")
+    assert (item.copy(io.BytesIO(bytes(3 * PIECE)), PIECE), item.size) == (f"cut after {PIECE} bytes", PIECE)
+
+    class Broken(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell():
+                raise OSError(5, "Input/output error")
+            return super().read(size)
+
+    item = Frames(io.BytesIO()).item("log")
+    assert (item.copy(Broken(bytes(2 * PIECE)), 4 * PIECE), item.size) == ("Input/output error", PIECE)
+
+
 def test_names_that_any_file_system_takes() -> None:
     assert [component(name) for name in ("config.json", ".hidden", "../x", "a b\n", "")] == [
         "config.json", "_hidden", "_._x", "a_b_", "_",
