@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from memir.hunt.key_roles import likely
 from memir.kernel.timekeeping import wall_clock
 from memir.kube.jwt import claims_of
 from memir.kube.opens import Access, Opened, audiences_of, pod_of
@@ -52,6 +53,10 @@ def read(source: RamSource) -> Frame:
     places = (_of_processes, _of_containers, _of_volumes)
     rows = [row for place in places for row in place(source, clock, access)]
     rows = _with_places(source, rows, clock, access)
+    objects = source.cluster.objects if source.cluster is not None else {}
+    for row in rows:
+        pod = source.pods.get(row.get("pod_uid") or "")
+        row.update(likely(row, pod.iam_role if pod is not None else None, objects, access))
     rows.sort(key=_rank)
     names = [column.name for column in TABLE.columns]
     return Frame({name: [row.get(name) for row in rows] for name in names})

@@ -18,11 +18,16 @@ def role_of_account(objects: Mapping[tuple[str, str, str], Mapping[str, Any]], n
     before they ask Pod Identity's agent.
     """
     annotations = _part(_part(objects.get(("ServiceAccount", namespace, name)), "metadata"), "annotations")
-    association = _part(objects.get((ASSOCIATION, namespace, name)), "spec")
-    for role in (annotations.get(ANNOTATION), association.get("roleArn")):
-        if isinstance(role, str) and role:
-            return role
-    return None
+    role = annotations.get(ANNOTATION)
+    return role if isinstance(role, str) and role else association_role(objects, namespace, name)
+
+
+def association_role(
+    objects: Mapping[tuple[str, str, str], Mapping[str, Any]], namespace: str, name: str
+) -> str | None:
+    """ARN of the role that EKS Pod Identity gives pods of an account; None where the view has no association of it."""
+    role = _part(objects.get((ASSOCIATION, namespace, name)), "spec").get("roleArn")
+    return role if isinstance(role, str) and role else None
 
 
 def _part(value: Any, name: str) -> Mapping[str, Any]:

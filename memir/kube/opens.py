@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a secret opens: the API by RBAC, AWS by a service account's role, a node by its kubelet's certificate.
+"""What a secret opens: the API by RBAC, AWS by a service account's role and what that role is in the cluster, a node by
+its kubelet's certificate.
 
 By the API's view where that was given (--cluster); without it only who the secret is can be said. Nothing is tried.
 """
@@ -10,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from memir.kube.account_role import role_of_account
-from memir.kube.powers import opened
+from memir.kube.account_role import association_role, role_of_account
+from memir.kube.iam_access import IamUser, is_eks, unread, users_of
+from memir.kube.powers import furthest, opened
 from memir.kube.rbac import Subject, certificate_user, grants_of, known, service_account
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 STS, POD_IDENTITY = "sts.amazonaws.com", "pods.eks.amazonaws.com"
 """Audiences of tokens that AWS takes: IRSA's, and EKS Pod Identity's."""
 _API = "https://kubernetes.default.svc"
+_OF_NODE = "secrets, config maps, volumes and tokens of the pods on it (node authorizer)"
 _GAIN_OF_KIND = {
     "aws secret key": "cloud", "aws session": "cloud", "database url": "data", "url password": "data",
     "password": "data", "registry password": "data", "github token": "data", "slack token": "data",
@@ -63,10 +66,12 @@ class Access:
         audiences = audiences_of(claims)
         if STS in audiences:
             words = f"IAM role {role}" if role else f"an IAM role that trusts {subject.user}"
-            return Opened(subject.user, "cloud", (f"{words}, by AssumeRoleWithWebIdentity",), role)
+            return self.of_role(role, f"{words}, by AssumeRoleWithWebIdentity", subject.user)
         if POD_IDENTITY in audiences:
-            words = f"the IAM role of the Pod Identity association of {namespace}/{name}, from this node"
-            return Opened(subject.user, "cloud", (words,))
+            role = association_role(self._objects, namespace, name)
+            words = f"IAM role {role}, by" if role else "the IAM role of"
+            words += f" the Pod Identity association of {namespace}/{name}, from this node"
+            return self.of_role(role, words, subject.user)
         if not _for_api(audiences, claims.get("iss")):
             return Opened(subject.user, None, (f"{', '.join(audiences)}, not the Kubernetes API",))
         gone = self._refused(claims)
@@ -81,12 +86,41 @@ class Access:
             return Opened(name, "cluster", ("everything, by the group system:masters, which RBAC is not asked for",))
         if "system:nodes" in subject.groups and name.startswith("system:node:"):
             node = name.removeprefix("system:node:")
-            words = (
-                f"the node {node}: its status, and secrets, config maps, volumes and tokens of the pods on it "
-                "(node authorizer)"
-            )
-            return Opened(name, "node", (words,))
+            return Opened(name, "node", (f"the node {node}: its status, and {_OF_NODE}",))
         return self._user(subject)
+
+    def of_role(self, role: str | None, words: str, subject: str | None = None) -> Opened:
+        """What an IAM role opens: `words` say how it is had, then who it is in the cluster, by EKS's lists.
+
+        role: its ARN; None: not known. subject: whose the secret is.
+        """
+        if role is None or not is_eks(self._objects):
+            return Opened(subject, "cloud", (words,), role)
+        gains, opens = ["cloud"], [words]
+        for user in users_of(self._objects, role):
+            gain, more = self._in_cluster(user)
+            gains.append(gain)
+            opens += more
+        if len(opens) == 1:
+            missing = unread(self._objects)
+            opens.append(
+                f"the Kubernetes API: not known, as {missing} are not in the API's view" if missing
+                else "nothing of the Kubernetes API: neither an access entry nor aws-auth names it"
+            )  # fmt: skip
+        return Opened(subject, furthest(gains), tuple(opens), role)
+
+    def _in_cluster(self, user: IamUser) -> tuple[str, list[str]]:
+        """(how far an identity leads, what it opens in words)."""
+        groups = sorted(user.subject.groups - {"system:authenticated"})
+        who = f"{user.subject.user or 'a user'}" + (f", groups {', '.join(groups)}" if groups else "")
+        head = f"the Kubernetes API as {who} ({user.through})"
+        if "system:masters" in user.subject.groups:
+            return "cluster", [f"{head}: everything, by the group system:masters, which RBAC is not asked for"]
+        if user.node:
+            return "node", [f"{head}: the node whose instance it is of, and {_OF_NODE}"]
+        gain, words = opened([*user.grants, *grants_of(self._objects, user.subject)])
+        told = [f"{head}, policy {policy}" for policy in user.policies] or [head]
+        return gain, [*told, *words]
 
     def _user(self, subject: Subject) -> Opened:
         answer = self._known.get(subject)

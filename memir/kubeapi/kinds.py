@@ -19,6 +19,8 @@ from memir.errors import AccessError, StorageError
 from memir.kubeapi.client import Api, KubeOptions, make_api
 from memir.kubeapi.snapshot import PODS, RESOURCES, Notes, Resource, Unread, ask_server, ask_user, now, write_list
 
+AWS_AUTH = Resource("/api/v1/namespaces/kube-system/configmaps", "ConfigMap", named="aws-auth")
+"""Who IAM's roles and users are in a cluster of EKS that still heeds it; no other ConfigMap is read."""
 _AWS = "eks.amazonaws.com/v1"
 _HEAD = '{"apiVersion":"v1","kind":"List","metadata":{"resourceVersion":""},"items":['
 _TAIL = "\n]}\n"
@@ -26,7 +28,8 @@ _TAIL = "\n]}\n"
 
 def resources(*, secret_names: bool = False) -> tuple[Resource, ...]:
     """What is read. secret_names: names and labels of secrets too; who may list those may read their values as well."""
-    return (PODS, *(resource for resource in RESOURCES if secret_names or resource.plural != "secrets"))
+    listed = (resource for resource in RESOURCES if secret_names or resource.plural != "secrets")
+    return (PODS, *listed, AWS_AUTH)
 
 
 def snapshot_kinds(
@@ -52,6 +55,8 @@ def snapshot_kinds(
     api = api if api is not None else make_api(options or KubeOptions())
     notes = Notes(server=str(api.configuration.host), taken=now())
     notes.version, notes.user = ask_server(api, notes.server), ask_user(api)
+    if not cluster_name and "-eks-" not in notes.version:
+        chosen = tuple(resource for resource in chosen if resource is not AWS_AUTH)
     try:
         for resource in chosen:
             path = folder / f"{resource.plural}.json"
@@ -116,11 +121,18 @@ def least_role(chosen: Sequence[Resource]) -> str:
     """The ClusterRole that a snapshot needs, as YAML for `kubectl apply -f -`."""
     groups: dict[str, list[str]] = {}
     for resource in chosen:
+        if resource.named:
+            continue
         group = resource.api_version.rpartition("/")[0]
         groups.setdefault(group, []).append(resource.plural)
     rules = [
         f'- apiGroups: ["{group}"]\n  resources: [{", ".join(sorted(names))}]\n  verbs: [list]'
         for group, names in sorted(groups.items())
     ]
+    rules += [
+        f'- apiGroups: ["{each.api_version.rpartition("/")[0]}"]\n  resources: [{each.plural}]\n'
+        f"  resourceNames: [{each.named}]\n  verbs: [get]"
+        for each in chosen if each.named
+    ]  # fmt: skip
     head = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: memir-snapshot}\nrules:\n"
     return head + "\n".join(rules) + "\n"

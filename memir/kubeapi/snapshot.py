@@ -10,7 +10,7 @@ is dropped.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,16 +26,19 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One kind to read, from all namespaces. metadata: names and labels only."""
+    """One kind to read, from all namespaces. metadata: names and labels only. named: that one object alone."""
 
     path: str
     kind: str
     metadata: bool = False
+    named: str = ""
 
     @property
     def api_version(self) -> str:
         """apiVersion of the objects."""
-        return self.path.removeprefix("/api/").removeprefix("/apis/").rpartition("/")[0]
+        return self.path.removeprefix("/apis/").removeprefix("/api/").partition("/namespaces/")[0].removesuffix(
+            f"/{self.plural}"
+        )
 
     @property
     def plural(self) -> str:
@@ -161,7 +164,7 @@ def write_items(out: TextIO, api: Api, resource: Resource, notes: Notes, *, firs
     count = 0
     try:
         with calling(f"list {resource.plural}", notes.server):
-            for page in pages(api, resource.path, METADATA if resource.metadata else JSON):
+            for page in _pages(api, resource):
                 for item in page:
                     out.write("\n" if first and not count else ",\n")
                     json.dump(cleaned(item, resource), out, separators=(",", ":"), ensure_ascii=True)
@@ -178,6 +181,12 @@ def write_items(out: TextIO, api: Api, resource: Resource, notes: Notes, *, firs
     if count or not any(unread.resource == resource.plural for unread in notes.unread):
         notes.counts[resource.plural] = count
     return count
+
+
+def _pages(api: Api, resource: Resource) -> Iterable[Sequence[dict[str, Any]]]:
+    if resource.named:
+        return [[get_json(api, f"{resource.path}/{resource.named}", {})]]
+    return pages(api, resource.path, METADATA if resource.metadata else JSON)
 
 
 def cleaned(item: dict[str, Any], resource: Resource) -> dict[str, Any]:

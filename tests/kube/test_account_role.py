@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from memir.kube.account_role import ANNOTATION, ASSOCIATION, role_of_account
+from memir.kube.account_role import ANNOTATION, ASSOCIATION, association_role, role_of_account
 
 IRSA, POD_IDENTITY = "arn:aws:iam::1:role/irsa", "arn:aws:iam::1:role/pod-identity"
 
@@ -17,5 +17,7 @@ def test_role_of_account() -> None:
     assert role_of_account({here: account, there: association}, "shop", "api") == IRSA
     assert role_of_account({here: {"metadata": {}}, there: association}, "shop", "api") == POD_IDENTITY
     assert role_of_account({there: association}, "shop", "other") is None
+    assert association_role({here: account, there: association}, "shop", "api") == POD_IDENTITY
+    assert association_role({here: account}, "shop", "api") is None
     odd: dict[tuple[str, str, str], Any] = {here: {"metadata": [1]}, there: {"spec": {"roleArn": 7}}}
     assert role_of_account(odd, "shop", "api") is None

@@ -7,6 +7,7 @@ from typing import Any
 
 from memir.kube.opens import Access, Opened, account_of, audiences_of, pod_of
 from memir.kube.snapshot import ClusterSnapshot
+from tests.kube.test_iam_access import OPS, cluster, config_map, entry
 
 ISSUER = "https://oidc.eks.eu-west-1.amazonaws.com/id/LAB"
 ROLE = "arn:aws:iam::111122223333:role/shop-api"
@@ -53,6 +54,41 @@ def test_tokens_of_aws() -> None:
     assert blind.gain == "cloud" and blind.role is None
     identity = Access(snapshot()).token({**CLAIMS, "aud": ["pods.eks.amazonaws.com"]})
     assert identity.opens == ("the IAM role of the Pod Identity association of shop/api, from this node",)
+
+
+def test_what_a_role_is_in_the_cluster() -> None:
+    irsa = {**CLAIMS, "aud": ["sts.amazonaws.com"]}
+    view = snapshot()
+    assert Access(view).token(irsa).gain == "cloud", "no lists of EKS in the view"
+    view.objects.update(entry(ROLE, "STANDARD", ("dev",), ("ViewPolicy", ["shop"])) | cluster("API"))
+    view.objects[("ClusterRoleBinding", "", "dev")] = {
+        "roleRef": {"kind": "ClusterRole", "name": "r"}, "subjects": [{"kind": "Group", "name": "dev"}],
+    }  # fmt: skip
+    opened = Access(view).token(irsa)
+    assert (opened.gain, opened.role) == ("cluster", ROLE) and opened.opens[:3] == (
+        f"IAM role {ROLE}, by AssumeRoleWithWebIdentity",
+        "the Kubernetes API as u, groups dev (access entry, type STANDARD), policy AmazonEKSViewPolicy in shop",
+        "reads secrets in every namespace, by ClusterRoleBinding dev of ClusterRole r",
+    )
+    del view.objects[("AccessEntry", "", ROLE)]
+    assert Access(view).token(irsa).opens[1] == "the Kubernetes API: not known, as access entries are not in the " \
+        "API's view"
+    view.objects.update(entry(OPS))
+    assert Access(view).token(irsa).opens[1].startswith("nothing of the Kubernetes API: neither an access entry")
+    masters = config_map(f"- rolearn: {ROLE}\n  groups: [system:masters]\n")
+    view.objects.update(masters | cluster("API_AND_CONFIG_MAP"))
+    admin = Access(view).token(irsa)
+    assert admin.gain == "cluster" and "(ConfigMap kube-system/aws-auth): everything, by the group" in admin.opens[1]
+
+
+def test_a_role_by_pod_identity() -> None:
+    view = snapshot()
+    view.objects[("PodIdentityAssociation", "shop", "api")] = {"spec": {"roleArn": OPS}}
+    view.objects.update(entry(OPS, "STANDARD", (), ("AdminPolicy", ["shop"])))
+    opened = Access(view).token({**CLAIMS, "aud": ["pods.eks.amazonaws.com"]})
+    assert (opened.gain, opened.role) == ("cloud", OPS)
+    assert opened.opens[0] == f"IAM role {OPS}, by the Pod Identity association of shop/api, from this node"
+    assert "starts pods in shop, by access policy AmazonEKSAdminPolicy" in opened.opens
 
 
 def test_other_audiences_and_other_tokens() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from memir.errors import AccessError, StorageError, UsageError
 from memir.kube.opens import Access
 from memir.kube.snapshot import load_cluster
 from memir.kubeapi.client import KubeOptions, make_api
-from memir.kubeapi.kinds import least_role, resources, snapshot_kinds
+from memir.kubeapi.kinds import AWS_AUTH, least_role, resources, snapshot_kinds
+from memir.kubeapi.snapshot import Notes, write_list
 from tests.acquire.rigs.kube import KubeServer
 from tests.aws.eks import CLUSTER, OPS, ROLE, eks, lead
 from tests.kubeapi.test_snapshot import SECRET, recorded
@@ -81,6 +83,9 @@ def test_what_is_denied_is_noted_and_counted(server: KubeServer, options: KubeOp
 def test_least_role() -> None:
     role = yaml.safe_load(least_role(resources()))
     assert (role["kind"], role["metadata"]["name"]) == ("ClusterRole", "memir-snapshot")
+    (named,) = [rule for rule in role["rules"] if "resourceNames" in rule]
+    assert named == {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["aws-auth"], "verbs": ["get"]}
+    role["rules"].remove(named)
     assert {verb for rule in role["rules"] for verb in rule["verbs"]} == {"list"}
     listed = {(group, name) for rule in role["rules"] for group in rule["apiGroups"] for name in rule["resources"]}
     assert {("", "pods"), ("apps", "deployments"), ("rbac.authorization.k8s.io", "clusterroles")} <= listed
@@ -131,6 +136,17 @@ def test_a_real_api_server_with_the_least_role(rig: KubeRig, tmp_path: Path) -> 
     assert opened.gain == "read" and any(words.startswith("list ") and " pods" in words for words in opened.opens)
     everything = "".join(path.read_text() for path in (tmp_path / "out").iterdir())
     assert VALUE not in everything and json.loads((tmp_path / "out" / "snapshot.json").read_text())["unread"] == []
+    # a cluster that is not EKS's is not asked for aws-auth; that the role is enough for it, and for no other ConfigMap
+    assert "configmaps" not in notes.counts
+    for name in ("aws-auth", "other"):
+        made = {"metadata": {"name": name}, "data": {"mapRoles": ADMINS}}
+        rig.call("POST", "/api/v1/namespaces/kube-system/configmaps", made)
+    told = Notes("server", "now")
+    write_list(tmp_path / "auth.json", api, (AWS_AUTH,), told)
+    (auth,) = json.loads((tmp_path / "auth.json").read_text())["items"]
+    assert (auth["apiVersion"], auth["kind"], auth["data"]) == ("v1", "ConfigMap", {"mapRoles": ADMINS})
+    write_list(tmp_path / "other.json", api, (replace(AWS_AUTH, named="other"),), told)
+    assert (told.counts, [unread.denied for unread in told.unread]) == ({"configmaps": 1}, [True])
     rules = [rule for rule in role["rules"] if rule["apiGroups"] != ["rbac.authorization.k8s.io"]]
     rig.merge(f"{RBAC}/clusterroles/memir-snapshot", {"rules": rules})
     denied = snapshot_kinds(tmp_path / "less", api=api)
@@ -139,8 +155,19 @@ def test_a_real_api_server_with_the_least_role(rig: KubeRig, tmp_path: Path) -> 
     }  # fmt: skip
 
 
-def test_lists_of_aws(options: KubeOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beside the API's view, and read by --cluster: a pod's role by its pod identity association."""
+ADMINS = f"- rolearn: {ROLE.replace('/api', '/shop-api')}\n  groups: [system:masters]\n"
+AUTH = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "kube-system", "name": "aws-auth"},
+        "data": {"mapRoles": ADMINS}}  # fmt: skip
+OTHER = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "kube-system", "name": "other"},
+         "data": {"password": VALUE}}  # fmt: skip
+
+
+def test_lists_of_aws(
+    server: KubeServer, options: KubeOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the API's view, and read by --cluster: a pod's role by its pod identity association; aws-auth alone of
+    all ConfigMaps."""
+    server.load([AUTH, OTHER])
     strict = eks()
     lead(monkeypatch, strict)
     try:
@@ -153,6 +180,14 @@ def test_lists_of_aws(options: KubeOptions, tmp_path: Path, monkeypatch: pytest.
         # the account of api has IRSA's annotation, which SDKs heed first
         assert (roles["ledger"], roles["toolbox"]) == (ROLE.replace("/api", "/default"), None)
         assert roles["api"] == ROLE.replace("/api", "/shop-api")
+        assert notes.counts["configmaps"] == 1 and VALUE not in (tmp_path / "out/cluster.json").read_text()
+        irsa = {"sub": "system:serviceaccount:shop:api", "aud": "sts.amazonaws.com"}
+        # the stand-in's cluster heeds access entries alone
+        assert Access(loaded).token(irsa).opens[1].startswith("nothing of the Kubernetes API")
+        described = loaded.objects[("EksCluster", "", CLUSTER)]["spec"]
+        described["accessConfig"]["authenticationMode"] = "API_AND_CONFIG_MAP"
+        by_map = Access(loaded).token(irsa)
+        assert by_map.gain == "cluster" and "ConfigMap kube-system/aws-auth" in by_map.opens[1]
         assert loaded.skipped == () or all("no Kubernetes objects" in why for _, why in loaded.skipped)
         strict.denied = {"eks:ListAccessEntries"}
         denied = snapshot_kinds(tmp_path / "denied", options, cluster_name=CLUSTER)

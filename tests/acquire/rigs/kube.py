@@ -191,6 +191,13 @@ class KubeServer:
                 self.reply(request, 200, nodes[0])
             else:
                 self.fail(request, 404, "NotFound", f'nodes "{name}" not found')
+        elif named := re.fullmatch(r"/api/v1/namespaces/([^/]+)/configmaps/([^/]+)", path):
+            every = self.objects.get("/api/v1/configmaps", [])
+            whose = {(one["metadata"]["namespace"], one["metadata"]["name"]): one for one in every}
+            if (named[1], named[2]) in whose:
+                self.reply(request, 200, whose[named[1], named[2]])
+            else:
+                self.fail(request, 404, "NotFound", f'configmaps "{named[2]}" not found')
         elif pod or (path == "/api/v1/pods" and "labelSelector" in query):
             wanted = dict(word.split("=") for word in query.get("labelSelector", "").split(",") if word)
             items = [
