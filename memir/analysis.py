@@ -62,9 +62,10 @@ def analyze(
     progress: Progress | None = None,
     **given: Any,
 ) -> Analysis:
-    """Read every table of an image, hunt with rules if some are given, and keep it all as a case.
+    """Read the tables of an image, hunt with rules if some are given, and keep it all as a case.
 
-    tables: read these alone (UsageError for a name that there is not); findings are then of them alone. ioc: file of
+    tables: read these alone (UsageError for a name that there is not); findings are then of them alone. One with a "+"
+    before its name is read beside those that are read by default. ioc: file of
     known indicators. given: as of memir.open (cluster, btf, cache ...). What can fail for reasons outside the image
     fails first: the case's folder, the rules and the indicators. Errors as of memir.open, Node.hunt and Node.save; an
     interruption before the first table is read is one.
@@ -83,11 +84,14 @@ def analyze(
     if ioc is not None:
         read_indicators(Path(ioc))
     node = open_node(image, progress=progress, **given)
-    if unknown := sorted(set(tables or ()) - set(node.tables)):
+    named = {name.removeprefix("+") for name in tables or ()}
+    if unknown := sorted(named - set(node.tables)):
         raise UsageError(f"there is no table {unknown[0]}; a node has {', '.join(node.tables)}")
     if target is not None:
         node.check(target)
-    chosen = [name for name in node.tables if name != FINDINGS and (tables is None or name in tables)]
+    beside = tables is None or any(name.startswith("+") for name in tables)
+    wanted = named | set(node.default_tables if beside else ())
+    chosen = [name for name in node.tables if name != FINDINGS and name in wanted]
     chosen.sort(key=_LAST.__contains__)
     read: dict[str, pa.Table] = {} if ioc is None else {INDICATORS: node.use_indicators(ioc).to_arrow()}
     more: Mapping[str, pa.Table] = {}

@@ -108,6 +108,13 @@ class Node:
         return (*self._of_ram, *(self.logs.tables if self.logs is not None else ()), FINDINGS)
 
     @property
+    def default_tables(self) -> tuple[str, ...]:
+        """Those of them that are read without being named: not those that cost more than an analysis should."""
+        from memir.tables.table import tables
+
+        return tuple(name for name in self.tables if not tables()[name].on_request)
+
+    @property
     def _of_ram(self) -> tuple[str, ...]:
         from memir.tables.table import tables
 
@@ -143,11 +150,11 @@ class Node:
         return self[FINDINGS]
 
     def find(self, names: Iterable[str] | None = None) -> View:
-        """The findings over these tables (None: all that RAM gives) and over the hits of hunts; node.findings then."""
+        """The findings over these tables (None: default_tables) and over the hits of hunts; node.findings then."""
         from memir.findings.detect import detect
         from memir.hunt.hits import TABLE as HITS
 
-        known = [name for name in (self.tables if names is None else names) if name != FINDINGS]
+        known = [name for name in (self.default_tables if names is None else names) if name != FINDINGS]
         known += [INDICATORS] if INDICATORS in self._read and INDICATORS not in known else []
         tables = {name: self[name].to_arrow() for name in known}
         if self.hunted:
@@ -233,7 +240,7 @@ class Node:
         """Write tables and hunts into a case folder, and seal it. Gives the case.
 
         case: a folder, or a Case that was created before (so that a folder that cannot be used fails before long work).
-        force: replace what an earlier analysis wrote. tables: names, all if None. extra: more tables, of plugins.
+        force: replace what an earlier analysis wrote. tables: names, default_tables if None. extra: plugins' tables.
         sha256: record the hash of the image file. sign_key: an Ed25519 private key that signs the seal. CaseError if
         the folder is another image's case, something else's, or cannot be written.
         """

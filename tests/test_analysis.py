@@ -24,7 +24,7 @@ def test_analyze(tmp_path: Path) -> None:
         extra=lambda node: {"plugin_x": pa.table({"name": [node.name]})},
     )  # fmt: skip
     assert (analysis.stopped, analysis.whole) == (False, True)
-    assert set(analysis.tables) == {*analysis.node.tables, "hits", "plugin_x"}
+    assert set(analysis.tables) == {*analysis.node.default_tables, "hits", "plugin_x"}
     saved = memir.Case(tmp_path / "case")
     assert set(saved.tables) == set(analysis.tables)
     document = analysis.document()
@@ -55,6 +55,15 @@ def test_tables_that_are_chosen(tmp_path: Path) -> None:
         memir.analyze(IMAGE, tables=["pod"], cache=cache())
 
 
+def test_a_table_that_is_read_on_request(tmp_path: Path) -> None:
+    """Beside the usual ones, where its name has a + before it."""
+    analysis = memir.analyze(IMAGE, tmp_path / "case", tables=["+page_hashes"], cache=cache())
+    assert set(analysis.tables) == set(analysis.node.tables) == {*analysis.node.default_tables, "page_hashes"}
+    assert "page_hashes" in memir.Case(tmp_path / "case").tables
+    with pytest.raises(UsageError, match="there is no table page_hash; "):
+        memir.analyze(IMAGE, tables=["+page_hash"], cache=cache())
+
+
 def test_what_fails_fails_first(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("")
@@ -70,7 +79,7 @@ def test_an_interruption_keeps_what_was_read(tmp_path: Path) -> None:
 
     analysis = memir.analyze(IMAGE, tmp_path / "case", cache=cache(), extra=interrupted)
     assert analysis.stopped
-    assert set(memir.Case(tmp_path / "case").tables) == set(analysis.node.tables)
+    assert set(memir.Case(tmp_path / "case").tables) == set(analysis.node.default_tables)
 
 
 def test_an_interruption_between_tables_is_a_gap(tmp_path: Path) -> None:
@@ -82,11 +91,11 @@ def test_an_interruption_between_tables_is_a_gap(tmp_path: Path) -> None:
     seen: list[str] = []
     analysis = memir.analyze(IMAGE, tmp_path / "case", cache=cache(), progress=progress)
     assert analysis.stopped
-    read = {name for name in analysis.node.tables if name < "containers"}
+    read = {name for name in analysis.node.default_tables if name < "containers"}
     assert {"api_pods", "claims"} <= read
     assert set(analysis.tables) == set(memir.Case(tmp_path / "case").tables) == read
     gaps = {gap.why: gap.count for gap in analysis.node.gaps if gap.kind == "table"}
-    assert gaps == {"interrupted by the user before it was read": len(analysis.node.tables) - len(read)}
+    assert gaps == {"interrupted by the user before it was read": len(analysis.node.default_tables) - len(read)}
     assert not (tmp_path / "case" / "findings.json").exists()  # nothing was looked for
     assert list(pod_tree({})) == ["Pods", "└── the node itself: 0 processes"]
 
@@ -99,7 +108,7 @@ def test_what_grows_with_the_ram_is_read_last(tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     analysis = memir.analyze(IMAGE, tmp_path / "case", cache=cache(), progress=progress)
-    missing = set(analysis.node.tables) - set(analysis.tables)
+    missing = set(analysis.node.default_tables) - set(analysis.tables)
     assert analysis.stopped and missing == {"pages", "secrets"}
     assert {row["kind"] for row in analysis.tables["findings"].to_pylist()} >= {
         "deleted-executable",

@@ -98,8 +98,8 @@ def test_save(node: memir.Node, rule: Path, tmp_path: Path) -> None:
     node.hunt(rule)
     saved = node.save(tmp_path / "case")
     node._progress = None
-    assert told[-1] == ("reading tables", len(node.tables), len(node.tables))
-    assert set(saved.tables) == {*node.tables, "hits"}
+    assert told[-1] == ("reading tables", len(node.default_tables), len(node.default_tables))
+    assert set(saved.tables) == {*node.default_tables, "hits"}
     assert saved.sql("select count(*) from processes").rows == [(67,)]
     assert saved.sql("select count(distinct run) > 0 from hits").rows == [(True,)]
     assert memir.Case(tmp_path / "case").record == saved.record

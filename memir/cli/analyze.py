@@ -53,7 +53,9 @@ def analyze(
     tables: Annotated[
         str | None,
         typer.Option(
-            "--tables", metavar="A,B", help="Read these tables alone; a name that there is not lists all of them."
+            "--tables",
+            metavar="A,B",
+            help="Read these tables alone, or +A beside the usual ones; a name that there is not lists all of them.",
         ),
     ] = None,
     plugins: Annotated[

@@ -121,7 +121,7 @@ def _tables(node: Node, ident: str, pod: str | None) -> dict[str, list[dict[str,
     import pyarrow.compute as pc
 
     tables = {}
-    for name in node.tables:
+    for name in node.default_tables:
         table = node[name].to_arrow()
         if not {"container_id", "pod_uid"} <= set(table.column_names):
             continue

@@ -84,6 +84,17 @@ def contents(kernel: Kernel, mapping: U64, size: NDArray[np.int64]) -> list[Cont
     ]
 
 
+def page_hashes(kernel: Kernel, content: Content) -> Iterator[tuple[int, bytes, bool]]:
+    """(offset, SHA-256, blank) of each page of a file that is there, ascending; the last one ends where the file does.
+
+    blank: all its bytes are one and the same, so that it says nothing of which file it is.
+    """
+    for offset, data in content.chunks(kernel):
+        for start in range(0, len(data), PAGE):
+            page = data[start : start + PAGE]
+            yield offset + start, hashlib.sha256(page).digest(), page.count(page[0]) == len(page)
+
+
 def dirty(kernel: Kernel, pfn: U64) -> Bools:
     """Which of these frames hold what has not been written to disk yet (PG_dirty, of a large folio its head's)."""
     head = slab.heads(kernel, kernel.space.struct_page(np.asarray(pfn, np.uint64) << np.uint64(12)))

@@ -112,9 +112,14 @@ def names(source: Mounted, superblock: U64) -> Names:
     return Names(
         tree, superblocks_of, np.where(positive, inode, np.uint64(0)), positive,
         own & (inode == 0) & (kernel.pointer(tree.dentry, "dentry", "d_hash.pprev", gap=False) != 0), gone,
-        [text or (None if text is None else b"/") for text in path],
+        [_root_name(tree.name[row]) if text == b"" else text for row, text in enumerate(path)],
         _on_node(source, superblocks_of, path), _inside(source, tree, superblocks_of), layer, place,
     )  # fmt: skip
+
+
+def _root_name(name: bytes | None) -> bytes:
+    """"/" of a file system's root; of a file that lies in no directory (memfd:NAME, SYSV00000000) its own name."""
+    return b"/" if name in (None, b"/") or name.startswith(b"[") else b"/" + name
 
 
 def _on_node(source: Mounted, superblock: U64, path: list[bytes | None]) -> list[bytes | None]:

@@ -37,6 +37,8 @@ def _section(table: Table) -> str:
     made = f"Made by `{makers.get(table.name, 'memir hunt')}`."
     readers = ", ".join(sorted(table.readers))
     facts.append(f"Read from: {readers}." if readers else made)
+    if table.on_request:
+        facts.append(f"Read where it is named alone: `--tables +{table.name}`, `node.sql`.")
     if table.volatility:
         facts.append(f"volatility3 plugin: `{table.volatility}`.")
     lines = [f"## {table.name}", "", " ".join(facts), "", "| column | type | meaning |", "|---|---|---|"]

@@ -117,7 +117,8 @@ class Table:
 
     readers: by kind of source; empty for a table that a verb makes (hits). A reader gives a Frame of the declared
     columns; its keys (or, where it has none, the column named as `owner`) are what Owners is asked by.
-    volatility: name of the volatility3 plugin that shows it.
+    volatility: name of the volatility3 plugin that shows it. on_request: read only where it is named (`--tables`, SQL,
+    node["NAME"]), as it costs more than an analysis should.
     """
 
     name: str
@@ -126,6 +127,7 @@ class Table:
     owner: OwnerKey | None
     readers: Mapping[str, Callable[[Any], Frame]] = field(default_factory=dict)
     volatility: str | None = None
+    on_request: bool = False
 
     @functools.cached_property
     def columns(self) -> tuple[Column, ...]:

@@ -32,6 +32,22 @@ def test_table_and_document(memir: Memir) -> None:
     assert document["kinds"]["not known"] == 775 << 12 and document["gaps"] == []
 
 
+def test_known_file(memir: Memir, tmp_path: Path) -> None:
+    """The intruder's program, taken out of memory, in memory again; what cannot be asked together is said."""
+    image = case("s-6.1-small").image
+    assert memir("extract", "files", image, "-o", tmp_path / "files", "--path", "/tmp/dropper").code == 0
+    file = tmp_path / "files/dev_miner-0_miner/upper/tmp/dropper"
+    ran = memir("pages", image, "--known", file)
+    assert (ran.code, ran.err) == (0, "") and "/tmp/dropper (deleted)" in ran.out
+    matches = {each["path"]: each for each in memir("pages", image, "--known", file, "--json").json()["matches"]}
+    for path in ("/memfd:x", "/tmp/dropper"):
+        assert (matches[path]["verdict"], matches[path]["pod_name"]) == ("whole", "miner-0")
+    other = memir("pages", image, "--known", tmp_path / "none")
+    assert (other.code, "none: cannot be read: No such file" in other.err) == (2, True)
+    both = memir("pages", image, "--known", tmp_path / "none", "--svg", tmp_path / "x.svg")
+    assert (both.code, both.err) == (2, "memir: --known draws no picture: leave --svg out\n")
+
+
 def test_picture(memir: Memir, tmp_path: Path) -> None:
     image, picture = case("s-6.1-small").image, tmp_path / "ram.svg"
     ran = memir("pages", image, "--svg", picture)

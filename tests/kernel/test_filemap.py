@@ -76,3 +76,15 @@ def test_dirty(name: str, node_of: NodeOf) -> None:
     own = pages.file_pfn[pages.mapping == mapping[0]]
     assert len(own) == -(-size // PAGE) and filemap.dirty(node.kernel, own).all()
     assert not filemap.dirty(node.kernel, np.array([1 << 40], np.uint64))[0]
+
+
+def test_page_hashes_end_where_the_file_does(node_of: NodeOf) -> None:
+    node = node_of("s-6.12-intruded")
+    kernel, rows = node.kernel, node.inodes.inodes
+    size = np.where(rows.mode >> 12 == 8, rows.size, 0)
+    every = filemap.contents(kernel, kernel.embedded(rows.inode, "inode", "i_data"), size)
+    content = next(each for each in every if each.complete and each.size % PAGE and len(each.index) == 2)
+    first, last = filemap.page_hashes(kernel, content)
+    data = b"".join(kernel.memory.read(pa, PAGE) for pa in content.pa.tolist())[: content.size]
+    assert first == (0, hashlib.sha256(data[:PAGE]).digest(), len(set(data[:PAGE])) == 1)
+    assert last == (PAGE, hashlib.sha256(data[PAGE:]).digest(), len(set(data[PAGE:])) == 1)

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Known files (a sample, a release's binary) in a node's page cache: a part is enough, as pages are compared.
+
+for match in known_files(node, ["sample.elf"]): print(match.path, match.pod_name, match.equal, match.differing)
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from memir.errors import UsageError
+
+if TYPE_CHECKING:
+    from memir.kernel.filemap import Content
+    from memir.node import Node
+
+_PAGE = 4096
+
+
+@dataclass(frozen=True)
+class Match:
+    """A file in RAM that has pages of a known one.
+
+    verdict: "whole": every page is in RAM and is the known file's; "part": those in RAM are, and others are not there;
+    "changed": most are, others at its places are not; "alike": fewer than half are, as of another build. equal: pages
+    at their own offset, blank ones left out; moved: at another one; differing: pages within the known file's size that
+    are neither; here: pages in RAM; pages: of the whole file, in RAM or not. address: of the inode, as in the table
+    inodes.
+    """
+
+    known: str
+    verdict: str
+    path: str | None
+    deleted: bool
+    size: int
+    pages: int
+    here: int
+    equal: int
+    moved: int
+    differing: int
+    inode: int
+    address: int
+    namespace: str | None
+    pod_name: str | None
+    pod_uid: str | None
+    container_id: str | None
+    container_name: str | None
+    shared_by: list[str] | None
+
+    def document(self) -> dict[str, Any]:
+        """As --json prints it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A known file: its name, the hash of each of its pages in order, and where each that is not blank lies (pages)."""
+
+    name: str
+    size: int
+    pages: list[bytes]
+    places: dict[bytes, set[int]]
+
+
+def known_files(node: Node, paths: Iterable[str | Path]) -> list[Match]:
+    """Where pages of these files lie in the page cache of a node, for each known file the most equal ones first.
+
+    UsageError for a file that cannot be read, or that has no page that could be told from others'.
+    """
+    from memir.kernel.engine import texts
+    from memir.kernel.filemap import contents
+    from memir.tables.frame import Frame
+    from memir.tables.table import OWNER_COLUMNS
+
+    known = [_read(Path(path)) for path in paths]
+    source = node.source
+    every = source.inodes
+    rows = every.inodes
+    chosen = np.flatnonzero((rows.mode >> 12 == 8) & (rows.size > 0) & (rows.pages > 0) & ~rows.freed)
+    mapping = source.kernel.embedded(rows.inode[chosen], "inode", "i_data")
+    hits: list[tuple[int, int, dict[str, Any]]] = []
+    for row, content in zip(chosen.tolist(), contents(source.kernel, mapping, rows.size[chosen]), strict=True):
+        for number, counts in _compare(node, known, content):
+            hits.append((number, row, counts))
+    owners = source.owners.by("inode", every.stands_for[[row for _, row, _ in hits]]).columns()
+    whose = Frame({name: owners[name] for name in OWNER_COLUMNS}).rows()
+    matches = []
+    for place, (number, row, counts) in enumerate(hits):
+        name = every.row[row]
+        names = (every.names.inside, every.names.on_node, every.names.path)
+        path = None if name < 0 else next((texts([kind[name]])[0] for kind in names if kind[name]), None)
+        matches.append((number, Match(
+            known=known[number].name, path=path, deleted=int(rows.nlink[row]) == 0, size=int(rows.size[row]),
+            pages=-(-int(rows.size[row]) // _PAGE), inode=int(rows.number[row]), address=int(rows.inode[row]),
+            **counts, **whose[place],
+        )))  # fmt: skip
+    matches.sort(key=lambda pair: (pair[0], -pair[1].equal, -pair[1].moved, pair[1].path or "~", pair[1].address))
+    return [match for _, match in matches]
+
+
+def _read(path: Path) -> _Known:
+    pages: list[bytes] = []
+    places: dict[bytes, set[int]] = {}
+    size = 0
+    try:
+        with path.open("rb") as file:
+            while page := file.read(_PAGE):
+                pages.append(hashlib.sha256(page).digest())
+                if page.count(page[0]) < len(page):
+                    places.setdefault(pages[-1], set()).add(len(pages) - 1)
+                size += len(page)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if not places:
+        raise UsageError(f"{path}: has no page that could be told from other files': it is empty, or blank throughout")
+    return _Known(str(path), size, pages, places)
+
+
+def _compare(node: Node, known: list[_Known], content: Content) -> Iterable[tuple[int, dict[str, Any]]]:
+    """(number of the known file, counts) of those that a file in RAM has a page of."""
+    from memir.kernel.filemap import page_hashes
+
+    pages = [(offset // _PAGE, digest, blank) for offset, digest, blank in page_hashes(node.source.kernel, content)]
+    for number, file in enumerate(known):
+        equal = moved = differing = 0
+        for place, digest, blank in pages:
+            inside = place < len(file.pages)
+            if inside and file.pages[place] == digest:
+                equal += not blank
+            elif digest in file.places:
+                moved += 1
+            elif inside:
+                differing += 1
+        if equal or moved:
+            whole = content.complete and content.size == file.size and not moved
+            other = moved + differing
+            verdict = "alike" if equal <= other else "changed" if other else "whole" if whole else "part"
+            here = len(pages)
+            yield number, {"verdict": verdict, "here": here, "equal": equal, "moved": moved, "differing": differing}
