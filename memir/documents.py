@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import collections.abc
 import dataclasses
+import functools
 import json
 import re
 import types
@@ -135,10 +136,16 @@ def _decode_tuple(arguments: tuple[Any, ...], value: Any, where: str) -> Any:
     return tuple(_decode(kind, inner, f"{where}[{index}]") for index, (kind, inner) in pairs)
 
 
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    """The types of a record's fields. Kept: they are texts that are compiled at each question."""
+    return typing.get_type_hints(kind)
+
+
 def _decode_record(kind: Any, value: Any, where: str) -> Any:
     if not isinstance(value, dict):
         raise _field_error(where, value, "an object")
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     given = {}
     for field in dataclasses.fields(kind):
         place = f"{where}.{field.name}"
@@ -193,7 +200,7 @@ def _schema_of_record(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     name = kind.__name__
     if name not in definitions:
         definitions[name] = {}  # a record that holds its own kind finds it here
-        hints = typing.get_type_hints(kind)
+        hints = _hints(kind)
         required = [
             field.name
             for field in dataclasses.fields(kind)

@@ -19,6 +19,7 @@ import pytest
 from coverage import Coverage
 
 ROOT = Path(__file__).resolve().parents[1]
+FORGOTTEN = ("memir", "plugins", "tests.conftest", "tests.findings.real")  # modules whose caches are emptied
 SETTINGS = "MEMIR_COVERAGE_SETTINGS"  # names coverage's file of settings
 
 
@@ -26,7 +27,7 @@ def forget() -> None:
     """Empty the caches of memir's functions: another test file's calls would hide lines."""
     for value in gc.get_objects():
         # a class of C: isinstance on every object would ask proxies for their class, which may run code
-        if type(value) is functools._lru_cache_wrapper and str(value.__module__).startswith(("memir", "plugins")):
+        if type(value) is functools._lru_cache_wrapper and str(value.__module__).startswith(FORGOTTEN):
             value.cache_clear()
 
 

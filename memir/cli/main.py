@@ -6,6 +6,7 @@ Building every verb's options takes longer than most people wait for `memir --he
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import signal
@@ -60,6 +61,20 @@ VERBS = {
 }
 
 
+@functools.cache
+def _made(name: str) -> Any:
+    """A verb's command. Kept: a start asks for it twice, and its options take ten milliseconds to read."""
+    holder = typer.Typer(rich_markup_mode=None, add_completion=False)
+    holder.callback()(lambda: None)  # keeps it a group, even with one verb
+    importlib.import_module(f"memir.cli.{VERBS[name].module}").register(holder)
+    group: Any = typer.main.get_command(holder)
+    command = group.commands[name]
+    command.epilog = epilog(name)
+    for inner_name, inner in getattr(command, "commands", {}).items():
+        inner.epilog = epilog(f"{name} {inner_name}")
+    return command
+
+
 class _Verbs(TyperGroup):
     """A group whose commands are made when they are asked for."""
 
@@ -79,15 +94,7 @@ class _Verbs(TyperGroup):
             return None
         if self.listing:
             return TyperCommand(cmd_name, help=verb.help)
-        holder = typer.Typer(rich_markup_mode=None, add_completion=False)
-        holder.callback()(lambda: None)  # keeps it a group, even with one verb
-        importlib.import_module(f"memir.cli.{verb.module}").register(holder)
-        group: Any = typer.main.get_command(holder)
-        command = group.commands[cmd_name]
-        command.epilog = epilog(cmd_name)
-        for name, inner in getattr(command, "commands", {}).items():
-            inner.epilog = epilog(f"{cmd_name} {name}")
-        return command
+        return _made(cmd_name)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """Verbs and options that begin so, without importing a verb."""

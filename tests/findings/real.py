@@ -19,7 +19,7 @@ from memir.kube.ram import RamSource
 from memir.kube.snapshot import load_cluster
 from memir.symbols.locate import locate
 from memir.tables.table import read_tables
-from tests.images import case, cases
+from tests.images import ROOT, case, cases
 
 INTRUDED, SMALL, NODE = "s-6.12-intruded", "s-6.1-small", "node-6.1"
 on_the_node = pytest.mark.skipif(NODE not in cases(), reason=f"needs {NODE}: MEMIR_IMAGES")
@@ -27,15 +27,21 @@ Tables = Mapping[str, pa.Table]
 Row = dict[str, Any]
 
 
-@functools.lru_cache(maxsize=2)
 def node(name: str) -> tuple[Tables, ImageFacts]:
     """Every table of an image with the API's view where there is one, and what is known of the image."""
+    return _sample(name) if case(name).image.parent == ROOT / "samples" else _large(name)
+
+
+def _read(name: str) -> tuple[Tables, ImageFacts]:
     image = case(name)
     memory = image.open()
     view = image.beside("pods.json")
     source = RamSource(Kernel(memory, locate(memory)), load_cluster(view) if view.is_file() else None)
     tables = {table: frame.to_arrow() for table, frame in read_tables(source).items()}
     return tables, facts_of(source)
+
+
+_sample, _large = functools.cache(_read), functools.lru_cache(maxsize=2)(_read)
 
 
 @functools.lru_cache(maxsize=12)
