@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import os
 import re
@@ -13,22 +14,42 @@ import pytest
 
 from tests.images import ROOT, ImageCase, cases
 
-# a file whose tests take more inputs or more rounds, or go over all images by themselves
-_MORE = re.compile(r"""environ\.get\("CI"\)|from tests\.fuzz import|import .*\bcases\b""")
+# what makes a test take more inputs, more rounds, or all images by itself
+_CI = re.compile(r"""environ\.get\("CI"\)""")
 
 
 def does_more(item: pytest.Item) -> bool:
-    """Whether a test is marked long, on an image beside samples/, or in a file that looks at CI or at all images."""
+    """Whether a test is marked long, on an image beside samples/, or looks at CI or at all images."""
     if item.get_closest_marker("long") is not None:
         return True
     parameters = getattr(item, "callspec", None)
     values = list(parameters.params.values()) if parameters is not None else []
-    return _file_does_more(item.path) or any(map(_is_new, values))
+    name = item.nodeid.partition("::")[2].partition("::")[0].partition("[")[0]
+    return name in _names_that_do_more(item.path) or any(map(_is_new, values))
 
 
 @functools.cache
-def _file_does_more(path: Path) -> bool:
-    return _MORE.search(path.read_text()) is not None
+def _names_that_do_more(path: Path) -> frozenset[str]:
+    """Names of a file that look at CI, ask for all images or a number of inputs, or use one that does."""
+    source = path.read_text()
+    words: dict[str, set[str]] = {}
+    more: set[str] = set()
+    for statement in ast.parse(source).body:
+        if isinstance(statement, ast.ImportFrom) and statement.module in {"tests.fuzz", "tests.images"}:
+            more |= {name.asname or name.name for name in statement.names if name.name == "cases"}
+            continue
+        nodes = list(ast.walk(statement))
+        used = {node.id for node in nodes if isinstance(node, ast.Name)}
+        used |= {node.arg for node in nodes if isinstance(node, ast.arg)}  # fixtures
+        defined = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            defined = {statement.name}
+        words |= {name: words.get(name, set()) | used for name in defined}
+        if _CI.search(ast.get_source_segment(source, statement) or ""):
+            more |= defined
+    while grown := {name for name, used in words.items() if used & more} - more:
+        more |= grown
+    return frozenset(more)
 
 
 def _is_new(value: object) -> bool:

@@ -12,13 +12,46 @@ import pytest
 from tests import longer
 from tests.images import ROOT, ImageCase, cases
 
-# the same tests with and without: their files say so by what they read
-MORE = ("image/test_lime.py", "kube/test_bolt.py", "kernel/test_smear.py", "acquire/test_cuts.py", "hunt/test_owner.py")
+# by what a test reads: itself, a constant, a list of parameters, a helper, a fixture
+MORE = {
+    "image/test_lime.py": {"test_fuzz"},
+    "kube/test_bolt.py": {"test_mutated_files"},
+    "acquire/test_cuts.py": {"test_cut_at_random_bytes"},
+    "volatility/test_stock.py": {"test_stock_volatility_is_right_with_our_symbols"},
+}
 SAME = ("kernel/test_list.py", "case/test_identity.py", "acquire/test_fleet.py", "cli/test_verify.py")
 
 
-def test_files_that_do_more_with_ci() -> None:
-    assert [name for name in (*MORE, *SAME) if longer._file_does_more(ROOT / "tests" / name)] == list(MORE)
+def test_tests_that_do_more_with_ci() -> None:
+    def tests(name: str) -> set[str]:
+        return {word for word in longer._names_that_do_more(ROOT / "tests" / name) if word.startswith("test_")}
+
+    assert {name: tests(name) for name in MORE} == MORE
+    assert [name for name in SAME if tests(name)] == []
+
+
+def test_names_are_followed(tmp_path: Path) -> None:
+    file = tmp_path / "test_x.py"
+    file.write_text("""
+from tests.fuzz import cases, mutations
+from tests.images import case
+import os
+LONG = bool(os.environ.get("CI"))
+def rounds():
+    return 3 if LONG else 1
+@pytest.fixture
+def many():
+    return cases(5)
+def test_a(): assert rounds()
+def test_b(many): ...
+def test_c(): case("x"), mutations([b""], 3)
+@pytest.mark.parametrize("number", range(rounds()))
+def test_d(number): ...
+class TestE:
+    def test_f(self): cases()
+""")
+    found = longer._names_that_do_more(file)
+    assert {name for name in found if name.lower().startswith("test")} == {"test_a", "test_b", "test_d", "TestE"}
 
 
 def test_images_that_are_not_samples(tmp_path: Path) -> None:

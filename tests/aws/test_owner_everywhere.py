@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.acquire.rigs.s3shim import Request, Shim
+from tests.cli.conftest import Command, command, memir  # noqa: F401  (fixtures)
 
 VERBS = {
     "verify": ["verify", "{at}"], "info": ["info", "{at}/image.raw"],
@@ -23,7 +22,13 @@ VERBS = {
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_another_s_bucket_is_not_read(verb: str, shim: Shim, tmp_path: Path, store: Callable[[bytes], str]) -> None:
+def test_another_s_bucket_is_not_read(
+    verb: str,
+    shim: Shim,
+    tmp_path: Path,
+    store: Callable[[bytes], str],
+    command: Command,  # noqa: F811
+) -> None:
     import boto3
 
     bucket = store(b"").split("/")[2]
@@ -41,17 +46,13 @@ def test_another_s_bucket_is_not_read(verb: str, shim: Shim, tmp_path: Path, sto
     places = {"at": f"s3://{bucket}/case", "rules": str(tmp_path / "r.yar"), "out": str(tmp_path / "out.json")}
     words = [word.format(**places) for word in VERBS[verb]]
 
-    def memir(owner: str) -> subprocess.CompletedProcess[str]:
-        words_of = [sys.executable, "-m", "memir", *words, "--bucket-owner", owner]
-        return subprocess.run(words_of, capture_output=True, text=True, check=False)
-
-    refused = memir("999999999999")
+    refused = command(*words, "--bucket-owner", "999999999999")
     assert refused.returncode == 4, refused.stderr
     assert "denied" in refused.stderr
     assert set(owners) == {"999999999999"}
     owners.clear()
     # the right one: the image is read, and is no node's
-    read = memir(shim.owner)
+    read = command(*words, "--bucket-owner", shim.owner)
     assert read.returncode != 4, read.stderr
     assert set(owners) == {shim.owner}
-    assert memir("me").returncode == 2
+    assert command(*words, "--bucket-owner", "me").returncode == 2

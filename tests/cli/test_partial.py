@@ -61,7 +61,10 @@ def test_hunt_through_several(more: list[str], code: int, tmp_path: Path, memir:
     assert all(json.loads(line)["rule"] == "swapper" for line in lines.stdout.splitlines())
 
 
-@pytest.mark.parametrize(("more", "code"), [([], 3), (["--allow-truncated"], 0)])
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [([], 3), pytest.param(["--allow-truncated"], 0, marks=pytest.mark.long("the exit code alone differs"))],
+)
 @pytest.mark.parametrize("verb", ["info", "symbols", "run"])
 def test_other_verbs(verb: str, more: list[str], code: int, tmp_path: Path, memir: Command) -> None:
     """The file's base and layout are found, the share is told, and what there is comes out."""

@@ -10,6 +10,7 @@ import random
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +30,7 @@ from memir.evidence.folder import cluster_of, inside, is_evidence
 from memir.evidence.records import Begin, last
 from memir.evidence.verify import check_expected, records_time, verify
 from tests.acquire.rigs.noderig import NodeRig
+from tests.acquire.rigs.nodes import LOW, SMALL
 from tests.acquire.rigs.tsa import TimeStampAuthority
 from tests.evidence import forge
 
@@ -37,14 +39,24 @@ CASES = 10_000 if os.environ.get("CI") else 200
 IOMEM_MORE = "00001000-00040fff : System RAM\n00100000-02ffffff : System RAM\n"
 
 
-@pytest.fixture
-def evidence(small_node: NodeRig, tmp_path: Path, avml: Path) -> Path:
-    """A signed evidence folder."""
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")], check=True)
-    folder = tmp_path / "ev"
-    options = Options(tool_path=avml, format="lime", sign_key=tmp_path / "key", grace=5)
-    Acquisition(LocalTransport(small_node.root), FileSink(folder), folder, options).execute()
+@pytest.fixture(scope="module")
+def taken(tmp_path_factory: pytest.TempPathFactory, avml: Path) -> Path:
+    """A folder with a signed evidence folder, as a real run leaves it, and the key."""
+    if os.geteuid() != 0:
+        pytest.skip("mount and chroot need root")
+    folder = tmp_path_factory.mktemp("taken")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / "key")], check=True)
+    options = Options(tool_path=avml, format="lime", sign_key=folder / "key", grace=5)
+    with tempfile.TemporaryDirectory(prefix="memir-node-") as place, NodeRig(Path(place) / "n", [LOW, SMALL]) as rig:
+        Acquisition(LocalTransport(rig.root), FileSink(folder / "ev"), folder / "ev", options).execute()
     return folder
+
+
+@pytest.fixture
+def evidence(taken: Path, tmp_path: Path) -> Path:
+    """A signed evidence folder, its key beside it."""
+    shutil.copytree(taken, tmp_path, symlinks=True, dirs_exist_ok=True)
+    return tmp_path / "ev"
 
 
 def flip(path: Path, at: int) -> None:

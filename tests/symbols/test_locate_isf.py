@@ -26,7 +26,12 @@ BOOTS = {
     "arm64-6.12-small-lpa2": ("arm64-6.12-small-lpa2",),
     "s-7.2-small-la57": ("s-7.2-small-la57",),
 }
-PAIRS = [(source, boot) for source, boots in BOOTS.items() for boot in boots if boot in cases()]
+PAIRS = [
+    pytest.param(source, boot, marks=pytest.mark.long("another kernel") if boot == "arm64-6.12-small-lpa2" else ())
+    for source, boots in BOOTS.items()
+    for boot in boots
+    if boot in cases()
+]
 
 
 @pytest.fixture(scope="module")

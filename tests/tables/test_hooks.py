@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,9 +23,15 @@ NodeOf = Callable[[str], RamSource]
 Row = dict[str, Any]
 
 
+@functools.lru_cache(maxsize=4)
+def rows_before(node: RamSource) -> list[Row]:
+    """Of an image as it is."""
+    return TABLE.read(node).rows()
+
+
 def rows_of(node: RamSource, bytes_at: Mapping[int, bytes]) -> list[Row]:
     """Rows that the changes add; none of those before is lost."""
-    before = TABLE.read(node).rows()
+    before = rows_before(node)
     after = TABLE.read(changed(node, bytes_at)).rows()
     assert [row for row in before if row not in after] == []
     return [row for row in after if row not in before]

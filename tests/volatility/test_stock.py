@@ -42,7 +42,11 @@ def runs() -> list[Any]:
     whole = found if os.environ.get("CI") else []
     every = [pytest.param(case, list(truth.CHECKS), id=case.name, marks=pytest.mark.slow) for case in whole]
     few = [case for case in found if case not in whole and case.name != "s-6.1-small"] or found[-1:]
-    return [pytest.param(case, ["linux.pslist"], id=f"{case.name}-pslist") for case in few] + every
+    long = pytest.mark.long("the same on another image")
+    return [
+        pytest.param(case, ["linux.pslist"], id=f"{case.name}-pslist", marks=long if number else ())
+        for number, case in enumerate(few)
+    ] + every
 
 
 @pytest.mark.parametrize(("case", "plugins"), runs())
