@@ -117,17 +117,24 @@ def hunt(
         set_variables(memory, units)
     clock.lap("units")
     scan = Scan(kernel.memory, rules, kernel.gaps, options.timeout)
-    stopped = scan_units(scan, units, options.workers, progress, "bytes of RAM")
+    attribution: Attribution | None = None
+
+    def read_owners() -> None:
+        nonlocal node, attribution
+        node = node or RamSource(kernel, options.cluster)
+        node.secret_key = node.secret_key or secret_key
+        attribution = Attribution(node, memory)
+
+    stopped = scan_units(scan, units, options.workers, progress, "bytes of RAM", read_owners)
     clock.lap("scan")
     hidden: list[dict[str, Any]] = []
     rows, secrets = hidden, dict[str, Secret]()
 
     def give_owners() -> None:
-        nonlocal node, hidden, rows, secrets
-        node = node or RamSource(kernel, options.cluster)
-        node.secret_key = node.secret_key or secret_key
-        clock.lap("node")
-        attribution = Attribution(node, memory)
+        nonlocal hidden, rows, secrets
+        if attribution is None:
+            read_owners()
+        assert attribution is not None
         hidden = attribution.rows(scan.hits.values(), options.kinds, options.wanted)
         rows = attribution.revealed(hidden) if options.show_secrets else hidden
         secrets = attribution.secrets

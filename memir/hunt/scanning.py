@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 
 from memir.gaps import Gaps
@@ -10,6 +11,7 @@ from memir.hunt.rules import RuleSet
 from memir.hunt.scan import Scan
 from memir.hunt.units import Unit
 
+_SHARE = 0.0005  # seconds; the usual 5 ms would hold each thread up for longer than it scans a unit
 Progress = Callable[[str, int, int], None]
 """Called with what is done, how much of it, of how much: bytes."""
 
@@ -21,18 +23,29 @@ def tell_left_out(rules: RuleSet, gaps: Gaps) -> None:
         gaps.add("rules", place, f"left out: {reason}")
 
 
-def scan_units(scan: Scan, units: Sequence[Unit], workers: int, progress: Progress | None, what: str) -> bool:
+def scan_units(
+    scan: Scan,
+    units: Sequence[Unit],
+    workers: int,
+    progress: Progress | None,
+    what: str,
+    on_first_hit: Callable[[], None] | None = None,
+) -> bool:
     """Scan all units; whether the user stopped it. what: `bytes of RAM`, of the gap that then has what was not scanned.
 
-    What was found so far is worth as much as it would be at the end.
+    What was found so far is worth as much as it would be at the end. on_first_hit: called once in this thread, which
+    has nothing to do while others scan.
     """
-    total, done = sum(unit.size for unit in units), 0
+    total, done, waiting = sum(unit.size for unit in units), 0, on_first_hit
 
     def advance(size: int) -> None:
-        nonlocal done
+        nonlocal done, waiting
         done += size
         if progress is not None:
             progress("hunting", done, total)
+        if waiting is not None and scan.hits:
+            ready, waiting = waiting, None
+            _beside_others(ready)
 
     try:
         scan.run(units, workers, advance)
@@ -40,3 +53,13 @@ def scan_units(scan: Scan, units: Sequence[Unit], workers: int, progress: Progre
         scan.gaps.add("hunt", what, "interrupted by the user: not scanned", total - done)
         return True
     return False
+
+
+def _beside_others(work: Callable[[], None]) -> None:
+    """Do it while other threads scan, which need the interpreter a hundred times a second, for a moment each."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(_SHARE)
+    try:
+        work()
+    finally:
+        sys.setswitchinterval(usual)

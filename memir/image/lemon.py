@@ -66,9 +66,11 @@ def _failed(file: MappedFile, part: Segment, step: int) -> NDArray[np.bool_]:
     starts = np.array([int.from_bytes(pattern[:8], "little") for pattern in PATTERNS], np.uint64)
     failed = np.zeros(rows, bool)
     # what the file system has not stored holds zeros: to look at it costs a page fault each
-    for low, high in file.data_runs(first, first + count * PAGE):
-        some = slice((low - first) // (PAGE * step), -(-(high - first) // (PAGE * step)))
-        failed[some] = np.isin(heads[some], starts)
+    stored = np.array(list(file.data_runs(first, first + count * PAGE)), np.int64).reshape(-1, 2) - first
+    low, high = stored[:, 0] // (PAGE * step), -(-stored[:, 1] // (PAGE * step))
+    there = np.repeat(high - np.cumsum(high - low), high - low) + np.arange(int((high - low).sum()))
+    found = heads[there]
+    failed[there] = np.logical_or.reduce([found == start for start in starts])
     for row in np.flatnonzero(failed).tolist():
         offset = first + row * step * PAGE
         page = data[offset : offset + PAGE].tobytes()
