@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _LAST = frozenset({"pages", "secrets"})
 """Tables that grow with the RAM: read last, so that who interrupts a large image has what is asked first."""
+_SOME = 4  # tables from which on it pays to read one of them beside the others
 Extra = Callable[["Node"], Mapping[str, "pa.Table"]]
 """Gives more tables of a node: those of volatility3's plugins, which nothing here may import."""
 
@@ -97,10 +99,11 @@ def analyze(
     more: Mapping[str, pa.Table] = {}
     stopped = False
     try:
-        for number, name in enumerate(chosen):
-            if progress is not None:
-                progress(f"reading {name}", number, len(chosen))
-            read[name] = node[name].to_arrow()
+        with _beside(node, chosen):
+            for number, name in enumerate(chosen):
+                if progress is not None:
+                    progress(f"reading {name}", number, len(chosen))
+                read[name] = node[name].to_arrow()
         if progress is not None:
             progress("reading tables", len(read), len(read))
         if compiled is not None:
@@ -120,3 +123,14 @@ def analyze(
     names = [name for name in read if name != "hits"]
     record = node.write(target, tables=names, extra=more, sha256=sha256 and not stopped, sign_key=sign_key)
     return Analysis(node, record, read | dict(more), stopped)
+
+
+def _beside(node: Node, chosen: Sequence[str]) -> AbstractContextManager[None]:
+    """What needs no interpreter begins before the first table: the look for secrets, where others are read too."""
+    from memir.hunt.secrets import TABLE, looked_for_beside
+    from memir.kube.ram import RamSource
+
+    source = node.source
+    if TABLE.name not in chosen or len(chosen) < _SOME or not isinstance(source, RamSource):
+        return nullcontext()
+    return looked_for_beside(source)

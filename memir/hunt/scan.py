@@ -75,12 +75,21 @@ class Scan:
     def __post_init__(self) -> None:
         self._patience = Patience(self.rules, self.gaps, self.timeout)
 
-    def run(self, units: Iterable[Unit], workers: int, progress: Callable[[int], None] | None = None) -> None:
-        """Scan all units with `workers` threads (YARA releases the interpreter's lock). progress: bytes
-        done."""
+    def run(
+        self,
+        units: Iterable[Unit],
+        workers: int,
+        progress: Callable[[int], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> None:
+        """Scan all units with `workers` threads (YARA releases the interpreter's lock). progress: bytes done.
+
+        stop: once it is set no other unit is begun.
+        """
 
         def work(batch: list[Unit]) -> int:
-            self.scan_batch(batch)
+            if stop is None or not stop.is_set():
+                self.scan_batch(batch)
             return sum(unit.size for unit in batch)
 
         with ThreadPoolExecutor(workers) as pool:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 
 from memir.gaps import Gaps
@@ -11,7 +10,6 @@ from memir.hunt.rules import RuleSet
 from memir.hunt.scan import Scan
 from memir.hunt.units import Unit
 
-_SHARE = 0.0005  # seconds; the usual 5 ms would hold each thread up for longer than it scans a unit
 Progress = Callable[[str, int, int], None]
 """Called with what is done, how much of it, of how much: bytes."""
 
@@ -45,7 +43,7 @@ def scan_units(
             progress("hunting", done, total)
         if waiting is not None and scan.hits:
             ready, waiting = waiting, None
-            _beside_others(ready)
+            ready()
 
     try:
         scan.run(units, workers, advance)
@@ -53,13 +51,3 @@ def scan_units(
         scan.gaps.add("hunt", what, "interrupted by the user: not scanned", total - done)
         return True
     return False
-
-
-def _beside_others(work: Callable[[], None]) -> None:
-    """Do it while other threads scan, which need the interpreter a hundred times a second, for a moment each."""
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(_SHARE)
-    try:
-        work()
-    finally:
-        sys.setswitchinterval(usual)

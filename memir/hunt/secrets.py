@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from memir.hunt.key_roles import likely
 from memir.kernel.timekeeping import wall_clock
@@ -18,6 +20,9 @@ from memir.kube.secret_names import secrets_in
 from memir.kube.secrets import Secret, merged
 from memir.tables.frame import Frame
 from memir.tables.table import Table, columns
+
+if TYPE_CHECKING:
+    from memir.hunt.secret_sweep import Sweep
 
 COLUMNS = columns("""
     kind             string       password, token, api key, database url, private key, aws secret key, ...
@@ -41,6 +46,7 @@ COLUMNS = columns("""
     source           string       where the row comes from
 """)
 _OWNER = ("container_id", "container_name", "pod_uid", "pod_name", "namespace")
+_begun: WeakKeyDictionary[RamSource, tuple[Sweep, list[dict[str, Any]]]] = WeakKeyDictionary()
 _CLAIMS = 16_384  # characters of JSON that a row has
 
 
@@ -50,9 +56,9 @@ def read(source: RamSource) -> Frame:
     The worst first: what is in its time before what has ended, then by gain.
     """
     clock, access = wall_clock(source.kernel), Access(source.cluster)
-    places = (_of_processes, _of_containers, _of_volumes)
-    rows = [row for place in places for row in place(source, clock, access)]
-    rows = _with_places(source, rows, clock, access)
+    begun = _begun.pop(source, None)
+    rows = _known(source, clock, access) if begun is None else begun[1]
+    rows = _with_places(source, rows, clock, access, None if begun is None else begun[0])
     objects = source.cluster.objects if source.cluster is not None else {}
     for row in rows:
         pod = source.pods.get(row.get("pod_uid") or "")
@@ -60,6 +66,32 @@ def read(source: RamSource) -> Frame:
     rows.sort(key=_rank)
     names = [column.name for column in TABLE.columns]
     return Frame({name: [row.get(name) for row in rows] for name in names})
+
+
+@contextmanager
+def looked_for_beside(source: RamSource) -> Iterator[None]:
+    """Within it RAM is looked through in other threads; read() waits for their end. What is left then is not begun."""
+    from memir.hunt.secret_sweep import Sweep
+
+    rows = _known(source, wall_clock(source.kernel), Access(source.cluster))
+    sweep = Sweep(source, _values(source, rows))
+    _begun[source] = sweep, rows
+    sweep.start()
+    try:
+        yield
+    finally:
+        sweep.stop()
+        _begun.pop(source, None)
+
+
+def _known(source: RamSource, clock: int | None, access: Access) -> list[dict[str, Any]]:
+    """The secrets of environments, arguments, specs and volumes."""
+    return [row for place in (_of_processes, _of_containers, _of_volumes) for row in place(source, clock, access)]
+
+
+def _values(source: RamSource, rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Clear values by fingerprint."""
+    return {mark: source.secrets.values[mark] for mark in (row["fingerprint"] for row in rows)}
 
 
 def _rank(row: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -167,15 +199,15 @@ def _of_volumes(source: RamSource, clock: int | None, access: Access) -> Iterato
 
 
 def _with_places(
-    source: RamSource, rows: list[dict[str, Any]], clock: int | None, access: Access
+    source: RamSource, rows: list[dict[str, Any]], clock: int | None, access: Access, sweep: Sweep | None
 ) -> list[dict[str, Any]]:
     """The rows and those of memory: one a secret, holder, process and file; copies in a process count with its row."""
     from memir.hunt.key_pairs import KeyPair, key_pairs
     from memir.hunt.secret_shapes import CERTIFICATE
-    from memir.hunt.secret_sweep import HOLDERS, sweep
+    from memir.hunt.secret_sweep import HOLDERS, Sweep
 
     named = {row["fingerprint"]: row for row in rows}
-    places = sweep(source, {mark: source.secrets.values[mark] for mark in named})
+    places = (sweep or Sweep(source, _values(source, rows))).places()
     keys = [place.secret.value for place in places if place.secret and place.secret.kind == "private key"]
     certificates = [place.secret.value for place in places if place.secret and place.secret.kind == CERTIFICATE]
     pairs: dict[str, KeyPair] = key_pairs(keys, certificates)

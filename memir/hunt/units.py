@@ -67,14 +67,17 @@ def process_units(
         mapping = kernel.pointer(memory.vmas.file, "file", "f_mapping", gap=False).tolist()
     units: dict[bytes, Unit] = {}
     absent = 0
+    space: _Space | None = None
     for mm, start, end, low, high, region in _regions(memory, chosen):
-        page, frame = expand(memory, low, high)
+        if space is None or space.mm != mm:
+            space = _space(memory, mm)
+        here = slice(int(space.offset[low - space.low]), int(space.offset[high - space.low]))
+        page, frame, keep = space.page[here], space.frame[here], space.keep[here]
         inside = (page >= start) & (page < end)
-        page, frame = page[inside], frame[inside]
-        absent += int(((memory.pages.position(frame) < 0) & ~swapped(frame)).sum())
-        keep = used(memory, frame)
+        absent += int((space.absent[here] & inside).sum())
+        keep = keep & inside
         page, frame = page[keep], frame[keep]
-        if not len(frame) or (files_apart and (memory.pages.use_of(frame) == FILE).all()):
+        if not len(frame) or (files_apart and space.file[here][keep].all()):
             continue
         place = (page - np.uint64(start)).astype(np.int64)
         file = mapping[region] if mapping is not None and region >= 0 else 0
@@ -93,6 +96,36 @@ def process_units(
         units[key] = Unit("process", name, place, frame, end - start, mms=[mm], mapping=file)
     memory.kernel.gaps.add("hunt", "process memory", "mapped page not in the image", absent)
     return list(units.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Space:
+    """The 4 KiB pages of an address space: what is asked of each region's is asked of all of them at once.
+
+    offset: int64[leaves + 1], where the pages of its leaf entries from `low` on begin. page, frame: uint64[n]. keep,
+    absent, file: bool[n], whether it is scanned, mapped and not in the image, a page of a file.
+    """
+
+    mm: int
+    low: int
+    offset: NDArray[np.int64]
+    page: U64
+    frame: U64
+    keep: Bools
+    absent: Bools
+    file: Bools
+
+
+def _space(memory: Memory, mm: int) -> _Space:
+    maps, pages = memory.mappings, memory.pages
+    low, high = np.searchsorted(maps.owner, [mm, mm + 1]).tolist()
+    page, frame = expand(memory, low, high)
+    offset = np.concatenate(([0], np.cumsum((maps.size[low:high] >> SHIFT).astype(np.int64))))
+    row, apart = pages.position(frame), swapped(frame)
+    there = row >= 0
+    place = np.maximum(row, 0)
+    keep = apart | (there & memory.nonzero[place])
+    return _Space(mm, low, offset, page, frame, keep, ~there & ~apart, there & (pages.use[place] == FILE))
 
 
 def _regions(memory: Memory, chosen: Bools) -> Iterator[tuple[int, int, int, int, int, int]]:

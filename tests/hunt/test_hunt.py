@@ -33,7 +33,7 @@ def test_hunt_counts_what_it_scanned_and_found(small: RamSource, tmp_path: Path)
     assert found.masked == found.rows
     assert set(found.units) == set(found.scanned) == set(KINDS)
     assert steps[-1] == ("hunting", sum(found.scanned.values()), sum(found.scanned.values()))
-    assert set(found.seconds) == {"memory", "units", "scan", "node", "owners"}
+    assert set(found.seconds) == {"memory", "units", "scan", "owners"}
 
 
 @pytest.mark.parametrize("times", [1, 2])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from memir.hunt.secret_sweep import HOLDERS, sweep
+from memir.hunt.secret_sweep import HOLDERS, Sweep
 from memir.image.open import open_image
 from memir.kernel.engine import Kernel
 from memir.kube.ram import RamSource
@@ -34,7 +34,7 @@ def with_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_sweep(with_key: Path) -> None:
     with open_image(with_key) as memory:
         source = RamSource(Kernel(memory, locate(memory)))
-        places = sweep(source, {"mark": PASSWORD, "short": "hunter2"})
+        places = Sweep(source, {"mark": PASSWORD, "short": "hunter2"}).places()
     (key,) = (place for place in places if place.secret is not None)
     assert key.secret is not None and (key.secret.kind, key.secret.value) == ("aws access key id", KEY)
     assert (key.row["owner"], key.row["pod_name"], key.row["container_name"]) == ("process", "miner-0", "miner")
@@ -50,4 +50,4 @@ def test_sweep(with_key: Path) -> None:
 
 
 def test_nothing_where_nothing_is(node_of: Callable[[str], RamSource]) -> None:
-    assert sweep(node_of("s-6.1-small"), {}) == []
+    assert Sweep(node_of("s-6.1-small"), {}).places() == []
