@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from memir.hunt.secrets import TABLE, row_of, rows_of_hits
+from memir.gaps import Gaps
+from memir.hunt.secrets import TABLE, looked_for_beside, row_of, rows_of_hits
 from memir.image.open import open_image
 from memir.kernel.engine import Kernel
 from memir.kube.ram import RamSource
@@ -43,6 +45,30 @@ def test_rows_have_no_values_and_whose_they_are(tmp_path: Path) -> None:
     assert {row["pod_name"] for row in held.values()} == {"web-7d4b9c6f5-abcde", "miner-0", "agent-x9z2k"}
     assert all(row["copies"] >= 1 for row in held.values()), "its value is looked for in all RAM"
     assert source.secrets.values == {fingerprint: PASSWORD} and PASSWORD not in str(rows)
+
+
+def test_looked_for_beside_other_tables(tmp_path: Path) -> None:
+    """The same rows and gaps as one after the other; one that nobody asks for leaves nothing behind."""
+    with open_image(planted(tmp_path / "node.raw")) as memory:
+        anchors = locate(memory)
+
+        def source() -> RamSource:
+            found = RamSource(Kernel(memory, anchors, Gaps()))
+            found.secret_key = bytes(32)
+            return found
+
+        alone, beside, given_up = source(), source(), source()
+        rows = TABLE.read(alone).rows()
+        with looked_for_beside(beside):
+            _ = beside.sockets
+            assert TABLE.read(beside).rows() == rows
+            assert TABLE.read(beside).rows() == rows, "asked for again, it is looked for again"
+        with looked_for_beside(given_up):
+            pass
+        assert not any(thread.name.startswith("secrets") for thread in threading.enumerate())
+        assert TABLE.read(given_up).rows() == rows
+    assert len(rows) > 3
+    assert list(alone.gaps) == list(beside.gaps)
 
 
 def test_a_node_without_secrets_has_the_table(node_of: Callable[[str], RamSource]) -> None:
