@@ -13,8 +13,8 @@ _WORDS = (b"\0" * 4, b"\xff" * 4, b"\xff" * 8, b"\x7f\xff\xff\xff", b"\0\0\0\x80
 
 
 def cases(few: int = 300, many: int = 10_000) -> int:
-    """`many` where CI is true, else `few`."""
-    return many if os.environ.get("CI") == "true" else few
+    """`many` where CI is true, else `few`; at least as many as MEMIR_FUZZ says, where it says a number."""
+    return max(many if os.environ.get("CI") == "true" else few, int(os.environ.get("MEMIR_FUZZ", "0")))
 
 
 def mutations(seeds: Sequence[bytes], count: int, seed: int = 1) -> Iterator[bytes]:

@@ -25,7 +25,7 @@ from tests.fuzz import cases, shapes
 from tests.images import ROOT
 
 OLD = Path(__file__).parent.parent / "evidence" / "data" / "evidence-0.1.0"
-FEW, SEALS = 150, (20, 2000)  # of the seal's documents, tests/case has 10,000 shapes each, without a verb
+SHAPES, SEALS = (150, 3000), (20, 1000)  # MEMIR_FUZZ=10000 takes more; of the seal's, tests/case has them without a verb
 BELOW = 0.8  # of the shapes go to the functions below the verbs: a verb takes ten times as long
 ALLOWED = {0, 2, 3, 4, 5}
 
@@ -82,7 +82,7 @@ def check(memir: Memir, words: Sequence[object], document: Any) -> int:
 def test_manifests(evidence: Folder, memir: Memir) -> None:
     """Records whose chain fits again, as who made them would write them."""
     rng, told = random.Random(7), 0
-    for records in shapes([forge.read(OLD)], cases(few=FEW), 7):
+    for records in shapes([forge.read(OLD)], cases(*SHAPES), 7):
         folder = evidence.restored()
         try:
             forge.write(folder, records)
@@ -92,12 +92,12 @@ def test_manifests(evidence: Folder, memir: Memir) -> None:
         if rng.random() < 0.3:  # as a killed run leaves it
             (folder / "receipt.json").unlink()
         told += (library(folder) if rng.random() < BELOW else check(memir, rng.choice(readers(folder)), records)) != 0
-    assert told > cases(few=FEW) // 2
+    assert told > cases(*SHAPES) // 2
 
 
 def test_receipts(evidence: Folder, memir: Memir) -> None:
     rng = random.Random(8)
-    for receipt in shapes([json.loads((OLD / "receipt.json").read_bytes())], cases(few=FEW), 8):
+    for receipt in shapes([json.loads((OLD / "receipt.json").read_bytes())], cases(*SHAPES), 8):
         folder = evidence.restored()
         (folder / "receipt.json").write_text(json.dumps(receipt))
         if rng.random() < 0.5:  # with its hash in the manifest's last record, as who made it would
@@ -110,7 +110,7 @@ def test_receipts(evidence: Folder, memir: Memir) -> None:
 
 def test_signatures(evidence: Folder, memir: Memir) -> None:
     rng = random.Random(9)
-    for document in shapes([json.loads((OLD / "manifest.sig").read_bytes())], cases(few=FEW), 9):
+    for document in shapes([json.loads((OLD / "manifest.sig").read_bytes())], cases(*SHAPES), 9):
         folder = evidence.restored()
         (folder / "manifest.sig").write_text(json.dumps(document))
         if rng.random() < BELOW:
