@@ -25,7 +25,7 @@ from tests.fuzz import cases, shapes
 from tests.images import ROOT
 
 OLD = Path(__file__).parent.parent / "evidence" / "data" / "evidence-0.1.0"
-SHAPES, SEALS = (150, 3000), (20, 1000)  # MEMIR_FUZZ=10000 takes more; of the seal's, tests/case has them without a verb
+SHAPES, SEALS = (150, 3000), (20, 1000)  # MEMIR_FUZZ=10000: more; tests/case has 10,000 of the seal without a verb
 BELOW = 0.8  # of the shapes go to the functions below the verbs: a verb takes ten times as long
 ALLOWED = {0, 2, 3, 4, 5}
 
