@@ -88,6 +88,8 @@ def analyze(
     node = open_node(image, progress=progress, **given)
     named = {name.removeprefix("+") for name in tables or ()}
     if unknown := sorted(named - set(node.tables)):
+        if unknown[0] == "secrets" and given.get("secrets") is False:
+            raise UsageError("the table secrets is both asked for (--tables) and left out (--no-secrets)")
         raise UsageError(f"there is no table {unknown[0]}; a node has {', '.join(node.tables)}")
     if target is not None:
         node.check(target)

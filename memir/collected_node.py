@@ -93,7 +93,8 @@ class CollectedNode(Node):
         return Identity(None, boot, ranges, taken, self.source.digest, text)
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Nothing but logs of S3 is held."""
+        self._release()
 
     def facts(self, sha256: str | None = None) -> Facts:  # noqa: ARG002  (the manifest is hashed in any case)
         """What a case records of the collection."""

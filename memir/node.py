@@ -64,6 +64,8 @@ class Node:
         self._read: dict[str, View] = {}
         self.hunted: list[Hunted] = []
         self._begun = time.monotonic()
+        self._closing: list[Callable[[], None]] = []
+        self._left_out: frozenset[str] = frozenset()
         self.logs = self._opened(logs) if logs else None
 
     def _opened(self, logs: Sequence[LogPath]) -> LogSource:
@@ -72,7 +74,19 @@ class Node:
         def ram(name: str) -> pa.Table | None:
             return self[name].to_arrow() if name in self._of_ram else None
 
-        return LogSource(logs, ram, secrets=lambda: self.source.secrets, gaps=self.source.gaps, progress=self._progress)
+        return LogSource(
+            logs, ram, secrets=lambda: self.source.secrets, gaps=self.source.gaps, progress=self._progress,
+            clock=lambda: self.identity.clock,
+        )  # fmt: skip
+
+    def leave_out(self, table: str, why: str) -> None:
+        """Do not read a table of RAM, for whatever asks for it: it is absent, and a gap says why."""
+        self._left_out |= {table}
+        self.gaps.add("table", table, why)
+
+    def at_close(self, action: Callable[[], None]) -> None:
+        """Do this when the node is closed."""
+        self._closing.append(action)
 
     @property
     def memory(self) -> PhysicalMemory:
@@ -118,7 +132,8 @@ class Node:
     def _of_ram(self) -> tuple[str, ...]:
         from memir.tables.table import tables
 
-        return tuple(name for name, table in tables().items() if self.source.kind in table.readers)
+        readable = (name for name, table in tables().items() if self.source.kind in table.readers)
+        return tuple(name for name in readable if name not in self._left_out)
 
     def __getitem__(self, name: str) -> View:
         """A table, read when it is first asked for. UsageError for one that there is not."""
@@ -131,6 +146,8 @@ class Node:
                 self._read[name] = View(name, tables()[name].read(self.source).to_arrow())
             elif self.logs is not None and name in self.logs.tables:
                 self._read[name] = View(name, self.logs.table(name))
+            elif name in self._left_out:
+                raise UsageError(f"the table {name} was left out: open the node without --no-{name}")
             else:
                 raise UsageError(f"there is no table {name}; a node has {', '.join(self.tables)}")
         return self._read[name]
@@ -304,7 +321,13 @@ class Node:
 
     def close(self) -> None:
         """Close the image."""
+        self._release()
         self.memory.close()
+
+    def _release(self) -> None:
+        """What at_close was given, the last first, once."""
+        while self._closing:
+            self._closing.pop()()
 
     def __enter__(self) -> Node:
         return self

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,6 +94,7 @@ def open(
     allow_truncated: bool = True,
     progress: Progress | None = None,
     logs: Sequence[LogPath] | str | Path = (),
+    secrets: bool = True,
 ) -> Node:
     """Open an image file, an evidence folder or an s3:// address and find the kernel in it; or a checkpoint archive.
 
@@ -101,20 +103,59 @@ def open(
     cluster: what the Kubernetes API said (pods.json, or a folder with it); that of an evidence folder is taken by
     itself. btf, kallsyms, isf: the kernel's types and addresses, where the image lacks them. cache: folder for unpacked
     images and decoded symbols. allow_truncated: open a file that lacks bytes its headers promise too; `node.coverage`
-    says how much of the node's RAM is there. logs: files and folders of audit logs, CloudTrail, flow logs, GuardDuty's
-    findings and more, which become tables beside those of RAM. Raises ImageError, SymbolsError, ClusterError, LogsError
-    (each an EvidenceError) or UsageError.
+    says how much of the node's RAM is there. logs: files, folders and s3:// prefixes of audit logs, CloudTrail, flow
+    logs, GuardDuty's findings and more, which become tables beside those of RAM; what lies in S3 is copied until the
+    node is closed. secrets: False leaves out the table secrets, for which all RAM is searched; that is then a gap, and
+    what needs the table is not looked for. Raises ImageError, SymbolsError, ClusterError, LogsError (each an
+    EvidenceError), RemoteError or UsageError.
     """
+    from memir.logs.stream import log_files
+
+    with ExitStack() as stack:
+        named = logs_here([logs] if isinstance(logs, str | Path) else logs, stack)
+        log_files(named)  # one that is not there is an error before long work
+        node = _opened(image, cluster, btf, kallsyms, isf, base, cache, allow_truncated, progress, named)
+        if not secrets:
+            node.leave_out("secrets", "left out as asked (--no-secrets): not looked for")
+        node.at_close(stack.pop_all().close)
+    return node
+
+
+def logs_here(logs: Iterable[LogPath], stack: ExitStack) -> list[LogPath]:
+    """The logs as files and folders that are here: objects of S3 are copied until the stack is closed.
+
+    LogsError where nothing lies at an address, StorageError, AccessError.
+    """
+    from memir.aws.log_files import copied
+    from memir.logs.stream import Renamed
+
+    every = list(logs)
+    there = [str(each) for each in every if isinstance(each, str) and each.startswith("s3://")]
+    if not there:
+        return every
+    copies = stack.enter_context(copied(there))
+    return [*(each for each in every if each not in there), *(Renamed(each.path, each.address) for each in copies)]
+
+
+def _opened(
+    image: str | Path,
+    cluster: str | Path | None,
+    btf: str | Path | None,
+    kallsyms: str | Path | None,
+    isf: str | Path | None,
+    base: int | str | None,
+    cache: str | Path | None,
+    allow_truncated: bool,
+    progress: Progress | None,
+    named: list[LogPath],
+) -> Node:
     from memir.checkpoint.archive import is_checkpoint
     from memir.kernel.find import find_kernel
     from memir.kube.ram import RamSource
     from memir.kube.snapshot import load_cluster
-    from memir.logs.stream import log_files
     from memir.symbols.locate import Given
     from memir.symbols.store import Store
 
-    named: list[LogPath] = [logs] if isinstance(logs, str | Path) else list(logs)
-    log_files(named)  # one that is not there is an error before long work
     if is_collected(image):
         from memir.collected_node import open_collected
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,25 @@ def test_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("MEMIR_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert open_node.cache_folder() == tmp_path / "memir"
+
+
+def test_without_secrets_they_were_not_looked_for(tmp_path: Path) -> None:
+    """No table, never an empty one; a gap says so, and so do the findings that need it."""
+    with memir.open(case("s-6.1-small").image, cache=cache(), secrets=False) as node:
+        assert "secrets" not in node.tables
+        with pytest.raises(UsageError, match="was left out"):
+            node["secrets"]
+        assert [(gap.kind, gap.where, gap.why) for gap in node.gaps if gap.kind == "table"] == [
+            ("table", "secrets", "left out as asked (--no-secrets): not looked for")
+        ]
+        node.save(tmp_path / "case", tables=["processes", "pods"])
+    record = json.loads((tmp_path / "case" / "case.json").read_text())
+    assert "secrets" not in str(sorted(path.name for path in (tmp_path / "case" / "tables").iterdir()))
+    assert "left out as asked (--no-secrets): not looked for" in json.dumps(record)
+    with pytest.raises(UsageError, match="both asked for"):
+        memir.analyze(case("s-6.1-small").image, cache=cache(), secrets=False, tables=["secrets"])
+
+
+def test_logs_here() -> None:
+    with ExitStack() as stack:
+        assert open_node.logs_here(["a", Path("b")], stack) == ["a", Path("b")]

@@ -31,7 +31,10 @@ def read_logs(
     def ram(name: str) -> pa.Table | None:
         return case[name] if name in case.tables else None
 
-    return LogSource(paths, ram, secrets=lambda: Secrets(case.secret_key()), progress=progress)
+    def clock() -> int | None:
+        return case.record.identity.clock if case.record is not None and case.record.identity is not None else None
+
+    return LogSource(paths, ram, secrets=lambda: Secrets(case.secret_key()), progress=progress, clock=clock)
 
 
 def tables_of(source: LogSource) -> dict[str, Any]:

@@ -58,6 +58,10 @@ def analyze(
             help="Read these tables alone, or +A beside the usual ones; a name that there is not lists all of them.",
         ),
     ] = None,
+    no_secrets: Annotated[
+        bool,
+        typer.Option("--no-secrets", help="Do not search all RAM for secrets: there is no table secrets then."),
+    ] = False,
     plugins: Annotated[
         str | None,
         typer.Option("--plugins", metavar="A,B", help="Run these volatility3 plugins too; tables/PLUGIN.parquet."),
@@ -88,6 +92,7 @@ def analyze(
             image, output, tables=_names(tables) or None, rules=rules or None, ioc=ioc, extra=_plugins(plugins, isf),
             force=force, sha256=sha256, sign_key=signing_key(sign_key), cluster=cluster, cache=cache, base=base,
             btf=btf, kallsyms=kallsyms, isf=isf, progress=line, logs=logs or (),
+            secrets=not no_secrets,
         )  # fmt: skip
     record = analysis.document()
     if json:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,14 +46,9 @@ ClusterOption = Annotated[
 ]
 def _log_paths(ctx: typer.Context, logs: list[str] | None) -> Any:
     """Paths of memir.logs: files and folders as they are, objects of S3 copied here until the command ends."""
-    there = [each for each in logs or () if each.startswith("s3://")]
-    if not there or logs is None:
-        return list(logs) if logs else None
-    from memir.aws.log_files import copied
-    from memir.logs.stream import Renamed
+    from memir.open_node import logs_here
 
-    copies = ctx.with_resource(copied(there))
-    return [*(each for each in logs if each not in there), *(Renamed(each.path, each.address) for each in copies)]
+    return logs_here(logs, ctx.with_resource(ExitStack())) if logs else None
 
 
 LogsOption = Annotated[

@@ -56,24 +56,42 @@ def _no_node(kind: str, there: set[str]) -> bool:
 
 
 def unable(tables: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """The tables that lack, by kind of what was therefore not looked for; not of kinds that an option asks for."""
+    """The tables that lack, by kind of what was therefore not looked for; not of kinds that an option would give."""
     there = set(tables)
-    absent = {
+    lacking = {
         kind: tuple(name for name in each.tables if name not in there)
         or (("namespaces",) if _no_node(kind, there) else ())
         for kind, each in detections().items()
     }
-    return {kind: names for kind, names in absent.items() if names and not detections()[kind].given_by}
+    return {kind: names for kind, names in lacking.items() if names and not _option(kind, there)}
 
 
 def unasked(tables: Iterable[str]) -> dict[str, list[str]]:
-    """By the option that would give it what it compares with: kinds that were not looked for without that."""
+    """By the option that would give it what it compares with, and of what: kinds that were not looked for without it.
+
+    A kind whose logs were given, and that lacks another table, is in unable().
+    """
     there = set(tables)
     kinds: dict[str, list[str]] = {}
-    for kind, each in detections().items():
-        if each.given_by and not there.issuperset(each.tables):
-            kinds.setdefault(each.given_by, []).append(kind)
+    for kind in detections():
+        if option := _option(kind, there):
+            kinds.setdefault(option, []).append(kind)
     return kinds
+
+
+def _option(kind: str, there: set[str]) -> str:
+    """`--logs (CloudTrail events)`: the option that would give a kind the tables that it lacks; "" for none."""
+    from memir.logs.formats import derived, formats
+
+    detection = detections()[kind]
+    if not detection.given_by:
+        return ""
+    if detection.given_by != "--logs":
+        return "" if there.issuperset(detection.tables) else detection.given_by
+    words = {each.table: each.words for each in formats()}
+    logs = [derived().get(name, name) for name in detection.tables if name not in there]
+    named = dict.fromkeys(words[name] for name in logs if name in words)
+    return f"--logs ({', '.join(named)})" if named else ""
 
 
 def _once(detection: Detection, look: Look) -> Iterable[Match]:

@@ -37,6 +37,11 @@ COLUMNS = columns("""
     access_key       string       access key id that it was signed with
     issued_key       string       access key id that the answer gave out
     issued_arn       string       role session that the answer gave out
+    issued_end       timestamp    when the key that the answer gave out ends
+    session_begin    timestamp    when the session that asked was opened
+    session_end      timestamp    when its key ends: by memory, else by the answer that gave it out
+    in_life          bool         whether the request was made in that time; null: the end is not known
+    moment           string       before or after the memory was taken, by the image's own clock; null: it is not known
     request          string       JSON of the request's parameters, secrets masked, its end cut at 4,096 characters
     resources        list<string> ARNs of what it was about
     vpc_endpoint     string       VPC endpoint that it came through
@@ -48,6 +53,11 @@ COLUMNS = columns("""
 """)
 _SECRET = '("(?:[a-z_]*(?:password|passwd|token)|secret(?:string|binary|accesskey|key))"[ ]*:[ ]*")(?:[^"\\\\]|\\\\.)+'
 """Values that AWS's own redaction may leave in a request. A secret's name (secretId) is what an investigator needs."""
+_EXPIRATION = (
+    "timezone('UTC', try_strptime(replace({}, chr(8239), ' '), "
+    "['%b %d, %Y, %I:%M:%S %p', '%b %d, %Y %I:%M:%S %p']))"
+)
+"""`Jul 18, 2023, 4:07:39 PM`, in older events without the second comma; UTC. 8239: the space of newer Javas."""
 FIELDS = JsonFields(
     {
         "version": "$.eventVersion", "time": "$.eventTime", "event_id": "$.eventID", "event_source": "$.eventSource",
@@ -57,12 +67,15 @@ FIELDS = JsonFields(
         "arn": "$.userIdentity.arn", "principal_id": "$.userIdentity.principalId",
         "user_name": "$.userIdentity.userName", "role_arn": "$.userIdentity.sessionContext.sessionIssuer.arn",
         "access_key": "$.userIdentity.accessKeyId", "issued_key": "$.responseElements.credentials.accessKeyId",
-        "issued_arn": "$.responseElements.assumedRoleUser.arn", "request": "$.requestParameters",
+        "issued_arn": "$.responseElements.assumedRoleUser.arn",
+        "issued_end": "$.responseElements.credentials.expiration",
+        "session_begin": "$.userIdentity.sessionContext.attributes.creationDate", "request": "$.requestParameters",
         "resources": "$.resources", "vpc_endpoint": "$.vpcEndpointId", "pool": "$.userIdentity.accountId",
     },
     where="version is not null and event_source is not null and event_name is not null",
     cast={
-        "time": TIME, "read_only": BOOL, "account": "coalesce(account, pool)",
+        "time": TIME, "read_only": BOOL, "issued_end": _EXPIRATION, "session_begin": TIME,
+        "account": "coalesce(account, pool)",
         "session_name": "case when identity_type = 'AssumedRole' then nullif(split_part(arn, '/', 3), '') end",
         "request": f"left(regexp_replace({{}}, '{_SECRET}', '\\1***', 'gi'), 4096)",
         "resources": "try(json_extract_string(resources, '$[*].ARN'))",
@@ -85,7 +98,7 @@ _OWNED = f"""
             if(count(distinct container_id) = 1, any_value(container_name), null) as container_name,
             if(count(distinct pod_uid) = 1, any_value(pod_uid), null) as pod_uid,
             if(count(distinct pod_uid) = 1, any_value(pod_name), null) as pod_name,
-            if(count(distinct pod_uid) = 1, any_value(namespace), null) as namespace
+            if(count(distinct pod_uid) = 1, any_value(namespace), null) as namespace, max(expires) as expires
         from keys join secrets on name = id or fingerprint = 'sha256:' || sha256(id) group by id),
     issued as (
         select issued_key, issued_arn, case when event_name = 'AssumeRoleWithWebIdentity' then user_name end as account,
@@ -102,8 +115,12 @@ _OWNED = f"""
     accounts as (select distinct 'system:serviceaccount:' || namespace || ':' || service_account as account
         from pods where service_account is not null),
     irsa as (select distinct issued_key from issued where account in (select account from accounts)
-        and issued_key is not null)
-    select number, coalesce(h.pids, g.pids) as pids,
+        and issued_key is not null),
+    ends as (select issued_key as id, max(issued_end) as ends from log where issued_key is not null group by all)
+    select number, coalesce(h.pids, g.pids) as pids, coalesce(h.expires, ends.ends) as session_end,
+        log.time between coalesce(log.session_begin, log.time) and coalesce(h.expires, ends.ends) as in_life,
+        if(log.time > (select taken from clock), 'after', if(log.time <= (select taken from clock), 'before', null))
+            as moment,
         coalesce(k.pod_uid, a.pod_uid, h.pod_uid, g.pod_uid, named.pod_uid) as pod_uid,
         coalesce(k.pod_name, a.pod_name, h.pod_name, g.pod_name, named.pod_name) as pod_name,
         coalesce(k.namespace, a.namespace, h.namespace, g.namespace, named.namespace) as namespace,
@@ -123,14 +140,23 @@ _OWNED = f"""
             lambda part: part is not null), []) as credentials
     from log left join held as h on h.id = log.access_key left join held as g on g.id = log.issued_key
     left join tagged_key as k on k.issued_key = coalesce(log.access_key, log.issued_key)
+    left join ends on ends.id = log.access_key
     left join tagged_arn as a on a.issued_arn = coalesce(log.arn, log.issued_arn) left join named using (number)
 """
 
 
 def read(source: LogSource) -> Frame:
     """Every event. It is the pod's for which Pod Identity gave its key out, else the one that alone holds it."""
-    more = {"secrets": source.some("secrets"), "instance": _instance(source)}
+    more = {"secrets": source.some("secrets"), "instance": _instance(source), "clock": _clock(source)}
     return source.owned(TABLE, _OWNED, masked=("request",), more=more)
+
+
+def _clock(source: LogSource) -> pa.Table:
+    """When the memory was taken, by the image's own clock: one row, null where it is not known."""
+    import pyarrow as pa
+
+    taken = None if source.clock is None else source.clock // 1000
+    return pa.table({"taken": pa.array([taken], pa.timestamp("us", "UTC"))})
 
 
 def _instance(source: LogSource) -> pa.Table:

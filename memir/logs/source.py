@@ -68,10 +68,12 @@ class LogSource:
     def __init__(
         self, paths: Sequence[LogPath], ram: Ram | None = None, *, secrets: Callable[[], Secrets] = Secrets,
         gaps: Gaps | None = None, progress: Callable[[str, int, int], None] | None = None,
+        clock: Callable[[], int | None] | None = None,
     ) -> None:  # fmt: skip
         """paths: files and folders; LogsError, before long work, if one is not there. ram: the node's tables.
 
-        secrets: gives what masks them. gaps: where to count.
+        secrets: gives what masks them. gaps: where to count. clock: gives the image's own clock, nanoseconds since 1970
+        UTC.
         """
         self.files = log_files(paths)
         self._names = {each.path: each.name for each in paths if isinstance(each, Renamed)}
@@ -79,12 +81,18 @@ class LogSource:
         self._ram: Ram = ram if ram is not None else lambda _: None
         self._secrets = secrets
         self._progress = progress
+        self._clock = clock
         self._made: dict[str, pa.Table] = {}
 
     @property
     def owners(self) -> Any:
         """Not asked: rows of logs name their owner themselves."""
         raise NotImplementedError
+
+    @functools.cached_property
+    def clock(self) -> int | None:
+        """When the memory was taken, by the image's own clock, nanoseconds since 1970 UTC; None: not known."""
+        return self._clock() if self._clock is not None else None
 
     @functools.cached_property
     def _read(self) -> tuple[dict[str, list[pa.Table]], dict[str, str]]:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
+import memir
 from memir.aws import log_files
 from memir.aws.log_files import copied
 from memir.errors import AccessError, LogsError, StorageError, UsageError
 from memir.logs.source import LogSource
 from memir.logs.stream import Renamed
+from tests.images import cache, case
 from tests.logs.made import audit
 
 if TYPE_CHECKING:
@@ -51,6 +53,19 @@ def test_a_prefix(prefix: str) -> None:
     assert not kept.exists()
     with copied([f"{prefix}/a.log"]) as copies:
         assert [each.address for each in copies] == [f"{prefix}/a.log"]
+
+
+def test_logs_of_a_node_lie_in_s3(prefix: str) -> None:
+    """memir.open takes what --logs takes, and the copies go when the node is closed."""
+    with memir.open(case("s-6.1-small").image, cache=cache(), logs=prefix) as node:
+        assert node.logs is not None and len(node.logs.files) == 2
+        named = sorted(row["log"] for row in node["audit"].to_arrow().to_pylist())
+        assert named == [f"{prefix}/a.log", f"{prefix}/deep/b"]
+        files = node.logs.files
+        assert all(path.exists() for path in files)
+    assert not any(path.exists() for path in files)
+    with pytest.raises(LogsError, match="no object lies there"):
+        memir.open(case("s-6.1-small").image, logs=[f"{prefix}/nothing"])
 
 
 def test_bounds(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,10 +49,12 @@ def test_logs(memir: Memir, analysed: Path, tmp_path: Path) -> None:
     assert (ran.code, ran.err) == (0, "")
     assert "opened a session in dev/miner-0/miner: id" in ran.out
     lines = ran.out.splitlines()
-    assert "With --logs also: aws-key-in-memory, credentials-elsewhere, guardduty-claims" in lines
+    assert [line for line in lines if line.startswith("With --logs")] == [
+        "With --logs (CloudTrail events) also: aws-key-in-memory, credentials-elsewhere",
+        "With --logs (GuardDuty findings) also: guardduty-claims",
+    ]
     assert f"Not read: 1 lines of no format that memir reads, e.g. {log}, line 2" in lines
-    asked = ("With --logs also: api-session, aws-key-in-memory, credentials-elsewhere, guardduty-claims, "
-             "token-elsewhere, token-in-memory")  # fmt: skip
+    asked = "With --logs (Kubernetes audit log) also: api-session, token-elsewhere, token-in-memory"
     assert asked in memir("findings", analysed).out.splitlines()
 
 

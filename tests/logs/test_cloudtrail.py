@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from memir.logs.source import LogSource
 from tests.findings.real import INTRUDED, node
 from tests.findings.with_logs import pod_of, with_rows
 from tests.logs.made import rows, written
@@ -103,6 +104,55 @@ def test_credentials_that_lie_in_memory_or_were_given_to_pods(tmp_path: Path) ->
         (["IRSA"], None, None), (["IRSA"], None, None), (None, None, None),
         (["issued key in memory", "node role"], [218], API),
     ]  # fmt: skip
+
+
+TAKEN = datetime(2026, 11, 23, 22, 30, tzinfo=UTC)
+
+
+def _opened(key: str, at: str, begin: str, **more: Any) -> dict[str, Any]:
+    """An event as sessions of a role have it: with the time at which the session was opened."""
+    context = {"sessionIssuer": {"arn": ROLE}, "attributes": {"creationDate": begin, "mfaAuthenticated": "false"}}
+    identity = {"type": "AssumedRole", "arn": "arn:s", "accessKeyId": key, "sessionContext": context}
+    return event(userIdentity=identity, eventTime=at, **more)
+
+
+def test_before_and_after_the_memory_was_taken(tmp_path: Path) -> None:
+    """By the image's own clock, and in the life of the key: its end by memory, else by the answer that gave it out."""
+    ends = datetime(2026, 11, 23, 23, tzinfo=UTC)
+    known = with_rows("secrets", {"kind": "aws session", "name": "ASIAHELD", "fingerprint": "x", "expires": ends})
+    given = [
+        {"credentials": {"accessKeyId": key, "sessionToken": "x", "expiration": words}}
+        for key, words in (("ASIANEW", "Nov 23, 2026, 11:28:00\u202fPM"), ("ASIAOLD", "Nov 23, 2026 11:28:00 PM"))
+    ]
+    events = [
+        *(event("AssumeRole", responseElements=answer) for answer in given),
+        _opened("ASIAHELD", "2026-11-23T22:28:00Z", "2026-11-23T17:00:00Z"),
+        _opened("ASIAHELD", "2026-11-23T22:40:00Z", "2026-11-23T17:00:00Z"),
+        _opened("ASIAHELD", "2026-11-23T23:00:01Z", "2026-11-23T17:00:00Z", errorCode="ExpiredToken"),
+        _opened("ASIANEW", "2026-11-23T22:30:00Z", "2026-11-23T22:28:00Z"),
+        _opened("ASIAOLD", "2026-11-23T23:28:01Z", "2026-11-23T22:28:00Z"),
+        _opened("ASIAOTHER", "2026-11-23T23:00:00Z", "2026-11-23T17:00:00Z"),
+    ]
+    path = written(tmp_path, "a", *events)
+    source = LogSource([path], known.get, clock=lambda: int(TAKEN.timestamp()) * 10**9)
+    every = source.table("cloudtrail").to_pylist()
+    until = datetime(2026, 11, 23, 23, 28, tzinfo=UTC)
+    assert [row["issued_end"] for row in every] == [until, until, None, None, None, None, None, None]
+    assert [(row["moment"], row["in_life"], row["session_end"]) for row in every] == [
+        ("before", None, None), ("before", None, None),
+        ("before", True, ends), ("after", True, ends), ("after", False, ends),
+        ("before", True, until), ("after", False, until), ("after", None, None),
+    ]  # fmt: skip
+    assert every[2]["session_begin"] == datetime(2026, 11, 23, 17, tzinfo=UTC)
+    blind = rows(path, "cloudtrail", known.get)
+    assert {row["moment"] for row in blind} == {None} and blind[3]["in_life"] is True
+
+
+def test_the_end_of_a_key_that_is_no_time(tmp_path: Path) -> None:
+    odd = event("AssumeRole", responseElements={"credentials": {"accessKeyId": "ASIANEW", "expiration": "soon"}})
+    later = _opened("ASIANEW", "2026-11-23T22:28:00Z", "when?")
+    every = rows(written(tmp_path, "a", odd, later), "cloudtrail")
+    assert [(row["issued_end"], row["session_begin"], row["in_life"]) for row in every] == [(None,) * 3] * 2
 
 
 def _by(key: str, arn: str, **more: Any) -> dict[str, Any]:

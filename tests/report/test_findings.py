@@ -21,10 +21,11 @@ def test_the_shortest_useful_form() -> None:
     (clean,) = (line for line in lines if line.startswith("Looked for and not there: "))
     assert "hidden-task" in clean and "deleted-executable" not in clean
     assert not any(line.startswith("Not looked for") for line in lines)
-    assert lines[-2:] == [
-        "With --logs also: api-session, aws-key-in-memory, credentials-elsewhere, guardduty-claims, token-elsewhere, "
-        "token-in-memory",
+    assert sorted(lines[-4:]) == [
         "With --ioc also: known-indicator",
+        "With --logs (CloudTrail events) also: aws-key-in-memory, credentials-elsewhere",
+        "With --logs (GuardDuty findings) also: guardduty-claims",
+        "With --logs (Kubernetes audit log) also: api-session, token-elsewhere, token-in-memory",
     ]
 
 
