@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from documentation.questions import OPEN, command_of
 from memir.case.case import Case
 from memir.case.questions import Question, answer, question_of, questions
-from memir.cli.main import VERBS, invoke
+from memir.cli.main import VERBS, app, invoke
 from memir.errors import CaseError, UsageError
 from memir.tables.table import tables as known
 from tests.case.test_case import ANALYSIS, ONE
@@ -111,6 +113,21 @@ def test_there_are_forty_and_each_is_tested_or_a_command() -> None:
     assert commands == {"other-nodes", "timeline", "evidence"}
     assert set(EXPECTED) | set(NONE) | commands | {"who-execd"} == set(every)
     assert all(every[name].commands for name in commands)
+
+
+@pytest.mark.parametrize("name", ["other-nodes", "timeline", "evidence"])
+def test_the_command_that_answers_runs(folder: Path, name: str) -> None:
+    """As the page of questions names it; of a case that nobody signed `verify` ends with 5."""
+    command = command_of(question_of(name))
+    words = [str(folder) if word.startswith("CASE") else word for word in command.split()[1:]]
+    ran = CliRunner().invoke(app, words)
+    assert (ran.exit_code, bool(ran.output)) == (5 if name == "evidence" else 0, True), ran.output
+
+
+def test_what_stays_open_is_of_questions_that_there_are() -> None:
+    assert set(OPEN) <= {question.number for question in questions().values()}
+    assert command_of(question_of("2")) == "memir ask CASE pod-of-pid pid=..."
+    assert command_of(question_of("same-workload")) == "memir ask CASE same-workload"
 
 
 @pytest.mark.parametrize("question", [each for each in questions().values() if each.commands])

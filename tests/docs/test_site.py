@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from documentation import api, architecture, commands
+from documentation import api, architecture, commands, questions
 from tests.images import ROOT
 from tests.longer import not_here
 
@@ -82,6 +82,7 @@ def test_links_of_pages_outside_the_site(page: str) -> None:
     [
         (api.reference, "reference/api.md"),
         (commands.reference, "reference/commands.md"),
+        (questions.reference, "reference/questions.md"),
         (architecture.svg, "images/architecture.svg"),
     ],
 )

@@ -68,7 +68,8 @@ DETECTION = Detection(
     why="What was admitted, scanned and signed is not what runs.",
     check_next=("when: the pod's image may have been changed in the API since", "the image's content, by its digest"),
     benign=("a pod whose image is being replaced: the old container runs until the new one starts",),
-    missed=("content: a name with a tag can be pointed at other content, and layers can be changed on the node",
+    missed=("content: a name with a tag can be pointed at other content, and layers can be changed on the node (by "
+            "hand: SHA-256 of wholly cached files, in inodes, against the image's own)",
             "containers of a node whose API's view was not given"),
     gaps=("claim", "cluster"),
 )  # fmt: skip
