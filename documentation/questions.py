@@ -11,9 +11,9 @@ _HEAD = """# Forty questions
 
 Made by `python -m documentation.questions` from the files in memir/case/ask; edit those.
 
-What a responder asks a node's RAM, and the one command that answers it. CASE is what `memir analyze IMAGE -o CASE` wrote;
-`memir ask CASE 13` takes the number too. The tests ask each of an intruded node's case and compare the answer with what
-the intruder is known to have done, or run the command; *needs* is what an analysis of RAM alone does not give.
+What a responder asks a node's RAM, and the one command that answers it. CASE is what `memir analyze IMAGE -o CASE`
+wrote; `memir ask CASE 13` takes the number too. The tests ask each of an intruded node's case and compare the answer
+with what the intruder is known to have done, or run the command; *needs* is what RAM alone does not give.
 
 | # | question | command | needs | what it does not answer |
 |---|---|---|---|---|

@@ -29,13 +29,15 @@ _SMALL = "init_on_free=1"  # freed pages are zeros: a third of the size when pac
 
 @dataclass(frozen=True)
 class Machine:
-    """How a guest is booted. ram: MiB. intruded: with the pods and intruders of pods.py, else three plain pods."""
+    """How a guest is booted. ram: MiB. intruded: with the pods and intruders of pods.py; second: with those of
+    second.py; else three plain pods."""
 
     kernel: str
     ram: int
     cpu: str = "max,la57=off"
     command_line: str = _SMALL
     intruded: bool = False
+    second: bool = False
 
 
 MACHINES = {
@@ -49,6 +51,7 @@ MACHINES = {
     "s-6.1-intruded": Machine("6.1", 192, intruded=True),
     "s-6.12-intruded": Machine("6.12", 192, intruded=True),
     "s-7.2-intruded": Machine("7.2", 224, "max", intruded=True),
+    "s-6.1-second": Machine("6.1", 192, second=True),
     # bigger, with what ended processes leave
     "s-6.1-512": Machine("6.1", 512, command_line=""),
     "s-6.12-512": Machine("6.12", 512, command_line=""),
@@ -81,7 +84,7 @@ def build(name: str) -> Path:
     lost = [line for line in truth.read_text(errors="replace").splitlines() if line.endswith(" FAILED")]
     if lost:
         raise SystemExit(f"{name}: {lost}")
-    return _finish(name, machine.intruded, raw, truth)
+    return _finish(name, machine, raw, truth)
 
 
 def _boot(name: str, machine: Machine) -> None:
@@ -92,21 +95,34 @@ def _boot(name: str, machine: Machine) -> None:
 
             scenario.write(Path(folder))
             spec = {"SPEC": folder}
+        if machine.second:
+            from tests.lab import second
+
+            second.write(Path(folder))
+            spec = {"SPEC": folder}
         boot = ("bash", HERE / "boot.sh", name, machine.kernel, str(machine.ram), machine.cpu, machine.command_line)
         _run(*boot, **spec)
 
 
-def _finish(name: str, intruded: bool, raw: Path, truth: Path) -> Path:
-    images().mkdir(parents=True, exist_ok=True)
-    if intruded:
+def _finish(name: str, machine: Machine, raw: Path, truth: Path) -> Path:
+    # apart from the others, which tests read without being asked
+    folder = images().with_name("second") if machine.second else images()
+    folder.mkdir(parents=True, exist_ok=True)
+    if machine.second:
+        from tests.lab import second
+
+        document = {"image": name, "labels": second.labels(truth)}
+        (folder / f"{name}.labels.json").write_text(json.dumps(document, indent=1) + "\n")
+        (folder / f"{name}.pods.json").write_text(json.dumps(second.pods_json(), indent=1) + "\n")
+    if machine.intruded:
         from tests.lab import documents, labels
 
         made = labels.make(raw, truth)
-        (images() / f"{name}.labels.json").write_text(json.dumps(made, indent=1) + "\n")
-        (images() / f"{name}.pods.json").write_text(json.dumps(documents.pods_json(), indent=1) + "\n")
-    packed = images() / f"{name}.raw.zst"
+        (folder / f"{name}.labels.json").write_text(json.dumps(made, indent=1) + "\n")
+        (folder / f"{name}.pods.json").write_text(json.dumps(documents.pods_json(), indent=1) + "\n")
+    packed = folder / f"{name}.raw.zst"
     _pack(raw, packed)
-    shutil.copy(truth, images() / truth.name)
+    shutil.copy(truth, folder / truth.name)
     raw.unlink()
     return packed
 

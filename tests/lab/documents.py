@@ -56,6 +56,7 @@ def _mounts(pod: Pod | None, container: Container) -> list[dict[str, Any]]:
         _bind("/etc/hosts", f"{kubelet}/etc-hosts"),
         _bind("/dev/termination-log", f"{kubelet}/containers/{container.name}/0a1b2c3d"),
         _bind("/var/run/secrets/kubernetes.io/serviceaccount", token, "ro"),
+        *(_bind(place, pod.source(name)) for name, place in container.volumes),
     ]
 
 
@@ -170,7 +171,8 @@ def token(pod: Pod) -> str:
     return f"{part({'alg': 'RS256', 'kid': 'd41d8cd98f00b204e9800998ecf8427e4649b934'})}.{part(body)}.{signature}"
 
 
-def _api_pod(pod: Pod) -> dict[str, Any]:
+def api_pod(pod: Pod) -> dict[str, Any]:
+    """A pod as the API has it."""
     metadata: dict[str, Any] = {
         "creationTimestamp": pods.CREATED, "labels": pod.labels, "name": pod.name, "namespace": pod.namespace,
         "uid": pod.uid,
@@ -191,11 +193,11 @@ def _api_pod(pod: Pod) -> dict[str, Any]:
             "containers": [
                 {
                     "name": one.name, "image": one.image, "command": list(one.args), **requests,
-                    **({"securityContext": {"privileged": True}} if one.privileged else {}),
+                    **({"securityContext": {"privileged": True}} if one.privileged else {}), **_volume_mounts(one),
                 }
                 for one in pod.containers
             ],
-            "nodeName": NODE, "serviceAccountName": pod.service_account,
+            "nodeName": NODE, "serviceAccountName": pod.service_account, **_volumes(pod),
             **({"hostNetwork": True} if pod.host_network else {}), **({"hostPID": True} if pod.host_pid else {}),
         },
         "status": {
@@ -212,9 +214,27 @@ def _api_pod(pod: Pod) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _volume_name(volume: str) -> str:
+    return f"host{volume.replace('/', '-').rstrip('-')}" if volume.startswith("/") else volume
+
+
+def _volume_mounts(container: Container) -> dict[str, Any]:
+    mounts = [{"name": _volume_name(name), "mountPath": place} for name, place in container.volumes]
+    return {"volumeMounts": mounts} if mounts else {}
+
+
+def _volumes(pod: Pod) -> dict[str, Any]:
+    names = {name for container in pod.containers for name, _ in container.volumes}
+    listed = [
+        {"name": _volume_name(name), **({"hostPath": {"path": name}} if name.startswith("/") else {"emptyDir": {}})}
+        for name in sorted(names)
+    ]
+    return {"volumes": listed} if listed else {}
+
+
 def pods_json() -> dict[str, Any]:
     """`kubectl get pods -A -o json`."""
-    return {"apiVersion": "v1", "items": [_api_pod(pod) for pod in pods.PODS], "kind": "List", "metadata": {}}
+    return {"apiVersion": "v1", "items": [api_pod(pod) for pod in pods.PODS], "kind": "List", "metadata": {}}
 
 
 def all_containers() -> list[tuple[Pod | None, Container]]:

@@ -25,7 +25,10 @@ def container_id(text: str) -> str:
 
 @dataclass(frozen=True)
 class Container:
-    """One container. snapshot: number of its overlay snapshot, which no other container has."""
+    """One container. snapshot: number of its overlay snapshot, which no other container has.
+
+    volumes: (an emptyDir's name, or an absolute path of the node, where it is mounted).
+    """
 
     id: str
     name: str
@@ -35,6 +38,7 @@ class Container:
     uid: int = 0
     privileged: bool = False
     image: str = "registry.example/shop/app:1.4.2"
+    volumes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,11 @@ class Pod:
         """Path of the pod's cgroup, as the kubelet's systemd driver names it."""
         unit = f"kubepods-{self.qos.lower()}"
         return f"kubepods.slice/{unit}.slice/{unit}-pod{self.uid.replace('-', '_')}.slice"
+
+    def source(self, volume: str) -> str:
+        """The folder of the node that a volume is."""
+        empty = f"/var/lib/kubelet/pods/{self.uid}/volumes/kubernetes.io~empty-dir"
+        return volume if volume.startswith("/") else f"{empty}/{volume}"
 
     def cgroup(self, container: Container) -> str:
         """Path of a container's cgroup."""

@@ -16,15 +16,17 @@ _SNAPSHOTS = "/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapsho
 _SHIM = "system.slice/containerd.service"
 
 
-def _container(container: Container, lower: str) -> list[str]:
+def _container(container: Container, lower: str, pod: Pod | None = None) -> list[str]:
+    volumes = [f"vol={pod.source(name)}:{place}" for name, place in container.volumes] if pod is not None else []
     caps = "all" if container.privileged else "def"
     return [
         "++", f"id={container.id}", f"name={container.name}", f"snap={container.snapshot}", f"lower={lower}",
-        f"user={container.uid}", f"caps={caps}", f"priv={int(container.privileged)}", "cmd", *container.args,
+        f"user={container.uid}", f"caps={caps}", f"priv={int(container.privileged)}", *volumes, "cmd", *container.args,
     ]  # fmt: skip
 
 
-def _pod(pod: Pod) -> str:
+def pod_words(pod: Pod) -> str:
+    """The command that makes a pod in the guest."""
     layers = f"{_SNAPSHOTS}/3/fs:{_SNAPSHOTS}/2/fs"
     words = [
         "mkpod", f"pod={pod.name}", f"ns={pod.namespace}", f"uid={pod.uid}", f"ip={pod.ip}", "cgver=2",
@@ -33,7 +35,7 @@ def _pod(pod: Pod) -> str:
         *_container(pod.sandbox, f"{_SNAPSHOTS}/1/fs"),
     ]  # fmt: skip
     for container in pod.containers:
-        words += _container(container, layers)
+        words += _container(container, layers, pod)
     return shlex.join(words)
 
 
@@ -74,7 +76,7 @@ def script() -> str:
     """scenario.sh: pods first, then who does not belong there."""
     lines = ["# made by tests/lab/scenario.py"]
     for pod in PODS:
-        lines += _ended(pod) if pod.ended else [f"{_pod(pod)} || echo {pod.name} FAILED"]
+        lines += _ended(pod) if pod.ended else [f"{pod_words(pod)} || echo {pod.name} FAILED"]
     lines.append(f"{_helper()} || echo helper FAILED")
     lines.append("busybox sleep 2")
     lines += [f"{_intruder(one)} || echo {one.label} FAILED" for one in INTRUDERS]

@@ -7,7 +7,7 @@
  * and (cgroup v2) cgroup namespace. The overlay is mounted in the host mount namespace first and
  * pivot_root'ed in the container, as runc does. Ends by exec'ing the shim, parent of all of them.
  * hostpid=1 and priv=1 leave out the pid and the cgroup namespace. plain=1: one container of no pod, as `ctr run` leaves
- * it, in the cgroup cg=PATH. /spec/ID/{config.json,state.json.in,env} and /spec/UID/token, where they are there, are what
+ * it, in the cgroup cg=PATH. vol=FROM:TO, up to four: a volume's folder on the node, made if needed. /spec/ID/{config.json,state.json.in,env} and /spec/UID/token, where they are there, are what
  * runtime and kubelet write; in state.json.in @PID@ and @START@ are replaced. */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -63,7 +63,7 @@ static void cg_enter(const char *rel) {
     if (g_v == 2) { put("/sys/fs/cgroup/cgroup.subtree_control", "+memory +pids +cpu", 0); cg_enter1("/sys/fs/cgroup", rel, 1); }
     else for (int i = 0; v1h[i]; i++) cg_enter1(fmt("/sys/fs/cgroup/%s", v1h[i]), rel, 0);
 }
-struct ctr { char *id, *name, *lower, *user, *caps, *userns, *cg, *envtext; char **cmd; char *rootfs; int n, priv; pid_t pid; };
+struct ctr { char *id, *name, *lower, *user, *caps, *userns, *cg, *envtext, *vol[4]; int vols; char **cmd; char *rootfs; int n, priv; pid_t pid; };
 static char *slurp_proc(pid_t pid) {
     static char b[4096]; int fd = open(fmt("/proc/%d/stat", pid), O_RDONLY); CK(fd);
     int n = read(fd, b, sizeof b - 1); CK(n); b[n] = 0; close(fd); return b;
@@ -115,6 +115,7 @@ static void child(struct ctr *c, int sandbox, int ready) {
         bindf(fmt("/var/lib/kubelet/pods/%s/etc-hosts", g_uid), r, "/etc/hosts", 0, 0);
         bindf(fmt("/var/lib/kubelet/pods/%s/containers/%s/0a1b2c3d", g_uid, c->name), r, "/dev/termination-log", 0, 0);
         bindf(fmt("/var/lib/kubelet/pods/%s/volumes/kubernetes.io~projected/kube-api-access-x7k2p", g_uid), r, "/var/run/secrets/kubernetes.io/serviceaccount", 1, 1);
+        for (int j = 0; j < c->vols; j++) { char *to = strchr(c->vol[j], ':'); *to++ = 0; mkdirs(c->vol[j]); bindf(c->vol[j], r, to, 1, 0); }
         mkdirs(fmt("%s/sys", r)); if (mount("sysfs", fmt("%s/sys", r), "sysfs", MS_RDONLY | MS_NOSUID | MS_NOEXEC | MS_NODEV, 0) == 0) {
             if (g_v == 2) mount("cgroup", fmt("%s/sys/fs/cgroup", r), "cgroup2", MS_RDONLY | MS_NOSUID | MS_NOEXEC | MS_NODEV, 0);
         }
@@ -172,6 +173,7 @@ int main(int argc, char **argv) {
             else if ((v = val(argv[i], "lower"))) c->lower = v; else if ((v = val(argv[i], "user"))) c->user = v;
             else if ((v = val(argv[i], "caps"))) c->caps = v; else if ((v = val(argv[i], "snap"))) c->n = atoi(v);
             else if ((v = val(argv[i], "priv"))) c->priv = atoi(v); else if ((v = val(argv[i], "cg"))) c->cg = v;
+            else if ((v = val(argv[i], "vol")) && strchr(v, ':') && c->vols < 4) c->vol[c->vols++] = v;
         }
         c->cmd = &argv[++i]; while (i < argc && strcmp(argv[i], "++")) i++;
         if (i < argc) argv[i] = 0;  /* ends cmd; loop's i++ steps over it */
