@@ -147,7 +147,7 @@ class Node:
             elif self.logs is not None and name in self.logs.tables:
                 self._read[name] = View(name, self.logs.table(name))
             elif name in self._left_out:
-                raise UsageError(f"the table {name} was left out: open the node without --no-{name}")
+                raise UsageError(f"the table {name} was left out as asked: open the node anew with it")
             else:
                 raise UsageError(f"there is no table {name}; a node has {', '.join(self.tables)}")
         return self._read[name]

@@ -51,7 +51,7 @@ MACHINES = {
     "s-6.1-intruded": Machine("6.1", 192, intruded=True),
     "s-6.12-intruded": Machine("6.12", 192, intruded=True),
     "s-7.2-intruded": Machine("7.2", 224, "max", intruded=True),
-    "s-6.1-second": Machine("6.1", 192, second=True),
+    "s-6.1-second": Machine("6.1", 192, command_line=f"{_SMALL} no_timer_check", second=True),
     # bigger, with what ended processes leave
     "s-6.1-512": Machine("6.1", 512, command_line=""),
     "s-6.12-512": Machine("6.12", 512, command_line=""),
