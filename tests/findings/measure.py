@@ -32,10 +32,10 @@ port), three info (the node agent's rights).
 One intruded node was left unread: `tests/lab/build s-6.1-second` (kernel 6.1, 192 MiB, its pods' API view), whose 20
 labels (tests/findings/labels/s-6.1-second.json, made by tests/lab/second.py) were committed before memir read it, once,
 with the tables that detections look at. Precision of high and critical 1.00 (6 of 6), recall 0.70 (14 of 20); 9 medium,
-14 low or info. Missed: a program in a container's /dev/shm, a listener on 31337 in a sidecar. Told, but only as info where
-the label asks for more: a cron job and an SSH key that a privileged pod left through its hostPath, the program of it that
-then ran on the node, and the hostPath itself. Nothing of this was mended since. Of two clean and two intruded nodes with
-other techniques, one of each unread, this is one intruded and one clean: two more were not made.
+14 low or info. Missed: a program in a container's /dev/shm, a listener on 31337 in a sidecar. Told, but only as info
+where the label asks for more: a cron job and an SSH key that a privileged pod left through its hostPath, the program of
+it that then ran on the node, and the hostPath itself. Nothing of this was mended since. A second clean node with other
+workloads was not made.
 
 | image | high and critical | match a label | precision | labels | matched | recall | medium | low, info |
 |---|---|---|---|---|---|---|---|---|
