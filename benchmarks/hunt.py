@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Time a hunt beside a raw YARA pass over the same file and, if asked, volatility3's vmayarascan.
 
-    python -m benchmarks.hunt IMAGE [--rules PATH] [--generated 5000] [--repeat 3] [--vmayarascan]
+    python -m benchmarks.hunt IMAGE [--rules PATH] [--generated 5000] [--repeat 5] [--vmayarascan]
 
 The raw pass is one yara scan of the whole file with one thread, as the `yara` command does it, rules compiled before.
-The hunt starts with the image unopened and its symbols cached, and ends with every hit's owners. Each is the best of
-`--repeat` runs, each in a process of its own. "peak MiB" is that process's peak resident set, page cache of the mapped
-image included; "own MiB" is what it holds beside files (RssAnon, looked at every 10 ms). If a `yara` program is on PATH
-it is timed as well, start and compilation of the rules included.
+The hunt starts with the image unopened and its symbols cached, and ends with every hit's owners. Each is the median of
+`--repeat` runs by their seconds, each in a process of its own. "peak MiB" is that process's peak resident set, page
+cache of the mapped image included; "own MiB" is what it holds beside files (RssAnon, looked at every 10 ms). If a
+`yara` program is on PATH it is timed as well, start and compilation of the rules included.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def main() -> None:
     parser.add_argument("image")
     parser.add_argument("--rules", type=Path, help="rules to use; four of our own if not given")
     parser.add_argument("--generated", type=int, default=5000, help="how many rules to make for the second round")
-    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--vmayarascan", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -152,17 +152,15 @@ def main() -> None:
         for title, rules, works in rounds:
             if rules is many and not options.generated:
                 continue
-            best: dict[str, dict[str, Any]] = {}
+            runs: dict[str, list[dict[str, Any]]] = {}
             for _ in range(options.repeat):
                 for work in works:
-                    if work is vmayarascan and work.__name__ in best:
-                        continue
-                    found = alone(work, options.image, rules, cache)
-                    old = best.get(work.__name__)
-                    if old is None or found["seconds"] < old["seconds"]:
-                        best[work.__name__] = found
-            ratio = best["memir"]["seconds"] / best["raw"]["seconds"]
-            print(json.dumps({"rules": title, **best, "hunt over raw pass": round(ratio, 2)}, indent=2))
+                    done = runs.setdefault(work.__name__, [])
+                    if not done or work is not vmayarascan:
+                        done.append(alone(work, options.image, rules, cache))
+            middle = {name: sorted(done, key=lambda run: run["seconds"])[len(done) // 2] for name, done in runs.items()}
+            ratio = middle["memir"]["seconds"] / middle["raw"]["seconds"]
+            print(json.dumps({"rules": title, **middle, "hunt over raw pass": round(ratio, 2)}, indent=2))
 
 
 if __name__ == "__main__":
