@@ -7,6 +7,7 @@ by an inode that stands for all that lie there.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -32,10 +33,9 @@ if TYPE_CHECKING:
     from memir.kube.files import Files
     from memir.kube.owner import Owners
 
-_NAMES_OWNER = (
-    b"/pods/", b"/containers/", b"/sandboxes/", b"-containers/", b"/io.containerd.runtime.", b"/volumes/",
-    b"/volume-subpaths/", b"/etc-hosts",
-)  # fmt: skip
+_NAMES_OWNER = re.compile(
+    rb"/pods/|/containers/|/sandboxes/|-containers/|/io\.containerd\.runtime\.|/volumes/|/volume-subpaths/|/etc-hosts"
+)
 """In paths that may name a pod or container (memir.kube.paths): each of these files is asked for by itself."""
 
 
@@ -241,7 +241,7 @@ def _representatives(source: Mounted, rows: Inodes, known: Names, row: I64) -> U
         return rows.inode
     single |= tree.parent[where] == where  # a root is its file system's, or an object without a name
     single |= ~np.isin(rows.superblock, np.array(list(tops), np.uint64)) & (known.layer[where] < 0)
-    names_owner = [path is not None and any(word in path for word in _NAMES_OWNER) for path in known.on_node]
+    names_owner = [path is not None and _NAMES_OWNER.search(path) is not None for path in known.on_node]
     single |= np.array(names_owner, bool)[where] & (known.layer[where] < 0)
     place = np.where(single, -2, known.place[where])
     own = np.where(single, rows.inode, np.uint64(0))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -36,8 +37,7 @@ COLUMNS = columns("""
 """)
 _LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 _FACILITIES = ("kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp")
-_ENDS = (b".journal", b".journal~", b"_history", b".histfile")
-_PARTS = (b".log", b"wtmp", b"btmp", b"utmp")
+_NAMES = re.compile(rb"\.log|wtmp|btmp|utmp|(?:\.journal~?|_history|\.histfile)\Z")
 
 
 def read(source: RamSource) -> Frame:
@@ -48,7 +48,7 @@ def read(source: RamSource) -> Frame:
     data = _kernel(source)
     owners: list[tuple[Owner, ...]] = [(NODE,)] * len(data["time"])
     boot = (random.boot_id(source.kernel) or "").replace("-", "")
-    for file in log_files(source, lambda name: name.endswith(_ENDS) or any(part in name for part in _PARTS)):
+    for file in log_files(source, lambda name: _NAMES.search(name) is not None):
         origin, parse = _reader(source, file.path)
         if parse is None or file.size <= 0:
             continue
