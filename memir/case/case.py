@@ -128,8 +128,7 @@ class Case:
             if secrets:
                 values = store.table_path(self.folder, "secret_values")
                 store.write_table(store.merged_values(values, secrets), values)
-            for name, table in fresh.items():
-                store.write_table(table, store.table_path(self.folder, name))
+            store.write_tables(fresh, self.folder)
             totals = {name: table.num_rows for name, table in fresh.items()}
             self.record = updated(self.record, replace(run, tables=rows), facts, totals)
             store.write_json(self.record.to_json(), self.folder / CASE_FILE)

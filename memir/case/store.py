@@ -10,6 +10,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -148,6 +149,13 @@ def write_table(table: pa.Table, path: Path) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise CaseError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def write_tables(tables: Mapping[str, pa.Table], folder: Path) -> None:
+    """Write the tables of a case, several at once: Arrow packs without the interpreter. CaseError as write_table."""
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for _ in pool.map(lambda name: write_table(tables[name], table_path(folder, name)), tables):
+            pass
 
 
 def read_table(path: Path) -> pa.Table:

@@ -28,6 +28,7 @@ from memir.case.store import (
     write_findings,
     write_json,
     write_table,
+    write_tables,
 )
 from memir.errors import CaseError
 
@@ -78,6 +79,18 @@ def test_tables(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CaseError, match=r"cannot be written"):
         write_table(pa.table({}), tmp_path / "file" / "x.parquet")
+
+
+def test_tables_at_once(tmp_path: Path) -> None:
+    tables = {f"t{number}": pa.table({"a": [number]}) for number in range(9)}
+    write_tables(tables, tmp_path)
+    assert {name: read_table(path)["a"].to_pylist() for name, path in table_files(tmp_path).items()} == {
+        f"t{number}": [number] for number in range(9)
+    }
+    table_path(tmp_path, "t4").unlink()
+    table_path(tmp_path, "t4").mkdir()
+    with pytest.raises(CaseError, match=r"t4.parquet: cannot be written"):
+        write_tables(tables, tmp_path)
 
 
 def test_rows_by_run() -> None:
