@@ -139,13 +139,14 @@ def hunt_images(
     answered: Callable[[Answer, int, int], None] | None = None,
     **asked: Any,
 ) -> HuntResult:
-    """Hunt through many images, each a task of Dask: on this machine's processors, or on a scheduler's workers.
+    """Hunt through many images, each a task of Dask: on this machine's processors, or on a scheduler's workers; without
+    Dask one after another.
 
     images: files, evidence folders, folders of either, s3:// objects or prefixes. case: keep the hits there. answered:
     called with each answer as it comes, how many came, and of how many. asked: as of Node.hunt. An image that cannot be
     analysed is an answer with its error; interrupted, the answers that came are kept. A case is bound to the identity
-    of every image: CaseError as soon as one is another than it was. UsageError without Dask (pip install
-    'memir[fleet]').
+    of every image: CaseError as soon as one is another than it was. UsageError for a scheduler without Dask (the
+    extra `fleet`).
     """
     from memir.aws.image import expand
     from memir.case.case import Case

@@ -3,7 +3,8 @@
 
 Rows are matched by what they are, never by a pid, an address or a namespace's number: a process by its workload,
 container, program and arguments, a file by its container and path. A pod is matched by its workload (`Deployment/api`),
-so that replicas and replacements of one workload are the same. How each kind of row is matched is one entry of KINDS.
+so that replicas and replacements of one workload are the same (memir/case/workload.py). How each kind of row is
+matched is one entry of KINDS.
 """
 
 from __future__ import annotations
@@ -16,19 +17,9 @@ from typing import Any
 from memir.case.query import ask, datasets
 from memir.case.read_record import read_record
 from memir.case.record import CaseRecord
+from memir.case.workload import workloads
 from memir.errors import CaseError, UsageError
 
-_WORKLOAD = """case
-    when p.owner like 'ReplicaSet/%' then 'Deployment/' || regexp_replace(substr(p.owner, 12), '-[0-9a-z]{1,10}$', '')
-    when p.owner like 'Job/%' then regexp_replace(p.owner, '-[0-9]{6,}$', '')
-    when p.owner like 'Node/%' then replace(t.pod_name, '-' || substr(p.owner, 6), '')
-    when p.owner is not null then p.owner
-    when regexp_matches(t.pod_name, '-[bcdf-hj-np-tv-xz2456789]{6,10}-[bcdf-hj-np-tv-xz2456789]{5}$')
-        then 'Deployment/' || regexp_replace(t.pod_name, '-[0-9a-z]+-[0-9a-z]{5}$', '')
-    else t.pod_name
-end"""
-"""A pod's workload by its owner; where no witness knows the owner, by the form that a Deployment gives to names of pods
-(SafeEncodeString of k8s.io/apimachinery/pkg/util/rand)."""
 _ARGS = "regexp_replace(array_to_string(t.args, ' '), 'hmac:? ?[0-9a-f]{8,64}', 'hmac', 'g')"
 """Arguments, without the fingerprints of masked secrets, which each case makes with a key of its own."""
 
@@ -126,6 +117,7 @@ def diff(old: str | Path, new: str | Path, kinds: Sequence[str] = ()) -> Diff:
             raise UsageError(f"there is nothing named {name!r} to compare: there are {', '.join(names)}")
     records = [_record(Path(folder)) for folder in (old, new)]
     tables = [datasets(Path(folder), reveal=False) for folder in (old, new)]
+    named = _workloads(*tables)
     differences: list[Difference] = []
     compared, lacking = [], {}
     for kind in KINDS:
@@ -136,7 +128,7 @@ def diff(old: str | Path, new: str | Path, kinds: Sequence[str] = ()) -> Diff:
             lacking[kind.name] = f"{' and '.join(absent)}: no table {kind.table}"
             continue
         try:
-            differences += _differences(kind, *tables)
+            differences += _differences(kind, (tables[0], tables[1]), named)
         except UsageError:  # SQL that is right for today's columns
             lacking[kind.name] = f"a table {kind.table} lacks a column: an earlier memir wrote it"
             continue
@@ -170,39 +162,55 @@ def _facts(old: CaseRecord, new: CaseRecord) -> dict[str, tuple[Any, Any]]:
     return {name: (before[name], after[name]) for name in before}
 
 
-def _differences(kind: Kind, old: dict[str, Any], new: dict[str, Any]) -> list[Difference]:
+def _workloads(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """The tables workloads_0 and workloads_1: a pod's UID and what its workload is called in both cases."""
+    import pyarrow as pa
+
+    wanted = "select pod_uid, namespace, pod_name, owner from pods"
+    sides = []
+    for tables in (old, new):
+        try:
+            sides.append(ask({"pods": tables["pods"]}, wanted).dicts() if "pods" in tables else [])
+        except UsageError:  # a table without these columns: an earlier memir wrote it
+            sides.append([])
+    schema = pa.schema([("pod_uid", pa.string()), ("workload", pa.string())])
+    return {
+        f"workloads_{number}": pa.table([list(named), list(named.values())], schema=schema)
+        for number, named in enumerate(workloads(*sides))
+    }
+
+
+def _differences(kind: Kind, both: tuple[dict[str, Any], dict[str, Any]], named: dict[str, Any]) -> list[Difference]:
     place = _PLACE if kind.owned else ()
     keys, values = (*place, *kind.key), tuple(kind.values)
-    sides = [f"{side} as ({_grouped(kind, number, 'pods' in tables)})"
-             for number, (side, tables) in enumerate((("a", old), ("b", new)))]  # fmt: skip
+    sides = [f"{side} as ({_grouped(kind, number)})" for number, side in enumerate("ab")]
     on = " and ".join(f"a.k_{key} is not distinct from b.k_{key}" for key in keys)
     shown = ", ".join(f"coalesce(a.k_{key}, b.k_{key})" for key in keys)
-    both = ", ".join(f"a.v_{value}, b.v_{value}" for value in values)
+    pairs = ", ".join(f"a.v_{value}, b.v_{value}" for value in values)
     differs = " or ".join(f"a.v_{value} is distinct from b.v_{value}" for value in values)
     sql = (
-        f"with {', '.join(sides)} select {shown}, coalesce(a.n, 0), coalesce(b.n, 0), {both} "
+        f"with {', '.join(sides)} select {shown}, coalesce(a.n, 0), coalesce(b.n, 0), {pairs} "
         f"from a full join b on {on} where a.n is null or b.n is null or {differs} order by all"
     )
-    tables = {f"{name}_{number}": each[name] for number, each in enumerate((old, new))
-              for name in {kind.table, "pods"} if name in each}  # fmt: skip
-    return [_difference(kind.name, keys, values, row) for row in ask(tables, sql).rows]
+    tables = {f"{kind.table}_{number}": each[kind.table] for number, each in enumerate(both)}
+    return [_difference(kind.name, keys, values, row) for row in ask(tables | named, sql).rows]
 
 
-def _grouped(kind: Kind, number: int, pods: bool) -> str:
+def _grouped(kind: Kind, number: int) -> str:
     """One side: a row a key, with how many there are and the set of each value."""
     keys = dict(kind.key)
     if kind.owned:
         # another container of no pod is another container: its id is the only name that it has
         keys = {
             "namespace": "t.namespace",
-            "workload": _WORKLOAD if pods else "t.pod_name",
+            "workload": "coalesce(w.workload, t.pod_name)",
             "container": "coalesce(t.container_name, if(t.pod_uid is null, t.container_id, null))",
             **keys,
         }
     columns = [f"{sql} as k_{name}" for name, sql in keys.items()]
     columns += ["count(*) as n"]
     columns += [f"list_sort(list(distinct cast({sql} as varchar))) as v_{name}" for name, sql in kind.values.items()]
-    joined = f"left join pods_{number} p on t.pod_uid = p.pod_uid" if pods and kind.owned else ""
+    joined = f"left join workloads_{number} w on t.pod_uid = w.pod_uid" if kind.owned else ""
     return f"select {', '.join(columns)} from {kind.table}_{number} t {joined} where {kind.where} group by all"
 
 
@@ -226,4 +234,3 @@ def _plain(values: list[Any] | None) -> Any:
     """The one value of most rows itself; several as a list; none as null."""
     kept = [value for value in values or () if value is not None]
     return None if not kept else kept[0] if len(kept) == 1 else kept
-

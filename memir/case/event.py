@@ -13,7 +13,8 @@ class Event:
     """A kind of event. table: where it comes from; time, text, key: SQL over its row; where: the rows that have one.
 
     words: Plaso's for such a time. key: a condition that gives the row back: `select * from TABLE where KEY`.
-    quiet: listed only where its kind is asked for.
+    quiet: listed only where its kind is asked for. order: SQL over the row, the number in its log: orders what has one
+    time.
     """
 
     kind: str
@@ -24,12 +25,14 @@ class Event:
     words: str
     where: str = "true"
     quiet: bool = False
+    order: str = "null"
 
     def select(self) -> str:
-        """One select with COLUMNS, plus the pod's UID."""
+        """One select with COLUMNS, plus the pod's UID and the number in a log."""
         return (
             f"select {quoted(self.time)} as time, '{self.kind}' as kind, {self.text} as text, namespace, pod_name, "
-            f"container_name, '{self.table}' as source, {self.key} as key, pod_uid from {self.table} "
+            f"container_name, '{self.table}' as source, {self.key} as key, pod_uid, "
+            f"cast({self.order} as bigint) as sequence_ from {self.table} "
             f"where {quoted(self.time)} is not null and ({self.where})"
         )
 

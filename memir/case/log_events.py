@@ -41,6 +41,6 @@ LOG_EVENTS = (
           "|| coalesce(':' || dst_port, '') || coalesce(', ' || bytes || ' bytes', '') || coalesce(', ' || action, '')",
           _LINE, "Start Time"),
     Event("container-log", "container_logs", "time", "coalesce(stream || ': ', '') || coalesce(text, '')", _LINE,
-          "Content Time"),
+          "Content Time", order="line"),
 )  # fmt: skip
 """Kinds of events of logs. A request is one event, when it came; `quiet` kinds are listed when they are asked for."""

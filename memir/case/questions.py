@@ -75,9 +75,9 @@ def question_of(name: str) -> Question:
     for question in known.values():
         if name in (question.name, str(question.number)):
             return question
-    near = get_close_matches(name, known, 3, 0.4)
-    hint = f"do you mean {' or '.join(near)}?" if near else "`memir ask --list` has all"
-    raise UsageError(f"there is no question {name!r}: {hint}")
+    near = get_close_matches(name, known, 3, 0.6)
+    hint = f"do you mean {' or '.join(near)}? " if near else ""
+    raise UsageError(f"there is no question {name!r}: {hint}`memir ask --list` has all")
 
 
 def answer(folder: str | Path, question: Question, values: Mapping[str, str] | None = None) -> Answer:

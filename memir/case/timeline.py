@@ -47,7 +47,7 @@ EVENTS = (
           f"{same('kind')} || ' and id = ' || id", "Start Time", "kind = 'program'"),
     Event("log", "log", "time", "origin || ': ' || text",
           f"{same('origin')} || ' and ' || {same('path')} || ' and sequence ' || coalesce('= ' || sequence, 'is null')",
-          "Content Time", "text is not null and origin <> 'login'"),
+          "Content Time", "text is not null and origin <> 'login'", order="sequence"),
     Event("login", "log", "time", "text",
           f"{same('path')} || ' and ' || {same('text')} || ' and sequence ' || coalesce('= ' || sequence, 'is null')",
           "Event Time", "text is not null and origin = 'login'"),
@@ -95,7 +95,7 @@ def timeline(
     return ask(
         {event.table: tables[event.table] for event in chosen},
         f"select {', '.join(COLUMNS)} from ({union}) where {_condition(pod, begin, end)} "
-        "order by time, kind, text, key",
+        "order by time, kind, sequence_, text, key",
     )
 
 

@@ -89,7 +89,10 @@ def _say_none(case: str) -> None:
 
     record = memir.Case(case).record
     count = sum(gap.count for gap in record.gaps) if record is not None else 0
-    say(f"Nothing of it is in the case's tables. {count:,} things could not be read: what lay there is not in them.")
+    unread = f"{count:,} thing{'s' * (count != 1)} could not be read: what lay there is not in them"
+    say(
+        f"Nothing of it is in the case's tables. {unread if count else 'Everything that was looked for could be read'}."
+    )
 
 
 def _value(word: str) -> tuple[str, str]:

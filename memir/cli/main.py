@@ -61,6 +61,10 @@ VERBS = {
 }
 
 
+def _first_paragraph(text: str | None) -> str:
+    return " ".join((text or "").split("\n\n")[0].split())
+
+
 @functools.cache
 def _made(name: str) -> Any:
     """A verb's command. Kept: a start asks for it twice, and its options take ten milliseconds to read."""
@@ -72,6 +76,8 @@ def _made(name: str) -> Any:
     command.epilog = epilog(name)
     for inner_name, inner in getattr(command, "commands", {}).items():
         inner.epilog = epilog(f"{name} {inner_name}")
+        # click cuts what it lists of a verb's verbs to one line; what is given as short is wrapped
+        inner.short_help = inner.short_help or _first_paragraph(inner.help)
     return command
 
 

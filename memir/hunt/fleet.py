@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hunt many images at once, each a task of Dask distributed: on this machine, or on a scheduler's workers.
+"""Hunt many images at once, each a task of Dask distributed: on this machine, or on a scheduler's workers. Without Dask
+they are hunted one after another here, each in a process of its own.
 
 What moves: the compiled rules to every worker, rows of hits back. Images are opened where the task runs, so a path
 must lead to the same file on every worker; s3:// addresses do.
@@ -12,7 +13,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -124,15 +125,18 @@ def hunt_fleet(
     """Answers as they come, one an image.
 
     scheduler: address of a running one; None: a cluster of processes on this machine, `workers` of them (processors,
-    if not given). A worker that dies is replaced and its image tried again; an image that kills every worker it is
-    given to, also when it is alone, is an answer with an error, as is one that cannot be analysed. work: what is done
-    with an image there.
+    if not given), or where there is no Dask one process at a time with so many threads. A worker that dies is replaced
+    and its image tried again; an image that kills every worker it is given to, also when it is alone, is an answer with
+    an error, as is one that cannot be analysed. work: what is done with an image there.
     """
     try:
         import dask
         from distributed import Client, LocalCluster, as_completed, wait
     except ImportError as error:
-        raise UsageError("hunting many images needs Dask: pip install 'memir[fleet]'") from error
+        if scheduler is not None:
+            raise UsageError("--scheduler needs Dask: pip install '.[fleet]' in memir's source") from error
+        yield from _one_by_one(images, rules, replace(options, workers=workers or os.cpu_count() or 1), cache, work)
+        return
     run = uuid.uuid4().hex[:12]  # a scheduler of your own may hold the tasks of another hunt
     processes = min(workers or os.cpu_count() or 1, max(len(images), 1))
     cluster = None
@@ -175,6 +179,21 @@ def hunt_fleet(
     finally:
         if cluster is not None:
             cluster.close()
+
+
+def _one_by_one(
+    images: Sequence[str], rules: RuleSet, options: Options, cache: Path | None, work: Callable[..., Answer]
+) -> Iterator[Answer]:
+    """Without Dask: an image that kills its process, or fails in it, is an answer with an error; the rest goes on."""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    packed = Packed.of(rules)
+    for image in images:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+            task = process.submit(work, image, packed, options, cache)
+            error = task.exception()
+            yield task.result() if error is None else Answer(image, error=f"{type(error).__name__}: {error}")
 
 
 def _answer(task: Any, image: str) -> Answer | None:

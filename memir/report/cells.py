@@ -89,6 +89,11 @@ def moment(value: datetime.datetime) -> str:
     return value.isoformat(sep=" ")
 
 
+def time_words(clock: str) -> str:
+    """A record's time (ISO 8601, to the nanosecond) as people read it: `2026-11-28 21:34:55.120034 UTC`."""
+    return f"{moment(datetime.datetime.fromisoformat(clock))} UTC"
+
+
 def duration(seconds: float) -> str:
     """How long something has lasted: `12 s`, `3 min 5 s`, `4 h 12 min`, `2 d 3 h`; negative ones say so."""
     if seconds < 0:

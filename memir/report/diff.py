@@ -9,6 +9,7 @@ from typing import Any
 
 from memir.case.diff import Diff, Difference
 from memir.findings.finding import short
+from memir.report.cells import time_words
 
 _MARKS = {"new": "+", "gone": "-", "changed": "~"}
 _MOST = 25
@@ -17,7 +18,8 @@ _MOST = 25
 
 def diff_lines(result: Diff) -> Iterator[str]:
     """The images' facts that differ, then kind by kind what is new (+), gone (-) and changed (~)."""
-    for name, (old, new) in result.facts.items():
+    for name, values in result.facts.items():
+        old, new = (time_words(each) if name == "taken" and each else each for each in values)
         yield f"{name:<14}{_word(old)}" if old == new else f"{name:<14}{_word(old)} -> {_word(new)}"
     yield ""
     counts = Counter((each.kind, each.state) for each in result.differences)

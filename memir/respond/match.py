@@ -15,6 +15,8 @@ from memir.respond.plan import NodeFolder, NodeTarget, PodTarget
 ENDED = ("Succeeded", "Failed")
 NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 """RFC 1123, of namespaces, pods and nodes: they stand in paths and commands."""
+_NAMED = 10
+"""Pods that are named where none matches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,9 @@ def _add(chosen: dict[str, tuple[ApiPod, str]], pods: Iterable[ApiPod], reason: 
 def _some(cluster: Cluster, test: Callable[[ApiPod], bool], label: str, word: str) -> list[ApiPod]:
     pods = sorted(filter(test, cluster.snapshot.pods.values()), key=lambda pod: (pod.namespace, pod.name))
     if not pods:
-        raise UsageError(f"{label} {word}: no pod of the cluster's view matches ({len(cluster.snapshot.pods)} pods)")
+        names = sorted(f"{pod.namespace}/{pod.name}" for pod in cluster.snapshot.pods.values())
+        there = f"{', '.join(names[:_NAMED])}{', ...' if len(names) > _NAMED else ''}" if names else "no pod at all"
+        raise UsageError(f"{label} {word}: no pod of the cluster's view matches; it has {there} ({len(names):,})")
     return pods
 
 

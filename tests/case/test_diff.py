@@ -100,6 +100,17 @@ def test_pods_of_one_workload_are_one(old: Path, tmp_path: Path) -> None:
     assert diff(before, after, ["processes", "containers", "pods"]).differences == ()
 
 
+def test_owners_that_one_case_alone_knows_are_no_difference(old: Path, tmp_path: Path) -> None:
+    owners = {"miner-0": "StatefulSet/miner", "agent-x9z2k": "DaemonSet/agent"}
+
+    def owned(rows: list[dict[str, Any]]) -> None:
+        for row in rows:
+            row["owner"] = owners.get(row["pod_name"], row["owner"])
+
+    new = written(tmp_path / "new", pods=owned)
+    assert diff(old, new).differences == () and diff(new, old).differences == ()
+
+
 def test_what_cannot_be_compared_is_said(old: Path, tmp_path: Path) -> None:
     Case.create(tmp_path / "few").add_tables({"processes": pa.table({"pid": [1]})}, ANALYSIS, ONE)
     result = diff(old, tmp_path / "few")

@@ -48,6 +48,13 @@ def test_every_event_leads_back_to_a_row_of_its_time(folder: Path) -> None:
     assert [row[0] for row in events.rows] == sorted(row[0] for row in events.rows)
 
 
+def test_lines_of_one_instant_are_in_the_order_of_their_log(folder: Path) -> None:
+    booted = [row[2] for row in timeline(folder, kinds=["log"]).rows if row[2].startswith("kernel: ")]
+    written = query(folder, "select text from log where origin = 'kernel' and text is not null order by time, sequence")
+    assert len(booted) > 100 and booted == [f"kernel: {text}" for (text,) in written.rows]
+    assert booted[0].startswith("kernel: Linux version 6.12")
+
+
 def test_whatever_has_a_time_is_an_event(folder: Path) -> None:
     count = Counter(row[1] for row in timeline(folder).rows)
     for event in EVENTS:

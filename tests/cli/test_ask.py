@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from memir.case.case import Case
 from memir.case.questions import questions
 from memir.cli import ask
+from memir.gaps import Gap
 from tests.case.test_case import ANALYSIS, ONE
 from tests.cli.conftest import Memir, registered
 from tests.findings.real import SMALL, node
@@ -42,6 +44,22 @@ def test_an_answer(memir: Memir, case: Path) -> None:
     assert document["question"] == lines[0] and len(document["rows"]) == 1
     assert memir("ask", case, "2", "pid=190", "--csv").out.splitlines()[1].startswith("190,dropper,")
     assert memir("ask", case, "2", "--sql").out.splitlines()[-1] == "where pid = $pid"
+
+
+def test_nothing_where_all_could_be_read(memir: Memir, tmp_path: Path) -> None:
+    gap = Gap("task", "0x1", "why", 1)
+    for gaps, words in (
+        ((), "Everything that was looked for could be read."),
+        ((gap,), "1 thing could not be read: what lay there is not in them."),
+    ):
+        folder = tmp_path / f"case{len(gaps)}"
+        Case.create(folder).add_tables(dict(node(SMALL)[0]), replace(ANALYSIS, gaps=gaps), ONE)
+        assert memir("ask", folder, "metadata-service").out.splitlines()[-1] == (
+            f"Nothing of it is in the case's tables. {words}"
+        )
+    ran = memir("ask", folder, "nosuch")
+    assert (ran.code, ran.err) == (2, "memir: there is no question 'nosuch': `memir ask --list` has all\n")
+    assert "do you mean who-execd? `memir ask --list`" in memir("ask", folder, "who-exec").err
 
 
 def test_nothing_and_commands(memir: Memir, case: Path) -> None:

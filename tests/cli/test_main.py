@@ -24,6 +24,19 @@ def test_every_verb_can_be_asked_for_help(verb: str) -> None:
     assert found.name == verb
 
 
+@pytest.mark.parametrize("verb", ["acquire", "collect", "tools"])
+def test_what_a_verb_lists_is_wrapped_and_never_cut(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    group = get_command(app).get_command(None, verb)  # type: ignore[attr-defined]  # a group
+    monkeypatch.setenv("COLUMNS", "60")
+    text = group.get_help(typer.Context(group, info_name=f"memir {verb}", terminal_width=60))
+    listed = text.split("Commands:\n")[1].split("\n\n")[0]
+    assert max(map(len, listed.splitlines())) <= 60 and "..." not in listed
+    words = " ".join(listed.split())
+    for name, command in group.commands.items():
+        first = " ".join((command.help or "").split("\n\n")[0].split())
+        assert f"{name} {first}" in words
+
+
 def test_help_lists_the_verbs_and_imports_none_of_them() -> None:
     code = (
         "import sys; sys.argv = ['memir', '--help']\n"

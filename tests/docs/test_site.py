@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -69,6 +70,59 @@ def named(entry: Any) -> list[str]:
 def test_every_page_is_in_the_navigation_once() -> None:
     pages = named(tomllib.loads((ROOT / "zensical.toml").read_text())["project"]["nav"])
     assert sorted(pages) == sorted(str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md"))
+
+
+EXTERNAL = re.compile(r"\]\(\s*<?([a-zA-Z][a-zA-Z0-9+.-]*:[^)\s>]*)|<([a-z]+://[^>\s]*)>|(?<![(<])\b(https?://[^\s)>]+)")
+"""An address behind a text, in angle brackets, or bare in a text."""
+
+
+def wrong_address(address: str) -> str | None:
+    """What is wrong with the form of an address that leaves the documentation; nothing is asked of its host."""
+    try:
+        parts = urlsplit(address)
+        port, host = parts.port, parts.hostname or ""
+    except ValueError as error:
+        return str(error)
+    if parts.scheme != "https" or parts.username is not None or port is not None:
+        return "no plain https address"
+    if not re.fullmatch(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}", host):
+        return "no host's name"
+    rest = parts.path + parts.query + parts.fragment
+    if not re.fullmatch(r"(%[0-9A-Fa-f]{2}|[A-Za-z0-9._~!$&'*+,;=:@/?-])*", rest):
+        return "characters that an address has escaped"
+    return "ends with a sentence's mark" if address[-1] in ".,;:!?" else None
+
+
+def external(text: str) -> list[str]:
+    """Addresses of a page, without those in blocks and spans of code, which are examples."""
+    prose = re.sub(r"`[^`\n]*`", "``", re.sub(r"(?ms)^```.*?^```", "", text))
+    prose = "\n".join(line for line in prose.splitlines() if not line.startswith("    "))
+    return ["".join(groups) for groups in EXTERNAL.findall(prose)]
+
+
+def test_addresses_that_leave_the_documentation_are_well_formed() -> None:
+    pages = [*DOCS.rglob("*.md"), *ROOT.glob("*.md")]
+    addresses = {address: page.name for page in pages for address in external(page.read_text())}
+    assert "https://github.com/volatilityfoundation/volatility3" in addresses and len(addresses) >= 4
+    assert {address: (page, wrong_address(address)) for address, page in addresses.items()
+            if wrong_address(address)} == {}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "address", "wrong"),
+    [
+        ("see [x](http://kernel.org/doc)", "http://kernel.org/doc", "no plain https address"),
+        ("see <https://user@kernel.org>", "https://user@kernel.org", "no plain https address"),
+        ("[x](https://kernel.org:8443/a)", "https://kernel.org:8443/a", "no plain https address"),
+        ("[x](https://kernel/a)", "https://kernel/a", "no host's name"),
+        ("[x](https://kernel.org/a|b)", "https://kernel.org/a|b", "characters that an address has escaped"),
+        ("at https://kernel.org/a. Then", "https://kernel.org/a.", "ends with a sentence's mark"),
+        ("at https://kernel.org/a%20b#c then", "https://kernel.org/a%20b#c", None),
+    ],
+)
+def test_what_is_wrong_with_an_address(text: str, address: str, wrong: str | None) -> None:
+    assert external(text) == [address] and wrong_address(address) == wrong
+    assert external(f"`{text}`\n```sh\n{text}\n```\n    {text}\n") == []
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "SECURITY.md"])

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,6 +76,20 @@ def test_failures_stay_where_they_are(images: Path, tmp_path: Path) -> None:
         assert one.error is None and one.hits == 1 and one.node
         assert {(row["image"], row["node"], row["pod_name"]) for row in one.rows} == {(one.image, one.node, "miner-0")}
     assert by_name["plain"].rows[0]["hit_id"] != by_name["mortal"].rows[0]["hit_id"]
+
+
+@pytest.mark.slow
+def test_without_dask_one_after_another(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    rules = strings(tmp_path, case(SMALL[0]).raw_truth()["secret"]["heap_secret"])
+    chosen = [str(images / f"{name}.raw") for name in ("broken", "deadly", "plain")]
+    answers = list(hunt_fleet(chosen, rules, Options(workers=1), cache=cache(), work=die_once))
+    assert [answer.image for answer in answers] == chosen
+    assert answers[0].error and "BrokenProcessPool" not in answers[0].error
+    assert "BrokenProcessPool" in (answers[1].error or "")
+    assert answers[2].error is None and {row["pod_name"] for row in answers[2].rows} == {"miner-0"}
+    with pytest.raises(UsageError, match=r"--scheduler needs Dask: pip install '\.\[fleet\]'"):
+        list(hunt_fleet(chosen, rules, Options(), scheduler="tcp://127.0.0.1:9"))
 
 
 @pytest.mark.slow

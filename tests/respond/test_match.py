@@ -45,7 +45,7 @@ def test_each_way_of_naming(tmp_path: Path) -> None:
     ("query", "words"),
     [
         (Query(pods=["web"]), "--pod 'web': write NAMESPACE/NAME"),
-        (Query(pods=["shop/none"]), "--pod shop/none: no pod of the cluster's view matches (7 pods)"),
+        (Query(pods=["shop/none"]), "--pod shop/none: no pod of the cluster's view matches; it has kube-system/"),
         (Query(workloads=["shop/web"]), "--workload 'web': write NAMESPACE/KIND/NAME, as shop/Deployment/web"),
         (Query(nodes=["other"]), f"--node other: no such node; there are {shop.NODE}"),
         (Query(clues=[Clue("alert", namespace="x", pod="y")]), "alert: its pod (x/y) and its node (none named)"),

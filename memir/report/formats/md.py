@@ -11,11 +11,13 @@ from typing import Any
 from memir.findings.detect import able, unable
 from memir.findings.finding import SEVERITIES
 from memir.findings.look import where
-from memir.report.cells import moment
+from memir.report.cells import moment, time_words
 from memir.report.registry import CaseTables, Format, Options, findings_of
 from memir.text import safe
 
-_ACTIVE = re.compile(r"([\\`*_{}\[\]()<>#+!|~&$@]|://|www\.)")
+_ACTIVE = re.compile(r"([\\`*{}\[\]<>#!|~&$@]|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])|://|www\.)")
+"""What means something in the middle of a line. Round brackets do behind square ones alone; `_` within a word and a `+`
+that begins no line mean nothing."""
 _TITLED = 160
 """Characters of a title in the list at the head; the finding's own part has all of it."""
 
@@ -63,7 +65,7 @@ def _facts(record: Any) -> Iterator[str]:
             yield f"- **only {evidence.ram_share:.1%} of the node's RAM is in it**: absence proves nothing"
     clock = getattr(identity, "clock_utc", None)
     if clock:
-        yield f"- taken: {escaped(str(clock))} by the image's own clock"
+        yield f"- taken: {escaped(time_words(str(clock)))} by the image's own clock"
     if kernel is not None:
         yield f"- kernel: {escaped(kernel.release)} {escaped(kernel.arch)}"
     yield f"- memir {record.memir}, case written {record.written}"

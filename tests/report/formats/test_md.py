@@ -34,9 +34,7 @@ def test_all_of_a_finding(case: Case) -> None:
     lines = text(case, Options())
     assert lines[0] == "# Memory of node n"
     row = next(row for row in every(SMALL) if row["kind"] == "deleted-executable")
-    start = lines.index(
-        "### high: pid 190 dropper &#40;dev/miner-0/miner&#41; runs /tmp/dropper, which has been deleted"
-    )
+    start = lines.index("### high: pid 190 dropper (dev/miner-0/miner) runs /tmp/dropper, which has been deleted")
     block = lines[start : lines.index("", start + 2)]
     assert block[2:7] == [
         f"- id: `{row['id']}`",
@@ -59,8 +57,10 @@ def test_of_a_severity(case: Case) -> None:
 
 def test_escaped() -> None:
     assert escaped("<img src=x>[a](http://b)\n# c | *d*") == (
-        "&#60;img src=x&#62;&#91;a&#93;&#40;http&#58;&#47;&#47;b&#41;&#92;n&#35; c &#124; &#42;d&#42;"
+        "&#60;img src=x&#62;&#91;a&#93;(http&#58;&#47;&#47;b)&#92;n&#35; c &#124; &#42;d&#42;"
     )
+    assert escaped("mnt_ns=host, 6.12.117+deb13, f(x)") == "mnt_ns=host, 6.12.117+deb13, f(x)"
+    assert escaped("_a_ a_ _b") == "&#95;a&#95; a&#95; &#95;b"
     assert escaped("ask `memir query CASE` now") == "ask `memir query CASE` now"
     assert escaped("one ` alone\x1b[31m") == "one &#96; alone&#92;e&#91;31m"
 
