@@ -18,9 +18,9 @@ _MOST = 25
 
 def diff_lines(result: Diff) -> Iterator[str]:
     """The images' facts that differ, then kind by kind what is new (+), gone (-) and changed (~)."""
-    for name, values in result.facts.items():
-        old, new = (time_words(each) if name == "taken" and each else each for each in values)
-        yield f"{name:<14}{_word(old)}" if old == new else f"{name:<14}{_word(old)} -> {_word(new)}"
+    for name, (old, new) in result.facts.items():
+        before, after = _fact(name, old), _fact(name, new)
+        yield f"{name:<14}{before}" if before == after else f"{name:<14}{before} -> {after}"
     yield ""
     counts = Counter((each.kind, each.state) for each in result.differences)
     same = [kind for kind in result.compared if not any(counts[kind, state] for state in _MARKS)]
@@ -40,6 +40,12 @@ def diff_lines(result: Diff) -> Iterator[str]:
         yield f"No difference: {', '.join(same)}"
     for kind, why in result.lacking.items():
         yield f"Not compared: {kind}, {why}"
+
+
+def _fact(name: str, value: Any) -> str:
+    if name == "taken" and value:
+        return time_words(value)
+    return f"{value:.1%}".replace("%", " %") if name == "share of RAM" and value is not None else _word(value)
 
 
 def _thing(each: Difference) -> str:

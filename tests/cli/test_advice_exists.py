@@ -40,7 +40,7 @@ OTHERS = {
     "docs/guide/hunt.md": {"--vmayarascan", "--count"},
     "docs/guide/report.md": {"--headless", "--no-pdf-header-footer", "--print-to-pdf"},  # chromium's
     "README.md": {"--all"}, "CONTRIBUTING.md": {"--all"},  # tests/run, and pytest's own below
-    "docs/reference/testing.md": {"--all", "--cuts", "--every", "--lab", "--long", "--longer", "--write"},
+    "docs/reference/testing.md": {"--scheme", "--all", "--cuts", "--every", "--lab", "--long", "--longer", "--write"},
     "docs/reference/acquisition.md": {"--avml", "--mib", "--apart", "--size"},  # the benchmarks'
     "docs/reference/speed.md": {"--runs"},  # the benchmarks'
     "docs/reference/images.md": {"--compress", "--long"},  # avml and zstd

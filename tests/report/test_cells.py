@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from memir.report.cells import CAPABILITIES, capabilities, cell, duration, moment
+from memir.report.cells import CAPABILITIES, capabilities, cell, duration, moment, time_words
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,8 @@ def test_moment_is_utc() -> None:
 )  # fmt: skip
 def test_duration(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+def test_a_records_time_is_in_words() -> None:
+    assert time_words("2026-11-20T10:03:42.668000000Z") == "2026-11-20 10:03:42.668000 UTC"
+    assert time_words("2026-11-20T12:03:42+02:00") == "2026-11-20 10:03:42 UTC"

@@ -19,7 +19,10 @@ def _find(look: Look) -> Iterator[Match]:
         first = next((each for each in left if each), {})
         place = {**row, "pid": first.get("pid"), "start_time": first.get("start_time")}
         asked = f": {short(' '.join(row['command']))}" if row["command"] else ""
-        alive = f"; pids {', '.join(str(pid) for pid in row['pids'])} are left of it" if row["pids"] else ""
+        pids = ", ".join(str(pid) for pid in row["pids"] or ())
+        alive = (
+            f"; {'pids' if ',' in pids else 'pid'} {pids} {'are' if ',' in pids else 'is'} left of it" if pids else ""
+        )
         yield Match(
             severity, reason,
             f"{who(row)} opened {_KINDS.get(row['kind'], row['kind'])} in {where(row)}{alive}{asked}",

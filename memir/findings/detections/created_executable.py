@@ -19,9 +19,10 @@ def _find(look: Look) -> Iterator[Match]:
     for file in look.ask(_SQL):
         severity, reason = _judge(file)
         path = file["container_path"] or file["path"] or f"inode {file['inode']}"
+        known = file["pod_uid"] or file["container_id"]
         yield Match(
             severity, reason,
-            f"{short(path)} in {where(file) if file['pod_uid'] or file['container_id'] else 'containers'} was "
+            f"{short(path)} in {where(file) if known else 'a container that is not known'} was "
             f"{file['change']} after the container's start{', and has been deleted' if file['deleted'] else ''}"
             f"{', sha256 ' + file['sha256'] if file['sha256'] else ''}",
             file, (Proof("inodes", f"address = {file['address']}"),), path,

@@ -16,10 +16,12 @@ def _find(look: Look) -> Iterator[Match]:
         if row["pod_name"] is not None or (pod is not None and pod["pod_name"] is not None):
             continue
         severity, reason = _judge(look, row)
-        name = short(row["container_name"] or row["container_id"][:12])
+        ident = row["container_id"][:12]
+        named = row["container_name"]
+        name = f"{short(named)} ({ident}, {row['state']})" if named else f"{ident} ({row['state']})"
         whose = f"names the pod {row['pod_uid']}, which nothing else knows" if row["pod_uid"] else "belongs to no pod"
         yield Match(
-            severity, reason, f"container {name} ({row['container_id'][:12]}, {row['state']}) {whose}",
+            severity, reason, f"container {name} {whose}",
             look.with_init(row),
             (Proof("containers", f"container_id = '{row['container_id']}'"),),
             first_seen=row["started_at"],

@@ -16,12 +16,14 @@ def _find(look: Look) -> Iterator[Match]:
         if row["seen_in"] != "ram" or not row["processes"] or row["removed"]:
             continue
         static = "-" not in row["pod_uid"]
+        count = f"{row['processes']} process{'' if row['processes'] == 1 else 'es'}"
+        name = f"{where(row)} ({row['pod_uid']})" if row["pod_name"] else f"pod {row['pod_uid']}"
         yield Match(
             "low" if static else "medium",
             "a pod of the node's own files, whose mirror in the API has another UID"
             if static
             else "the snapshot of the API is of about the same time, and has it not",
-            f"{where(row)} ({row['pod_uid']}) runs {row['processes']} processes, and the API does not know it",
+            f"{name} runs {count}, and the API does not know it",
             row, (Proof("pods", f"pod_uid = '{row['pod_uid']}'"), Proof("processes", f"pod_uid = '{row['pod_uid']}'")),
         )  # fmt: skip
 

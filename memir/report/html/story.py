@@ -95,7 +95,11 @@ def _short(
             separator = "" if index == 0 else ", " if index < min(len(places), _MOST) - 1 else " and "
             names += [separator, (place, f"#finding={rows[0]['id']}")]
         more = len(places) - _MOST
-        chapter.sentences.append(["The grave ones are in ", *names, f" and {more} more places." if more > 0 else "."])
+        if more > 0:
+            names[-2] = ", "
+        chapter.sentences.append(
+            ["The grave ones are in ", *names, f" and {_number(more, 'more place')}." if more > 0 else "."]
+        )
     times = sorted(row["first_seen"] for row in findings if row["first_seen"] and row["severity"] in _GRAVE)
     if times:
         chapter.sentences.append(
@@ -255,7 +259,7 @@ def _limits(findings: Sequence[Row], head: Mapping[str, Any]) -> Chapter:
     if count:
         chapter.sentences.append(
             [
-                (f"{count:,} things could not be read", "#limits"),
+                (f"{_number(count, 'thing')} could not be read", "#limits"),
                 f" ({_number(len(head['gaps']), 'kind')}): what lay there is not in the tables.",
             ]
         )

@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { head } from "./data";
 import { Grid } from "./grid";
-import { count, plural, Safe } from "./text";
+import { count, iso, plural, Safe } from "./text";
 import { grouped, type Row, text, useRows } from "./use";
 
 const COLUMNS = ["kind", "state", "namespace", "workload", "container_name", "what", "old", "new", "count_old", "count_new"];
@@ -22,7 +22,7 @@ export function Changes() {
       <table class="facts">
         <thead><tr><th>of the images</th><th>old: <Safe text={head.diff.other} /></th><th>new: this case</th></tr></thead>
         <tbody>{Object.entries(head.diff.facts).map(([name, fact]) => (
-          <tr><th scope="row">{name}</th><td><Fact value={fact.old} /></td><td class={fact.old === fact.new ? "" : "differs"}><Fact value={fact.new} /></td></tr>
+          <tr><th scope="row">{name}</th><td><Fact name={name} value={fact.old} /></td><td class={fact.old === fact.new ? "" : "differs"}><Fact name={name} value={fact.new} /></td></tr>
         ))}</tbody>
       </table>
       {rows.length === 0 && <p>Nothing differs of what was compared.</p>}
@@ -34,7 +34,9 @@ export function Changes() {
   );
 }
 
-function Fact({ value }: { value: unknown }) {
+function Fact({ name, value }: { name: string; value: unknown }) {
+  if (name === "taken" && typeof value === "string") return <Safe text={`${iso(value)} UTC`} />;
+  if (name === "share of RAM" && typeof value === "number") return <>{(100 * value).toFixed(1)} %</>;
   return value === null || value === undefined ? <>not known</> : <Safe text={String(value)} />;
 }
 
@@ -47,11 +49,11 @@ function Kind({ kind, rows }: { kind: string; rows: Row[] }) {
       <h2>{kind} <small>{words}</small></h2>
       <div class="wide" tabIndex={0} role="region" aria-label={`Differences of ${kind}`}>
         <table class="changes">
-          <thead><tr><th>state</th><th>where</th><th>what</th><th>old</th><th>new</th></tr></thead>
+          <thead><tr><th class="state">state</th><th class="where">where</th><th class="what">what</th><th>old</th><th>new</th></tr></thead>
           <tbody>
             {Object.keys(MARKS).flatMap((state) => states.get(state) ?? []).slice(0, all ? undefined : SHOWN).map((each) => (
               <tr class={text(each.state)}>
-                <td>{MARKS[text(each.state)]} {text(each.state)}{Math.max(Number(each.count_old), Number(each.count_new)) > 1 && <small> {count(Number(each.count_old))} → {count(Number(each.count_new))}</small>}</td>
+                <td>{MARKS[text(each.state)]} {text(each.state)}{Math.max(Number(each.count_old), Number(each.count_new)) > 1 && <small> {text(each.state) === "changed" ? `${count(Number(each.count_old))} → ${count(Number(each.count_new))}` : `${count(Math.max(Number(each.count_old), Number(each.count_new)))} times`}</small>}</td>
                 <td><Safe text={[each.namespace, each.workload, each.container_name].map(text).filter(Boolean).join("/") || "the node"} /></td>
                 <td><Safe text={text(each.what)} /></td><td><Safe text={text(each.old)} /></td><td><Safe text={text(each.new)} /></td>
               </tr>
