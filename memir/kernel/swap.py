@@ -82,18 +82,19 @@ class Swap:
         best = max(range(len(layouts)), key=lambda row: int(valid[row].sum()))
         return np.where(valid[best], layouts[best][0], np.uint64(_TYPES)), layouts[best][1], valid[best]
 
+    def named(self, entry: U64) -> tuple[U64, Bools]:
+        """(physical address, whether it is in swap) of entries of last-level tables; no page's address where lost."""
+        kind, number, valid = self._fields(entry)
+        place, known = self.pages(kind, number)
+        return np.where(known, place, np.uint64(_LOST)), valid
+
     def counts(self, roots: U64) -> tuple[I64, I64]:
         """(readable, not readable) pages in swap of the address spaces with these top tables, int64[n] each."""
-
-        def every(entry: U64) -> tuple[U64, Bools]:
-            kind, number, valid = self._fields(entry)
-            place, known = self.pages(kind, number)
-            return np.where(known, place, np.uint64(_LOST)), valid
 
         if not self.spaces or not len(roots):
             return np.zeros(len(roots), np.int64), np.zeros(len(roots), np.int64)
         space = self._kernel.space
-        maps = space.user_mappings(roots, every)
+        maps = space.user_mappings(roots, self.named)
         gone = ~space.fmt.present(maps.entry, 0) & (maps.size == PAGE)
         lost = gone & (maps.pa == np.uint64(_LOST))
         columns = [np.bincount(maps.owner[rows], minlength=len(roots)) for rows in (gone & ~lost, lost)]

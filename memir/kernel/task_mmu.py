@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from memir.kernel.engine import texts
 from memir.kernel.mm import page_roots
 from memir.kernel.space import u64
+from memir.kernel.swap import swap_of
 from memir.kernel.vma import VM_EXEC, VM_READ, VM_WRITE, Vmas
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
-    from memir.kernel.pagetable import U64, Bools
+    from memir.kernel.pagetable import U64, Bools, Mappings
 
 _VM_MAYSHARE = 0x80
 _PAGE = 4096
@@ -105,7 +106,24 @@ def resident(kernel: Kernel, mm: U64, every: Vmas) -> NDArray[np.int64]:
     The kernel does not count pages of zeros either; where no symbol names them (arm64's 6.1) they count here.
     """
     maps = kernel.space.user_mappings(page_roots(kernel, mm))
-    counted = ~np.isin(maps.pa, _zeros(kernel))
+    return _by_region(mm, every, maps, ~np.isin(maps.pa, _zeros(kernel)))
+
+
+def swapped(kernel: Kernel, mm: U64, every: Vmas) -> NDArray[np.int64] | None:
+    """Bytes of each region that its page tables have in swap: int64[n]; None where no symbol names the swap spaces.
+
+    Pages of a shared tmpfs are not among them: their page tables say nothing of where they went.
+    """
+    swap = swap_of(kernel)
+    if not swap.spaces:
+        return np.zeros(len(every), np.int64) if "swap_info" in kernel.symbols else None
+    maps = kernel.space.user_mappings(page_roots(kernel, mm), swap.named)
+    gone = ~kernel.space.fmt.present(maps.entry, 0) & (maps.size == _PAGE)
+    return _by_region(mm, every, maps, gone)
+
+
+def _by_region(mm: U64, every: Vmas, maps: Mappings, counted: Bools) -> NDArray[np.int64]:
+    """Bytes of mappings that count, by the region that they begin in."""
     sizes = np.zeros(len(every), np.int64)
     last = np.searchsorted(every.owner, np.arange(len(mm) + 1))
     edges = np.searchsorted(maps.owner, np.arange(len(mm) + 1))

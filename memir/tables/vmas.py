@@ -31,6 +31,7 @@ COLUMNS = columns("""
     deleted          bool         the file's name has been unlinked, or it never had one
     memfd            bool         the file was made by memfd_create
     rss              int64        bytes that are in RAM; pages of zeros count only where no symbol names them
+    swapped          int64        bytes that its page tables have in swap; null where the swap spaces are not known
     vma              uint64       kernel virtual address of struct vm_area_struct
     source           string       where the row comes from
 """)
@@ -45,6 +46,8 @@ def read(source: RamSource) -> Frame:
     kernel.count_unread("vma", every.vma, good)
     every = replace(every, **{field.name: getattr(every, field.name)[good] for field in fields(Vmas)})
     made = _columns(source, every, task_mmu.names(kernel, mm, every), task_mmu.resident(kernel, mm, every))
+    gone = task_mmu.swapped(kernel, mm, every)
+    made["swapped"] = [None] * len(every) if gone is None else gone.tolist()
     first = np.searchsorted(every.owner, np.arange(len(mm) + 1))
     homes = zip(living.tolist(), space.tolist(), strict=True)
     users = sorted((source.pid_of[task], task, home) for task, home in homes if home)

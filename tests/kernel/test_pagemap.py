@@ -11,12 +11,17 @@ import pytest
 
 from memir.gaps import Gaps
 from memir.kernel.engine import Kernel
+from memir.kernel.filemap import contents, sha256
 from memir.kernel.pagemap import cached_pages, file_pages
 from memir.kernel.space import u64
+from memir.kernel.swap import is_swapped
+from memir.kernel.vma import vmas
 from memir.kube.ram import RamSource
 from tests.damage import damaged, patched
 from tests.images import case
+from tests.kernel import held
 from tests.kernel.host import SMALL, host_files
+from tests.lab.held import page
 
 NodeOf = Callable[[str], RamSource]
 U64 = np.ndarray[tuple[int], np.dtype[np.uint64]]
@@ -77,3 +82,26 @@ def test_sizes_that_lie(node_of: NodeOf) -> None:
     own = Kernel(damaged(kernel.memory, lies), kernel.anchors, Gaps())
     assert file_pages(own, inode, LIMIT) == [[], [None] * 5]  # a directory has no pages, whatever its size says
     assert file_pages(own, u64(0), LIMIT) == [[]]
+
+
+@pytest.mark.parametrize("name", ["lzo-rle", "lz4", "zstd"])
+def test_swapped_pages_of_a_tmpfs(name: str) -> None:
+    """A file of 32 pages that its process had swapped out: every byte of it, though no page of it is cached."""
+    node, record = held.node(), held.swapped()[name]
+    processes = {row.pid: row.task for row in node.processes.rows}
+    mm = node.kernel.pointer(u64(processes[record["pid"]]), "task_struct", "mm")
+    regions = vmas(node.kernel, mm)
+    mapping = np.unique(node.kernel.pointer(regions.file[regions.file != 0], "file", "f_mapping"))
+    inode = node.kernel.pointer(mapping, "address_space", "host")
+    numbers = node.kernel.read(inode, "inode", "i_ino").tolist()
+    sizes = node.kernel.read(inode, "inode", "i_size").astype(np.int64)
+    row = next(
+        row for row, number in enumerate(numbers) if number == record["inode"] and sizes[row] == 32 * 4096
+    )
+    pages = cached_pages(node.kernel, mapping[row : row + 1])
+    assert pages.index.tolist() == list(range(record["file_pages"])) and is_swapped(pages.pa).sum() >= 16
+    content = file_pages(node.kernel, inode[row : row + 1], LIMIT)[0]
+    assert content == [page(name, number) for number in range(record["file_pages"])]
+    one = contents(node.kernel, mapping[row : row + 1], sizes[row : row + 1])[0]
+    whole = hashlib.sha256(b"".join(page(name, number) for number in range(record["file_pages"]))).hexdigest()
+    assert one.complete and sha256(node.kernel, one) == whole

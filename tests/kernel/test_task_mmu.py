@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from memir.kernel.task_mmu import FLAGS, names, permissions, resident, special
+from memir.kernel.task_mmu import FLAGS, names, permissions, resident, special, swapped
 from memir.kernel.vma import vmas
 from memir.kube.ram import RamSource
 
@@ -40,3 +40,11 @@ def test_permissions() -> None:
     flags = np.array([0, 1, 3, 5, 7, 0x83], np.uint64)
     assert permissions(flags) == ["---p", "r--p", "rw-p", "r-xp", "rwxp", "rw-s"]
     assert len(set(FLAGS.values())) == len(FLAGS)
+
+
+def test_nothing_is_swapped_without_swap(node_of: NodeOf) -> None:
+    """A node without swap has none in any region."""
+    node = node_of("s-7.2-small-la57")
+    mm, every = node.regions
+    sizes = swapped(node.kernel, mm, every)
+    assert sizes is not None and sizes.tolist() == [0] * len(every)

@@ -51,7 +51,22 @@ def test_two_levels_values_and_siblings() -> None:
     assert found.index.tolist() == [5, 68, 69, 70, 71]
     assert found.entry.tolist() == [entry(1), *[entry(2)] * 4]
     assert found.values.tolist() == [1]
+    assert (found.value_owner.tolist(), found.value_index.tolist(), found.value.tolist()) == ([0], [6], [0x123])
     assert list(kernel.gaps) == []
+
+
+def test_large_folios() -> None:
+    """Of 256 pages from index 128, of which the head stands in the first of four slots above the last level."""
+    sibling = (2 << 2) | 2
+    kernel = fake_kernel(tree({0: node(6, {1: link(1), 2: entry(1), 3: sibling, 4: sibling, 5: sibling, 9: 7}),
+                               1: node(0, {3: entry(2)})}))  # fmt: skip
+    every = xarray.entries(kernel, u64(link(0)), "xa", large=True)
+    assert every.index.tolist() == [67, *range(128, 384)]
+    assert every.entry.tolist() == [entry(2), *[entry(1)] * 256]
+    assert (every.value_index.tolist(), every.value.tolist()) == ([576], [3])
+    assert xarray.entries(kernel, u64(link(0)), "xa").index.tolist() == [67, 128, 192, 256, 320]
+    hostile = fake_kernel(tree({0: node(18, {2: entry(1)})}))
+    assert xarray.entries(hostile, u64(link(0)), "xa", large=True).index.tolist() == [2 << 18]
 
 
 @given(st.dictionaries(st.integers(0, 64**3 - 1), st.integers(1, 1000), max_size=40))

@@ -19,7 +19,9 @@ from memir.image.memory import PhysicalMemory
 from memir.image.open import open_image
 from memir.kernel.engine import Kernel
 from memir.kernel.mm import page_roots
+from memir.kernel.pagemap import cached_pages
 from memir.kernel.swap import BEYOND, swap_of
+from memir.kernel.vma import vmas
 from memir.kube.ram import RamSource
 from memir.symbols.locate import locate
 from memir.tables.table import tables
@@ -73,6 +75,8 @@ def main() -> None:
     readable, _ = swap_of(kernel).counts(page_roots(kernel, mm))
     maps = kernel.space.user_mappings(page_roots(kernel, mm[readable > 0]), swap_of(kernel).places)
     kernel.memory.gather(maps.pa[maps.size == PAGE], PAGE)
+    file = vmas(kernel, mm[readable > 0]).file
+    cached_pages(kernel, np.unique(kernel.pointer(file[file != 0], "file", "f_mapping")))  # where a tmpfs has its own
     print(f"{int(memory.pages.sum())} pages", flush=True)
     data = np.fromfile(source, np.uint8)
     data.reshape(-1, PAGE)[~memory.pages[: len(data) // PAGE]] = 0

@@ -12,6 +12,7 @@ import numpy as np
 from memir.kernel.rss_stat import page_counts
 from memir.kube.ram import RamSource
 from memir.tables.vmas import TABLE, read
+from tests.kernel import held
 from tests.tables.test_files import listed
 
 NodeOf = Callable[[str], RamSource]
@@ -86,6 +87,20 @@ def test_resident_memory(image: str, node_of: NodeOf) -> None:
     assert wrong == []
 
 
+def test_swapped_memory() -> None:
+    """Truth: three processes that had 512 pages swapped out and said what the kernel counted (VmSwap) just after."""
+    node = held.node()
+    rows = TABLE.read(node).rows()
+    for record in held.truth("swap"):
+        mine = [row for row in rows if row["pid"] == record["pid"]]
+        assert [row["swapped"] for row in mine if row["start"] <= record["address"] < row["end"]] == [512 * 4096]
+        # the kernel's count lags by what a processor has not added yet, and the process went on for a moment
+        assert abs(sum(row["swapped"] for row in mine) // 1024 - record["swapped_kib"]) <= 16
+        assert all(row["swapped"] + row["rss"] <= row["end"] - row["start"] for row in mine)
+    swapping = {record["pid"] for record in held.truth("swap")}
+    assert {row["pid"] for row in rows if row["swapped"]} == swapping
+
+
 def test_kinds(image: str, node_of: NodeOf) -> None:
     node = node_of(image)
     rows = TABLE.read(node).rows()
@@ -94,7 +109,7 @@ def test_kinds(image: str, node_of: NodeOf) -> None:
         assert [flag in row["flags"] for flag in ("rd", "wr", "ex")] == [
             letter != "-" for letter in row["permissions"][:3]
         ]
-        assert 0 <= row["rss"] <= row["end"] - row["start"]
+        assert 0 <= row["rss"] <= row["end"] - row["start"] and row["swapped"] in (0, None)
     memfd = {row["path"] for row in rows if row["memfd"]}
     deleted = {row["path"] for row in rows if row["deleted"] and not row["memfd"]}
     assert memfd and deleted, (memfd, deleted)
