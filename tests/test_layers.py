@@ -48,7 +48,7 @@ MAY_IMPORT = {
     "volatility": {"errors", "image", "symbols", "kernel", "kube", "tables", "hunt"},
     "acquire": {"errors", "documents", "image", "evidence", "aws", "kubeapi"},
     "collected": {"errors", "evidence", "kernel", "kube"},
-    "collect": {"errors", "documents", "evidence", "kubeapi", "acquire"},
+    "collect": {"errors", "documents", "evidence", "aws", "kubeapi", "acquire"},
     "respond": {
         "errors", "documents", "image", "evidence", "aws", "kubeapi", "symbols", "kernel", "kube", "tables", "hunt",
         "findings", "case", "acquire",

@@ -16,7 +16,7 @@ from memir.acquire.settings import Shared, TransportOptions, size_of
 from memir.acquire.sinks.base import Sink
 from memir.acquire.sinks.file import FileSink
 from memir.acquire.sinks.s3.direct import S3DirectSink
-from memir.acquire.sinks.s3.options import S3Options
+from memir.acquire.sinks.s3.options import S3Options, lock_of
 from memir.acquire.sinks.s3.stream import S3StreamSink
 from memir.acquire.tools.store import Choice
 from memir.acquire.transports.base import Transport
@@ -104,13 +104,11 @@ def make_sink(shared: Shared, folder: Path, transport: Transport) -> Sink:
         return FileSink(folder)
     if shared.via not in {"", "node", "controller"}:
         raise UsageError(f"--via {shared.via!r}: write node or controller")
-    mode, _, days = shared.object_lock.partition(":")
-    if shared.object_lock and (mode not in {"GOVERNANCE", "COMPLIANCE"} or not days.isdigit() or not int(days)):
-        raise UsageError(f"--object-lock {shared.object_lock!r}: write GOVERNANCE:DAYS or COMPLIANCE:DAYS")
+    mode, days = lock_of(shared.object_lock)
     base = S3Address.parse(shared.to)
     address = S3Address(base.bucket, base.key(folder.name))
     options = S3Options(
-        connection_of(shared), lock_mode=mode, lock_days=int(days or 0), kms_key=shared.kms_key,
+        connection_of(shared), lock_mode=mode, lock_days=days, kms_key=shared.kms_key,
         rate=float(size_of(shared.limit_rate)),
     )  # fmt: skip
     if shared.via == "controller" and transport.streams:

@@ -16,7 +16,7 @@ from memir.acquire.capture import Captured
 from memir.acquire.collect import Taken
 from memir.acquire.options import Options
 from memir.acquire.preflight import Preflight
-from memir.acquire.sinks.base import Sink
+from memir.acquire.sinks.base import Recorder
 from memir.acquire.timestamp import stamp
 from memir.acquire.tools.base import Tool
 from memir.acquire.transports.base import Transport
@@ -112,7 +112,7 @@ class CustodyLog:
 
     manifest: Manifest
     folder: Path
-    sink: Sink
+    sink: Recorder
     problems: list[str] = field(default_factory=list)
 
     def context(self, taken: Sequence[Taken]) -> None:

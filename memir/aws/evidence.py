@@ -13,6 +13,7 @@ from memir.aws.address import S3Address
 from memir.aws.client import Client, Connection, s3_client
 from memir.aws.errors import calling
 from memir.errors import CustodyError, RemoteError
+from memir.evidence.collected import FOLDERS
 from memir.evidence.folder import IMAGE, inside
 from memir.evidence.parts import Body
 
@@ -58,11 +59,22 @@ class S3PartReader:
             name: value.isoformat() if hasattr(value, "isoformat") else value
             for name in names if (value := answer.get(name)) is not None
         }  # fmt: skip
+    def names(self, where: str) -> Iterator[str]:
+        """Names of the objects below an address."""
+        self._allow(where + "/")
+        address = S3Address.parse(where)
+        prefix = address.key("")
+        with calling("s3:ListBucket", where):
+            for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=address.bucket, Prefix=prefix):
+                for item in page.get("Contents", ()):
+                    yield str(item["Key"])[len(prefix) :]
 
+    def _allow(self, where: str) -> None:
+        if self._within is not None and not where.startswith(self._within.rstrip("/") + "/"):
+            raise CustodyError(f"the evidence is at {where}, outside of {self._within}: to read it there, pass --fetch")
 
     def _request(self, where: str, version: str) -> dict[str, str]:
-        if self._within is not None and not where.startswith(self._within.rstrip("/") + "/"):
-            raise CustodyError(f"the image is at {where}, outside of {self._within}: to read it there, pass --fetch")
+        self._allow(where)
         address = S3Address.of_object(where)
         which = {"VersionId": version} if version else {}
         return {"Bucket": address.bucket, "Key": address.prefix, **which}
@@ -70,7 +82,7 @@ class S3PartReader:
 
 @contextmanager
 def fetched(evidence: str, connection: Connection) -> Iterator[Path]:
-    """The evidence folder, with everything but the image brought here if it is in S3.
+    """The evidence folder, with everything but the image, or a collection's files, brought here if it is in S3.
 
     Names in the bucket that would lead out of the folder, and more than MAX_FILES, raise CustodyError.
     """
@@ -90,7 +102,8 @@ def _fetch(client: Client, address: S3Address, folder: Path, evidence: str) -> N
     for page in client.get_paginator("list_objects_v2").paginate(Bucket=address.bucket, Prefix=prefix):
         for item in page.get("Contents", ()):
             relative = str(item["Key"])[len(prefix) :]
-            if relative.startswith(IMAGE + ".") or item["Size"] > MAX_SMALL:
+            if relative.startswith((IMAGE + ".", *FOLDERS)) or item["Size"] > MAX_SMALL:
+                # an image, and what was collected of a pod, are read where they are
                 continue
             path, count = inside(folder, relative), count + 1
             if path is None:

@@ -8,6 +8,8 @@ is read is one version of the object.
 from __future__ import annotations
 
 import random
+import re
+import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,8 @@ from memir.image.listing import looks_like_image
 from memir.image.memory import PhysicalMemory
 from memir.image.remote import WORKERS
 
+_CORE = re.compile(r"(^|/)clear/memory/[^/]+\.core$")
+"""A process's memory of a collected pod is no image of RAM."""
 ATTEMPTS = 5
 FIRST_PAUSE = 0.25
 """Seconds, doubled each time."""
@@ -119,7 +123,13 @@ def read_error(error: Exception, address: str, *, opened: bool) -> MemirError:
         return ChangedImageError(f"{address} was replaced or deleted while it was read: begin again")
     if code in ("416", "InvalidRange"):
         return ImageFormatError(f"{address} is empty")
-    return explain(error, "s3:GetObject", address)
+    wrong = explain(error, "s3:GetObject", address)
+    if code == "NoSuchKey" and not looks_like_image(address):
+        return StorageError(
+            f"{wrong}: an image is named by its object, and what `memir collect pod` stored is brought here first: "
+            f"`aws s3 cp --recursive {shlex.quote(address)} DIR`"
+        )
+    return wrong
 
 
 def images_below(address: str) -> list[str]:
@@ -139,6 +149,7 @@ def images_below(address: str) -> list[str]:
             keys += [
                 str(item["Key"]) for item in page.get("Contents", [])
                 if int(item.get("Size", 0)) >= listing.SMALLEST and looks_like_image(str(item["Key"]))
+                and not _CORE.search(str(item["Key"]))
             ]  # fmt: skip
     return sorted(f"s3://{bucket}/{key}" for key in keys)
 

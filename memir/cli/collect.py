@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from memir.cli.common import JsonOption, print_json
+from memir.cli.common import BucketOwnerOption, JsonOption, print_json
 from memir.errors import EXIT_REMOTE, MemirError
 from memir.text import say
 
@@ -38,8 +38,13 @@ def _root() -> None:
 @app.command("pod")
 def pod(
     name: Annotated[str, typer.Argument(metavar="NAMESPACE/NAME", help="The pod.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Evidence folder; new or empty.")],
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="DIR|s3://...", help="Evidence folder, new or empty, or S3 prefix.")
+    ],
     *,
+    to: Annotated[
+        str, typer.Option("--to", metavar="s3://...", help="The files go there, and -o DIR has the record of them.")
+    ] = "",
     transport: Annotated[
         str, typer.Option("--transport", help="Way to the node: pod (a privileged one), ssh or local.")
     ] = "pod",
@@ -71,6 +76,12 @@ def pod(
     ] = "",
     case: Annotated[str, typer.Option("--case", help="Case or ticket, written into the manifest.")] = "",
     max_size: Annotated[str, typer.Option("--max-size", help="Bytes of all files at most, as 20G.")] = "",
+    object_lock: Annotated[str, typer.Option("--object-lock", help="GOVERNANCE:DAYS or COMPLIANCE:DAYS.")] = "",
+    kms_key: Annotated[str, typer.Option("--kms-key", help="KMS key that encrypts what is stored in S3.")] = "",
+    bucket_owner: BucketOwnerOption = None,
+    s3_endpoint: Annotated[str | None, typer.Option("--s3-endpoint", help="Another S3 endpoint.")] = None,
+    region: Annotated[str | None, typer.Option("--region", help="AWS region.")] = None,
+    profile: Annotated[str | None, typer.Option("--profile", help="AWS profile.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print every step and trace; collect nothing.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -84,7 +95,8 @@ def pod(
 
     settings = Settings(
         name, output, transport, uid, host, port, identity, known_hosts, ssh_config, jump, sudo, root, node, namespace,
-        image, kubeconfig, context, memory, rootfs, sign_key, timestamp_url, case, max_size,
+        image, kubeconfig, context, memory, rootfs, sign_key, timestamp_url, case, max_size, to, s3_endpoint, region,
+        profile, bucket_owner, object_lock, kms_key,
     )  # fmt: skip
     with ProgressLine() as line:
         run = prepare(settings, lambda step: line(step.phase, step.done, step.expected), sys.argv[1:])
@@ -94,11 +106,11 @@ def pod(
         try:
             receipt = run.execute()
         except MemirError as error:
-            if not json or not (output / "receipt.json").is_file():
+            if not json or not (run.evidence / "receipt.json").is_file():
                 raise
             from memir.evidence.pod_receipt import pod_receipt_of
 
-            kept = pod_receipt_of(output)
+            kept = pod_receipt_of(run.evidence)
             if kept is None:
                 raise
             print_json(dict(kept.document()))
@@ -106,7 +118,7 @@ def pod(
     if json:
         print_json(dict(receipt))
     else:
-        _show(output, receipt)
+        _show(run, receipt)
 
 
 def _dry_run(run: PodCollection, *, as_json: bool) -> None:
@@ -126,16 +138,20 @@ def _dry_run(run: PodCollection, *, as_json: bool) -> None:
         raise typer.Exit(EXIT_REMOTE)
 
 
-def _show(output: Path, receipt: Mapping[str, Any]) -> None:
+def _show(run: PodCollection, receipt: Mapping[str, Any]) -> None:
     """A whole collection, for people."""
     done = receipt["collection"]
     known = done["pod"]
     title = f"{known['namespace']}/{known['name']}" if known["name"] else known["uid"]
-    say(f"complete: pod {title} in {output}: {done['received']:,} files from the node, {done['bytes']:,} bytes in all, "
-        f"{done['processes']:,} processes, {done['seconds']:.1f} s")  # fmt: skip
+    say(f"complete: pod {title} in {run.where or run.evidence}: {done['received']:,} files from the node, "
+        f"{done['bytes']:,} bytes in all, {done['processes']:,} processes, {done['seconds']:.1f} s")  # fmt: skip
     for gap in done["gaps"]:
         times = f" ({gap['count']:,} times)" if gap["count"] > 1 else ""
         say(f"gap: {gap['kind']} {gap['where']}: {gap['why']}{times}")
     for note in receipt["notes"]:
         say(f"note: {note}")
-    say(f"clear/ holds values that memir masks elsewhere. Check it:  memir verify {shlex.quote(str(output))}")
+    say("clear/ holds values that memir masks elsewhere. Check it:  memir verify "
+        + shlex.quote(run.where or str(run.evidence)))  # fmt: skip
+    if run.where:
+        say(f"the record is in {run.evidence} too. To analyze it, bring it here:  "
+            f"aws s3 cp --recursive {shlex.quote(run.where)} DIR")  # fmt: skip

@@ -3,15 +3,21 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memir.acquire.settings import Shared, size_of
+from memir.acquire.sinks.s3.options import S3Options, lock_of
 from memir.acquire.transports.local_options import LocalOptions
 from memir.acquire.transports.pod.options import IMAGE, PodAcquireOptions
 from memir.acquire.transports.ssh.options import SshOptions
+from memir.aws.address import S3Address
+from memir.aws.client import Connection, bucket_owner
+from memir.collect.objects import ObjectStore
 from memir.collect.run import CollectOptions, PodCollection
 from memir.collect.target import Target, by_api, by_uid
 from memir.errors import UsageError
@@ -28,10 +34,13 @@ NODE_ROOT = "/proc/1/root"
 
 @dataclass
 class Settings:
-    """What the command line takes. name: NAMESPACE/NAME. uid: the pod's, so that the API server is not asked."""
+    """What the command line takes. name: NAMESPACE/NAME. uid: the pod's, so that the API server is not asked.
+
+    output: a folder, or s3://BUCKET/PREFIX, where `to` is then not given: the folder of the record gets a name.
+    """
 
     name: str
-    output: Path
+    output: str
     transport: str = "pod"
     uid: str = ""
     host: str | None = None
@@ -53,6 +62,13 @@ class Settings:
     timestamp_url: str = ""
     case: str = ""
     max_size: str = ""
+    to: str = ""
+    s3_endpoint: str | None = None
+    region: str | None = None
+    profile: str | None = None
+    bucket_owner: str | None = None
+    object_lock: str = ""
+    kms_key: str = ""
 
 
 def prepare(settings: Settings, report: Report = lambda _: None, command: Sequence[str] = ()) -> PodCollection:
@@ -64,13 +80,23 @@ def prepare(settings: Settings, report: Report = lambda _: None, command: Sequen
         root=NODE_ROOT if settings.transport == "pod" else "",
     )  # fmt: skip
     target = target_of(settings)
-    return PodCollection(transport_of(settings, target), target, settings.output, options, report)
+    folder = folder_of(settings, target)
+    return PodCollection(transport_of(settings, target), target, folder, options, report, store_of(settings, folder))
 
 
 def check(settings: Settings) -> None:
     """Raises UsageError for options that do not go together."""
+    if settings.to and settings.output.startswith("s3://"):
+        raise UsageError("give the S3 address once: with -o, or with --to and the folder of the record with -o")
+    if settings.to and not settings.to.startswith("s3://"):
+        raise UsageError(f"--to {settings.to!r} is no S3 address: write s3://BUCKET/PREFIX, or a folder with -o")
     if settings.transport == "ssm":
-        raise UsageError("--transport ssm carries no stream, and nothing is put on the node's disk: write pod or ssh")
+        raise UsageError(
+            "--transport ssm: Run Command carries no stream, and nothing is put on the node's disk. What works: "
+            "--transport pod (a privileged pod, by way of the API server); --transport ssh --host USER@INSTANCE-ID "
+            "with a ProxyCommand of `aws ssm start-session --document-name AWS-StartSSHSession` in ~/.ssh/config; on "
+            "the node itself --transport local"
+        )
     if settings.transport not in TRANSPORTS:
         raise UsageError(f"--transport {settings.transport!r}: write {', '.join(TRANSPORTS)}")
     if settings.transport == "ssh" and not settings.host:
@@ -79,6 +105,28 @@ def check(settings: Settings) -> None:
         raise UsageError(f"--host is of --transport ssh, not of {settings.transport}")
     if settings.transport == "pod" and settings.uid and not settings.node:
         raise UsageError("--uid does not ask the API server which node the pod is on: pass --node too")
+
+
+def folder_of(settings: Settings, target: Target) -> Path:
+    """The folder of the record, and of the files unless they go to S3."""
+    if not settings.output.startswith("s3://"):
+        return Path(settings.output)
+    pod = target.pod
+    safe = re.sub(r"[^A-Za-z0-9._-]", "_", f"{pod.namespace}-{pod.name}" if pod.name else pod.uid)[:120]
+    return Path(f"memir-{safe}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}")
+
+
+def store_of(settings: Settings, folder: Path) -> ObjectStore | None:
+    """Where the files go, below PREFIX/NAME-OF-THE-FOLDER; None for into the folder. Raises UsageError."""
+    there = settings.to or (settings.output if settings.output.startswith("s3://") else "")
+    if not there:
+        return None
+    base = S3Address.parse(there)
+    mode, days = lock_of(settings.object_lock)
+    owner = bucket_owner(settings.bucket_owner)
+    connection = Connection(settings.region, settings.s3_endpoint, settings.profile, owner)
+    options = S3Options(connection, lock_mode=mode, lock_days=days, kms_key=settings.kms_key)
+    return ObjectStore(S3Address(base.bucket, base.key(folder.name)), options)
 
 
 def target_of(settings: Settings) -> Target:

@@ -23,11 +23,21 @@ from memir.acquire.timestamp import check_url
 from memir.acquire.transports.base import Transport
 from memir.collect.folder import Folder
 from memir.collect.node_side import Request, bundle, script
+from memir.collect.objects import ObjectStore
 from memir.collect.stream import Received, receive
 from memir.collect.target import Target, write_api
 from memir.documents import encode
-from memir.errors import ConnectError, Interrupted, MemirError, NodeError, PartialError, RemoteError, StorageError
-from memir.evidence.collected import CollectedGap, Collection, collection_problems
+from memir.errors import (
+    AccessError,
+    ConnectError,
+    Interrupted,
+    MemirError,
+    NodeError,
+    PartialError,
+    RemoteError,
+    StorageError,
+)
+from memir.evidence.collected import CollectedGap, Collection, CollectionBegin, collection_problems
 from memir.evidence.custody import Manifest, now
 from memir.evidence.plan import Check, Plan, Step, Trace
 from memir.evidence.pod_receipt import KIND, PodReceipt
@@ -35,6 +45,7 @@ from memir.evidence.progress import Progress, Report
 from memir.evidence.receipt import ReceiptNode
 from memir.evidence.records import SCHEMA, Begin, NodeRecord, Status, VerdictRecord
 
+FACTS = "node/collector.json"
 LIVE = "nothing was stopped: processes ran on while they were read, so a page and a list may be of different moments"
 
 
@@ -54,13 +65,17 @@ class CollectOptions:
 
 @dataclass
 class PodCollection:
-    """One pod, one evidence folder. options.root: the node's root as seen by the transport's scripts."""
+    """One pod, one evidence folder. options.root: the node's root as seen by the transport's scripts.
+
+    store: where the files go; the folder has the record of them alone then.
+    """
 
     transport: Transport
     target: Target
     evidence: Path
     options: CollectOptions = field(default_factory=CollectOptions)
     report: Report = lambda _: None
+    store: ObjectStore | None = None
     run_id: str = field(
         default_factory=lambda: f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(4)}"
     )
@@ -74,6 +89,7 @@ class PodCollection:
             )
         self.transport.connect()
         checks = [*self.transport.check(), *FileSink(self.evidence).check()]
+        checks += self.store.check() if self.store is not None else ()
         state = survey(self.transport)
         root = state.facts.uid == 0
         checks.append(Check("root", "ok" if root else "fail", f"scripts run as user id {state.facts.uid}",
@@ -92,6 +108,7 @@ class PodCollection:
         steps += [
             Step("run the collector from memory, as one process at low priority; nothing is written there", "node"),
             Step(f"stream {'; '.join(wanted)}", "node"),
+            *(self.store.steps() if self.store is not None else ()),
             Step("compare every file's hash with the node's, judge, write the receipt", "controller"),
         ]
         traces = (
@@ -102,6 +119,8 @@ class PodCollection:
         )
         if self.target.api is not None:
             traces = (*traces, Trace("Kubernetes audit log", "get of the pod, its log and node, list of events"))
+        if self.store is not None:
+            traces = (*traces, *self.store.traces())
         return Plan(tuple(steps), traces)
 
     def execute(self) -> Mapping[str, Any]:
@@ -120,7 +139,7 @@ class PodCollection:
             self.transport.close()
             raise
         try:
-            folder = Folder(self.evidence, manifest, self.options.max_size)
+            folder = Folder(self.evidence, manifest, self.options.max_size, self.store, self.run_id)
             return self._record(folder, state, plan, key)
         finally:
             manifest.close()
@@ -140,7 +159,14 @@ class PodCollection:
             command=tuple(self.options.command), checks=checks, plan=plan, schema=SCHEMA, signer=signer,
         )  # fmt: skip
         manifest.add("begin", **encode(begin))
+        options = self.options
+        manifest.add("pod", **encode(CollectionBegin(self.target.pod, options.memory, options.rootfs, self.where)))
         return manifest
+
+    @property
+    def where(self) -> str:
+        """s3://... of the files, "" if they go into the folder."""
+        return self.store.where if self.store is not None else ""
 
     def _record(self, folder: Folder, state: NodeState, plan: Plan, key: Any) -> Mapping[str, Any]:
         received, gaps = Received(), []
@@ -153,7 +179,8 @@ class PodCollection:
                 code = self._node(folder, received)
         except (MemirError, KeyboardInterrupt, OSError) as error:
             stopped = error
-            where = "the collection" if not isinstance(error, RemoteError) else "the node"
+            of_node = isinstance(error, RemoteError) and not isinstance(error, StorageError | AccessError)
+            where = "the node" if of_node else "the collection"
             words = "interrupted by the user" if isinstance(error, KeyboardInterrupt) else str(error)
             gaps.append(CollectedGap("run", where, words[:500], missing=True))
         finally:
@@ -164,11 +191,14 @@ class PodCollection:
         if received.sent is not None and not processes and not received.facts.get("containers"):
             why = f"knows no pod of the UID {self.target.pod.uid}: is it the node that the pod is on?"
             gaps.append(CollectedGap("node", state.facts.hostname, why, missing=True))
-        folder.add_json("node/collector.json", {"node": received.facts, "files": received.by_file})
+        try:
+            folder.add_json(FACTS, {"node": received.facts, "files": received.by_file})
+        except RemoteError as error:
+            gaps.append(CollectedGap("file", FACTS, str(error)[:500], missing=True))
         collection = Collection(
             self.target.pod, code, received.sent, received.files, folder.size,
             processes if isinstance(processes, int) else 0, round(time.monotonic() - begun, 3), self.options.memory,
-            self.options.rootfs, tuple(gaps),
+            self.options.rootfs, tuple(gaps), self.where,
         )  # fmt: skip
         return self._close(folder, state, plan, key, collection, stopped)
 
@@ -213,11 +243,12 @@ class PodCollection:
         manifest = folder.manifest
         manifest.add("collection", **encode(collection))
         manifest.add("verdict", **encode(VerdictRecord(status, missing)))
-        log = CustodyLog(manifest, self.evidence, FileSink(self.evidence))
+        log = CustodyLog(manifest, self.evidence, FileSink(self.evidence) if self.store is None else self.store.sink)
         document = seal_manifest(log, key, receipt.write(), status, receipt.document(), self.options.timestamp_url)
+        document["notes"] = [*document["notes"], *log.problems]
         if status == "complete":
             return document
-        message = f"{self.evidence}: {status}, {'; '.join(missing[:3])}. What arrived is kept"
+        message = f"{self.where or self.evidence}: {status}, {'; '.join(missing[:3])}. What arrived is kept"
         if interrupted:
             raise Interrupted(message)
         raise PartialError(message) from stopped

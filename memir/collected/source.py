@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -22,6 +23,7 @@ from memir.kube.oci import OciSpec, parse_spec
 from memir.kube.owner_batch import Owner, OwnerBatch
 from memir.kube.secrets import Secrets
 
+PROCESSES = "node/processes.jsonl"
 MAX_TABLE = 1 << 30
 MAX_SPEC = 4 << 20
 MAX_PROCESSES = 4096
@@ -57,6 +59,12 @@ class CollectedSource:
         if receipt is None:
             raise CustodyError(f"{path}: no receipt.json of a collected pod (see `memir collect pod --help`)")
         self.receipt: PodReceipt = receipt
+        where = receipt.collection.where
+        if where and not (self.path / PROCESSES).exists():
+            raise CustodyError(
+                f"{path} has the record of a collected pod, its files are in {where}: bring them here with "
+                f"`aws s3 cp --recursive {shlex.quote(where)} DIR`, then `memir verify DIR` and `memir analyze DIR`"
+            )
         self.gaps = Gaps()
         for gap in receipt.collection.gaps:
             self.gaps.add(gap.kind, gap.where, gap.why, gap.count)
@@ -129,7 +137,7 @@ class CollectedSource:
     @functools.cached_property
     def processes(self) -> list[dict[str, Any]]:
         """Records of node/processes.jsonl, by pid, once each."""
-        return list({row["pid"]: row for row in self.rows("node/processes.jsonl")}.values())
+        return list({row["pid"]: row for row in self.rows(PROCESSES)}.values())
 
     @functools.cached_property
     def words(self) -> dict[int, dict[str, Any]]:

@@ -16,6 +16,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 API, NODE, CLEAR = "api", "node", "clear"
+FOLDERS = tuple(f"{name}/" for name in (API, NODE, CLEAR))
+"""What the names of its files begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +58,22 @@ class CollectedGap:
 
 
 @dataclass(frozen=True, slots=True)
+class CollectionBegin:
+    """What is to be collected. where: s3://... of the files, "" if they are in the folder."""
+
+    pod: CollectedPod
+    memory: bool
+    rootfs: bool
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Collection:
     """The collection came to its end, or did not.
 
     exit_code: of the collector on the node, None if none arrived. sent: files that the node said it sent, None if its
-    last line never came. received: files of its stream that are stored. processes: of the pod on the node.
+    last line never came. received: files of its stream that are stored. processes: of the pod on the node. where:
+    s3://... of the files, "" if they are in the folder.
     """
 
     pod: CollectedPod
@@ -73,6 +86,7 @@ class Collection:
     memory: bool
     rootfs: bool
     gaps: tuple[CollectedGap, ...] = ()
+    where: str = ""
 
 
 def collection_problems(collection: Collection, names: Iterable[str]) -> list[str]:

@@ -38,6 +38,10 @@ class PartReader(Protocol):
         it says nothing."""
         ...
 
+    def names(self, where: str) -> Iterator[str]:
+        """Names of the objects below an address, as in a folder. Raises RemoteError."""
+        ...
+
 
 def check_parts(
     body: Body, parts: Sequence[Part], walker: RecordWalker, name: str = "",

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from memir.documents import decode, schema
 from memir.errors import CustodyError
-from memir.evidence.collected import Collection
+from memir.evidence.collected import Collection, CollectionBegin
 from memir.evidence.plan import Check, Plan
 
 SCHEMA = 2
@@ -180,7 +180,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class CaptureRecord:
-    """The capture begins. upload_id, part_size: of its multipart upload."""
+    """The capture, or a large file of a collection, begins. upload_id, part_size: of its multipart upload."""
 
     where: str
     ram_bytes: int
@@ -243,7 +243,8 @@ class ProblemRecord:
 
 EVENTS: Mapping[str, type] = {
     "begin": Begin, "resumed": Begin, "node": Directory, "tool": ToolRecord, "file": File, "capture": CaptureRecord,
-    "captured": Captured, "cleaned": Cleaned, "image": Image, "collection": Collection, "verdict": VerdictRecord,
+    "captured": Captured, "cleaned": Cleaned, "image": Image, "pod": CollectionBegin,
+    "collection": Collection, "verdict": VerdictRecord,
     "end": End,
 }  # fmt: skip
 """Every event that `memir verify` reads; `problem` is the other."""

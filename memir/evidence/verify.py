@@ -8,16 +8,16 @@ is judged again from the records (the tool's exit code, hashes, the image itself
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from memir.errors import CustodyError, UsageError
-from memir.evidence.collected import Collection, collection_problems
+from memir.evidence.collected import Collection, CollectionBegin, collection_problems
 from memir.evidence.custody import Chain, check_signature, load_public, read_chain, signed_message
 from memir.evidence.examine import Examination, examine
+from memir.evidence.files import check_files, check_names
 from memir.evidence.findings import Findings, Problem
 from memir.evidence.folder import (
     IMAGE,
@@ -28,8 +28,6 @@ from memir.evidence.folder import (
     SUFFIX,
     TIMESTAMP,
     entries,
-    inside,
-    open_file,
     read_file,
     read_manifest,
 )
@@ -72,7 +70,7 @@ def verify(
     _whose(records, expected, findings)
     _signed(folder, chain, records, trusted, findings)
     _dated(folder, chain, records, timestamp_roots, reader, findings)
-    _files(folder, records.files, findings)
+    unread = check_files(folder, records.files, records.where, reader, findings, report)
     receipt = _receipt(folder, records, findings)
     if (records.image or records.collection) is None or records.verdict is None or records.end is None:
         findings.wrong(MANIFEST, "has no end: the run was cut off, or the last records were removed")
@@ -84,10 +82,13 @@ def verify(
         findings.notes += examination.notes
         findings.checked += examination.checked
     if records.collection is not None:
-        _judge_collection(records, records.collection, receipt, findings)
+        _judge_collection(records, records.collection, receipt, findings, unread)
     else:
         _judge(records, receipt, examination, findings)
     _unrecorded(folder, chain, records, findings)
+    if records.where and reader is not None:
+        known = {MANIFEST, SIGNATURE, TIMESTAMP, RECEIPT} | {file.name for file in records.files}
+        check_names(records.where, known, reader, findings)
     return findings
 
 
@@ -100,6 +101,7 @@ class _Records:
     tool: ToolRecord | None
     captured: Captured | None
     image: Image | None
+    pod: CollectionBegin | None
     collection: Collection | None
     verdict: VerdictRecord | None
     end: End | None
@@ -111,9 +113,15 @@ class _Records:
         return cls(
             last(records, "begin", Begin), last(records, "resumed", Begin), last(records, "tool", ToolRecord),
             last(records, "captured", Captured), last(records, "image", Image),
-            last(records, "collection", Collection), last(records, "verdict", VerdictRecord),
-            last(records, "end", End), files_of(records),
+            last(records, "pod", CollectionBegin), last(records, "collection", Collection),
+            last(records, "verdict", VerdictRecord), last(records, "end", End), files_of(records),
         )  # fmt: skip
+
+    @property
+    def where(self) -> str:
+        """s3://... of a collection's files, "" if they are in the folder."""
+        begun = self.collection or self.pod
+        return begun.where if begun is not None else ""
 
 
 def check_expected(expect: Mapping[str, str]) -> Mapping[str, str]:
@@ -202,28 +210,6 @@ def _dated(
         )
 
 
-def _files(folder: Path, files: Sequence[File], findings: Findings) -> None:
-    for file in files:
-        if inside(folder, file.name) is None:
-            findings.wrong(file.name, "is a name that leads out of the folder, or a link")
-            continue
-        try:
-            with os.fdopen(open_file(folder, file.name), "rb") as opened:
-                size = os.fstat(opened.fileno()).st_size
-                digest = hashlib.file_digest(opened, "sha256").hexdigest() if size == file.size else ""
-        except FileNotFoundError:
-            findings.wrong(file.name, "is missing")
-            continue
-        except CustodyError as error:
-            findings.wrong(file.name, str(error))
-            continue
-        if size != file.size:
-            findings.wrong(file.name, f"has {size:,} bytes, recorded are {file.size:,}")
-        elif digest != file.sha256:
-            findings.wrong(file.name, f"has SHA-256 {digest}, recorded is {file.sha256}")
-    findings.checked.append(f"{len(files)} files")
-
-
 def _receipt(folder: Path, records: _Records, findings: Findings) -> Receipt | PodReceipt | None:
     try:
         data = read_file(folder, RECEIPT, MAX_RECEIPT)
@@ -232,7 +218,8 @@ def _receipt(folder: Path, records: _Records, findings: Findings) -> Receipt | P
             findings.wrong(RECEIPT, f"has SHA-256 {digest}, recorded is {records.end.receipt}: it was changed")
         return parse_pod_receipt(data) if is_pod_receipt(data) else parse_receipt(data)
     except FileNotFoundError:
-        step = " (`memir acquire close FOLDER` closes it)" if records.end is None else ""
+        verb = "collect" if records.pod is not None else "acquire"
+        step = f" (`memir {verb} close FOLDER` closes it)" if records.end is None else ""
         findings.wrong(RECEIPT, f"is missing: the run did not end{step}")
     except CustodyError as error:
         findings.wrong(RECEIPT, str(error))
@@ -240,9 +227,12 @@ def _receipt(folder: Path, records: _Records, findings: Findings) -> Receipt | P
 
 
 def _judge_collection(
-    records: _Records, collection: Collection, receipt: Receipt | PodReceipt | None, findings: Findings
+    records: _Records, collection: Collection, receipt: Receipt | PodReceipt | None, findings: Findings, unread: int
 ) -> None:
-    """The verdict over a pod that was collected, from the records; the recorded one has to agree."""
+    """The verdict over a pod that was collected, from the records; the recorded one has to agree.
+
+    unread: files that are in a store and were not read.
+    """
     recorded, pod = records.verdict, collection.pod
     findings.whose["pod"] = f"{pod.namespace}/{pod.name}" if pod.name else pod.uid
     if recorded is None:
@@ -255,6 +245,9 @@ def _judge_collection(
     if recorded.status == "complete":
         for what in collection_problems(collection, [file.name for file in records.files]):
             findings.wrong("verdict", f"says complete, but {what}")
+    if unread:
+        findings.status = "not read"
+        findings.missing.append(f"{unread:,} files at {collection.where} were not read: --fetch reads them there")
 
 
 def _judge(

@@ -41,7 +41,7 @@ def test_the_image_is_read_where_it_is(run: str) -> None:
         assert body.read(10) == b"RAM"
     assert list(reader.facts(f"{run}/image.lime", "")) == ["LastModified"]
     assert reader.facts(f"{run}/none", "") == {}
-    with pytest.raises(CustodyError, match=r"the image is at s3://other/image\.lime, outside of .*: .* --fetch"):
+    with pytest.raises(CustodyError, match=r"the evidence is at s3://other/image\.lime, outside of .*: .* --fetch"):
         reader.facts("s3://other/image.lime", "")
     with pytest.raises(StorageError, match="no such object"), reader.open(f"{run}/none", ""):
         pass

@@ -6,10 +6,13 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from memir.cli import collect
+from tests.acquire.conftest import aws, bucket, s3, shim  # noqa: F401  (fixtures)
+from tests.acquire.rigs.s3shim import Shim
 from tests.cli.test_acquire import memir as run_memir
 from tests.collect.conftest import kube, pod  # noqa: F401  (fixtures)
 from tests.collect.podrig import PASSWORD, PodRig
@@ -56,3 +59,39 @@ def test_register() -> None:
     collect.register(app)
     assert [group.name for group in app.registered_groups] == ["collect"]
     assert [command.name for command in collect.app.registered_commands] == ["pod"]
+
+
+def test_into_s3_and_verified_from_there(
+    pod: PodRig, kube: object, s3: Any, bucket: str, shim: Shim, tmp_path: Path,  # noqa: F811
+) -> None:
+    name, to = f"{pod.namespace}/{pod.name}", f"s3://{bucket}/ir-7"
+    there = ["--s3-endpoint", shim.endpoint, "--region", shim.region]
+    words = ["collect", "pod", name, "--transport", "local", "--root", str(pod.root), "--kubeconfig",
+             str(tmp_path / "kubeconfig"), "--no-memory", *there]  # fmt: skip
+    done = memir(*words, "-o", str(tmp_path / "record"), "--to", to)
+    assert done.returncode == 0, done.stderr
+    where = f"{to}/record"
+    assert done.stdout.startswith(f"complete: pod {name} in {where}: ")
+    assert done.stdout.endswith(
+        f"Check it:  memir verify {where}\nthe record is in {tmp_path}/record too. "
+        f"To analyze it, bring it here:  aws s3 cp --recursive {where} DIR\n"
+    )  # fmt: skip
+    judged = memir("verify", where, *there)
+    assert (judged.returncode, judged.stderr) == (5, "")
+    assert judged.stdout.endswith(f"{where}: holds, complete, unsigned\n")
+    refused = memir("analyze", str(tmp_path / "record"), "-o", str(tmp_path / "case"))
+    assert refused.returncode == 3
+    assert f"its files are in {where}: bring them here with `aws s3 cp --recursive {where} DIR`" in refused.stderr
+
+
+def test_a_prefix_alone_names_the_folder_of_the_record(
+    pod: PodRig, s3: Any, bucket: str, shim: Shim, tmp_path: Path,  # noqa: F811
+) -> None:
+    words = ["collect", "pod", f"{pod.namespace}/{pod.name}", "--transport", "local", "--root", str(pod.root), "--uid",
+             pod.uid, "--no-memory", "-o", f"s3://{bucket}/ir-7", "--s3-endpoint", shim.endpoint, "--region",
+             shim.region, "--json"]  # fmt: skip
+    done = run_memir(*words, tools=Path("/none"), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (record,) = tmp_path.iterdir()
+    assert record.name.startswith(f"memir-{pod.namespace}-{pod.name}-2")
+    assert json.loads(done.stdout)["collection"]["where"] == f"s3://{bucket}/ir-7/{record.name}"

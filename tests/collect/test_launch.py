@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from memir.collect.launch import Settings, check, prepare, target_of, transport_of
+from memir.collect.launch import Settings, check, folder_of, prepare, store_of, target_of, transport_of
 from memir.errors import UsageError
 from tests.acquire.rigs.kube import KubeServer
 from tests.collect.podrig import PodRig
@@ -18,22 +18,24 @@ UID = "11111111-2222-3333-4444-555555555555"
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"transport": "ssm"}, "carries no stream"), ({"transport": "smoke"}, "write pod, ssh, local"),
+        ({"transport": "ssm"}, "ssm start-session .* on the node itself"),
+        ({"transport": "smoke"}, "write pod, ssh, local"),
         ({"transport": "ssh"}, "pass --host USER@HOST"), ({"host": "n"}, "--host is of --transport ssh"),
-        ({"uid": UID}, "pass --node too"),
+        ({"uid": UID}, "pass --node too"), ({"to": "ev"}, "is no S3 address: write s3://BUCKET/PREFIX"),
+        ({"output": "s3://abc/x", "to": "s3://abc/y"}, "give the S3 address once"),
     ],
 )  # fmt: skip
 def test_options_that_do_not_go_together(settings: dict[str, str], words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        check(Settings("shop/web", Path("ev"), **settings))  # type: ignore[arg-type]
+        check(Settings(**{"name": "shop/web", "output": "ev", **settings}))  # type: ignore[arg-type]
 
 
 def test_transports(tmp_path: Path) -> None:
-    over = Settings("shop/web", tmp_path, "ssh", uid=UID, host="root@n:2222")
+    over = Settings("shop/web", str(tmp_path), "ssh", uid=UID, host="root@n:2222")
     target = target_of(over)
     assert transport_of(over, target).kind == "ssh"
-    assert transport_of(Settings("shop/web", tmp_path, "local"), target).kind == "local"
-    through = prepare(Settings("shop/web", tmp_path, uid=UID, node="node-7", max_size="2G", case="C"))
+    assert transport_of(Settings("shop/web", str(tmp_path), "local"), target).kind == "local"
+    through = prepare(Settings("shop/web", str(tmp_path), uid=UID, node="node-7", max_size="2G", case="C"))
     assert (through.transport.kind, through.options.root, through.options.max_size) == ("pod", "/proc/1/root", 2 << 30)
     assert through.transport.node == "node-7"  # type: ignore[attr-defined]
     assert through.transport.options.host_pid  # type: ignore[attr-defined]
@@ -42,7 +44,23 @@ def test_transports(tmp_path: Path) -> None:
 
 def test_the_node_is_the_one_that_the_api_says(pod: PodRig, kube: KubeServer, tmp_path: Path) -> None:
     name = f"{pod.namespace}/{pod.name}"
-    run = prepare(Settings(name, tmp_path / "ev", kubeconfig=str(tmp_path / "kubeconfig")))
+    run = prepare(Settings(name, str(tmp_path / "ev"), kubeconfig=str(tmp_path / "kubeconfig")))
     assert run.transport.node == "node-1"  # type: ignore[attr-defined]
     assert run.target.ids == (pod.container,)
     assert kube.requests == [f"GET /api/v1/namespaces/{pod.namespace}/pods/{pod.name}"]
+
+
+def test_where_it_goes(tmp_path: Path) -> None:
+    target = target_of(Settings("shop/web", "ev", uid=UID))
+    plain = Settings("shop/web", str(tmp_path))
+    assert (folder_of(plain, target), store_of(plain, tmp_path)) == (tmp_path, None)
+    both = Settings("shop/web", "ev/web", to="s3://abc/ir-7/", object_lock="GOVERNANCE:3", region="eu-west-1")
+    store = store_of(both, folder_of(both, target))
+    assert store is not None
+    assert (store.where, store.options.lock_mode, store.options.lock_days) == ("s3://abc/ir-7/web", "GOVERNANCE", 3)
+    alone = Settings("shop/web", "s3://abc/ir-7")
+    folder = folder_of(alone, target)
+    assert folder.name.startswith("memir-shop-web-2")
+    assert store_of(alone, folder).where == f"s3://abc/ir-7/{folder.name}"  # type: ignore[union-attr]
+    with pytest.raises(UsageError, match="write GOVERNANCE:DAYS or COMPLIANCE:DAYS"):
+        store_of(Settings("shop/web", "s3://abc/x", object_lock="MAYBE"), folder)

@@ -42,6 +42,9 @@ class Stored:
     def facts(self, where: str, version: str) -> Mapping[str, Any]:
         return {}
 
+    def names(self, where: str) -> Iterator[str]:
+        yield where.rpartition("/")[2]
+
 
 def test_parts_that_match() -> None:
     walker, done = RecordWalker(), list[int]()

@@ -317,6 +317,9 @@ class Bucket:
     def facts(self, where: str, version: str) -> dict[str, Any]:
         return self._facts
 
+    def names(self, where: str) -> Any:
+        raise AssertionError(f"an image is one object, {where} is not listed")
+
 
 def test_an_image_at_someone_else_s_bucket_is_not_fetched_unasked(old: Path, tmp_path: Path) -> None:
     where = "s3://someone-else/image.avml"

@@ -27,21 +27,23 @@ class SinkMeta:
     created: str
 
 
+class Recorder(Protocol):
+    """What keeps copies of small files."""
+
+    where: str
+
+    def record(self, name: str, data: bytes) -> Mapping[str, object]:
+        """Store a small file beside the image (manifest, receipt, context).
+
+        A store's receipt, {} if it has none.
+        """
+        ...
 
 
-
-
-
-
-
-
-
-
-class SinkBase(Protocol):
+class SinkBase(Recorder, Protocol):
     """What both kinds of sink share."""
 
     kind: str
-    where: str
 
     def check(self) -> Sequence[Check]:
         """NodeState.
@@ -60,13 +62,6 @@ class SinkBase(Protocol):
 
     def begin(self, meta: SinkMeta) -> None:
         """Open the destination; refuses to overwrite. Raises StorageError or AccessError."""
-        ...
-
-    def record(self, name: str, data: bytes) -> Mapping[str, object]:
-        """Store a small file beside the image (manifest, receipt, context).
-
-        A store's receipt, {} if it has none.
-        """
         ...
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from memir.aws.client import Connection
+from memir.errors import UsageError
 
 DEFAULT = Connection()
 
@@ -32,3 +33,11 @@ class S3Options:
     patience: float = 900.0
     attempts: int = 12
     backoff: float = 0.5
+
+
+def lock_of(text: str) -> tuple[str, int]:
+    """(mode, days) of --object-lock; ("", 0) for "". Raises UsageError."""
+    mode, _, days = text.partition(":")
+    if text and (mode not in {"GOVERNANCE", "COMPLIANCE"} or not days.isdigit() or not int(days)):
+        raise UsageError(f"--object-lock {text!r}: write GOVERNANCE:DAYS or COMPLIANCE:DAYS")
+    return mode, int(days or 0)
