@@ -13,6 +13,7 @@ from pathlib import Path
 from memir.acquire.receipt import CustodyLog, close_manifest, signer_of, signing_key, version, who
 from memir.acquire.sinks.file import PART, FileSink
 from memir.errors import UsageError
+from memir.evidence.collected import CollectionBegin
 from memir.evidence.custody import Manifest, now, read_chain, require
 from memir.evidence.folder import IMAGE, PARTIAL, SUFFIX, is_evidence, open_file, read_manifest
 from memir.evidence.receipt import Receipt, ReceiptNode
@@ -31,6 +32,8 @@ def close_run(folder: Path, sign_key: Path | None = None) -> Receipt:
     begin, tool = last(records, "begin", Begin), last(records, "tool", ToolRecord)
     if begin is None:
         raise UsageError(f"{folder}: the manifest has no begin: nothing is there to close")
+    if last(records, "pod", CollectionBegin) is not None:
+        raise UsageError(f"{folder} is of a pod: `memir collect close {shlex.quote(str(folder))}` closes it")
     if last(records, "end", End) is not None:
         raise UsageError(f"{folder}: that run has ended; look with `memir verify {shlex.quote(str(folder))}`")
     if begin.signer and signer_of(key) != begin.signer:

@@ -121,6 +121,26 @@ def pod(
         _show(run, receipt)
 
 
+@app.command()
+def close(
+    evidence: Annotated[Path, typer.Argument(help="Evidence folder of a collection whose controller was killed.")],
+    *,
+    sign_key: Annotated[Path | None, typer.Option("--sign-key", help="The key that the run began with.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Close a collection that was killed: record and sign what arrived, so that it can be verified and analyzed."""
+    from memir.collect.close import close_collection
+
+    receipt = close_collection(evidence, sign_key)
+    if json:
+        print_json(dict(receipt.document()))
+        return
+    there = f"{receipt.collection.received:,} files from the node, {receipt.collection.bytes:,} bytes in all"
+    say(f"{evidence}: closed as {receipt.status}: {there}")
+    for missing in receipt.missing:
+        say(f"missing: {missing}")
+
+
 def _dry_run(run: PodCollection, *, as_json: bool) -> None:
     from dataclasses import asdict
 

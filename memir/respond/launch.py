@@ -176,7 +176,7 @@ def world_of(plan: Plan, kube: KubeOptions, connection: Connection) -> World:
         return service_client(service, connection, attempts=1)  # a snapshot is not asked for twice
 
     def run(words: Sequence[str]) -> int:
-        return run_memir([*words, *same_place(kube, connection)] if words[:1] == ["acquire"] else words)
+        return run_memir([*words, *same_place(kube, connection)] if words[:1] in (["acquire"], ["collect"]) else words)
 
     return World(plan.id, api, aws, run, utc, connection)
 

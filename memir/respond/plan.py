@@ -26,9 +26,9 @@ Kind = Literal[
     "cordon",
 ]  # fmt: skip
 ActionKind = Literal[
-    "kube-fields", "kube-object", "kube-room", "acquire", "ec2-group", "ec2-groups", "ec2-snapshots", "ec2-profile",
-    "asg-protection", "asg-processes", "asg-detach", "ec2-snapshot-lock", "iam-deny", "iam-trust", "eks-association",
-    "eks-access-entry",
+    "kube-fields", "kube-object", "kube-room", "acquire", "collect", "ec2-group", "ec2-groups", "ec2-snapshots",
+    "ec2-profile", "asg-protection", "asg-processes", "asg-detach", "ec2-snapshot-lock", "iam-deny", "iam-trust",
+    "eks-association", "eks-access-entry",
 ]  # fmt: skip
 Order = Literal["memory-first", "aws"]
 

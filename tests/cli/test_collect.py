@@ -15,6 +15,7 @@ from tests.acquire.conftest import aws, bucket, s3, shim  # noqa: F401  (fixture
 from tests.acquire.rigs.s3shim import Shim
 from tests.cli.test_acquire import memir as run_memir
 from tests.collect.conftest import kube, pod  # noqa: F401  (fixtures)
+from tests.collect.killed import killed_after
 from tests.collect.podrig import PASSWORD, PodRig
 
 
@@ -58,7 +59,7 @@ def test_register() -> None:
     app = typer.Typer()
     collect.register(app)
     assert [group.name for group in app.registered_groups] == ["collect"]
-    assert [command.name for command in collect.app.registered_commands] == ["pod"]
+    assert [command.callback for command in collect.app.registered_commands] == [collect.pod, collect.close]
 
 
 def test_into_s3_and_verified_from_there(
@@ -95,3 +96,21 @@ def test_a_prefix_alone_names_the_folder_of_the_record(
     (record,) = tmp_path.iterdir()
     assert record.name.startswith(f"memir-{pod.namespace}-{pod.name}-2")
     assert json.loads(done.stdout)["collection"]["where"] == f"s3://{bucket}/ir-7/{record.name}"
+
+
+def test_close(pod: PodRig, tmp_path: Path) -> None:  # noqa: F811
+    killed_after(pod, tmp_path / "ev", 300_000)
+    judged = memir("verify", str(tmp_path / "ev"))
+    assert judged.returncode == 3
+    assert "did not end (`memir collect close FOLDER` closes it)" in judged.stdout
+    other = memir("acquire", "close", str(tmp_path / "ev"))
+    assert (other.returncode, other.stderr) == (
+        2, f"memir: {tmp_path}/ev is of a pod: `memir collect close {tmp_path}/ev` closes it\n"
+    )  # fmt: skip
+    closed = memir("collect", "close", str(tmp_path / "ev"))
+    assert closed.returncode == 0, closed.stderr
+    assert closed.stdout.startswith(f"{tmp_path}/ev: closed as interrupted: ")
+    assert "missing: the controller was killed before the run ended\n" in closed.stdout
+    again = memir("collect", "close", str(tmp_path / "ev"), "--json")
+    assert (again.returncode, "that run has ended" in again.stderr) == (2, True)
+    assert memir("analyze", str(tmp_path / "ev"), "-o", str(tmp_path / "case")).returncode == 3

@@ -68,7 +68,7 @@ def test_from_an_alert(memir: Memir, tmp_path: Path) -> None:
 def test_a_plan_that_is_there(memir: Memir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """--check prints each right; a fact that nobody tells, or a right that is denied, ends with 4."""
     output, server = tmp_path / "plan.yaml", shop.server()
-    save_plan(without(shop.plan(tmp_path / "c"), "acquire"), output)
+    save_plan(without(shop.plan(tmp_path / "c"), "acquire", "collect"), output)
     monkeypatch.setattr(launch, "world_of", lambda plan, kube, connection: world(plan, server))
     monkeypatch.setenv("COLUMNS", "160")
     ran = memir("plan", output, "--check")

@@ -35,7 +35,7 @@ def test_a_plan_in_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     text = "\n".join(lines)
     assert f"Node        {shop.NODE}, i-0abc1234def567890, other" in lines
     assert "MAY CUT NOTHING: VPC CNI binds policies only to pods that have an owner" in text
-    assert " 5. Collect pod payments/ledger [collect-payments-ledger]  by hand" in lines
+    assert " 5. Collect pod payments/ledger [collect-payments-ledger]" in lines
 
 
 def test_steps_in_a_state(tmp_path: Path) -> None:

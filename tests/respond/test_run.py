@@ -25,14 +25,14 @@ CUTS = 500 if os.environ.get("CI") else 25
 
 @pytest.fixture
 def plan(tmp_path: Path) -> Plan:
-    return without(shop.plan(tmp_path / "cluster"), "acquire", "snapshot-volumes", "isolate-node")
+    return without(shop.plan(tmp_path / "cluster"), "acquire", "collect", "snapshot-volumes", "isolate-node")
 
 
 def test_done_once(plan: Plan, tmp_path: Path) -> None:
     server = shop.server()
     done = run(plan, tmp_path / "run", world(plan, server))
     assert [(each.step.kind, each.outcome) for each in done] == [
-        ("hold", "done"), ("hold", "done"), ("collect", "left to you"), ("isolate-pod", "done"), ("detach", "done"),
+        ("hold", "done"), ("hold", "done"), ("isolate-pod", "done"), ("detach", "done"),
         ("revoke", "done"), ("pause", "left to you"), ("cordon", "done"),
     ]  # fmt: skip
     assert server.refused == []
@@ -144,9 +144,9 @@ def test_the_reader_decides(plan: Plan, tmp_path: Path) -> None:
 
     execute(plan, journal, world(plan, server), decide, told.append)
     journal.close()
-    assert [each.outcome for each in told] == ["skipped", "skipped", "left to you", "done"]
+    assert [each.outcome for each in told] == ["skipped", "skipped", "done"]
     events = [(record["event"], record.get("step", "")) for record in read_journal(tmp_path / "run")]
-    assert events[-1] == ("stopped", plan.steps[4].id)
+    assert events[-1] == ("stopped", plan.steps[3].id)
     assert [path for method, path in server.requests if method == "PATCH"] == [
         f"/api/v1/namespaces/shop/pods/{shop.WEB}"
     ]

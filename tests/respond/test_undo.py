@@ -25,7 +25,7 @@ def part(outcome: Undone) -> str:
 
 @pytest.fixture
 def plan(tmp_path: Path) -> Plan:
-    return without(shop.plan(tmp_path / "cluster"), "acquire", "snapshot-volumes", "isolate-node")
+    return without(shop.plan(tmp_path / "cluster"), "acquire", "collect", "snapshot-volumes", "isolate-node")
 
 
 def test_in_reverse_to_what_was(plan: Plan, tmp_path: Path) -> None:

@@ -14,17 +14,23 @@ from memir.respond.actions.base import Action, State
 class Acquire(Action):
     """calls: the command. needs: folder."""
 
+    verb = "memir acquire"
+    instead = "go on with `memir acquire` and its --resume, or move the folder away"
+
     def read(self) -> State:
         """Status as the receipt has it: absent, begun, complete, partial ..."""
         folder = Path(self.change.needs["folder"])
         if (folder / RECEIPT).is_file():
-            from memir.evidence.receipt import read_receipt
-
-            try:
-                return {"status": read_receipt(folder).status}
-            except CustodyError:
-                return {"status": "unknown"}
+            return {"status": self._status(folder)}
         return {"status": "begun" if (folder / MANIFEST).exists() else "absent"}
+
+    def _status(self, folder: Path) -> str:
+        from memir.evidence.receipt import read_receipt
+
+        try:
+            return read_receipt(folder).status
+        except CustodyError:
+            return "unknown"
 
     def goal(self, state: State) -> State:
         """Complete."""
@@ -48,9 +54,8 @@ class Acquire(Action):
         folder = self.change.needs["folder"]
         if state["status"] != "absent":
             raise NodeError(
-                f"{folder} holds evidence that is {state['status']}: go on with `memir acquire` and its --resume, or"
-                " move the folder away; then --resume this plan"
+                f"{folder} holds evidence that is {state['status']}: {self.instead}; then --resume this plan"
             )
         code = self.world.run(shlex.split(self.change.calls[0])[1:])
         if code:
-            raise NodeError(f"memir acquire ended with exit code {code}: see {folder}; then --resume this plan")
+            raise NodeError(f"{self.verb} ended with exit code {code}: see {folder}; then --resume this plan")

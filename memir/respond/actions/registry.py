@@ -14,6 +14,7 @@ ACTIONS: Mapping[ActionKind, tuple[str, str]] = {
     "kube-object": ("kube_object", "KubeObject"),
     "kube-room": ("kube_room", "KubeRoom"),
     "acquire": ("acquire", "Acquire"),
+    "collect": ("collect", "Collect"),
     "ec2-group": ("ec2_group", "Ec2Group"),
     "ec2-groups": ("ec2_groups", "Ec2Groups"),
     "ec2-snapshots": ("ec2_snapshots", "Ec2Snapshots"),

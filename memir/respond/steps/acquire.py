@@ -46,7 +46,7 @@ def acquire(facts: Facts, node: NodeTarget, memory: int) -> Step:
             ),
         ),
         command=command,
-        triggers=_triggers(way),
+        triggers=triggers_of(way),
         limits=tuple(limit for limit in limits if limit),
         unresolved=("where the RAM goes: --evidence s3://BUCKET/PREFIX",) if way == "ssm" and not remote else (),
         subject=f"node {node.name}",
@@ -60,7 +60,8 @@ def _seconds(memory: int) -> tuple[int, int]:
     return (max(10, int(gib / 0.5)), max(60, int(gib / GIB_A_SECOND)))
 
 
-def _triggers(way: str) -> tuple[str, ...]:
+def triggers_of(way: str) -> tuple[str, ...]:
+    """What a way to a node sets off."""
     if way == "pod":
         return (
             "a privileged pod on the node: GuardDuty PrivilegeEscalation:Kubernetes/PrivilegedContainer, Falco, and"

@@ -1,17 +1,75 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Collect: what the API and the runtime say of the pod, before it changes."""
+"""Collect: everything of the pod, from the API server and its node's side, before it changes."""
 
 from __future__ import annotations
 
 import shlex
 
 from memir.kube.apiobjects import ApiPod
-from memir.respond.plan import Step
-from memir.respond.steps.base import Facts
+from memir.respond.plan import Change, Permission, Step
+from memir.respond.steps.acquire import triggers_of
+from memir.respond.steps.base import Facts, may, may_aws, pod_path
+
+MADE_IN = "default"
+"""The namespace in which `memir collect pod` makes its privileged pod, unless told otherwise."""
+
+FARGATE = "eks.amazonaws.com/fargate-profile"
+"""Label of a pod that EKS put on Fargate; `memir collect pod` refuses it."""
 
 
 def collect(facts: Facts, pod: ApiPod) -> Step:
-    """By hand with kubectl: reads only. Never an exec in the container, which changes what is looked at."""
+    """`memir collect pod` as it is typed; by hand with kubectl where nobody may reach the node."""
+    if pod.node is None or pod.labels.get(FARGATE):
+        return _by_hand(facts, pod)
+    where, place = f"{pod.namespace}/{pod.name}", facts.options.evidence.rstrip("/")
+    remote, name = "://" in place, f"{pod.namespace}_{pod.name}"
+    folder = f"{facts.plan_id}-{name}" if remote else f"{place}/pods/{name}"
+    ssh = facts.options.transport == "ssh"
+    way = ("--transport", "ssh", "--host", pod.node) if ssh else ()
+    command = ("memir", "collect", "pod", where, "-o", folder, *(("--to", f"{place}/pods") if remote else ()), *way,
+               "--case", facts.plan_id)  # fmt: skip
+    limits = ["nothing is stopped: processes run on while they are read"]
+    if facts.options.transport == "ssm":
+        limits.append("Run Command carries no stream: the way is a privileged pod")
+    return Step(
+        f"collect-{pod.namespace}-{pod.name}", "collect", f"Collect pod {where}",
+        "Specification, status, events, logs, processes, their memory and what was written end with the pod. They are"
+        " read from the node's side, never by exec into it.",
+        "command",
+        "Nothing to take back: nothing is written on the node, and the run removes the pod that it makes. The evidence"
+        " is kept.",
+        (10, 1800),
+        (
+            Change(
+                f"collect-{pod.namespace}-{pod.name}.run", "collect", pod_path(pod), (shlex.join(command),), pod.uid,
+                needs={"folder": folder}, irreversible="evidence is kept",
+            ),
+        ),
+        command=command,
+        permissions=_rights(pod, place if remote else "", ssh=ssh),
+        triggers=(*triggers_of("ssh" if ssh else "pod"), "reads of the API, in the audit log"),
+        limits=tuple(limits),
+        subject=f"pod {where}",
+    )  # fmt: skip
+
+
+def _rights(pod: ApiPod, place: str, *, ssh: bool) -> tuple[Permission, ...]:
+    rights = [
+        may("get", "pods", pod.namespace), may("get", "pods/log", pod.namespace), may("list", "events", pod.namespace),
+        may("get", "nodes"),
+    ]  # fmt: skip
+    if not ssh:
+        rights += [
+            may("list", "pods", MADE_IN), may("create", "pods", MADE_IN), may("get", "pods", MADE_IN),
+            may("delete", "pods", MADE_IN), may("get", "pods/exec", MADE_IN), may("create", "pods/exec", MADE_IN),
+        ]  # fmt: skip
+    if place:
+        rights.append(may_aws("s3:PutObject", f"{place}/pods/*"))
+    return tuple(dict.fromkeys(rights))
+
+
+def _by_hand(facts: Facts, pod: ApiPod) -> Step:
+    """Reads only. Never an exec in the container, which changes what is looked at."""
     where = f"{pod.namespace}/{pod.name}"
     folder = f"{facts.options.evidence.rstrip('/')}/pods" if "://" not in facts.options.evidence else "pods"
     base, name = f"kubectl -n {pod.namespace}", f"{shlex.quote(folder)}/{pod.name}"
@@ -27,14 +85,15 @@ def collect(facts: Facts, pod: ApiPod) -> Step:
             for quoted in [shlex.quote(container.name)]
         ),
     ]
+    no_node = "it is on no node" if pod.node is None else "its Fargate node lets nobody in"
     return Step(
         f"collect-{pod.namespace}-{pod.name}", "collect", f"Collect pod {where}",
-        "Specification, status, events and logs change or end with the pod. Its files and processes are in the RAM.",
+        f"Specification, status, events and logs change or end with the pod; {no_node}, so that is all there is.",
         "hand",
         "Nothing is changed.",
         (5, 120),
         command=tuple(commands),
         triggers=("reads of the API, in the audit log",),
-        limits=("the writable layer beyond what the page cache holds is not collected",),
+        limits=("its processes, their memory and its files are not collected",),
         subject=f"pod {where}",
     )  # fmt: skip

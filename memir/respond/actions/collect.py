@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run of `memir collect pod`: done when its evidence folder has a receipt that says complete."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from memir.errors import CustodyError, RemoteError, StateError
+from memir.evidence.pod_receipt import pod_receipt_of
+from memir.kubeapi.client import call_json, calling, status_of
+from memir.respond.actions.acquire import Acquire
+from memir.respond.actions.base import State
+
+
+class Collect(Acquire):
+    """calls: the command. target, uid: the pod. needs: folder."""
+
+    verb = "memir collect pod"
+    instead = "move the folder away (a collection is not gone on with)"
+
+    def apply(self, state: State, goal: State) -> None:
+        """The command, if the pod is still the one that the plan is about: a StatefulSet's next has the same name."""
+        path = self.change.target
+        try:
+            with calling("get", path):
+                found = call_json(self.world.api(), "GET", path)
+        except RemoteError as error:
+            if status_of(error) == 404:
+                raise StateError(f"{path} is gone: what the node still has of it is in the RAM") from error
+            raise
+        uid = (found.get("metadata") or {}).get("uid")
+        if uid != self.change.uid:
+            raise StateError(f"{path} is another pod now: its UID is {uid}, the plan is for {self.change.uid}")
+        super().apply(state, goal)
+
+    def _status(self, folder: Path) -> str:
+        try:
+            receipt = pod_receipt_of(folder)
+        except CustodyError:
+            return "unknown"
+        return receipt.status if receipt is not None else "unknown"
