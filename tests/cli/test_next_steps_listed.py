@@ -27,6 +27,7 @@ DONE = {
     "memir snapshot": "cli/test_snapshot.py", "memir extract files": "cli/test_extract.py",
     "memir ask": "cli/test_ask.py", "memir fetch-logs": "cli/test_fetch_logs.py",
     "memir respond": "cli/test_respond.py", "memir collect pod": "cli/test_collect.py",
+    "memir collect close": "cli/test_collect.py",
 }  # fmt: skip
 """Command, and the test that does it."""
 
@@ -39,6 +40,8 @@ NOT_DONE = {
     "dwarf2json linux": "has no Debian package; as in its README: dwarf2json linux --elf [vmlinux path]",
     "kubectl get": "needs an API server; its options are asked below where kubectl is there",
     "aws s3api list-parts": "needs AWS; options as in its reference: --bucket, --key, --upload-id",
+    "aws s3 cp": "needs the AWS CLI; collect/test_run_s3.py copies the same objects to the same names with boto3",
+    "aws ssm start-session": "needs AWS and its Session Manager plugin; options as in its reference: --document-name",
     "ssh -G": "only shows settings; memir's reading is held against it in tests/acquire/transports/ssh",
 }
 """Command, and why no test does it."""

@@ -10,7 +10,7 @@ import pytest
 
 from memir.respond.match import node_target
 from memir.respond.plan import Step
-from memir.respond.steps.acquire import acquire
+from memir.respond.steps.acquire import acquire, triggers_of
 from memir.respond.steps.base import Facts, Options
 from tests.respond import shop
 
@@ -45,3 +45,9 @@ def test_fargate(tmp_path: Path) -> None:
     made = step(tmp_path, {"eks.amazonaws.com/compute-type": "fargate"})
     assert made.refused.startswith("EKS Fargate gives no access") and made.changes == ()
     assert step(tmp_path, {}, provider="kind://x").command[2] == "pod"
+
+
+def test_triggers_of() -> None:
+    assert "PrivilegedContainer" in triggers_of("pod")[0]
+    assert triggers_of("ssm")[0] == "ssm:SendCommand in CloudTrail"
+    assert triggers_of("ssh") == ("a login in the node's journal",)
