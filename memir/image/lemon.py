@@ -69,8 +69,8 @@ def _failed(file: MappedFile, part: Segment, step: int) -> NDArray[np.bool_]:
     stored = np.array(list(file.data_runs(first, first + count * PAGE)), np.int64).reshape(-1, 2) - first
     low, high = stored[:, 0] // (PAGE * step), -(-stored[:, 1] // (PAGE * step))
     there = np.repeat(high - np.cumsum(high - low), high - low) + np.arange(int((high - low).sum()))
-    found = heads[there]
-    failed[there] = np.logical_or.reduce([found == start for start in starts])
+    words = heads[there]
+    failed[there] = np.logical_or.reduce([words == start for start in starts])
     for row in np.flatnonzero(failed).tolist():
         offset = first + row * step * PAGE
         page = data[offset : offset + PAGE].tobytes()
