@@ -218,8 +218,8 @@ def _receipt(folder: Path, records: _Records, findings: Findings) -> Receipt | P
             findings.wrong(RECEIPT, f"has SHA-256 {digest}, recorded is {records.end.receipt}: it was changed")
         return parse_pod_receipt(data) if is_pod_receipt(data) else parse_receipt(data)
     except FileNotFoundError:
-        verb = "collect" if records.pod is not None else "acquire"
-        step = f" (`memir {verb} close FOLDER` closes it)" if records.end is None else ""
+        closed = "`memir acquire close FOLDER`" if records.pod is None else "`memir collect close FOLDER`"
+        step = f" ({closed} closes it)" if records.end is None else ""
         findings.wrong(RECEIPT, f"is missing: the run did not end{step}")
     except CustodyError as error:
         findings.wrong(RECEIPT, str(error))
