@@ -16,7 +16,10 @@ _SHELLS = frozenset({
 _SETTLED = timedelta(minutes=5)
 """A service opens its ports in the minutes after its container's start."""
 _SQL = """
-    select s.*, c.ports, c.init_pid from sockets s join containers c using (container_id)
+    select s.*, c.ports, c.init_pid, exists (
+        select 1 from inodes i where i.container_id = s.container_id and i.container_path = p.exe
+        and (i.change in ('created', 'modified') or i.layer = 'tmpfs')) as brought
+    from sockets s join containers c using (container_id) left join processes p on p.pid = s.pid
     where s.state = 'LISTEN' and s.protocol = 'tcp' and s.local_port is not null and s.pid is not null
       and s.local not like '127.%' and s.local <> '::1' and s.local not like '::ffff:127.%'
       and not coalesce(c.host_network, false)
@@ -46,6 +49,8 @@ def _judge(end: Row, process: Row, init: Row) -> tuple[Severity, str] | None:
     own = end["pid"] == end["init_pid"]
     start, begun = process.get("start_time"), init.get("start_time")
     late = start is not None and begun is not None and start - begun > _SETTLED
+    if not own and (end["brought"] or process.get("exe_deleted") or str(process.get("exe")).startswith("/memfd:")):
+        return "medium", "the program that listens did not come with the container's image"
     if process.get("comm") in _SHELLS and not own:
         return "medium", "a shell or netcat listens that is not the container's own command"
     if late and end["ports"]:
@@ -60,9 +65,10 @@ DETECTION = Detection(
     title="Port that nobody declared",
     how="A container listens on a TCP port, on more than loopback and in a network of its own, that is none of those "
     "its spec declares (containers.ports, of the API's view). Medium if a shell or netcat that is not the container's "
-    "command listens (also without the API's view), or a process that began 5 minutes after the container; else low.",
+    "command listens, or a program that came after the container's start (both also without the API's view), or a "
+    "process that began 5 minutes after the container; else low.",
     technique="T1571",
-    tables=("sockets", "containers", "processes"),
+    tables=("sockets", "containers", "processes", "inodes"),
     find=_find,
     why="A backdoor waits for whoever knows its port.",
     check_next=("what the process is, and who started it", "whether a service or a network policy leads there"),
@@ -70,7 +76,7 @@ DETECTION = Detection(
     missed=(
         "UDP and unix sockets",
         "pods on the node's network",
-        "specs without ports, but for shells",
+        "specs without ports, but for shells and programs that came later",
     ),
     gaps=("socket", "inet"),
     also_known=("Falco: Unexpected inbound connection source",),

@@ -34,3 +34,16 @@ def test_not_there() -> None:
     assert after(SMALL, KIND, "inodes", where, mode=0o644) == []
     assert after(SMALL, KIND, "inodes", where, noise="bytecode") == []
     assert after(SMALL, KIND, "inodes", where, change=None) == []
+
+
+def test_on_a_file_system_of_ram() -> None:
+    """As /dev/shm and volumes in memory have them: all of it came after the start. Secrets are no programs."""
+    where = {"container_path": "/tmp/dropper", "layer": "upper"}
+    shm = {"layer": "tmpfs", "change": None, "container_path": "/dev/shm/.k", "node_path": None}
+    (row,) = after(SMALL, KIND, "inodes", where, **shm)
+    assert (row["severity"], row["pod_name"], row["path"]) == ("medium", "miner-0", "/dev/shm/.k")
+    assert "put into a file system of RAM, which began empty, after the container's start" in row["title"]
+    volume = "/var/lib/kubelet/pods/U/volumes/kubernetes.io~{}/v/start.sh"
+    assert after(SMALL, KIND, "inodes", where, **shm | {"node_path": volume.format("secret")}) == []
+    assert len(after(SMALL, KIND, "inodes", where, **shm | {"node_path": volume.format("empty-dir")})) == 1
+    assert after(SMALL, KIND, "inodes", where, **shm | {"pod_uid": None}) == [], "the node's own tmpfs"

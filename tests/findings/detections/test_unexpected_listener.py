@@ -42,6 +42,28 @@ def test_one_that_began_late_and_a_shell() -> None:
     assert [row["severity"] for row in given(INTRUDED, KIND, containers=other, processes=shell)] == ["medium"]
 
 
+def test_a_program_that_came_later() -> None:
+    """Also where the spec declares no port: made on the upper layer, deleted, a memfd; not the container's own."""
+    other = changed("containers", "init_pid", init_pid=218)
+    (exe,) = (row["exe"] for row in node(INTRUDED)[0]["processes"].to_pylist() if row["pid"] == 197)
+    inodes = node(INTRUDED)[0]["inodes"]
+    rows = inodes.to_pylist()
+    (container,) = (
+        row["container_id"] for row in node(INTRUDED)[0]["containers"].to_pylist() if row["init_pid"] == 197
+    )
+    made = [row | {"change": "created"} if row["container_path"] == exe and row["container_id"] == container else row
+            for row in rows]  # fmt: skip
+    assert made != rows
+    brought = pa.Table.from_pylist(made, schema=inodes.schema)
+    assert brief(given(INTRUDED, KIND, containers=other, inodes=brought)) == {("medium", *WEB)}
+    for words in ({"exe_deleted": True}, {"exe": "/memfd:x"}):
+        assert brief(given(INTRUDED, KIND, containers=other, processes=changed("processes", "pid", **words))) == {
+            ("medium", *WEB)
+        }
+    assert given(INTRUDED, KIND, containers=other) == []
+    assert given(INTRUDED, KIND, inodes=brought) == [], "its own command: created-executable tells that"
+
+
 def test_not_there() -> None:
     assert kind(INTRUDED, KIND) == kind(SMALL, KIND) == []
     declared = changed("containers", "init_pid", ports=["8080/TCP"])
