@@ -83,7 +83,7 @@ DETECTION = Detection(
     technique="T1036.005",
     tables=("processes",),
     find=_find,
-    why="prctl and `exec -a` give any process any name; ps and top show that name, and not the file.",
+    why="prctl, and exec -a of a shell, give any process any name; ps and top show that name, and not the file.",
     check_next=("the file itself: `memir extract files IMAGE -o DIR --pid PID`, its hash (exe_sha256)",
                 "who started it (ppid), when, and what it is connected to"),
     benign=("a service that names its process for the work it does (setproctitle, Thread.setName) as another program",

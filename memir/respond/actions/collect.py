@@ -23,12 +23,12 @@ class Collect(Acquire):
         path = self.change.target
         try:
             with calling("get", path):
-                found = call_json(self.world.api(), "GET", path)
+                pod = call_json(self.world.api(), "GET", path)
         except RemoteError as error:
             if status_of(error) == 404:
                 raise StateError(f"{path} is gone: what the node still has of it is in the RAM") from error
             raise
-        uid = (found.get("metadata") or {}).get("uid")
+        uid = (pod.get("metadata") or {}).get("uid")
         if uid != self.change.uid:
             raise StateError(f"{path} is another pod now: its UID is {uid}, the plan is for {self.change.uid}")
         super().apply(state, goal)
