@@ -34,8 +34,9 @@ labels (tests/findings/labels/s-6.1-second.json, made by tests/lab/second.py) we
 with the tables that detections look at. Precision of high and critical 1.00 (6 of 6), recall 0.70 (14 of 20); 9 medium,
 14 low or info. Missed: a program in a container's /dev/shm, a listener on 31337 in a sidecar. Told, but only as info
 where the label asks for more: a cron job and an SSH key that a privileged pod left through its hostPath, the program of
-it that then ran on the node, and the hostPath itself. Since then the two that were missed are told (created-executable on
-a file system of RAM, unexpected-listener of a program that came later); these figures are of the one unread look. A second clean node with other
+it that then ran on the node, and the hostPath itself. Since then the two that were missed are told
+(created-executable on a file system of RAM, unexpected-listener of a program that came later); these figures are of the
+one unread look. A second clean node with other
 workloads was not made.
 
 | image | high and critical | match a label | precision | labels | matched | recall | medium | low, info |
