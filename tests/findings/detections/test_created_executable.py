@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.findings.real import INTRUDED, NODE, SMALL, after, kind, on_the_node
 
 KIND = "created-executable"
@@ -39,7 +41,7 @@ def test_not_there() -> None:
 def test_on_a_file_system_of_ram() -> None:
     """As /dev/shm and volumes in memory have them: all of it came after the start. Secrets are no programs."""
     where = {"container_path": "/tmp/dropper", "layer": "upper"}
-    shm = {"layer": "tmpfs", "change": None, "container_path": "/dev/shm/.k", "node_path": None}
+    shm: dict[str, Any] = {"layer": "tmpfs", "change": None, "container_path": "/dev/shm/.k", "node_path": None}
     (row,) = after(SMALL, KIND, "inodes", where, **shm)
     assert (row["severity"], row["pod_name"], row["path"]) == ("medium", "miner-0", "/dev/shm/.k")
     assert "put into a file system of RAM, which began empty, after the container's start" in row["title"]
