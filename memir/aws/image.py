@@ -8,7 +8,6 @@ is read is one version of the object.
 from __future__ import annotations
 
 import random
-import re
 import shlex
 import time
 from pathlib import Path
@@ -24,8 +23,6 @@ from memir.image.listing import looks_like_image
 from memir.image.memory import PhysicalMemory
 from memir.image.remote import WORKERS
 
-_CORE = re.compile(r"(^|/)clear/memory/[^/]+\.core$")
-"""A process's memory of a collected pod is no image of RAM."""
 ATTEMPTS = 5
 FIRST_PAUSE = 0.25
 """Seconds, doubled each time."""
@@ -149,7 +146,6 @@ def images_below(address: str) -> list[str]:
             keys += [
                 str(item["Key"]) for item in page.get("Contents", [])
                 if int(item.get("Size", 0)) >= listing.SMALLEST and looks_like_image(str(item["Key"]))
-                and not _CORE.search(str(item["Key"]))
             ]  # fmt: skip
     return sorted(f"s3://{bucket}/{key}" for key in keys)
 

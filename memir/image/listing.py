@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,9 +15,14 @@ SMALLEST = 1 << 16
 """Bytes: a packed image of a node is never smaller."""
 
 
+_PROCESS = re.compile(r"(^|/)clear/memory/[^/]+\.core$")  # of a collected pod: a process's memory is no node's RAM
+
+
 def looks_like_image(name: str) -> bool:
-    """Whether a file's name is one that images of RAM have, packed or not."""
+    """Whether a file's path is one that images of RAM have, packed or not."""
     low = name.lower()
+    if _PROCESS.search(low):
+        return False
     for packed in _PACKED:
         low = low.removesuffix(packed)
     return low.endswith(SUFFIXES)
@@ -24,7 +30,7 @@ def looks_like_image(name: str) -> bool:
 
 def images_in(folder: Path) -> list[str]:
     """Paths of the images in a folder and below, sorted."""
-    files = (file for file in folder.rglob("*") if looks_like_image(file.name) and file.is_file())
+    files = (file for file in folder.rglob("*") if looks_like_image(file.as_posix()) and file.is_file())
     return sorted(str(file) for file in files if file.stat().st_size >= SMALLEST)
 
 

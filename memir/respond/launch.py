@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import get_args
 
 from memir import documents
+from memir.aws.address import bucket_problem
 from memir.aws.client import Client, Connection, service_client
 from memir.errors import OutputError, PlanError, UsageError
 from memir.kubeapi.client import Api, KubeOptions, make_api
@@ -96,6 +97,8 @@ def write_plan(
         raise UsageError(f"--order {order!r}: there are {', '.join(known)}")
     if by and by not in TRANSPORTS:
         raise UsageError(f"--by {by!r}: there are {', '.join(TRANSPORTS)}")
+    if evidence.startswith("s3://") and (wrong := bucket_problem(evidence.removeprefix("s3://").partition("/")[0])):
+        raise UsageError(f"--evidence {evidence}: {wrong}: write s3://BUCKET/PREFIX")
     choices = choices_of(auto_scaling, lock, lock_days)
     if output.exists():
         raise UsageError(f"{output} exists already: a plan that was read is not written over; name another file")

@@ -19,7 +19,7 @@ from tests.respond.worlds import without, world
 
 def test_from_a_folder(memir: Memir, tmp_path: Path) -> None:
     folder, output = shop.folder(tmp_path / "cluster"), tmp_path / "plan.yaml"
-    ran = memir("plan", "--pod", f"shop/{shop.WEB}", "--cluster", folder, "--evidence", "s3://ir/case", "-o", output)
+    ran = memir("plan", "--pod", f"shop/{shop.WEB}", "--cluster", folder, "--evidence", "s3://ev1/case", "-o", output)
     assert (ran.code, ran.err) == (0, "")
     lines = ran.out.splitlines()
     assert lines[0].startswith("Plan        memir-")

@@ -20,9 +20,10 @@ def folder(tmp_path: Path) -> Path:
         ("a/small.raw", SMALLEST - 1),
         ("notes.txt", SMALLEST),
         ("A.MEM", SMALLEST),
+        ("case/clear/memory/12.core", SMALLEST),  # of a collected pod
     ):
         path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
         os.truncate(path, size)
     (tmp_path / "d.raw").mkdir()
@@ -33,7 +34,8 @@ def test_names() -> None:
     packed = [name + behind for name in SUFFIXES for behind in ("", ".zst", ".gz")]
     assert [name for name in packed if not looks_like_image("node" + name)] == []
     assert looks_like_image("s3://bucket/NODE.LIME.ZST")
-    for name in ("", "raw", "node.txt", "node.zst", "node.lime.partial", "node.lime.xz", "lime/node"):
+    odd = ("", "raw", "node.txt", "node.zst", "node.lime.partial", "node.lime.xz", "lime/node", "c/clear/memory/7.core")
+    for name in odd:
         assert not looks_like_image(name), name
 
 

@@ -90,7 +90,7 @@ def cluster(path: Path, *extra: dict[str, Any]) -> Cluster:
 def plan(path: Path, name: str = WEB, *extra: dict[str, Any], namespace: str = "shop", **options: Any) -> Plan:
     """The plan for one pod, from the folder that is made at `path`."""
     query = Query(pods=(f"{namespace}/{name}",))
-    given = Options(**({"evidence": "s3://ir/case"} | options))
+    given = Options(**({"evidence": "s3://evidence/case"} | options))
     return make_plan(cluster(path, *extra), query, {"pod": f"{namespace}/{name}"}, MADE, options=given)
 
 

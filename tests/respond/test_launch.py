@@ -43,7 +43,7 @@ WEB = Wanted(pods=(f"shop/{shop.WEB}",))
 def test_from_a_folder_nothing_is_contacted(tmp_path: Path) -> None:
     output = tmp_path / "plan.yaml"
     made, digest = write_plan(
-        WEB, output, cluster=shop.folder(tmp_path / "c"), kubeconfig="/nonexistent", evidence="s3://b/p"
+        WEB, output, cluster=shop.folder(tmp_path / "c"), kubeconfig="/nonexistent", evidence="s3://evidence/p"
     )  # fmt: skip
     assert read_plan(output) == (made, digest)
     assert digest == hashlib.sha256(output.read_bytes()).hexdigest()
@@ -72,6 +72,7 @@ def test_from_the_api(tmp_path: Path) -> None:
         (Wanted(), {}, "whom is the plan for"),
         (WEB, {"order": "mine"}, "--order 'mine': there are memory-first, aws"),
         (WEB, {"by": "fax"}, "--by 'fax': there are ssm, pod, ssh"),
+        (WEB, {"evidence": "s3://ir/x"}, "--evidence s3://ir/x: the bucket's name 'ir' is too short"),
         (WEB, {"lock": "x"}, "--lock x: there are suspend and detach; governance, compliance, none"),
         (WEB, {"lock_days": 0}, "--lock-days 0: a lock lasts 1 to 36500 days"),
     ],

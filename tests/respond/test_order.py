@@ -21,7 +21,7 @@ def made(path: Path, order: Order, way: str) -> Plan:
     from memir.respond.make import make_plan
     from memir.respond.steps.base import Options
 
-    options = Options("s3://ir/case", way)
+    options = Options("s3://evidence/case", way)
     query = Query(pods=(f"shop/{shop.WEB}",))
     return make_plan(shop.cluster(path), query, {}, shop.MADE, order=order, options=options)
 

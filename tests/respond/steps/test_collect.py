@@ -42,10 +42,10 @@ def test_a_run_of_memir_s_own(tmp_path: Path) -> None:
 
 
 def test_into_s3_and_by_ssh(tmp_path: Path) -> None:
-    _, step = step_of(tmp_path, evidence="s3://ir/case-7/", transport="ssm")
+    _, step = step_of(tmp_path, evidence="s3://evidence/case-7/", transport="ssm")
     folder = f"memir-1-shop_{shop.WEB}"
-    assert step.command[4:] == ("-o", folder, "--to", "s3://ir/case-7/pods", "--case", "memir-1")
-    assert step.permissions[-1].words() == "s3:PutObject on s3://ir/case-7/pods/*"
+    assert step.command[4:] == ("-o", folder, "--to", "s3://evidence/case-7/pods", "--case", "memir-1")
+    assert step.permissions[-1].words() == "s3:PutObject on s3://evidence/case-7/pods/*"
     assert "Run Command carries no stream" in step.limits[1]
     pod, step = step_of(tmp_path, transport="ssh")
     assert step.command[6:10] == ("--transport", "ssh", "--host", pod.node)
