@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,9 @@ def test_every_other_owner(rig: KubeRig, tmp_path: Path, kind: str) -> None:
     service(rig, namespace, {"batch.kubernetes.io/job-name": "web"} if kind == "Job" else labels)
     path = f"/api/v1/namespaces/{namespace}/pods/{suspect['metadata']['name']}"
     plan = only(plan_for(rig, suspect), "hold", "detach")
+    # of two pods of a DaemonSet on a node the controller keeps the older one, and of one second the first by name
+    created = datetime.fromisoformat(suspect["metadata"]["creationTimestamp"])
+    until("another second", lambda: datetime.now(UTC) - created > timedelta(seconds=1))
     run(plan, tmp_path / "run", world(plan, rig.api))
     orphaned = kind != "Job"  # a Job selects by its UID's label: its name's label is free to go
     if kind == "Pod":
