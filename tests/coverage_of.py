@@ -78,7 +78,7 @@ def together(chosen: list[Path]) -> tuple[dict[Path, float], bool]:
     with tempfile.TemporaryDirectory() as folder:
         settings = _settings(folder, f"{ROOT}/memir/*,{ROOT}/plugins/*")
         command = [sys.executable, "-m", "pytest", "-ra", "-p", "no:cacheprovider", "-p", "tests.coverage_contexts",
-                   "--shorter", "-n", str(WORKERS), "--dist", "loadfile", "-m", "not lab", "--durations=10"]  # fmt: skip
+                   "--shorter", "-n", str(WORKERS), "--dist", "loadfile", "-m", "not lab", "--durations=9"]  # fmt: skip
         files = sorted({str(its_test(module)) for module in chosen})
         environment = os.environ | {SETTINGS: str(settings)}
         tests = subprocess.run([*command, *files], cwd=ROOT, env=environment, check=False)
