@@ -1,16 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table `collections`, and what other tables a collected pod gives."""
+"""The table `collections`: what is told of the collection of a pod as a whole."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 
-from memir.collected import rows
-from memir.collected.sockets import socket_rows
 from memir.collected.source import CollectedSource
 from memir.tables.frame import Frame
-from memir.tables.table import Column, Table, columns
+from memir.tables.table import Table, columns, frame_of
 
 COLUMNS = columns("""
     folder           string       path of the folder
@@ -28,7 +25,7 @@ COLUMNS = columns("""
 """)
 
 
-def _read_pod(source: CollectedSource) -> Frame:
+def read_collected(source: CollectedSource) -> Frame:
     """The one collection."""
     receipt = source.receipt
     done = receipt.collection
@@ -36,7 +33,7 @@ def _read_pod(source: CollectedSource) -> Frame:
         finished = datetime.fromisoformat(receipt.finished)
     except ValueError:
         finished = None
-    return _frame(COLUMNS, [{
+    return frame_of(COLUMNS, [{
         "folder": str(source.path), "finished_at": finished, "status": receipt.status, "missing": list(receipt.missing),
         "seconds": done.seconds, "transport_node": receipt.node.hostname, "asked_api": done.pod.asked_api,
         "files": done.received, "bytes": done.bytes, "memory": done.memory, "rootfs": done.rootfs,
@@ -44,21 +41,4 @@ def _read_pod(source: CollectedSource) -> Frame:
     }], [""])  # fmt: skip
 
 
-def _frame(own: tuple[Column, ...], made: list[rows.Row], keys: list[str]) -> Frame:
-    """Rows that were made one by one, a column that they lack being null; keys: the container of each, "" the pod."""
-    return Frame({column.name: [row.get(column.name) for row in made] for column in own}, keys=keys)
-
-
-def _reader(give: Callable[[CollectedSource], rows.Rows]) -> Callable[[CollectedSource, tuple[Column, ...]], Frame]:
-    return lambda source, own: _frame(own, *give(source))
-
-
-READERS = {
-    "pod": {
-        "processes": _reader(rows.process_rows), "threads": _reader(rows.thread_rows),
-        "files": _reader(rows.file_rows), "vmas": _reader(rows.vma_rows), "mounts": _reader(rows.mount_rows),
-        "containers": _reader(rows.container_rows), "pods": _reader(rows.pod_rows), "sockets": _reader(socket_rows),
-    }
-}  # fmt: skip
-"""By kind of source, the tables of other files that it gives: the registry adds these readers to them."""
-TABLE = Table("collections", "A pod that `memir collect pod` collected.", COLUMNS, "pod_uid", {"pod": _read_pod})
+TABLE = Table("collections", "A pod that `memir collect pod` collected.", COLUMNS, "pod_uid", {"pod": read_collected})

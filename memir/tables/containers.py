@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from memir.checkpoint.rows import container_rows
 from memir.checkpoint.source import CheckpointSource
+from memir.collected import rows as collected
+from memir.collected.source import CollectedSource
 from memir.kube.ram import RamSource
 from memir.tables.frame import Frame
 from memir.tables.table import Table, columns, frame_of
@@ -72,11 +74,16 @@ def read_checkpoint(source: CheckpointSource) -> Frame:
     return frame_of(COLUMNS, container_rows(source))
 
 
+def read_collected(source: CollectedSource) -> Frame:
+    """The same of a collected pod."""
+    return frame_of(COLUMNS, *collected.container_rows(source))
+
+
 TABLE = Table(
     "containers",
     "Containers and pod sandboxes of the node, running and ended.",
     COLUMNS,
     "container_id",
-    {"ram": read, "checkpoint": read_checkpoint},
+    {"ram": read, "checkpoint": read_checkpoint, "pod": read_collected},
     volatility="linux.containers",
 )

@@ -9,6 +9,8 @@ import numpy as np
 
 from memir.checkpoint.rows import file_rows
 from memir.checkpoint.source import CheckpointSource
+from memir.collected import rows as collected
+from memir.collected.source import CollectedSource
 from memir.kernel import fdtable, proc_fd
 from memir.kernel.mount import mount_of
 from memir.kernel.pagetable import U64
@@ -135,8 +137,13 @@ def read_checkpoint(source: CheckpointSource) -> Frame:
     return frame_of(COLUMNS, file_rows(source))
 
 
+def read_collected(source: CollectedSource) -> Frame:
+    """The same of a collected pod."""
+    return frame_of(COLUMNS, *collected.file_rows(source))
+
+
 TABLE = Table(
     "files", "Files that processes have open, run, map or stand in.", COLUMNS, "task",
-    {"ram": read, "checkpoint": read_checkpoint},
+    {"ram": read, "checkpoint": read_checkpoint, "pod": read_collected},
     volatility="linux.podfiles",
 )  # fmt: skip

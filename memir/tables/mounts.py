@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from memir.checkpoint.rows import mount_rows
 from memir.checkpoint.source import CheckpointSource
+from memir.collected import rows as collected
+from memir.collected.source import CollectedSource
 from memir.kernel.mountinfo import MountInfo
 from memir.kube.mountpoints import node_paths
 from memir.kube.ram import RamSource
@@ -87,7 +89,12 @@ def read_checkpoint(source: CheckpointSource) -> Frame:
     return frame_of(COLUMNS, mount_rows(source))
 
 
+def read_collected(source: CollectedSource) -> Frame:
+    """The same of a collected pod."""
+    return frame_of(COLUMNS, *collected.mount_rows(source))
+
+
 TABLE = Table(
     "mounts", "Mounts of every mount namespace, also those that /proc hides.", COLUMNS, "namespace",
-    {"ram": read, "checkpoint": read_checkpoint}, volatility="linux.podmounts",
+    {"ram": read, "checkpoint": read_checkpoint, "pod": read_collected}, volatility="linux.podmounts",
 )  # fmt: skip

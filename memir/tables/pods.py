@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from memir.checkpoint.rows import pod_rows
 from memir.checkpoint.source import CheckpointSource
+from memir.collected import rows as collected
+from memir.collected.source import CollectedSource
 from memir.kube.ram import RamSource
 from memir.tables.frame import Frame
 from memir.tables.table import Table, columns, frame_of
@@ -45,7 +47,12 @@ def read_checkpoint(source: CheckpointSource) -> Frame:
     return frame_of(COLUMNS, pod_rows(source))
 
 
+def read_collected(source: CollectedSource) -> Frame:
+    """The same of a collected pod."""
+    return frame_of(COLUMNS, *collected.pod_rows(source))
+
+
 TABLE = Table(
     "pods", "Pods of the node.", COLUMNS, "pod_uid",
-    {"ram": read, "checkpoint": read_checkpoint}, volatility="linux.pods",
+    {"ram": read, "checkpoint": read_checkpoint, "pod": read_collected}, volatility="linux.pods",
 )  # fmt: skip

@@ -7,6 +7,8 @@ import numpy as np
 
 from memir.checkpoint.rows import process_rows
 from memir.checkpoint.source import CheckpointSource
+from memir.collected import rows as collected
+from memir.collected.source import CollectedSource
 from memir.kernel.nsproxy import KINDS
 from memir.kube.process_facts import code, confinement
 from memir.kube.ram import RamSource
@@ -89,7 +91,12 @@ def read_checkpoint(source: CheckpointSource) -> Frame:
     return frame_of(COLUMNS, process_rows(source))
 
 
+def read_collected(source: CollectedSource) -> Frame:
+    """The same of a collected pod."""
+    return frame_of(COLUMNS, *collected.process_rows(source))
+
+
 TABLE = Table(
     "processes", "Every process of the node.", COLUMNS, "task",
-    {"ram": read, "checkpoint": read_checkpoint}, volatility="linux.containerps",
+    {"ram": read, "checkpoint": read_checkpoint, "pod": read_collected}, volatility="linux.containerps",
 )  # fmt: skip

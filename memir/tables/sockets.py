@@ -10,6 +10,8 @@ import numpy as np
 
 from memir.checkpoint.rows import sockets_of
 from memir.checkpoint.source import CheckpointSource
+from memir.collected import sockets as collected
+from memir.collected.source import CollectedSource
 from memir.kernel import sock
 from memir.kube.addresses import Remote
 from memir.kube.owner import OwnerBatch
@@ -157,7 +159,12 @@ def read_checkpoint(source: CheckpointSource) -> Frame:
     return frame_of(COLUMNS, sockets_of(source))
 
 
+def read_collected(source: CollectedSource) -> Frame:
+    """The same of a collected pod."""
+    return frame_of(COLUMNS, *collected.socket_rows(source))
+
+
 TABLE = Table(
     "sockets", "Sockets of every network namespace, whoever holds them, and ended connections.", COLUMNS, "task",
-    {"ram": read, "checkpoint": read_checkpoint}, volatility="linux.pod_sockets",
+    {"ram": read, "checkpoint": read_checkpoint, "pod": read_collected}, volatility="linux.pod_sockets",
 )  # fmt: skip

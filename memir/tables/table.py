@@ -19,8 +19,8 @@ import functools
 import importlib
 import importlib.util
 import pkgutil
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from memir.gaps import Gaps
@@ -94,10 +94,13 @@ def columns(spec: str) -> tuple[Column, ...]:
     return tuple(out)
 
 
-def frame_of(own: tuple[Column, ...], rows: list[dict[str, Any]]) -> Frame:
-    """A reader's frame of rows that were made one by one; a column that they lack is null. Keys are the rows' numbers,
-    for a source of which all rows have one owner."""
-    return Frame({column.name: [row.get(column.name) for row in rows] for column in own}, keys=range(len(rows)))
+def frame_of(own: tuple[Column, ...], rows: list[dict[str, Any]], keys: Sequence[Any] | None = None) -> Frame:
+    """A reader's frame of rows that were made one by one; a column that they lack is null.
+
+    keys: what the owner of each row is asked by, None for the rows' numbers: a source of which all rows have one owner.
+    """
+    data = {column.name: [row.get(column.name) for row in rows] for column in own}
+    return Frame(data, keys=range(len(rows)) if keys is None else keys)
 
 
 _OWNER = columns("""
@@ -181,11 +184,9 @@ class Table:
 def tables() -> dict[str, Table]:
     """Every table by name, in the order of their names; ValueError if two have one name.
 
-    Only modules whose text begins a line with `TABLE` are imported: the others may be slow to import (yara). READERS of
-    a module, by kind of source and table, are readers for tables of other files: (source, columns) to a Frame.
+    Only modules whose text begins a line with `TABLE` are imported: the others may be slow to import (yara).
     """
     known: dict[str, Table] = {}
-    more: dict[tuple[str, str], Callable[..., Frame]] = {}
     for folder in FOLDERS:
         for info in pkgutil.iter_modules(importlib.import_module(folder).__path__, folder + "."):
             spec = importlib.util.find_spec(info.name)
@@ -197,12 +198,6 @@ def tables() -> dict[str, Table]:
             if table.name in known:
                 raise ValueError(f"two tables are named {table.name}")
             known[table.name] = table
-            for kind, given in getattr(module, "READERS", {}).items():
-                more.update({(kind, name): reader for name, reader in given.items()})
-    for (kind, name), reader in more.items():
-        readers = dict(known[name].readers)
-        readers[kind] = functools.partial(reader, own=known[name].own)
-        known[name] = replace(known[name], readers=readers)
     return dict(sorted(known.items()))
 
 

@@ -7,6 +7,8 @@ import numpy as np
 
 from memir.checkpoint.rows import thread_rows
 from memir.checkpoint.source import CheckpointSource
+from memir.collected import rows as collected
+from memir.collected.source import CollectedSource
 from memir.kernel import kthread
 from memir.kernel.sched import WITNESSES
 from memir.kube.processes import text
@@ -50,7 +52,12 @@ def read_checkpoint(source: CheckpointSource) -> Frame:
     return frame_of(COLUMNS, thread_rows(source))
 
 
+def read_collected(source: CollectedSource) -> Frame:
+    """The same of a collected pod."""
+    return frame_of(COLUMNS, *collected.thread_rows(source))
+
+
 TABLE = Table(
     "threads", "Every thread of the node, main threads too.", COLUMNS, "task",
-    {"ram": read, "checkpoint": read_checkpoint},
+    {"ram": read, "checkpoint": read_checkpoint, "pod": read_collected},
 )  # fmt: skip

@@ -10,6 +10,8 @@ import numpy as np
 
 from memir.checkpoint.rows import vma_rows
 from memir.checkpoint.source import CheckpointSource
+from memir.collected import rows as collected
+from memir.collected.source import CollectedSource
 from memir.kernel import proc_fd, task_mmu
 from memir.kernel.blank import whole
 from memir.kernel.vma import Vmas
@@ -102,4 +104,12 @@ def read_checkpoint(source: CheckpointSource) -> Frame:
     return frame_of(COLUMNS, vma_rows(source))
 
 
-TABLE = Table("vmas", "Memory regions of every process.", COLUMNS, "task", {"ram": read, "checkpoint": read_checkpoint})
+def read_collected(source: CollectedSource) -> Frame:
+    """The same of a collected pod."""
+    return frame_of(COLUMNS, *collected.vma_rows(source))
+
+
+TABLE = Table(
+    "vmas", "Memory regions of every process.", COLUMNS, "task",
+    {"ram": read, "checkpoint": read_checkpoint, "pod": read_collected},
+)  # fmt: skip

@@ -6,13 +6,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from memir.collected.source import CollectedSource
-from memir.tables.collections import TABLE
+from memir.tables.collections import TABLE, read_collected
 from memir.tables.table import read_tables, tables
 from tests.collected.made import ID, PARTIAL, POD, folder
 
 
 def test_the_one_collection(tmp_path: Path) -> None:
-    (row,) = TABLE.read(CollectedSource(folder(tmp_path / "ev", PARTIAL))).to_arrow().to_pylist()
+    source = CollectedSource(folder(tmp_path / "ev", PARTIAL))
+    assert list(read_collected(source)["status"]) == ["partial"]
+    (row,) = TABLE.read(source).to_arrow().to_pylist()
     assert (row["status"], row["missing"], row["files"]) == ("partial", ["memory pid 7: Permission denied"], 2)
     assert (row["transport_node"], row["asked_api"], row["pod_uid"]) == ("ip-10-0-0-7", True, POD.uid)
     assert row["finished_at"].isoformat() == "2026-11-29T12:00:00+00:00"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from memir.kube.ram import RamSource
 from memir.tables.containers import COLUMNS, TABLE, read
@@ -43,3 +44,11 @@ def test_read_checkpoint_gives_what_its_archive_holds() -> None:
     from tests.checkpoint.sample import archive
 
     assert list(read_checkpoint(CheckpointSource(archive()))["restarts"])[:3] == [2]
+
+
+def test_read_collected_gives_what_its_folder_holds(tmp_path: Path) -> None:
+    from memir.collected.source import CollectedSource
+    from memir.tables.containers import read_collected
+    from tests.collected.made import folder
+
+    assert list(read_collected(CollectedSource(folder(tmp_path / "ev")))["image"]) == ["web@sha256:00"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -109,3 +110,11 @@ def test_read_checkpoint_gives_what_its_archive_holds() -> None:
     from tests.checkpoint.sample import archive
 
     assert list(read_checkpoint(CheckpointSource(archive()))["use"])[:3] == ["exe", "cwd", "root"]
+
+
+def test_read_collected_gives_what_its_folder_holds(tmp_path: Path) -> None:
+    from memir.collected.source import CollectedSource
+    from memir.tables.files import read_collected
+    from tests.collected.made import folder
+
+    assert list(read_collected(CollectedSource(folder(tmp_path / "ev")))["use"]) == ["exe", "cwd", "root", "fd"]

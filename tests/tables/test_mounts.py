@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -112,3 +113,11 @@ def test_read_checkpoint_gives_what_its_archive_holds() -> None:
     from tests.checkpoint.sample import archive
 
     assert list(read_checkpoint(CheckpointSource(archive()))["fstype"])[:3] == ["tmpfs", "tmpfs", "tmpfs"]
+
+
+def test_read_collected_gives_what_its_folder_holds(tmp_path: Path) -> None:
+    from memir.collected.source import CollectedSource
+    from memir.tables.mounts import read_collected
+    from tests.collected.made import folder
+
+    assert list(read_collected(CollectedSource(folder(tmp_path / "ev")))["mount_point"]) == ["/"]

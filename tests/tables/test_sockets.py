@@ -7,6 +7,7 @@ import re
 import socket
 import struct
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from memir.kube.ram import RamSource
@@ -170,3 +171,11 @@ def test_read_checkpoint_gives_what_its_archive_holds() -> None:
     from tests.checkpoint.sample import archive
 
     assert list(read_checkpoint(CheckpointSource(archive()))["state"])[:3] == ["CLOSE", "LISTEN", "ESTABLISHED"]
+
+
+def test_read_collected_gives_what_its_folder_holds(tmp_path: Path) -> None:
+    from memir.collected.source import CollectedSource
+    from memir.tables.sockets import read_collected
+    from tests.collected.made import folder
+
+    assert list(read_collected(CollectedSource(folder(tmp_path / "ev")))["local_port"]) == [8080]

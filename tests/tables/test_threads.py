@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -92,3 +93,11 @@ def test_read_checkpoint_gives_what_its_archive_holds() -> None:
     from tests.checkpoint.sample import archive
 
     assert list(read_checkpoint(CheckpointSource(archive()))["tid"])[:3] == [1, 6, 7]
+
+
+def test_read_collected_gives_what_its_folder_holds(tmp_path: Path) -> None:
+    from memir.collected.source import CollectedSource
+    from memir.tables.threads import read_collected
+    from tests.collected.made import folder
+
+    assert list(read_collected(CollectedSource(folder(tmp_path / "ev")))["tid"]) == [77]
