@@ -15,8 +15,8 @@ def test_select() -> None:
     event = Event("x", "t", "end", "word", same("word"), "Event Time", "word <> 'skip'")
     tables = {"t": pa.table({"end": [7], "word": ["it's"], **OWNER})}
     answer = ask(tables, event.select())
-    assert answer.columns == (*COLUMNS, "pod_uid")
-    assert answer.rows == [(7, "x", "it's", "n", "p", "c", "t", "word = 'it''s'", "u")]
+    assert answer.columns == (*COLUMNS, "pod_uid", "sequence_")
+    assert [row[:-1] for row in answer.rows] == [(7, "x", "it's", "n", "p", "c", "t", "word = 'it''s'", "u")]
 
 
 def test_same() -> None:

@@ -33,7 +33,7 @@ def test_events(tmp_path: Path) -> None:
     tables = {name: source.table(name) for name in source.tables}
     texts: dict[str, list[str]] = {}
     for event in LOG_EVENTS:
-        for time, kind, text, *_owner, table, key, _uid in ask(tables, event.select()).rows:
+        for time, kind, text, *_owner, table, key, _uid, _sequence in ask(tables, event.select()).rows:
             texts.setdefault(kind, []).append(text)
             column = f'"{event.time}"'
             assert ask(tables, f"select {column} from {table} where {key}").rows == [(time,)]

@@ -160,7 +160,8 @@ def test_kallsyms_are_gone(name: str) -> None:
     special = ("[vdso]", "[vvar]", "[vvar_vclock]")
     for row, before in zip(rows.pop("vmas"), tables["vmas"], strict=True):
         assert row["rss"] >= before["rss"] and row["path"] == (None if before["path"] in special else before["path"])
-        assert {**row, "rss": 0, "path": None} == {**before, "rss": 0, "path": None}
+        assert {**row, "rss": 0, "path": None, "swapped": 0} == {**before, "rss": 0, "path": None}
+        assert row["swapped"] is None  # where swap lies is found by the kernel's names
     # and the tree of modules, whose bounds a search for them needs
     assert rows.pop("modules") == [{**row, "seen_by": ["list", "kset"]} for row in tables["modules"]]
     # and where the kernel's text lies, by which hooks are judged

@@ -16,23 +16,25 @@ _SHELLS = frozenset({
 _SETTLED = timedelta(minutes=5)
 """A service opens its ports in the minutes after its container's start."""
 _SQL = """
-    select s.*, c.ports, c.init_pid, exists (
-        select 1 from inodes i where i.container_id = s.container_id and i.container_path = p.exe
-        and (i.change in ('created', 'modified') or i.layer = 'tmpfs')) as brought
-    from sockets s join containers c using (container_id) left join processes p on p.pid = s.pid
+    select s.*, c.ports, c.init_pid from sockets s join containers c using (container_id)
     where s.state = 'LISTEN' and s.protocol = 'tcp' and s.local_port is not null and s.pid is not null
       and s.local not like '127.%' and s.local <> '::1' and s.local not like '::ffff:127.%'
       and not coalesce(c.host_network, false)
 """
+_BROUGHT = """
+    select p.pid from processes p join inodes i on i.container_id = p.container_id and i.container_path = p.exe
+    where i.change in ('created', 'modified') or i.layer = 'tmpfs'
+"""
 
 
 def _find(look: Look) -> Iterator[Match]:
+    brought = {row["pid"] for row in look.ask(_BROUGHT)} if look.has("inodes") else set()
     for end in look.ask(_SQL):
         declared = end["ports"]
         if declared is not None and f"{end['local_port']}/TCP" in declared:
             continue
         process, init = look.process(end["pid"]), look.process(end["init_pid"])
-        judged = _judge(end, process, init)
+        judged = _judge({**end, "brought": end["pid"] in brought}, process, init)
         if judged is None:
             continue
         severity, reason = judged
@@ -68,7 +70,8 @@ DETECTION = Detection(
     "command listens, or a program that came after the container's start (both also without the API's view), or a "
     "process that began 5 minutes after the container; else low.",
     technique="T1571",
-    tables=("sockets", "containers", "processes", "inodes"),
+    tables=("sockets", "containers", "processes"),
+    more=("inodes",),
     find=_find,
     why="A backdoor waits for whoever knows its port.",
     check_next=("what the process is, and who started it", "whether a service or a network policy leads there"),
