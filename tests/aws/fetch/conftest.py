@@ -13,23 +13,29 @@ from tests.aws.strict import Strict
 
 @pytest.fixture(scope="session")
 def aws() -> Iterator[tuple[str, Strict]]:
-    import boto3
-
-    with servers() as (moto, strict), pytest.MonkeyPatch.context() as environment:
-        enter(environment, moto, strict)
-        session = boto3.Session()
-        subnet = session.client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]
-        eks = session.client("eks")
-        if CLUSTER in eks.list_clusters()["clusters"]:  # moto's state is the process's, also another folder's
-            eks.delete_cluster(name=CLUSTER)
-        eks.create_cluster(
-            name=CLUSTER, roleArn="arn:aws:iam::123456789012:role/eks", resourcesVpcConfig={"subnetIds": [subnet]},
-            logging={"clusterLogging": [{"types": ["audit", "authenticator"], "enabled": True}]},
-        )  # fmt: skip
-        environment.undo()
+    with servers() as (moto, strict):
         yield moto, strict
 
 
 @pytest.fixture
 def account(aws: tuple[str, Strict], monkeypatch: pytest.MonkeyPatch) -> Account:
-    return enter(monkeypatch, *aws)
+    entered = enter(monkeypatch, *aws)
+    _have_cluster()
+    return entered
+
+
+def _have_cluster() -> None:
+    """moto's state is the process's: another folder's tests may have emptied it, or made a cluster of that name."""
+    import boto3
+
+    session = boto3.Session()
+    eks = session.client("eks")
+    if CLUSTER in eks.list_clusters()["clusters"]:
+        if "clusterLogging" in eks.describe_cluster(name=CLUSTER)["cluster"].get("logging", {}):
+            return
+        eks.delete_cluster(name=CLUSTER)
+    subnet = session.client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]
+    eks.create_cluster(
+        name=CLUSTER, roleArn="arn:aws:iam::123456789012:role/eks", resourcesVpcConfig={"subnetIds": [subnet]},
+        logging={"clusterLogging": [{"types": ["audit", "authenticator"], "enabled": True}]},
+    )  # fmt: skip

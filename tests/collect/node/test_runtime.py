@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from memir.collect.node import runtime
+from memir.collect.node.frames import Frames
 from memir.collect.node.runtime import bundles_of, read_regular, write_logs, write_records
 from tests.collect.node.test_collector import on_node
 from tests.collect.podrig import PASSWORD, PodRig
@@ -45,3 +48,29 @@ def test_here_there_is_none(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="no regular file"):
         read_regular(str(tmp_path / "fifo"), 2)
     assert (write_logs.__name__, write_records.__name__) == ("write_logs", "write_records")
+
+
+def test_in_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same on a small tree: a record that names the pod, one of another, one that is no JSON; a log and a link."""
+    tasks, logs = tmp_path / "tasks", tmp_path / "logs"
+    for name, config in (("c1", {"annotations": {"io.kubernetes.pod.uid": "U"}}), ("c2", {"annotations": {}})):
+        (tasks / name).mkdir(parents=True)
+        (tasks / name / "config.json").write_text(json.dumps(config))
+    (tasks / "c3").mkdir()
+    (tasks / "c3" / "config.json").write_text("{")
+    os.mkfifo(tasks / "c1" / "log")
+    (logs / "n_p_U" / "web").mkdir(parents=True)
+    (logs / "n_p_U" / "web" / "0.log").write_text("hello\n")
+    (logs / "n_p_U" / "web" / "1.log").symlink_to("/etc/hostname")
+    (logs / "n_q_V").mkdir()
+    monkeypatch.setattr(runtime, "TASKS", str(tasks))
+    monkeypatch.setattr(runtime, "FOLDERS", (("task", f"{tasks}/%s"), ("runc", f"{tmp_path}/none/%s")))
+    monkeypatch.setattr(runtime, "POD_LOGS", str(logs))
+    assert bundles_of("U") == {"c1"}
+    out = io.BytesIO()
+    frames = Frames(out)
+    assert write_records(frames, ["c1", "gone"]) == {"c1": 1, "gone": 0}
+    assert write_logs(frames, "U") == 1
+    frames.end({})
+    told = out.getvalue()
+    assert b"node/runtime/c1/task/config.json" in told and b"hello" in told and b"a link: not followed" in told
