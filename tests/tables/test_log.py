@@ -7,10 +7,18 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+import pytest
+
+from memir.gaps import Gaps
 from memir.kernel import timekeeping
+from memir.kernel.engine import Kernel
+from memir.kube.log_files import LogFile
+from memir.kube.owner import NODE
 from memir.kube.ram import RamSource
+from memir.tables import log
 from memir.tables.log import COLUMNS, TABLE, read
 from tests.images import case
+from tests.kube.test_journal import expected, file_of, journal
 
 NodeOf = Callable[[str], RamSource]
 
@@ -68,3 +76,26 @@ def test_files(image: str, node_of: NodeOf) -> None:
     logins = [row for row in rows if row["origin"] == "login"]
     assert logins and {row["path"] for row in logins} == {"/run/utmp"}
     assert logins[0]["text"].startswith("boot reboot")
+
+
+def test_each_kind_of_file(node_of: NodeOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Journal, container log and shell history as their programs write them, in the place of a node's; an empty cache."""
+    written = {
+        "/root/.bash_history": b"#1795471962\nid\n",
+        "/var/log/audit/audit.log": b"",
+        "/var/log/journal/m/system.journal": journal("compact"),
+        "/var/log/pods/shop_web-1_u/web/0.log": b"2026-11-23T22:10:00.5Z stdout F hello\n",
+    }
+    files = [LogFile(path, 0, max(len(data), 1), len(data), (NODE,)) for path, data in written.items()]
+    monkeypatch.setattr(log, "log_files", lambda source, wanted: [file for file in files if wanted(file.path.encode())])
+    monkeypatch.setattr(log, "content", lambda source, file: file_of(written[file.path]))
+    known = node_of("s-5.10-small-v1").kernel
+    node = RamSource(Kernel(known.memory, known.anchors, Gaps()))
+    rows = [row for row in TABLE.read(node).rows() if row["origin"] != "kernel"]
+    texts = {origin: [row["text"] for row in rows if row["origin"] == origin] for origin in ("history", "container")}
+    assert texts == {"history": ["id"], "container": ["hello"]}
+    entries = [row for row in rows if row["origin"] == "journal"]
+    assert len(entries) == len(expected()) and {row["path"] for row in entries} == {"/var/log/journal/m/system.journal"}
+    assert [(gap.kind, gap.why) for gap in node.gaps if "audit" in gap.where] == [
+        ("audit log", "none of its 1 bytes are in the page cache")
+    ]
