@@ -79,7 +79,7 @@ def test_files(image: str, node_of: NodeOf) -> None:
 
 
 def test_each_kind_of_file(node_of: NodeOf, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Journal, container log and shell history as their programs write them, in the place of a node's; an empty cache."""
+    """Journal, container log, shell history, as their programs write them, in place of a node's; an empty cache."""
     written = {
         "/root/.bash_history": b"#1795471962\nid\n",
         "/var/log/audit/audit.log": b"",
