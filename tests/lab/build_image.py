@@ -59,8 +59,15 @@ MACHINES = {
 
 
 def images() -> Path:
-    """Where images are put."""
+    """Where small images are put: the long run takes all that lie there."""
     return cache() / "lab" / "images"
+
+
+def folder_of(name: str) -> Path:
+    """Where an image is put. Apart: the one that stays unread, and the whole node, which has tests of its own."""
+    if name == kube_image.NAME:
+        return images().with_name("nodes")
+    return images().with_name("second") if MACHINES[name].second else images()
 
 
 def _work() -> Path:
@@ -74,7 +81,7 @@ def _run(*command: str | Path, **environment: str) -> None:
 def build(name: str) -> Path:
     """Boot and save one machine; returns the packed image. What lay there before is replaced when all is done."""
     if name == kube_image.NAME:
-        return kube_image.build(images())
+        return kube_image.build(folder_of(name))
     machine = MACHINES[name]
     _work().mkdir(parents=True, exist_ok=True)
     if not (_work() / "k" / machine.kernel).is_dir():
@@ -105,8 +112,7 @@ def _boot(name: str, machine: Machine) -> None:
 
 
 def _finish(name: str, machine: Machine, raw: Path, truth: Path) -> Path:
-    # apart from the others, which tests read without being asked
-    folder = images().with_name("second") if machine.second else images()
+    folder = folder_of(name)
     folder.mkdir(parents=True, exist_ok=True)
     if machine.second:
         from tests.lab import second

@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from tests.images import ROOT
 from tests.lab import eks_image, incident, isolation, kube_image, pod_images
-from tests.lab.build_image import MACHINES, build, images
+from tests.lab.build_image import MACHINES, build, folder_of
 from tests.respond.kube_rig import binaries
 
 # what compares with what the guest told of itself
@@ -46,9 +46,10 @@ def check(name: str) -> int:
     """pytest's exit code for one image, which is built unless it lies there; 5 (no test ran) is a failure too."""
     if name in NODES:
         return NODES[name]()
-    if not (images() / f"{name}.raw.zst").is_file():
+    folder = folder_of(name)
+    if not (folder / f"{name}.raw.zst").is_file():
         build(name)
-    environment = os.environ | {"MEMIR_IMAGES": str(images())}
+    environment = os.environ | {"MEMIR_IMAGES": str(folder)}
     command = [sys.executable, "-m", "pytest", "-ra", "-k", name, *TESTS]
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
