@@ -70,7 +70,7 @@ def pages(
             image, cluster=cluster, btf=btf, kallsyms=kallsyms, isf=isf, base=base, cache=cache, progress=line
         ) as node,
     ):
-        matches = known_files(node, known or ())
+        matches = known_files(node, known) if known else []
         use = None if known else page_use(node)
         whole, name, gaps = node.coverage.whole, node.name, gap_rows(node.gaps)
     if svg is not None and use is not None:
