@@ -6,7 +6,6 @@ for match in known_files(node, ["sample.elf"]): print(match.path, match.pod_name
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -73,7 +72,6 @@ def known_files(node: Node, paths: Iterable[str | Path]) -> list[Match]:
 
     UsageError for a file that cannot be read, or that has no page that could be told from others'.
     """
-    from memir.kernel.engine import texts
     from memir.kernel.filemap import contents
     from memir.tables.frame import Frame
     from memir.tables.table import OWNER_COLUMNS
@@ -82,7 +80,7 @@ def known_files(node: Node, paths: Iterable[str | Path]) -> list[Match]:
     source = node.source
     every = source.inodes
     rows = every.inodes
-    chosen = np.flatnonzero((rows.mode >> 12 == 8) & (rows.size > 0) & (rows.pages > 0) & ~rows.freed)
+    chosen = np.flatnonzero(every.cached_files)
     mapping = source.kernel.embedded(rows.inode[chosen], "inode", "i_data")
     hits: list[tuple[int, int, dict[str, Any]]] = []
     for row, content in zip(chosen.tolist(), contents(source.kernel, mapping, rows.size[chosen]), strict=True):
@@ -90,13 +88,11 @@ def known_files(node: Node, paths: Iterable[str | Path]) -> list[Match]:
             hits.append((number, row, counts))
     owners = source.owners.by("inode", every.stands_for[[row for _, row, _ in hits]]).columns()
     whose = Frame({name: owners[name] for name in OWNER_COLUMNS}).rows()
+    shown = every.shown(row for _, row, _ in hits)
     matches = []
     for place, (number, row, counts) in enumerate(hits):
-        name = every.row[row]
-        names = (every.names.inside, every.names.on_node, every.names.path)
-        path = None if name < 0 else next((texts([kind[name]])[0] for kind in names if kind[name]), None)
         matches.append((number, Match(
-            known=known[number].name, path=path, deleted=int(rows.nlink[row]) == 0, size=int(rows.size[row]),
+            known=known[number].name, path=shown[place], deleted=int(rows.nlink[row]) == 0, size=int(rows.size[row]),
             pages=-(-int(rows.size[row]) // _PAGE), inode=int(rows.number[row]), address=int(rows.inode[row]),
             **counts, **whose[place],
         )))  # fmt: skip
@@ -105,15 +101,18 @@ def known_files(node: Node, paths: Iterable[str | Path]) -> list[Match]:
 
 
 def _read(path: Path) -> _Known:
+    from memir.kernel.filemap import page_hash
+
     pages: list[bytes] = []
     places: dict[bytes, set[int]] = {}
     size = 0
     try:
         with path.open("rb") as file:
             while page := file.read(_PAGE):
-                pages.append(hashlib.sha256(page).digest())
-                if page.count(page[0]) < len(page):
-                    places.setdefault(pages[-1], set()).add(len(pages) - 1)
+                digest, blank = page_hash(page)
+                pages.append(digest)
+                if not blank:
+                    places.setdefault(digest, set()).add(len(pages) - 1)
                 size += len(page)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error

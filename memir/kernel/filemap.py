@@ -84,15 +84,16 @@ def contents(kernel: Kernel, mapping: U64, size: NDArray[np.int64]) -> list[Cont
     ]
 
 
-def page_hashes(kernel: Kernel, content: Content) -> Iterator[tuple[int, bytes, bool]]:
-    """(offset, SHA-256, blank) of each page of a file that is there, ascending; the last one ends where the file does.
+def page_hash(page: bytes) -> tuple[bytes, bool]:
+    """(SHA-256 of a page, blank): all its bytes are one and the same, so that it says nothing of which file it is."""
+    return hashlib.sha256(page).digest(), page.count(page[0]) == len(page)
 
-    blank: all its bytes are one and the same, so that it says nothing of which file it is.
-    """
+
+def page_hashes(kernel: Kernel, content: Content) -> Iterator[tuple[int, bytes, bool]]:
+    """(offset, SHA-256, blank) of each page of a file that is there, ascending; the last ends where the file does."""
     for offset, data in content.chunks(kernel):
         for start in range(0, len(data), PAGE):
-            page = data[start : start + PAGE]
-            yield offset + start, hashlib.sha256(page).digest(), page.count(page[0]) == len(page)
+            yield offset + start, *page_hash(data[start : start + PAGE])
 
 
 def dirty(kernel: Kernel, pfn: U64) -> Bools:

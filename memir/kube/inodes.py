@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,6 +21,7 @@ from memir.kernel import inode as kernel_inode
 from memir.kernel.blank import whole
 from memir.kernel.d_path import Tree
 from memir.kernel.dcache import unlinked
+from memir.kernel.engine import texts
 from memir.kernel.inode import Inodes
 from memir.kernel.pagetable import I64, U64, Bools
 from memir.kernel.rows import rows_of
@@ -188,7 +190,23 @@ class NodeInodes:
     def __len__(self) -> int:
         return len(self.inodes.inode)
 
+    @property
+    def cached_files(self) -> Bools:
+        """bool[n]: regular files that have bytes, and a page in RAM."""
+        rows = self.inodes
+        here: Bools = (rows.mode >> 12 == _REGULAR) & (rows.size > 0) & (rows.pages > 0) & ~rows.freed
+        return here
 
+    def shown(self, rows: Iterable[int]) -> list[str | None]:
+        """Path of each of these rows: as its container sees it, else on the node, else within its file system."""
+        names, known = self.row.tolist(), self.names
+        return texts([
+            known.inside[name] or known.on_node[name] or known.path[name] if name >= 0 else None
+            for name in (names[row] for row in rows)
+        ])  # fmt: skip
+
+
+_REGULAR = 8  # S_IFREG >> 12
 KERNEL_OWN = frozenset({
     b"proc", b"sysfs", b"cgroup", b"cgroup2", b"debugfs", b"tracefs", b"securityfs", b"devpts", b"mqueue", b"sockfs",
     b"pipefs", b"anon_inodefs", b"nsfs", b"pidfs", b"bdev", b"bpf", b"configfs", b"fusectl", b"pstore", b"efivarfs",

@@ -6,7 +6,6 @@ from __future__ import annotations
 import numpy as np
 
 from memir.kernel import fs
-from memir.kernel.engine import texts
 from memir.kernel.filemap import PAGE, contents, page_hashes
 from memir.kernel.pagetable import I64
 from memir.kernel.swap import BEYOND
@@ -41,7 +40,7 @@ def read(source: RamSource) -> Frame:
     mapping = kernel.embedded(rows.inode[chosen], "inode", "i_data")
     blocks, back = np.unique(rows.superblock[chosen], return_inverse=True)
     devices = fs.devices(kernel, blocks)
-    paths = _paths(every, chosen)
+    paths = every.shown(chosen.tolist())
     page_of: list[int] = []
     made: dict[str, list[object]] = {name: [] for name in ("offset", "bytes", "sha256", "blank", "frame")}
     for number, content in enumerate(contents(kernel, mapping, rows.size[chosen])):
@@ -69,21 +68,13 @@ def read(source: RamSource) -> Frame:
 def _partial(source: RamSource, every: NodeInodes) -> I64:
     """Rows of regular files of which RAM has a part, up to MAX_HASHED bytes; what is left out is counted."""
     rows = every.inodes
-    some = (rows.mode >> 12 == 8) & (rows.size > 0) & (rows.pages > 0) & ~rows.freed
-    chosen = np.flatnonzero(some & (rows.pages < -(-rows.size // PAGE)))
+    chosen = np.flatnonzero(every.cached_files & (rows.pages < -(-rows.size // PAGE)))
     later = np.array([every.layer[row] != "upper" for row in chosen.tolist()], bool)
     chosen = chosen[np.lexsort((rows.pages[chosen], later))]
     fits = np.cumsum(rows.pages[chosen]) * PAGE <= MAX_HASHED
     lost = int(rows.pages[chosen[~fits]].sum())
     source.gaps.add("sha256", "page_hashes", f"pages of files beyond {MAX_HASHED >> 20} MiB of them", lost)
     return np.sort(chosen[fits])
-
-
-def _paths(every: NodeInodes, chosen: I64) -> list[str | None]:
-    names, row = every.names, every.row[chosen].tolist()
-    return texts(
-        [names.inside[name] or names.on_node[name] or names.path[name] if name >= 0 else None for name in row]
-    )
 
 
 TABLE = Table(

@@ -78,6 +78,12 @@ def test_dirty(name: str, node_of: NodeOf) -> None:
     assert not filemap.dirty(node.kernel, np.array([1 << 40], np.uint64))[0]
 
 
+def test_page_hash() -> None:
+    zeros, some = bytes(PAGE), b"a" + bytes(9)
+    assert filemap.page_hash(zeros) == (hashlib.sha256(zeros).digest(), True)
+    assert filemap.page_hash(some) == (hashlib.sha256(some).digest(), False)
+
+
 def test_page_hashes_end_where_the_file_does(node_of: NodeOf) -> None:
     node = node_of("s-6.12-intruded")
     kernel, rows = node.kernel, node.inodes.inodes
