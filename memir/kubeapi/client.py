@@ -134,6 +134,17 @@ def get_json(api: Api, path: str, query: Mapping[str, str], accept: str = "appli
     return call_json(api, "GET", path, query=query, accept=accept)
 
 
+def get_object(api: Api, path: str) -> dict[str, Any] | None:
+    """One object; None where there is none (404). Raises RemoteError."""
+    try:
+        with calling("get", path):
+            return call_json(api, "GET", path)
+    except RemoteError as error:
+        if status_of(error) == 404:
+            return None
+        raise
+
+
 def call_json(
     api: Api, method: str, path: str, *, query: Mapping[str, str] | None = None, body: object = None,
     accept: str = "application/json", content_type: str = "application/json", timeout: float = 60.0,

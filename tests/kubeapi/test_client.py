@@ -18,6 +18,7 @@ from memir.kubeapi.client import (
     explain,
     fresh_token,
     get_json,
+    get_object,
     make_api,
     message_of,
     open_raw,
@@ -26,6 +27,7 @@ from memir.kubeapi.client import (
     status_of,
 )
 from tests.acquire.rigs.kube import KubeServer
+from tests.respond import shop
 
 
 def kubeconfig(folder: Path, user: str) -> KubeOptions:
@@ -60,6 +62,20 @@ def test_a_token(tmp_path: Path) -> None:
         call_json(api, "POST", "/x", body={})
     with pytest.raises(UsageError, match="kubeconfig cannot be used"):
         make_api(KubeOptions(str(tmp_path / "none")))
+
+
+def test_one_object_or_none(tmp_path: Path) -> None:
+    """What the API has, None for 404, and what else is refused as it is."""
+    server = shop.server()
+    try:
+        api = make_api(KubeOptions(str(server.start(tmp_path))))
+        pod = get_object(api, f"/api/v1/namespaces/shop/pods/{shop.WEB}")
+        assert pod is not None and pod["metadata"]["name"] == shop.WEB
+        assert get_object(api, "/api/v1/namespaces/shop/pods/none") is None
+    finally:
+        server.stop()
+    with pytest.raises(ConnectError, match="/x: get did not get through"):
+        get_object(make_api(kubeconfig(tmp_path, "{token: secret}")), "/x")
 
 
 def refusal(status: int, body: object = None) -> Exception:

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from memir.errors import CustodyError, RemoteError, StateError
+from memir.errors import CustodyError, StateError
 from memir.evidence.pod_receipt import pod_receipt_of
-from memir.kubeapi.client import call_json, calling, status_of
+from memir.kubeapi.client import get_object
 from memir.respond.actions.acquire import Acquire
 from memir.respond.actions.base import State
 
@@ -21,13 +21,9 @@ class Collect(Acquire):
     def apply(self, state: State, goal: State) -> None:
         """The command, if the pod is still the one that the plan is about: a StatefulSet's next has the same name."""
         path = self.change.target
-        try:
-            with calling("get", path):
-                pod = call_json(self.world.api(), "GET", path)
-        except RemoteError as error:
-            if status_of(error) == 404:
-                raise StateError(f"{path} is gone: what the node still has of it is in the RAM") from error
-            raise
+        pod = get_object(self.world.api(), path)
+        if pod is None:
+            raise StateError(f"{path} is gone: what the node still has of it is in the RAM")
         uid = (pod.get("metadata") or {}).get("uid")
         if uid != self.change.uid:
             raise StateError(f"{path} is another pod now: its UID is {uid}, the plan is for {self.change.uid}")

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from memir.errors import RemoteError, StateError
-from memir.kubeapi.client import call_json, calling, status_of
+from memir.kubeapi.client import call_json, calling, get_object, status_of
 from memir.respond.actions.base import Action, State
 
 MERGE = "application/merge-patch+json"
@@ -47,13 +47,9 @@ class KubeFields(Action):
 
     def _get(self) -> Mapping[str, Any]:
         path = self.change.target
-        try:
-            with calling("get", path):
-                item = call_json(self.world.api(), "GET", path)
-        except RemoteError as error:
-            if status_of(error) == 404:
-                raise StateError(f"{path} is gone") from error
-            raise
+        item = get_object(self.world.api(), path)
+        if item is None:
+            raise StateError(f"{path} is gone")
         uid = (item.get("metadata") or {}).get("uid")
         if self.change.uid and uid != self.change.uid:
             raise StateError(f"{path} is another object now: its UID is {uid}, the plan is for {self.change.uid}")

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from memir.errors import RemoteError, StateError
-from memir.kubeapi.client import call_json, calling, status_of
+from memir.errors import StateError
+from memir.kubeapi.client import call_json, calling, get_object
 from memir.respond.actions.base import Action, State
 
 PLAN = "memir/plan"
@@ -20,13 +20,9 @@ class KubeObject(Action):
     def read(self) -> State:
         """present; ours: with this plan's mark and the manifest's content; uid."""
         path = self.change.target
-        try:
-            with calling("get", path):
-                item = call_json(self.world.api(), "GET", path)
-        except RemoteError as error:
-            if status_of(error) == 404:
-                return {"present": False}
-            raise
+        item = get_object(self.world.api(), path)
+        if item is None:
+            return {"present": False}
         meta = item.get("metadata") or {}
         mark = (meta.get("annotations") or {}).get(PLAN)
         ours = mark == self.world.plan_id and _within(self._manifest(), item)

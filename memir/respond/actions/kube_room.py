@@ -9,11 +9,10 @@ cost is the last; one that is not ready may be the first, whatever its cost.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from memir.errors import RemoteError, StateError
-from memir.kubeapi.client import call_json, calling, status_of
+from memir.errors import StateError
+from memir.kubeapi.client import get_object
 from memir.respond.actions.base import State
 from memir.respond.actions.kube_fields import KubeFields
 
@@ -50,12 +49,12 @@ class KubeRoom(KubeFields):
     def cannot_undo(self, state: State, before: State) -> str:
         """A suspect that is gone or not ready."""
         del state, before
-        pod = self._object(self.change.needs["pod"])
+        pod = get_object(self.world.api(), self.change.needs["pod"])
         if pod is None:
             return "the pod is gone"
         if (pod.get("metadata") or {}).get("uid") != self.change.needs["pod_uid"]:
             return "the pod is gone, another one has its name"
-        owner = self._object(self.change.needs["owner"])
+        owner = get_object(self.world.api(), self.change.needs["owner"])
         if owner is not None and not (owner.get("spec") or {}).get("replicas"):
             return (
                 "the workload was rolled out or scaled to nothing since: the pod's own ReplicaSet wants no pods, and"
@@ -67,15 +66,6 @@ class KubeRoom(KubeFields):
                 " (end the pause, let its probes through), or leave it without the labels"
             )
         return self.change.irreversible
-
-    def _object(self, path: str) -> Mapping[str, Any] | None:
-        try:
-            with calling("get", path):
-                return call_json(self.world.api(), "GET", path)
-        except RemoteError as error:
-            if status_of(error) == 404:
-                return None
-            raise
 
     def restore(self, state: State, goal: State) -> None:
         """One PATCH of the count."""
