@@ -8,7 +8,10 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from memir.acquire.receipt import CustodyLog, close_manifest, signer_of, signing_key, version, who
 from memir.acquire.sinks.file import PART, FileSink
@@ -19,48 +22,75 @@ from memir.evidence.folder import IMAGE, PARTIAL, SUFFIX, is_evidence, open_file
 from memir.evidence.receipt import Receipt, ReceiptNode
 from memir.evidence.records import SCHEMA, Begin, CaptureRecord, End, Image, Part, ToolRecord, last
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 RESERVE = ".reserve"
 
 
-def close_run(folder: Path, sign_key: Path | None = None) -> Receipt:
-    """The receipt of the run, as it was written. Raises UsageError when there is nothing to close."""
+def read_killed(folder: Path, sign_key: Path | None) -> tuple[Sequence[Mapping[str, Any]], Ed25519PrivateKey | None]:
+    """(records, key) of a run that may have been killed: the manifest up to its last whole line. UsageError."""
     if not is_evidence(folder):
         raise UsageError(f"{folder} is no evidence folder")
     key = signing_key(sign_key)
     data = read_manifest(folder)
-    records = require(read_chain(data[: data.rfind(b"\n") + 1]))
+    return require(read_chain(data[: data.rfind(b"\n") + 1])), key
+
+
+def check_killed(
+    folder: Path, records: Sequence[Mapping[str, Any]], begin: Begin, key: Ed25519PrivateKey | None
+) -> None:
+    """UsageError where the run has ended, or began with another key."""
+    if last(records, "end", End) is not None:
+        raise UsageError(f"{folder}: that run has ended; look with `memir verify {shlex.quote(str(folder))}`")
+    if begin.signer and signer_of(key) != begin.signer:
+        raise UsageError(f"{folder}: the run began with the key {begin.signer}: give it with --sign-key")
+
+
+@contextmanager
+def reopened(folder: Path) -> Iterator[Manifest]:
+    """The manifest of a killed run, with the record that it is closed, and by whom."""
+    manifest, _, torn = Manifest.reopen(folder)
+    try:
+        manifest.add("problem", where="controller", why=f"killed; closed by {who()}; the last line was cut: {torn!r}")
+        yield manifest
+    finally:
+        manifest.close()
+
+
+def node_of(begin: Begin) -> ReceiptNode:
+    """The node as the run began with it."""
+    return ReceiptNode(begin.node.hostname, begin.node.kernel, begin.node.machine, begin.node.boot_id)
+
+
+def close_run(folder: Path, sign_key: Path | None = None) -> Receipt:
+    """The receipt of the run, as it was written. Raises UsageError when there is nothing to close."""
+    records, key = read_killed(folder, sign_key)
     begin, tool = last(records, "begin", Begin), last(records, "tool", ToolRecord)
     if begin is None:
         raise UsageError(f"{folder}: the manifest has no begin: nothing is there to close")
     if last(records, "pod", CollectionBegin) is not None:
         raise UsageError(f"{folder} is of a pod: `memir collect close {shlex.quote(str(folder))}` closes it")
-    if last(records, "end", End) is not None:
-        raise UsageError(f"{folder}: that run has ended; look with `memir verify {shlex.quote(str(folder))}`")
-    if begin.signer and signer_of(key) != begin.signer:
-        raise UsageError(f"{folder}: the run began with the key {begin.signer}: give it with --sign-key")
+    check_killed(folder, records, begin, key)
     form = tool.format if tool is not None else "avml"
     capture = last(records, "capture", CaptureRecord)
     if capture is not None and capture.where.startswith("s3://"):
         image = Image(capture.where, 0, "", form, (), complete=False, stored={"UploadId": capture.upload_id})
     else:
         image = image_in(folder, form)
-    manifest, _, torn = Manifest.reopen(folder)
-    try:
-        manifest.add("problem", where="controller", why=f"killed; closed by {who()}; the last line was cut: {torn!r}")
+    with reopened(folder) as manifest:
         (folder / RESERVE).unlink(missing_ok=True)
         receipt = Receipt(
             memir=version(), run=begin.run, status="interrupted",
             missing=("the controller was killed before the run ended",),
             resume="run the same command again, with a new folder", notes=(), finished=now(),
-            node=ReceiptNode(begin.node.hostname, begin.node.kernel, begin.node.machine, begin.node.boot_id),
-            clock_offset=begin.node.clock_offset, tool=tool or ToolRecord("", "", form, ()), image=image, seconds=0.0,
+            node=node_of(begin), clock_offset=begin.node.clock_offset,
+            tool=tool or ToolRecord("", "", form, ()), image=image, seconds=0.0,
             store_seconds=0.0, banner="", coverage=None,
             left_on_node=("not asked; the watchdog removes the run when its grace is over",),
             traces=begin.plan.traces, schema=SCHEMA, case=begin.case,
         )  # fmt: skip
         close_manifest(CustodyLog(manifest, folder, FileSink(folder)), key, receipt)
-    finally:
-        manifest.close()
     return receipt
 
 

@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from memir.acquire.receipt import CustodyLog, seal_manifest, signer_of, signing_key, version, who
+from memir.acquire.close import check_killed, node_of, read_killed, reopened
+from memir.acquire.receipt import CustodyLog, seal_manifest, version
 from memir.acquire.sinks.file import FileSink
 from memir.documents import encode
 from memir.errors import UsageError
 from memir.evidence.collected import FOLDERS, CollectedGap, Collection, CollectionBegin
-from memir.evidence.custody import Manifest, now, read_chain, require
-from memir.evidence.folder import entries, is_evidence, open_file, read_manifest
+from memir.evidence.custody import Manifest, now
+from memir.evidence.folder import entries, open_file
 from memir.evidence.pod_receipt import KIND, PodReceipt
-from memir.evidence.receipt import ReceiptNode
-from memir.evidence.records import SCHEMA, Begin, CaptureRecord, End, VerdictRecord, files_of, last
+from memir.evidence.records import SCHEMA, Begin, CaptureRecord, VerdictRecord, files_of, last
 
 KILLED = "the controller was killed before the run ended"
 WAY = "not asked; the collector ends with its stream, and a privileged pod by itself within 15 minutes"
@@ -30,40 +29,28 @@ WAY = "not asked; the collector ends with its stream, and a privileged pod by it
 
 def close_collection(folder: Path, sign_key: Path | None = None) -> PodReceipt:
     """The receipt of the run, as it was written. Raises UsageError when there is nothing to close, CustodyError."""
-    if not is_evidence(folder):
-        raise UsageError(f"{folder} is no evidence folder")
-    key = signing_key(sign_key)
-    data = read_manifest(folder)
-    records = require(read_chain(data[: data.rfind(b"\n") + 1]))
+    records, key = read_killed(folder, sign_key)
     begin, what = last(records, "begin", Begin), last(records, "pod", CollectionBegin)
     if begin is None or what is None:
         raise UsageError(f"{folder} is no collection of a pod that has begun (of RAM: `memir acquire close FOLDER`)")
-    if last(records, "end", End) is not None:
-        raise UsageError(f"{folder}: that run has ended; look with `memir verify {shlex.quote(str(folder))}`")
-    if begin.signer and signer_of(key) != begin.signer:
-        raise UsageError(f"{folder}: the run began with the key {begin.signer}: give it with --sign-key")
-    manifest, _, torn = Manifest.reopen(folder)
-    try:
-        manifest.add("problem", where="controller", why=f"killed; closed by {who()}; the last line was cut: {torn!r}")
+    check_killed(folder, records, begin, key)
+    with reopened(folder) as manifest:
         known = {file.name: file.size for file in files_of(records)}
         cut = list(_record_rest(folder, manifest, known)) if not what.where else list(_unfinished(records))
         collection = Collection(
             what.pod, None, None, sum(not name.startswith("api/") for name in known), sum(known.values()), 0, 0.0,
             what.memory, what.rootfs, (CollectedGap("run", "the collection", KILLED, missing=True), *cut), what.where,
         )  # fmt: skip
-        node = begin.node
         missing = (KILLED, *(f"{gap.kind} {gap.where}: {gap.why}" for gap in cut))
         receipt = PodReceipt(
             kind=KIND, memir=version(), run=begin.run, status="interrupted", missing=missing, notes=(), finished=now(),
-            node=ReceiptNode(node.hostname, node.kernel, node.machine, node.boot_id), clock_offset=node.clock_offset,
+            node=node_of(begin), clock_offset=begin.node.clock_offset,
             collection=collection, left_on_node=(WAY,), traces=begin.plan.traces, schema=SCHEMA, case=begin.case,
         )  # fmt: skip
         manifest.add("collection", **encode(collection))
         manifest.add("verdict", **encode(VerdictRecord("interrupted", missing)))
         log = CustodyLog(manifest, folder, FileSink(folder))
         seal_manifest(log, key, receipt.write(), "interrupted", receipt.document())
-    finally:
-        manifest.close()
     return receipt
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from memir.acquire.close import close_run, image_in
+from memir.acquire.close import check_killed, close_run, image_in, node_of, read_killed, reopened
 from memir.documents import encode
 from memir.errors import UsageError
 from memir.evidence.custody import Manifest, load_private, raw_public
 from memir.evidence.location import address_of
-from memir.evidence.records import Begin, NodeRecord
+from memir.evidence.records import Begin, NodeRecord, last
 from memir.evidence.verify import verify
 from memir.image.records import pack_header
 
@@ -61,6 +61,23 @@ def test_what_cannot_be_closed(killed: Path, tmp_path: Path) -> None:
         close_run(killed, killed.parent / "key")
     with pytest.raises(UsageError, match="is no evidence folder"):
         close_run(tmp_path / "none")
+
+
+def test_what_any_killed_run_has(killed: Path) -> None:
+    """Its whole records, its node, and a manifest that goes on with who closed it."""
+    records, key = read_killed(killed, killed.parent / "key")
+    assert [record["event"] for record in records] == ["begin", "tool", "capture"]
+    begin = last(records, "begin", Begin)
+    assert begin is not None
+    assert (node_of(begin).hostname, node_of(begin).boot_id) == ("n", "b")
+    check_killed(killed, records, begin, key)
+    with pytest.raises(UsageError, match="the run began with the key"):
+        check_killed(killed, records, begin, None)
+    with reopened(killed) as manifest:
+        manifest.add("end", status="interrupted")
+    added = [json.loads(line) for line in (killed / "manifest.jsonl").read_bytes().splitlines()][3:]
+    assert [record["event"] for record in added] == ["problem", "end"]
+    assert "the last line was cut: '{\"event\":\"captu'" in added[0]["why"]
 
 
 def test_no_image_arrived(tmp_path: Path) -> None:
