@@ -91,7 +91,7 @@ class CheckpointNode(Node):
 
     def close(self) -> None:
         """Close the archive."""
-        self._release()
+        self._closing.close()
         self.source.close()
 
     def facts(self, sha256: str | None = None) -> Facts:  # noqa: ARG002  (it is hashed in any case)

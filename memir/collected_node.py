@@ -94,7 +94,7 @@ class CollectedNode(Node):
 
     def close(self) -> None:
         """Nothing but logs of S3 is held."""
-        self._release()
+        self._closing.close()
 
     def facts(self, sha256: str | None = None) -> Facts:  # noqa: ARG002  (the manifest is hashed in any case)
         """What a case records of the collection."""

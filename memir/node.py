@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -64,7 +65,7 @@ class Node:
         self._read: dict[str, View] = {}
         self.hunted: list[Hunted] = []
         self._begun = time.monotonic()
-        self._closing: list[Callable[[], None]] = []
+        self._closing = ExitStack()
         self._left_out: frozenset[str] = frozenset()
         self.logs = self._opened(logs) if logs else None
 
@@ -86,7 +87,7 @@ class Node:
 
     def at_close(self, action: Callable[[], None]) -> None:
         """Do this when the node is closed."""
-        self._closing.append(action)
+        self._closing.callback(action)
 
     @property
     def memory(self) -> PhysicalMemory:
@@ -321,13 +322,8 @@ class Node:
 
     def close(self) -> None:
         """Close the image."""
-        self._release()
+        self._closing.close()
         self.memory.close()
-
-    def _release(self) -> None:
-        """What at_close was given, the last first, once."""
-        while self._closing:
-            self._closing.pop()()
 
     def __enter__(self) -> Node:
         return self

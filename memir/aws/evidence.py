@@ -59,6 +59,7 @@ class S3PartReader:
             name: value.isoformat() if hasattr(value, "isoformat") else value
             for name in names if (value := answer.get(name)) is not None
         }  # fmt: skip
+
     def names(self, where: str) -> Iterator[str]:
         """Names of the objects below an address."""
         self._allow(where + "/")

@@ -55,7 +55,7 @@ class Sweep:
         compiled = yara.compile(source=text)
         rules = RuleSet((compiled,), (), sum(1 for _ in compiled), monotone=True)
         kernel, threads = source.kernel, source.processes.threads
-        self.known, self._source, self._workers = dict(known), source, os.cpu_count() or 1
+        self._source, self._workers = source, os.cpu_count() or 1
         self._memory = read_memory(kernel, threads.task, threads.tgid, self._workers)
         self._units = process_units(self._memory, np.ones(len(self._memory.mm), bool), True, None)
         self._units += file_units(self._memory, None)

@@ -117,15 +117,12 @@ class _Space:
 
 
 def _space(memory: Memory, mm: int) -> _Space:
-    maps, pages = memory.mappings, memory.pages
+    maps = memory.mappings
     low, high = np.searchsorted(maps.owner, [mm, mm + 1]).tolist()
     page, frame = expand(memory, low, high)
     offset = np.concatenate(([0], np.cumsum((maps.size[low:high] >> SHIFT).astype(np.int64))))
-    row, apart = pages.position(frame), swapped(frame)
-    there = row >= 0
-    place = np.maximum(row, 0)
-    keep = apart | (there & memory.nonzero[place])
-    return _Space(mm, low, offset, page, frame, keep, ~there & ~apart, there & (pages.use[place] == FILE))
+    absent = (memory.pages.position(frame) < 0) & ~swapped(frame)
+    return _Space(mm, low, offset, page, frame, used(memory, frame), absent, memory.pages.use_of(frame) == FILE)
 
 
 def _regions(memory: Memory, chosen: Bools) -> Iterator[tuple[int, int, int, int, int, int]]:

@@ -34,7 +34,7 @@ def _find(look: Look) -> Iterator[Match]:
         if declared is not None and f"{end['local_port']}/TCP" in declared:
             continue
         process, init = look.process(end["pid"]), look.process(end["init_pid"])
-        judged = _judge({**end, "brought": end["pid"] in brought}, process, init)
+        judged = _judge(end, process, init, brought=end["pid"] in brought)
         if judged is None:
             continue
         severity, reason = judged
@@ -47,11 +47,11 @@ def _find(look: Look) -> Iterator[Match]:
         )  # fmt: skip
 
 
-def _judge(end: Row, process: Row, init: Row) -> tuple[Severity, str] | None:
+def _judge(end: Row, process: Row, init: Row, *, brought: bool) -> tuple[Severity, str] | None:
     own = end["pid"] == end["init_pid"]
     start, begun = process.get("start_time"), init.get("start_time")
     late = start is not None and begun is not None and start - begun > _SETTLED
-    if not own and (end["brought"] or process.get("exe_deleted") or str(process.get("exe")).startswith("/memfd:")):
+    if not own and (brought or process.get("exe_deleted") or str(process.get("exe")).startswith("/memfd:")):
         return "medium", "the program that listens did not come with the container's image"
     if process.get("comm") in _SHELLS and not own:
         return "medium", "a shell or netcat listens that is not the container's own command"
