@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import functools
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ from memir.kernel.engine import Kernel
 from memir.kube.ram import RamSource
 from memir.symbols.locate import locate
 from tests.acquire.rigs.seaweed import Seaweed
-from tests.images import ROOT, case, cases
+from tests.images import case, cases, kept
 from tests.longer import does_more
 
 # a busy machine is slow, not wrong: what must be fast has a benchmark
@@ -25,17 +24,12 @@ settings.register_profile("memir", deadline=None)
 settings.load_profile("memir")
 
 
-def _node(name: str) -> RamSource:
-    """Kept: the samples, which are small, for all files of a process; of others the last two."""
-    return _sample(name) if case(name).image.parent == ROOT / "samples" else _large(name)
-
-
 def _opened(name: str) -> RamSource:
     memory = case(name).open()
     return RamSource(Kernel(memory, locate(memory)))
 
 
-_sample, _large = functools.cache(_opened), functools.lru_cache(maxsize=2)(_opened)
+_node = kept(_opened)
 
 
 @pytest.fixture(scope="session")

@@ -12,12 +12,15 @@ import functools
 import gzip
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from memir.image.memory import PhysicalMemory
 from memir.image.open import open_image
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[1]
 _KINDS = ("raw", "lime", "elf")
@@ -52,6 +55,11 @@ class ImageCase:
     name: str
     image: Path
     truth: Path
+
+    @property
+    def sample(self) -> bool:
+        """Whether it comes with the project."""
+        return self.image.parent == ROOT / "samples"
 
     def open(self) -> PhysicalMemory:
         return open_image(self.image, cache=cache())
@@ -105,6 +113,12 @@ def cases() -> dict[str, ImageCase]:
                     if image.is_file():
                         found.setdefault(name if name not in found else f"{name}.{kind}", ImageCase(name, image, truth))
     return found
+
+
+def kept(read: Callable[[str], T]) -> Callable[[str], T]:
+    """`read` of an image by its name, kept: of samples, which are small, all; of others the last two."""
+    small, large = functools.cache(read), functools.lru_cache(maxsize=2)(read)
+    return lambda name: (small if case(name).sample else large)(name)
 
 
 def intruded() -> list[str]:

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import pytest
 
-from tests.images import ROOT, ImageCase, cases
+from tests.images import ImageCase, cases
 
 # what makes a test take more inputs, more rounds, or all images by itself
 _CI = re.compile(r"""environ\.get\("CI"\)""")
@@ -57,7 +57,7 @@ def _is_new(value: object) -> bool:
     if isinstance(value, tuple | list):
         return any(map(_is_new, value))
     image = value if isinstance(value, ImageCase) else cases().get(value) if isinstance(value, str) else None
-    return image is not None and image.image.parent != ROOT / "samples"
+    return image is not None and not image.sample
 
 
 def not_here(what: str) -> NoReturn:

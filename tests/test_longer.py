@@ -55,7 +55,7 @@ class TestE:
 
 
 def test_images_that_are_not_samples(tmp_path: Path) -> None:
-    sample = next(name for name, image in cases().items() if image.image.parent == ROOT / "samples")
+    sample = next(name for name, image in cases().items() if image.sample)
     other = ImageCase("other", tmp_path / "other.raw", tmp_path / "other.truth.txt")
     known = {
         sample: False,

@@ -10,7 +10,6 @@ import random
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -29,8 +28,7 @@ from memir.evidence.findings import Findings, summary
 from memir.evidence.folder import cluster_of, inside, is_evidence
 from memir.evidence.records import Begin, last
 from memir.evidence.verify import check_expected, records_time, verify
-from tests.acquire.rigs.noderig import NodeRig
-from tests.acquire.rigs.nodes import LOW, SMALL
+from tests.acquire.rigs.nodes import LOW, SMALL, nodes
 from tests.acquire.rigs.tsa import TimeStampAuthority
 from tests.evidence import forge
 
@@ -42,12 +40,11 @@ IOMEM_MORE = "00001000-00040fff : System RAM\n00100000-02ffffff : System RAM\n"
 @pytest.fixture(scope="module")
 def taken(tmp_path_factory: pytest.TempPathFactory, avml: Path) -> Path:
     """A folder with a signed evidence folder, as a real run leaves it, and the key."""
-    if os.geteuid() != 0:
-        pytest.skip("mount and chroot need root")
     folder = tmp_path_factory.mktemp("taken")
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / "key")], check=True)
     options = Options(tool_path=avml, format="lime", sign_key=folder / "key", grace=5)
-    with tempfile.TemporaryDirectory(prefix="memir-node-") as place, NodeRig(Path(place) / "n", [LOW, SMALL]) as rig:
+    with nodes() as make:
+        rig = make(LOW, SMALL)
         Acquisition(LocalTransport(rig.root), FileSink(folder / "ev"), folder / "ev", options).execute()
     return folder
 

@@ -19,17 +19,12 @@ from memir.kube.ram import RamSource
 from memir.kube.snapshot import load_cluster
 from memir.symbols.locate import locate
 from memir.tables.table import read_tables
-from tests.images import ROOT, case, cases
+from tests.images import case, cases, kept
 
 INTRUDED, SMALL, NODE = "s-6.12-intruded", "s-6.1-small", "node-6.1"
 on_the_node = pytest.mark.skipif(NODE not in cases(), reason=f"needs {NODE}: MEMIR_IMAGES")
 Tables = Mapping[str, pa.Table]
 Row = dict[str, Any]
-
-
-def node(name: str) -> tuple[Tables, ImageFacts]:
-    """Every table of an image with the API's view where there is one, and what is known of the image."""
-    return _sample(name) if case(name).image.parent == ROOT / "samples" else _large(name)
 
 
 def _read(name: str) -> tuple[Tables, ImageFacts]:
@@ -41,7 +36,8 @@ def _read(name: str) -> tuple[Tables, ImageFacts]:
     return tables, facts_of(source)
 
 
-_sample, _large = functools.cache(_read), functools.lru_cache(maxsize=2)(_read)
+node = kept(_read)
+"""Every table of an image with the API's view where there is one, and what is known of the image."""
 
 
 @functools.lru_cache(maxsize=12)

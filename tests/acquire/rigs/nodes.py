@@ -9,7 +9,7 @@ import os
 import platform
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -62,9 +62,9 @@ def built_avml() -> Path:
 MakeNode = Callable[..., NodeRig]
 
 
-@pytest.fixture
-def make_node() -> Iterator[MakeNode]:
-    """Make nodes; taken down at the test's end. A short path: sshd and sockets have their limits."""
+@contextmanager
+def nodes() -> Iterator[MakeNode]:
+    """Make nodes; taken down at its end. A short path: sshd and sockets have their limits."""
     if os.geteuid() != 0:
         pytest.skip("mount and chroot need root")
     with ExitStack() as stack:
@@ -76,6 +76,13 @@ def make_node() -> Iterator[MakeNode]:
             made.append(stack.enter_context(rig))
             return rig
 
+        yield make
+
+
+@pytest.fixture
+def make_node() -> Iterator[MakeNode]:
+    """nodes(), for a test."""
+    with nodes() as make:
         yield make
 
 
