@@ -23,7 +23,10 @@ def shown(value: Any) -> str | None:
     """Text as the tables have it: bytes that are no UTF-8 as backslash escapes."""
     if not isinstance(value, str):
         return None
-    return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    try:
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half a character, which JSON may hold and no file's name does
+        return value.encode("utf-8", "backslashreplace").decode()
 
 
 def process_rows(source: CollectedSource) -> Rows:
@@ -38,23 +41,23 @@ def process_rows(source: CollectedSource) -> Rows:
         words = source.words.get(pid, {})
         lines = [line for line in str(files.get("cgroup") or "").split("\n") if line]
         path = next((line.split(":", 2)[2] for line in lines if line.startswith("0::")), None)
-        pids = [int(word) for word in (status.get("NSpid") or "").split() if word.isdigit()]
+        pids = [each for word in (status.get("NSpid") or "").split() if (each := number_of(word)) is not None]
         kernel = status.get("Kthread")
         rows.append({
-            "pid": pid, "ppid": _number(status.get("PPid")), "tgid": _number(status.get("Tgid")),
+            "pid": pid, "ppid": number_of(status.get("PPid")), "tgid": number_of(status.get("Tgid")),
             "comm": shown(stat[0]) if stat else None, "args": source.secrets.args(_words(words, "cmdline"))[0],
             "environ": source.secrets.environ(_words(words, "environ"))[0], "exe": shown(exe), "exe_deleted": deleted,
             "exe_sha256": shown(record.get("exe_sha256")), "start_time": _start(source, stat),
-            "uid": _number((status.get("Uid") or "").split("\t")[0]),
-            "cap_effective": _number(status.get("CapEff"), 16),
-            "seccomp": _number(status.get("Seccomp")), "seccomp_filters": _number(status.get("Seccomp_filters")),
+            "uid": number_of((status.get("Uid") or "").split("\t")[0]),
+            "cap_effective": number_of(status.get("CapEff"), 16),
+            "seccomp": number_of(status.get("Seccomp")), "seccomp_filters": number_of(status.get("Seccomp_filters")),
             "label": shown(str(files.get("attr/current") or "").strip("\n\0") or None),
-            "tracer": _number(status.get("TracerPid")), "pid_in_container": pids[-1] if pids else None,
-            "pids": pids or None, "threads": _number(status.get("Threads")),
+            "tracer": number_of(status.get("TracerPid")), "pid_in_container": pids[-1] if pids else None,
+            "pids": pids or None, "threads": number_of(status.get("Threads")),
             "kernel_thread": None if kernel is None else kernel == "1",
             "state": (status.get("State") or "")[:1] or None, "in_container": bool(container),
             "cgroup_path": shown(path), "cgroups": [str(shown(line)) for line in lines] or None,
-            **{f"{kind}_ns": _inum(links.get(f"ns/{kind}")) for kind in
+            **{f"{kind}_ns": inode_of(links.get(f"ns/{kind}")) for kind in
                ("mnt", "pid", "net", "ipc", "uts", "user", "cgroup", "time")},
             "seen_by": ["/proc"],
             "witnesses": [f"{witness}={container or 'pod'}" for witness in _list(record, "known_by")],
@@ -94,8 +97,8 @@ def file_rows(source: CollectedSource) -> Rows:
             kind = "directory" if use in ("cwd", "root") else "regular" if use == "exe" else _kind(target)
             rows.append({
                 "pid": pid, "fd": number, "use": use, "path": shown(path), "kind": kind,
-                "inode": _number(facts.get("ino")) or (_inum(target) if kind in ("socket", "fifo") else None),
-                "offset": _number(facts.get("pos")), "flags": _number(facts.get("flags"), 8), "deleted": deleted,
+                "inode": number_of(facts.get("ino")) or (inode_of(target) if kind in ("socket", "fifo") else None),
+                "offset": number_of(facts.get("pos")), "flags": number_of(facts.get("flags"), 8), "deleted": deleted,
                 "source": f"/proc/{pid}/{use}",
             })  # fmt: skip
             keys.append(str(record.get("container") or ""))
@@ -119,15 +122,16 @@ def regions(record: Row) -> Iterator[Row]:
     for line in str(_dict(record, "files").get("maps") or "").split("\n"):
         words = line.split(None, 5)
         start, _, end = (words[0] if words else "").partition("-")
-        if len(words) < 5 or _number(start, 16) is None or _number(end, 16) is None or len(words[1]) != 4:
+        if len(words) < 5 or number_of(start, 16) is None or number_of(end, 16) is None or len(words[1]) != 4:
             continue
         path, deleted = _unlinked(words[5] if len(words) > 5 else None)
         rights, backed = words[1], words[4] != "0"
         names = [name for letter, name in zip(rights, ("rd", "wr", "ex"), strict=False) if letter != "-"]
         yield {
-            "pid": record["pid"], "start": _number(start, 16), "end": _number(end, 16), "permissions": rights,
-            "flags": names + (["sh"] if rights[3] == "s" else []), "path": shown(path), "offset": _number(words[2], 16),
-            "inode": _number(words[4]) if backed else None, "anonymous": not backed, "deleted": bool(deleted),
+            "pid": record["pid"], "start": number_of(start, 16), "end": number_of(end, 16), "permissions": rights,
+            "flags": names + (["sh"] if rights[3] == "s" else []), "path": shown(path),
+            "offset": number_of(words[2], 16),
+            "inode": number_of(words[4]) if backed else None, "anonymous": not backed, "deleted": bool(deleted),
             "memfd": bool(path) and str(path).startswith("/memfd:"), "source": f"/proc/{record['pid']}/maps",
         }  # fmt: skip
 
@@ -136,13 +140,15 @@ def mount_rows(source: CollectedSource) -> Rows:
     """Of the table `mounts`, of each mount namespace once: the pod's, as several containers may share it."""
     holders: dict[int | None, set[str]] = {}
     for record in source.processes:
-        holders.setdefault(_inum(_dict(record, "links").get("ns/mnt")), set()).add(str(record.get("container") or ""))
+        space = inode_of(_dict(record, "links").get("ns/mnt"))
+        holders.setdefault(space, set()).add(str(record.get("container") or ""))
     rows: list[Row] = []
     keys: list[str] = []
     for number, rest in source.below("node/mounts"):
-        if rest or not number.isdigit():
+        space = number_of(number)
+        if rest or space is None:
             continue
-        inside = holders.get(int(number), set()) - {""}
+        inside = holders.get(space, set()) - {""}
         for line in source.read(f"node/mounts/{number}", 64 << 20).decode("utf-8", "surrogateescape").split("\n"):
             words = line.split(" ")
             split = words.index("-", 6) if "-" in words[6:] else 0
@@ -152,7 +158,7 @@ def mount_rows(source: CollectedSource) -> Rows:
             fstype = words[split + 1]
             volume = volume_of_mount(root if root.startswith("/var/lib/kubelet/") else None, fstype, root, point)
             rows.append({
-                "mnt_ns": int(number), "mount_id": _number(words[0]), "parent_id": _number(words[1]),
+                "mnt_ns": space, "mount_id": number_of(words[0]), "parent_id": number_of(words[1]),
                 "device": words[2], "fstype": shown(fstype), "mount_point": shown(point), "root": shown(root),
                 "device_name": shown(_plain(words[split + 2])), "options": words[5].split(","),
                 "super_options": words[split + 3].split(","), "propagation": words[6:split], "hidden": None,
@@ -220,7 +226,8 @@ def _list(record: Row, name: str) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _number(word: Any, base: int = 10) -> int | None:
+def number_of(word: Any, base: int = 10) -> int | None:
+    """A number of 64 bits as text has it; None for any other text."""
     try:
         value = int(str(word).strip(), base)
     except ValueError:
@@ -228,8 +235,9 @@ def _number(word: Any, base: int = 10) -> int | None:
     return value if 0 <= value < 1 << 64 else None
 
 
-def _inum(target: Any) -> int | None:
-    return _number(str(target or "").rpartition("[")[2].rstrip("]"))
+def inode_of(target: Any) -> int | None:
+    """The number in the target of a link of /proc: `socket:[900]`, `net:[4026531840]`."""
+    return number_of(str(target or "").rpartition("[")[2].rstrip("]"))
 
 
 def _unlinked(target: Any) -> tuple[str | None, bool | None]:
@@ -265,8 +273,8 @@ def _stat(files: Row) -> tuple[str, list[str]] | None:
 
 def _start(source: CollectedSource, stat: tuple[str, list[str]] | None) -> datetime | None:
     """Start, from ticks since boot and the boot's time by /proc/stat."""
-    btime, ticks = _number(source.node_facts.get("btime")), _number(source.node_facts.get("ticks"))
-    since = _number(stat[1][19]) if stat else None
+    btime, ticks = number_of(source.node_facts.get("btime")), number_of(source.node_facts.get("ticks"))
+    since = number_of(stat[1][19]) if stat else None
     if not btime or not ticks or since is None or btime > 1 << 33 or since // ticks > 1 << 33:
         return None
     return datetime.fromtimestamp(btime + since / ticks, UTC)

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from memir.collected.rows import Row, Rows, shown
+from memir.collected.rows import Row, Rows, inode_of, number_of, shown
 from memir.collected.source import CollectedSource
 
 STATES = {
@@ -44,28 +44,29 @@ def address_of(word: str) -> tuple[str, int] | None:
 def socket_rows(source: CollectedSource) -> Rows:
     """Of the table `sockets`."""
     holders: dict[int, list[tuple[int, int, str]]] = defaultdict(list)
-    spaces: dict[str, set[str]] = defaultdict(set)
+    spaces: dict[int | None, set[str]] = defaultdict(set)
     for record in source.processes:
         container = str(record.get("container") or "")
         links = record.get("links")
-        target = str(links.get("ns/net") if isinstance(links, dict) else "")
-        spaces[target.rpartition("[")[2].rstrip("]")].add(container)
+        spaces[inode_of(links.get("ns/net") if isinstance(links, dict) else None)].add(container)
         fds = record.get("fds")
         for entry in fds if isinstance(fds, list) else ():
             name = str(entry.get("target")) if isinstance(entry, dict) else ""
-            if name.startswith("socket:[") and name[8:-1].isdigit():
-                holders[int(name[8:-1])].append((record["pid"], int(entry.get("fd") or 0), container))
+            inode, fd = inode_of(name) if name.startswith("socket:[") else None, entry.get("fd") if name else None
+            if inode is not None:
+                holders[inode].append((record["pid"], fd if type(fd) is int else 0, container))
     rows: list[Row] = []
     keys: list[str] = []
     for number, table in source.below("node/net"):
-        if not number.isdigit() or table not in (*_INET, "unix"):
+        space = number_of(number)
+        if space is None or table not in (*_INET, "unix"):
             continue
         lines = source.read(f"node/net/{number}/{table}", 64 << 20).decode("utf-8", "surrogateescape").split("\n")[1:]
         for row in _unix(lines) if table == "unix" else _inet(lines, table):
             held = sorted(holders.get(row["inode"] or 0, []))
-            inside = {container for _, _, container in held} or spaces.get(number, set())
+            inside = {container for _, _, container in held} or spaces.get(space, set())
             rows.append({
-                **row, "net_ns": int(number), "pid": held[0][0] if held else None, "fd": held[0][1] if held else None,
+                **row, "net_ns": space, "pid": held[0][0] if held else None, "fd": held[0][1] if held else None,
                 "pids": sorted({pid for pid, _, _ in held}), "seen_in": table.rstrip("6") if table != "unix" else table,
                 "source": f"/proc/net/{table}",
             })  # fmt: skip
@@ -89,19 +90,20 @@ def _inet(lines: list[str], table: str) -> Iterator[Row]:
             "family": "inet6" if table.endswith("6") else "inet", "protocol": name, "type": _TYPES[name],
             "local": local[0], "local_port": local[1], "remote": remote[0] if connected else None,
             "remote_port": remote[1] if connected else None,
-            "state": STATES.get(_hex(words[3])) if name != "raw" else None, "inode": int(words[9]) or None,
-            "uid": int(words[7]), "tx_queue": _hex(sent), "rx_queue": _hex(received),
+            "state": STATES.get(_hex(words[3])) if name != "raw" else None, "inode": number_of(words[9]) or None,
+            "uid": number_of(words[7]), "tx_queue": _hex(sent), "rx_queue": _hex(received),
         }  # fmt: skip
 
 
 def _unix(lines: list[str]) -> Iterator[Row]:
     for line in lines:
         words = line.split(None, 7)
-        if len(words) < 7 or not words[6].isdigit():
+        inode = number_of(words[6]) if len(words) > 6 else None
+        if inode is None:
             continue
         state = "LISTEN" if _hex(words[3]) & _LISTENS else _UNIX_STATES.get(_hex(words[5]))
         yield {
-            "family": "unix", "type": _UNIX_TYPES.get(_hex(words[4])), "state": state, "inode": int(words[6]),
+            "family": "unix", "type": _UNIX_TYPES.get(_hex(words[4])), "state": state, "inode": inode,
             "local": shown(words[7]) if len(words) > 7 else None,
         }  # fmt: skip
 

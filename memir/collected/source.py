@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -27,6 +28,8 @@ PROCESSES = "node/processes.jsonl"
 MAX_TABLE = 1 << 30
 MAX_SPEC = 4 << 20
 MAX_PROCESSES = 4096
+_CONTAINER = re.compile(r"[0-9a-f]{64}")
+MAX_PID = 1 << 22  # PID_MAX_LIMIT, include/linux/threads.h
 
 
 def no_kernel(path: Path) -> UsageError:
@@ -122,7 +125,8 @@ class CollectedSource:
                 value = json.loads(line)
             except (ValueError, RecursionError):
                 value = None
-            if isinstance(value, dict) and isinstance(value.get("pid"), int):
+            pid = value.get("pid") if isinstance(value, dict) else None
+            if type(pid) is int and 0 < pid <= MAX_PID:
                 yield value
             else:
                 self.gaps.add("row of the collection", f"{name} line {number}", "is no record of a process")
@@ -137,7 +141,13 @@ class CollectedSource:
     @functools.cached_property
     def processes(self) -> list[dict[str, Any]]:
         """Records of node/processes.jsonl, by pid, once each."""
-        return list({row["pid"]: row for row in self.rows(PROCESSES)}.values())
+        records = {row["pid"]: row for row in self.rows(PROCESSES)}
+        for pid, record in records.items():
+            container = record.get("container") or ""
+            if container and not (isinstance(container, str) and _CONTAINER.fullmatch(container)):
+                self.gaps.add("row of the collection", f"{PROCESSES} pid {pid}", "its container is no container's id")
+                record["container"] = ""
+        return list(records.values())
 
     @functools.cached_property
     def words(self) -> dict[int, dict[str, Any]]:

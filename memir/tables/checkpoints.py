@@ -26,7 +26,7 @@ _MOST = 100
 def read_checkpoint(source: CheckpointSource) -> Frame:
     """The one archive."""
     known, tree, archive = source.container, source.tree, source.archive
-    return frame_of(COLUMNS, [{
+    return frame_of(COLUMNS, source.gaps, [{
         "archive": str(archive.path), "taken_at": None if known.taken is None else known.taken // 1000,
         "created_at": None if known.created is None else known.created // 1000, "runtime": known.runtime,
         "image_version": tree.version, "processes": len(tree.processes), "pages": tree.pages.total,

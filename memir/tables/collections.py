@@ -33,7 +33,7 @@ def read_collected(source: CollectedSource) -> Frame:
         finished = datetime.fromisoformat(receipt.finished)
     except ValueError:
         finished = None
-    return frame_of(COLUMNS, [{
+    return frame_of(COLUMNS, source.gaps, [{
         "folder": str(source.path), "finished_at": finished, "status": receipt.status, "missing": list(receipt.missing),
         "seconds": done.seconds, "transport_node": receipt.node.hostname, "asked_api": done.pod.asked_api,
         "files": done.received, "bytes": done.bytes, "memory": done.memory, "rootfs": done.rootfs,

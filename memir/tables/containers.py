@@ -71,12 +71,12 @@ def _microseconds(ns: int | None) -> int | None:
 
 def read_checkpoint(source: CheckpointSource) -> Frame:
     """The same of a checkpoint's container."""
-    return frame_of(COLUMNS, container_rows(source))
+    return frame_of(COLUMNS, source.gaps, container_rows(source))
 
 
 def read_collected(source: CollectedSource) -> Frame:
     """The same of a collected pod."""
-    return frame_of(COLUMNS, *collected.container_rows(source))
+    return frame_of(COLUMNS, source.gaps, *collected.container_rows(source))
 
 
 TABLE = Table(

@@ -134,12 +134,12 @@ def _ends(source: RamSource) -> dict[str, str]:
 
 def read_checkpoint(source: CheckpointSource) -> Frame:
     """The same of a checkpoint's container."""
-    return frame_of(COLUMNS, file_rows(source))
+    return frame_of(COLUMNS, source.gaps, file_rows(source))
 
 
 def read_collected(source: CollectedSource) -> Frame:
     """The same of a collected pod."""
-    return frame_of(COLUMNS, *collected.file_rows(source))
+    return frame_of(COLUMNS, source.gaps, *collected.file_rows(source))
 
 
 TABLE = Table(

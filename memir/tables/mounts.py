@@ -86,12 +86,12 @@ def _volumes(source: RamSource, info: MountInfo, on_node: list[str | None]) -> l
 
 def read_checkpoint(source: CheckpointSource) -> Frame:
     """The same of a checkpoint's container."""
-    return frame_of(COLUMNS, mount_rows(source))
+    return frame_of(COLUMNS, source.gaps, mount_rows(source))
 
 
 def read_collected(source: CollectedSource) -> Frame:
     """The same of a collected pod."""
-    return frame_of(COLUMNS, *collected.mount_rows(source))
+    return frame_of(COLUMNS, source.gaps, *collected.mount_rows(source))
 
 
 TABLE = Table(

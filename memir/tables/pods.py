@@ -44,12 +44,12 @@ def read(source: RamSource) -> Frame:
 
 def read_checkpoint(source: CheckpointSource) -> Frame:
     """The same of a checkpoint's container."""
-    return frame_of(COLUMNS, pod_rows(source))
+    return frame_of(COLUMNS, source.gaps, pod_rows(source))
 
 
 def read_collected(source: CollectedSource) -> Frame:
     """The same of a collected pod."""
-    return frame_of(COLUMNS, *collected.pod_rows(source))
+    return frame_of(COLUMNS, source.gaps, *collected.pod_rows(source))
 
 
 TABLE = Table(

@@ -88,12 +88,12 @@ def read(source: RamSource) -> Frame:
 
 def read_checkpoint(source: CheckpointSource) -> Frame:
     """The same of a checkpoint's container."""
-    return frame_of(COLUMNS, process_rows(source))
+    return frame_of(COLUMNS, source.gaps, process_rows(source))
 
 
 def read_collected(source: CollectedSource) -> Frame:
     """The same of a collected pod."""
-    return frame_of(COLUMNS, *collected.process_rows(source))
+    return frame_of(COLUMNS, source.gaps, *collected.process_rows(source))
 
 
 TABLE = Table(

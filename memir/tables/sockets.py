@@ -156,12 +156,12 @@ def _remotes(source: RamSource, every: Sockets) -> list[Remote]:
 
 def read_checkpoint(source: CheckpointSource) -> Frame:
     """The same of a checkpoint's container."""
-    return frame_of(COLUMNS, sockets_of(source))
+    return frame_of(COLUMNS, source.gaps, sockets_of(source))
 
 
 def read_collected(source: CollectedSource) -> Frame:
     """The same of a collected pod."""
-    return frame_of(COLUMNS, *collected.socket_rows(source))
+    return frame_of(COLUMNS, source.gaps, *collected.socket_rows(source))
 
 
 TABLE = Table(

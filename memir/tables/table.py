@@ -15,6 +15,7 @@ pyarrow is imported when the first frame is made: declaring a table costs nothin
 
 from __future__ import annotations
 
+import datetime
 import functools
 import importlib
 import importlib.util
@@ -22,6 +23,8 @@ import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
+
+import numpy as np
 
 from memir.gaps import Gaps
 from memir.tables.frame import Frame
@@ -94,13 +97,42 @@ def columns(spec: str) -> tuple[Column, ...]:
     return tuple(out)
 
 
-def frame_of(own: tuple[Column, ...], rows: list[dict[str, Any]], keys: Sequence[Any] | None = None) -> Frame:
-    """A reader's frame of rows that were made one by one; a column that they lack is null.
+def frame_of(
+    own: tuple[Column, ...], gaps: Gaps, rows: list[dict[str, Any]], keys: Sequence[Any] | None = None
+) -> Frame:
+    """A reader's frame of rows that were made one by one of what someone else wrote; a column that they lack is null.
 
-    keys: what the owner of each row is asked by, None for the rows' numbers: a source of which all rows have one owner.
+    So is a value that is none of its column's type, and that is counted: a hostile node may write what it likes. keys:
+    what the owner of each row is asked by, None for the rows' numbers: a source of which all rows have one owner.
     """
-    data = {column.name: [row.get(column.name) for row in rows] for column in own}
+    data: dict[str, list[Any]] = {}
+    for column in own:
+        values = [row.get(column.name) for row in rows]
+        odd = [number for number, value in enumerate(values) if value is not None and not _fits(value, column.type)]
+        for number in odd:
+            values[number] = None
+        gaps.add("value", column.name, f"is no {column.type}", len(odd))
+        data[column.name] = values
     return Frame(data, keys=range(len(rows)) if keys is None else keys)
+
+
+def _fits(value: Any, kind: str) -> bool:
+    """Whether a value can be one of a column's type."""
+    if kind.startswith("list<"):
+        return isinstance(value, list | tuple) and all(_fits(part, kind[5:-1]) for part in value)
+    if kind in _BOUNDS:
+        low, high = _BOUNDS[kind]
+        return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(low <= value < high)
+    return isinstance(value, _PYTHON.get(kind, object)) and (kind == "bool" or not isinstance(value, bool))
+
+
+_BOUNDS = {
+    f"{sign}int{bits}": (0, 1 << bits) if sign else (-(1 << bits - 1), 1 << bits - 1)
+    for sign in ("", "u") for bits in (32, 64)
+}  # fmt: skip
+_PYTHON: dict[str, tuple[type, ...]] = {
+    "string": (str,), "bool": (bool, np.bool_), "float64": (int, float), "timestamp": (int, datetime.datetime),
+}  # fmt: skip
 
 
 _OWNER = columns("""

@@ -49,12 +49,12 @@ def read(source: RamSource) -> Frame:
 
 def read_checkpoint(source: CheckpointSource) -> Frame:
     """The same of a checkpoint's container."""
-    return frame_of(COLUMNS, thread_rows(source))
+    return frame_of(COLUMNS, source.gaps, thread_rows(source))
 
 
 def read_collected(source: CollectedSource) -> Frame:
     """The same of a collected pod."""
-    return frame_of(COLUMNS, *collected.thread_rows(source))
+    return frame_of(COLUMNS, source.gaps, *collected.thread_rows(source))
 
 
 TABLE = Table(

@@ -101,12 +101,12 @@ def _memfd(mapped: bool, path: str | None, deleted: bool | None) -> bool | None:
 
 def read_checkpoint(source: CheckpointSource) -> Frame:
     """The same of a checkpoint's container."""
-    return frame_of(COLUMNS, vma_rows(source))
+    return frame_of(COLUMNS, source.gaps, vma_rows(source))
 
 
 def read_collected(source: CollectedSource) -> Frame:
     """The same of a collected pod."""
-    return frame_of(COLUMNS, *collected.vma_rows(source))
+    return frame_of(COLUMNS, source.gaps, *collected.vma_rows(source))
 
 
 TABLE = Table(

@@ -130,5 +130,5 @@ def test_every_table_is_whole() -> None:
 def test_frame_of_leaves_null_what_a_row_lacks() -> None:
     from memir.tables.table import columns, frame_of
 
-    frame = frame_of(columns("a int32 number\nb string text"), [{"a": 1}, {"b": "x"}])
+    frame = frame_of(columns("a int32 number\nb string text"), Gaps(), [{"a": 1}, {"b": "x"}])
     assert (frame["a"], frame["b"], list(frame.keys)) == ([1, None], [None, "x"], [0, 1])
