@@ -20,7 +20,7 @@ from tests.collected.made import folder
 from tests.evidence import forge
 from tests.fuzz import cases, mutations, shapes
 
-FEW, MANY = 60, 1500  # MEMIR_FUZZ=10000 takes more
+FEW, MANY = 30, 500  # MEMIR_FUZZ takes more: 1,500 each were seen
 LINES = ("node/processes.jsonl", "clear/processes.jsonl")
 UNIX = b"""Num       RefCount Protocol Flags    Type St Inode Path
 0000000000000000: 00000002 00000000 00010000 0001 01 901 /run/app.sock

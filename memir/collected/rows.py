@@ -237,7 +237,8 @@ def number_of(word: Any, base: int = 10) -> int | None:
 
 def inode_of(target: Any) -> int | None:
     """The number in the target of a link of /proc: `socket:[900]`, `net:[4026531840]`."""
-    return number_of(str(target or "").rpartition("[")[2].rstrip("]"))
+    _, bracket, number = str(target or "").rpartition("[")
+    return number_of(number.removesuffix("]")) if bracket else None
 
 
 def _unlinked(target: Any) -> tuple[str | None, bool | None]:

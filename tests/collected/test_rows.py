@@ -10,7 +10,9 @@ from pathlib import Path
 from memir.collected.rows import (
     container_rows,
     file_rows,
+    inode_of,
     mount_rows,
+    number_of,
     pod_rows,
     process_rows,
     regions,
@@ -20,6 +22,19 @@ from memir.collected.rows import (
 )
 from memir.collected.source import CollectedSource
 from tests.collect.podrig import PASSWORD, SNAPSHOTS, PodRig
+
+
+def test_numbers_of_the_node_are_bounded() -> None:
+    assert [number_of(word) for word in ("12", " 7 ", str((1 << 64) - 1))] == [12, 7, (1 << 64) - 1]
+    assert [number_of(word) for word in (str(1 << 64), "-1", "\u00b2", "9" * 5000, None, "")] == [None] * 6
+    assert number_of("000001ffffffffff", 16) == 0x1FFFFFFFFFF and number_of("02", 8) == 2
+    assert inode_of("socket:[900]") == 900 and inode_of("net:[4026531840]") == 4026531840
+    assert [inode_of(target) for target in ("/tmp/[x]", "socket:[]", "900", None, 5)] == [None] * 5
+
+
+def test_half_a_character_is_shown_as_escape() -> None:
+    """As JSON may hold it, and no file's name does."""
+    assert shown("a\ud800b") == "a\\ud800b" and shown("a\udcffb") == "a\\xffb" and shown(5) is None
 
 
 def test_processes_and_threads(collected: Path, rig: PodRig) -> None:
