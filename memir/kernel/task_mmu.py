@@ -100,26 +100,20 @@ def _zeros(kernel: Kernel) -> U64:
     return np.array(pages, np.uint64)
 
 
-def resident(kernel: Kernel, mm: U64, every: Vmas) -> NDArray[np.int64]:
-    """Bytes of each region that its page tables map, without pages of zeros: int64[n]. Devices' pages count too.
+def resident_swapped(kernel: Kernel, mm: U64, every: Vmas) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+    """(bytes that page tables map, bytes that they have in swap) of each region, int64[n] each, by one walk.
 
-    The kernel does not count pages of zeros either; where no symbol names them (arm64's 6.1) they count here.
-    """
-    maps = kernel.space.user_mappings(page_roots(kernel, mm))
-    return _by_region(mm, every, maps, ~np.isin(maps.pa, _zeros(kernel)))
-
-
-def swapped(kernel: Kernel, mm: U64, every: Vmas) -> NDArray[np.int64] | None:
-    """Bytes of each region that its page tables have in swap: int64[n]; None where no symbol names the swap spaces.
-
-    Pages of a shared tmpfs are not among them: their page tables say nothing of where they went.
+    Mapped: without pages of zeros, which the kernel does not count either; where no symbol names them (arm64's 6.1)
+    they count here. Devices' pages count too. Swapped: None where no symbol names the swap spaces; pages of a shared
+    tmpfs are not among them: their page tables say nothing of where they went.
     """
     swap = swap_of(kernel)
-    if not swap.spaces:
-        return np.zeros(len(every), np.int64) if "swap_info" in kernel.symbols else None
-    maps = kernel.space.user_mappings(page_roots(kernel, mm), swap.named)
+    maps = kernel.space.user_mappings(page_roots(kernel, mm), swap.named if swap.spaces else None)
     gone = ~kernel.space.fmt.present(maps.entry, 0) & (maps.size == _PAGE)
-    return _by_region(mm, every, maps, gone)
+    rss = _by_region(mm, every, maps, ~gone & ~np.isin(maps.pa, _zeros(kernel)))
+    if not swap.spaces:
+        return rss, np.zeros(len(every), np.int64) if "swap_info" in kernel.symbols else None
+    return rss, _by_region(mm, every, maps, gone)
 
 
 def _by_region(mm: U64, every: Vmas, maps: Mappings, counted: Bools) -> NDArray[np.int64]:

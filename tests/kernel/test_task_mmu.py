@@ -6,10 +6,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 
-from memir.kernel.task_mmu import FLAGS, names, permissions, resident, special, swapped
+from memir.kernel.pagetable import U64, Absent, Mappings
+from memir.kernel.space import AddressSpace
+from memir.kernel.task_mmu import FLAGS, names, permissions, resident_swapped, special
 from memir.kernel.vma import vmas
 from memir.kube.ram import RamSource
+from tests.kernel import held
 
 NodeOf = Callable[[str], RamSource]
 
@@ -30,7 +34,8 @@ def test_names_and_sizes(image: str, node_of: NodeOf) -> None:
         name for name in shown if name and name.startswith("[v")
     ]
     assert ((private != 0) == own).all()
-    sizes = resident(kernel, mm, every)
+    sizes, gone = resident_swapped(kernel, mm, every)
+    assert gone is None or not gone.any()
     assert (sizes >= 0).all() and (sizes <= (every.end - every.start).astype(np.int64)).all()
     stacks = np.array([name == "[stack]" for name in shown])
     assert (sizes[stacks] >= 4096).all()
@@ -46,5 +51,25 @@ def test_nothing_is_swapped_without_swap(node_of: NodeOf) -> None:
     """A node without swap has none in any region."""
     node = node_of("s-7.2-small-la57")
     mm, every = node.regions
-    sizes = swapped(node.kernel, mm, every)
+    sizes = resident_swapped(node.kernel, mm, every)[1]
     assert sizes is not None and sizes.tolist() == [0] * len(every)
+
+
+def test_page_tables_are_walked_once_where_swap_is_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes in RAM and bytes in swap of each process together, as its page tables have them, by one walk."""
+    kernel, (mm, every) = held.node().kernel, held.node().regions
+    walks: list[int] = []
+    walk = AddressSpace.user_mappings
+
+    def counted(space: AddressSpace, roots: U64, absent: Absent | None = None) -> Mappings:
+        walks.append(len(roots))
+        return walk(space, roots, absent)
+
+    monkeypatch.setattr(AddressSpace, "user_mappings", counted)
+    rss, gone = resident_swapped(kernel, mm, every)
+    assert walks == [len(mm)] and gone is not None
+    for record in held.swapped().values():
+        own = mm[every.owner] == held.mm_of(kernel, record["pid"])
+        home = own & (every.start <= np.uint64(record["address"])) & (np.uint64(record["address"]) < every.end)
+        assert abs(int(gone[own].sum()) - (record["swapped_kib"] << 10)) <= 16 << 10 and gone[home].sum() == record["pages"] << 12
+        assert not rss[home].any()
