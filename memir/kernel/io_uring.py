@@ -26,6 +26,25 @@ def rings(kernel: Kernel, file: U64) -> U64:
     return kernel.pointer(np.where(is_ring, file, np.uint64(0)), "file", "private_data")
 
 
+def own_rings(kernel: Kernel, task: U64) -> tuple[I64, U64]:
+    """(index of the task, struct file) of rings that threads have registered for themselves (5.18, e7a6c00dc77a).
+
+    They stay usable by the thread when their descriptors are closed.
+    """
+    context = np.zeros(len(task), np.uint64)
+    if kernel.types.has("task_struct", "io_uring") and kernel.types.has("io_uring_task", "registered_rings"):
+        context = kernel.pointer(task, "task_struct", "io_uring", gap=False)
+    some = np.flatnonzero(context)
+    if not len(some):
+        return some, context[some]
+    count = kernel.types.member("io_uring_task", "registered_rings").type.count
+    row, number = spread(np.full(len(some), count, np.int64))
+    place = kernel.embedded(context[some], "io_uring_task", "registered_rings")[row]
+    file, read = kernel.try_pointers(place + number.astype(np.uint64) * np.uint64(8))
+    kernel.count_unread("io_uring of a thread", place, read)
+    return some[row][file != 0], file[file != 0]
+
+
 def registered(kernel: Kernel, ring: U64) -> tuple[I64, U64]:
     """(index of the ring, struct file) of its registered files; ring: struct io_ring_ctx.
 

@@ -109,11 +109,15 @@ def socks(kernel: Kernel, sock: U64) -> Socks:
     )
 
 
+def box(kernel: Kernel) -> str:
+    """The struct that has a struct socket and its inode."""
+    # 7.0: sockfs_inode; socket_alloc is still among the types there, and has another layout
+    return "sockfs_inode" if kernel.types.exists("sockfs_inode") else "socket_alloc"
+
+
 def inodes(kernel: Kernel, held: U64) -> U64:
     """The inode that each struct socket lies beside."""
-    # 7.0: sockfs_inode; socket_alloc is still among the types there, and has another layout
-    box = "sockfs_inode" if kernel.types.exists("sockfs_inode") else "socket_alloc"
-    inode = kernel.embedded(kernel.container(held, box, "socket"), box, "vfs_inode")
+    inode = kernel.embedded(kernel.container(held, box(kernel), "socket"), box(kernel), "vfs_inode")
     good = whole(kernel, inode, kernel.types.size("inode"))
     kernel.count_unread("inode of a socket", held, good)
     return np.where(good, inode, np.uint64(0))
@@ -170,18 +174,18 @@ def ended(kernel: Kernel, proto: U64) -> U64:
     Their caches are SLAB_TYPESAFE_BY_RCU, which are not wiped: a reference count of 0, the protocol, and an address
     remain until the slot is used anew. No list says that a slot is free.
     """
-    answer = [np.zeros(0, np.uint64)]
-    for struct_proto in np.unique(proto[proto != 0]):
-        cache = int(kernel.pointer(np.array([struct_proto], np.uint64), "proto", "slab")[0])
-        if not cache:
-            continue
-        every = slab.objects(kernel, cache)
-        count, ok = kernel.try_read(every, "sock_common", "skc_refcnt.refs.counter")
-        same = kernel.try_read(every, "sock_common", "skc_prot")[0].astype(np.uint64) == struct_proto
-        family = kernel.try_read(every, "sock_common", "skc_family")[0]
-        end4 = kernel.try_read(every, "sock_common", "skc_daddr")[0] != 0
-        answer.append(every[ok & (count == 0) & same & end4 & np.isin(family, (INET, INET6))])
-    return np.unique(np.concatenate(answer))
+    proto = np.unique(proto[proto != 0])
+    cache = kernel.pointer(proto, "proto", "slab")
+    proto, cache = proto[cache != 0], cache[cache != 0]
+    if not len(cache):
+        return np.zeros(0, np.uint64)
+    row, every = slab.slots(kernel, cache)
+    count, ok = kernel.try_read(every, "sock_common", "skc_refcnt.refs.counter")
+    same = kernel.try_read(every, "sock_common", "skc_prot")[0].astype(np.uint64) == proto[row]
+    family = kernel.try_read(every, "sock_common", "skc_family")[0]
+    end4 = kernel.try_read(every, "sock_common", "skc_daddr")[0] != 0
+    gone: U64 = np.unique(every[ok & (count == 0) & same & end4 & np.isin(family, (INET, INET6))])
+    return gone
 
 
 def source_ports(kernel: Kernel, sock: U64) -> I64:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from memir.kernel import maple_tree
 from memir.kernel.list import chain
 from memir.kernel.pagetable import U64
+from memir.kernel.rows import spread
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -59,3 +60,14 @@ def vmas(kernel: Kernel, mm: U64) -> Vmas:
     file = kernel.pointer(vma, "vm_area_struct", "vm_file")
     pgoff = kernel.read(vma, "vm_area_struct", "vm_pgoff").astype(np.uint64)
     return Vmas(owner, vma, start, end, flags, file, pgoff)
+
+
+def mapped_files(kernel: Kernel, task: U64, mm: U64, every: Vmas) -> tuple[U64, U64]:
+    """(task, struct file) of the files that tasks have mapped, each pair once. mm: whose regions `every` are."""
+    has = every.file != 0
+    pairs = np.unique(np.stack((mm[every.owner[has]], every.file[has]), 1), axis=0)
+    space = kernel.pointer(task, "task_struct", "mm")
+    first, last = (np.searchsorted(pairs[:, 0], space, side) for side in ("left", "right"))
+    count = np.where(space != 0, last - first, 0)
+    row, number = spread(count)
+    return task[row], pairs[first[row] + number, 1]

@@ -24,7 +24,7 @@ from memir.kernel.page import Pages, pages
 from memir.kernel.pagetable import U64
 from memir.kernel.ram import Coverage, coverage
 from memir.kernel.smear import Smear, smear
-from memir.kernel.vma import Vmas, vmas
+from memir.kernel.vma import Vmas, mapped_files, vmas
 from memir.kube.addresses import Addresses
 from memir.kube.claims import Claims
 from memir.kube.containers import Container, RootFilesystem, build_containers
@@ -137,7 +137,12 @@ class RamSource:
     @functools.cached_property
     def sockets(self) -> Sockets:
         """Every socket, and who holds it."""
-        return sockets(self.kernel, self.file_tasks, self.net_namespaces)
+        return sockets(self.kernel, self.file_tasks, self.net_namespaces, self.mapped_files)
+
+    @functools.cached_property
+    def mapped_files(self) -> tuple[U64, U64]:
+        """(task, struct file) of files that processes have in their memory, each pair once."""
+        return mapped_files(self.kernel, self.processes.living, *self.regions)
 
     @functools.cached_property
     def socket_owners(self) -> list[tuple[Owner, ...]]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from memir.kernel import af_netlink, af_unix, fdtable, fs, inet_hashtables, io_uring, scm, sock
+from memir.kernel import af_netlink, af_unix, af_vsock, fdtable, fs, inet_hashtables, sock, sockfs
 from memir.kernel.cgroup import kernfs_paths
 from memir.kernel.engine import Kernel
 from memir.kernel.pagetable import I64, U64, Bools
+from memir.kube.carried import Carried, Holder, carried
 from memir.kube.owner import Owner, Owners, sort_owners
 
 
@@ -34,7 +35,8 @@ class Sockets:
 
     holders: by row, (struct task_struct, fd) of each open file; listener: by row, the row of the listening socket in
     whose queue it waits to be accepted. carried: by row, of a socket that no process has open, where its file is and
-    who holds that: the queue of a unix socket, an io_uring. inum: by row, of the network namespace, 0 not known.
+    who holds that: the queue of a unix socket, an io_uring. files: all files that are held so.
+    inum: by row, of the network namespace, 0 not known.
     """
 
     rows: sock.Socks
@@ -46,6 +48,7 @@ class Sockets:
     holders: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     carried: dict[int, tuple[str, list[tuple[int, int]]]] = field(default_factory=dict)
     listener: dict[int, int] = field(default_factory=dict)
+    files: Carried = field(default_factory=lambda: Carried(np.zeros(0, np.uint64), [], [], []))
 
 
 def open_sockets(kernel: Kernel, task: U64) -> Held:
@@ -66,35 +69,20 @@ def _of_files(kernel: Kernel, file: U64) -> tuple[I64, U64]:
     return mine[same], held[same]
 
 
-def _carried(kernel: Kernel, held: Held, unix: U64) -> list[tuple[int, str, list[tuple[int, int]]]]:
-    """(struct socket, where its file is, who holds that) of sockets that were sent or registered, open or not."""
-    by_socket: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    for value, task, fd in zip(held.socket.tolist(), held.task.tolist(), held.fd, strict=True):
-        by_socket[value].append((task, fd))
-    answer: list[tuple[int, str, list[tuple[int, int]]]] = []
-    carrier, file = scm.in_flight(kernel, unix)
-    row, sent = _of_files(kernel, file)
-    receiver = kernel.pointer(unix[carrier[row]], "sock", "sk_socket")
-    inode = kernel.read(sock.inodes(kernel, receiver), "inode", "i_ino").tolist()
-    for value, receiving, number in zip(sent.tolist(), receiver.tolist(), inode, strict=True):
-        answer.append((value, f"in flight to socket:[{number}]", by_socket.get(receiving, [])))
-    ring = io_uring.rings(kernel, held.file)
-    some = np.flatnonzero(ring != 0)
-    if len(some):
-        owner, file = io_uring.registered(kernel, ring[some])
-        row, sent = _of_files(kernel, file)
-        for value, which in zip(sent.tolist(), some[owner[row]].tolist(), strict=True):
-            fd = int(held.number[which])
-            answer.append((value, f"registered with the io_uring of fd {fd}", [(int(held.opener[which]), fd)]))
-    return answer
+def _sent(kernel: Kernel, every: Carried) -> list[tuple[int, str, list[Holder]]]:
+    """(struct socket, where its file is, who holds that) of carried files that are sockets."""
+    row, held = _of_files(kernel, every.file)
+    return [(value, every.where[at], every.holders[at]) for value, at in zip(held.tolist(), row.tolist(), strict=True)]
 
 
-def sockets(kernel: Kernel, task: U64, namespaces: tuple[U64, U64]) -> Sockets:
+def sockets(kernel: Kernel, task: U64, namespaces: tuple[U64, U64], mapped: tuple[U64, U64] | None = None) -> Sockets:
     """Every socket that a table of the kernel or an open file of a task knows, and ended TCP connections.
 
     namespaces: (struct net, inum) of every network namespace, as net_namespace.net_namespaces gives them.
+    mapped: (task, struct file) of files in processes' memory: a ring of io_uring may be there alone.
     """
     net, number = namespaces
+    mapped = mapped or (np.zeros(0, np.uint64), np.zeros(0, np.uint64))
     held = open_sockets(kernel, task)
     # by socket.sk: unbound, unconnected, MPTCP sockets are in no table
     bare = np.unique(kernel.pointer(np.unique(held.socket), "socket", "sk"))
@@ -111,6 +99,7 @@ def sockets(kernel: Kernel, task: U64, namespaces: tuple[U64, U64]) -> Sockets:
         "packet": af_netlink.packet(kernel, net),
         "netlink": af_netlink.netlink(kernel),
         "ping": inet_hashtables.ping(kernel),
+        "vsock": af_vsock.vsock(kernel),
     }
     for name, every in tables.items():
         good = sock.sound(kernel, every, net)
@@ -121,16 +110,21 @@ def sockets(kernel: Kernel, task: U64, namespaces: tuple[U64, U64]) -> Sockets:
     of_queue, child = inet_hashtables.accept_queues(kernel, live[state == sock.LISTEN])
     known = np.concatenate(list(tables.values()))
     tables["file"] = np.setdiff1d(bare, known)
-    carried = _carried(kernel, held, tables["unix"])
-    sent = np.unique(kernel.pointer(np.array([value for value, _, _ in carried], np.uint64), "socket", "sk"))
+    everything = carried(kernel, (held.opener, held.number, held.file), tables["unix"], mapped)
+    sent_sockets = _sent(kernel, everything)
+    sent = np.unique(kernel.pointer(np.array([value for value, _, _ in sent_sockets], np.uint64), "socket", "sk"))
     sent = np.setdiff1d(sent[sock.sound(kernel, sent, net)], known)
     tables["file"] = np.union1d(tables["file"], sent)
+    some = np.union1d(held.socket, kernel.pointer(tables["unix"], "sock", "sk_socket"))
+    rest = np.setdiff1d(sockfs.in_slab(kernel, some), np.union1d(known, tables["file"]))
+    tables["slab"] = rest[sock.sound(kernel, rest, net)]
     full = live[~np.isin(state, (sock.TIME_WAIT, sock.NEW_SYN_RECV))]
     tcp_proto = np.unique(kernel.pointer(full, "sock_common", "skc_prot"))
     dead = np.setdiff1d(sock.ended(kernel, tcp_proto), np.concatenate(list(tables.values())))
     tables["free slot"] = dead[sock.sound(kernel, dead, net)]
     made = _joined(kernel, tables, held, dict(zip(net.tolist(), number.tolist(), strict=True)), (of_queue, child))
-    where = {value: (text, holders) for value, text, holders in carried}
+    where = {value: (text, holders) for value, text, holders in sent_sockets}
+    made.files = everything
     for row, value in enumerate(made.rows.socket.tolist()):
         if value in where and row not in made.holders and not made.ended[row]:
             made.carried[row] = where[value]
@@ -150,6 +144,7 @@ def _joined(
     rows = sock.socks(kernel, every)
     dead = np.array([name == "free slot" for name in table], bool)
     rows.local_port[dead] = sock.source_ports(kernel, every[dead])
+    _vsock_ends(kernel, rows)
     local = np.where(rows.family == sock.UNIX, every, np.uint64(0))
     place = {int(address): row for row, address in enumerate(every)}
     made = Sockets(
@@ -171,6 +166,17 @@ def _joined(
         if child in place and listening in place:
             made.listener[place[child]] = place[listening]
     return made
+
+
+def _vsock_ends(kernel: Kernel, rows: sock.Socks) -> None:
+    """Addresses of vsock sockets: context ids as text, `*` for any."""
+    own = np.flatnonzero(rows.family == af_vsock.AF_VSOCK)
+    ends = af_vsock.ends(kernel, rows.sock[own])
+    rows.local_port[own], rows.remote_port[own] = ends.local_port, ends.remote_port
+    rows.rx_queue[own], rows.tx_queue[own] = -1, -1  # each transport counts in a struct of its own
+    for texts, numbers in ((rows.local, ends.local), (rows.remote, ends.remote)):
+        for row, number in zip(own.tolist(), numbers.tolist(), strict=True):
+            texts[row] = None if number < 0 else "*" if number == af_vsock.ANY else str(number)
 
 
 def owners_of(kernel: Kernel, every: Sockets, owners: Owners, host: int) -> list[tuple[Owner, ...]]:

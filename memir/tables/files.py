@@ -14,14 +14,15 @@ from memir.collected.source import CollectedSource
 from memir.kernel import fdtable, proc_fd
 from memir.kernel.mount import mount_of
 from memir.kernel.pagetable import U64
+from memir.kube.carried import IN_FLIGHT, IO_URING, Carried
 from memir.kube.ram import RamSource
 from memir.tables.frame import Frame
 from memir.tables.table import Table, columns, frame_of
 
 COLUMNS = columns("""
-    pid              int32        process that uses the file
+    pid              int32        process that uses the file; in flight: that can receive it, null if none can
     fd               int32        file descriptor; null for what is used without one
-    use              string       fd, cwd, root, exe or mapped (once a process and file)
+    use              string       fd, cwd, root, exe, mapped (once a process and file), in flight or io_uring
     path             string       what readlink shows, without its " (deleted)": a path, socket:[N], pipe:[N], ...
     kind             string       regular, directory, char, block, fifo, socket, symlink or anonymous
     inode            uint64       inode number
@@ -31,17 +32,18 @@ COLUMNS = columns("""
     deleted          bool         its name has been unlinked, or it never had one (memfd)
     peer             string       of a socket: where it leads, as the table sockets has it
     file             uint64       kernel virtual address of struct file; null for cwd and root
-    source           string       where the row comes from
+    source           string       where the row comes from; without fd: to which socket it is in flight, or its io_uring
 """)
 
 
 def read(source: RamSource) -> Frame:
-    """Every file that a process has open, runs, maps, or stands in, by process."""
+    """Every file that a process has open, runs, maps, stands in, or holds in flight or by an io_uring, by process."""
     kernel = source.kernel
-    task, use, fd, file = _of_files(source)
+    task, uses, fd, file, origin = _of_files(source)
     good = proc_fd.sound(kernel, file)
     kernel.count_unread("open file", file, good)
-    task, use, fd, file = task[good], use[good], fd[good], file[good]
+    kept = np.flatnonzero(good)
+    task, fd, file = task[kept], fd[kept], file[kept]
     mount, dentry = proc_fd.user_paths(kernel, file)
     here, places, place_mount, place_dentry = _places(source)
     inode = (proc_fd.inodes(kernel, file, dentry), kernel.pointer(place_dentry, "dentry", "d_inode"))
@@ -52,9 +54,9 @@ def read(source: RamSource) -> Frame:
     none = [None] * len(here)
     whose = np.concatenate((task, here))
     data: dict[str, Any] = {
-        "pid": [source.pid_of[value] for value in whose.tolist()],
+        "pid": [source.pid_of[value] if value else None for value in whose.tolist()],
         "fd": [value if value >= 0 else None for value in fd.tolist()] + none,
-        "use": [*use.tolist(), *places],
+        "use": [*(uses[row] for row in kept.tolist()), *places],
         "path": links.text,
         "kind": links.kind,
         "inode": [value if value >= 0 else None for value in links.inode.tolist()],
@@ -63,41 +65,52 @@ def read(source: RamSource) -> Frame:
         "flags": kernel.read(file, "file", "f_flags").astype(np.int64).tolist() + none,
         "deleted": links.deleted,
         "file": file.tolist() + none,
-        "source": ["struct file"] * len(file) + ["fs_struct"] * len(here),
+        "source": [*(origin[row] for row in kept.tolist()), *["fs_struct"] * len(here)],
     }
     ends = _ends(source)
     data["peer"] = [ends.get(path) if path and path.startswith("socket:") else None for path in data["path"]]
-    rank = {"exe": 0, "cwd": 1, "root": 2, "fd": 3, "mapped": 4}
+    rank = {"exe": 0, "cwd": 1, "root": 2, "fd": 3, "mapped": 4, IO_URING: 5, IN_FLIGHT: 6}
     order = sorted(
         range(len(whose)),
-        key=lambda row: (data["pid"][row], rank[data["use"][row]], data["fd"][row] or 0, data["path"][row] or ""),
+        key=lambda row: (data["pid"][row] or 0, rank[data["use"][row]], data["fd"][row] or 0, data["path"][row] or ""),
     )
     return Frame(data, whose).take(order)
 
 
-def _of_files(source: RamSource) -> tuple[U64, Any, Any, U64]:
-    """(task, use, fd or -1, struct file) of open files, executables, and files that are mapped."""
+def _of_files(source: RamSource) -> tuple[U64, list[str], Any, U64, list[str]]:
+    """(task, use, fd or -1, struct file, source) of open, executed and mapped files, and those held without fd."""
     kernel, tasks = source.kernel, source.file_tasks
     owner, number, opened = fdtable.open_files(kernel, tasks)
     living = source.processes.living
-    mm = kernel.pointer(living, "task_struct", "mm")
-    exe = kernel.pointer(mm, "mm_struct", "exe_file")
-    spaces, regions = source.regions
-    pairs = np.unique(np.stack((spaces[regions.owner], regions.file), 1)[regions.file != 0], axis=0)
-    by_space: dict[int, list[int]] = {}
-    for space, file in pairs.tolist():
-        by_space.setdefault(space, []).append(file)
-    users = zip(living.tolist(), mm.tolist(), strict=True)
-    mapped = [(task, file) for task, space in users for file in by_space.get(space, ())]
+    exe = kernel.pointer(kernel.pointer(living, "task_struct", "mm"), "mm_struct", "exe_file")
+    users, mapped = source.mapped_files
+    held = source.sockets.files
+    row, holder = _holders(source, held)
     parts = [
         (tasks[owner], "fd", number, opened),
-        (living[exe != 0], "exe", None, exe[exe != 0]),
-        (np.array([task for task, _ in mapped], np.uint64), "mapped", None,
-         np.array([file for _, file in mapped], np.uint64)),
-    ]  # fmt: skip
-    use = np.repeat([name for _, name, _, _ in parts], [len(part[3]) for part in parts])
-    fds = np.concatenate([np.full(len(part[3]), -1) if part[2] is None else part[2] for part in parts])
-    return np.concatenate([part[0] for part in parts]), use, fds, np.concatenate([part[3] for part in parts])
+        (living[exe != 0], "exe", np.full(int((exe != 0).sum()), -1), exe[exe != 0]),
+        (users, "mapped", np.full(len(users), -1), mapped),
+    ]
+    use = [name for _, name, fds, _ in parts for _ in range(len(fds))] + [held.use[which] for which in row]
+    known = len(use) - len(row)
+    return (
+        np.concatenate([*(part[0] for part in parts), holder]), use,
+        np.concatenate([*(part[2] for part in parts), np.full(len(row), -1)]),
+        np.concatenate([*(part[3] for part in parts), held.file[row]]),
+        ["struct file"] * known + [f"struct file, {held.where[which]}" for which in row],
+    )  # fmt: skip
+
+
+def _holders(source: RamSource, held: Carried) -> tuple[list[int], U64]:
+    """(row, task) of files that are held without fd, one of each process that can take it; 0 where none can."""
+    row: list[int] = []
+    task: list[int] = []
+    for which, holders in enumerate(held.holders):
+        by_pid = {source.pid_of[each]: each for each, _ in reversed(holders) if each in source.pid_of}
+        for each in [by_pid[pid] for pid in sorted(by_pid)] or [0]:
+            row.append(which)
+            task.append(each)
+    return row, np.array(task, np.uint64)
 
 
 def _places(source: RamSource) -> tuple[U64, list[str], U64, U64]:
@@ -143,7 +156,7 @@ def read_collected(source: CollectedSource) -> Frame:
 
 
 TABLE = Table(
-    "files", "Files that processes have open, run, map or stand in.", COLUMNS, "task",
+    "files", "Files that processes have open, run, map, stand in, or hold without a descriptor.", COLUMNS, "task",
     {"ram": read, "checkpoint": read_checkpoint, "pod": read_collected},
     volatility="linux.podfiles",
 )  # fmt: skip

@@ -23,9 +23,9 @@ from memir.tables.table import Table, columns, frame_of
 COLUMNS = columns("""
     net_ns           uint64       network namespace inum
     family           string       inet, inet6, unix, netlink, packet, ...
-    protocol         string       tcp, udp, icmp, mptcp, ...; a number where it has no name; null for unix
+    protocol         string       tcp, udp, icmp, mptcp, ...; a number where it has no name; null for unix and vsock
     type             string       stream, dgram, raw, seqpacket, ...
-    local            string       address, or the name that a unix socket is bound to (@ and an abstract one)
+    local            string       address (vsock: CID, * any), or the name that a unix socket is bound to (@: abstract)
     local_port       int32        port, host order
     remote           string       address of the other end, or the name of the unix socket there
     remote_port      int32        port, host order
@@ -40,8 +40,8 @@ COLUMNS = columns("""
     tx_queue         int64        bytes that are not acknowledged
     remote_pod_uid   string       pod at the other end
     remote_name      string       namespace/name of that pod or service, node, or what an AWS address serves
-    remote_kind      string       pod, node, other node, service, aws, loopback, private, outside, multicast, process
-    seen_in          string       table of the kernel that has it: tcp, udp, unix, ...; file: an open file alone
+    remote_kind      string       pod, node, other node, service, aws, loopback, private, outside, process, VM, ...
+    seen_in          string       table that has it: tcp, udp, unix, ...; file: an open file alone; slab: its slab alone
     sock             uint64       kernel virtual address of struct sock
     source           string       where the row comes from; without fd: to which socket it is in flight, or its io_uring
 """)
@@ -109,7 +109,7 @@ def _sources(every: Sockets) -> list[str]:
 
 
 def _protocol(family: int, number: int) -> str | None:
-    if family == sock.UNIX:
+    if family in (sock.UNIX, socket.AF_VSOCK):
         return None
     names = _NETLINK if family == sock.NETLINK else _PROTOCOLS if family in (sock.INET, sock.INET6) else {}
     return names.get(number, str(number))
@@ -117,7 +117,8 @@ def _protocol(family: int, number: int) -> str | None:
 
 def _states(every: Sockets) -> list[str | None]:
     """Names of states; sockets without connections (raw, netlink, packet) have none."""
-    stateful = np.isin(every.rows.family, (sock.UNIX, sock.INET, sock.INET6)) & (every.rows.type != socket.SOCK_RAW)
+    stateful = np.isin(every.rows.family, (sock.UNIX, sock.INET, sock.INET6, socket.AF_VSOCK))
+    stateful &= every.rows.type != socket.SOCK_RAW
     rows = zip(every.rows.state.tolist(), every.ended.tolist(), stateful.tolist(), strict=True)
     return [
         "ended" if gone else _STATES[state] if has and 0 < state < len(_STATES) else None for state, gone, has in rows
@@ -144,7 +145,9 @@ def _remotes(source: RamSource, every: Sockets) -> list[Remote]:
     pods = [{owner.pod_uid for owner in owners} for owners in source.socket_owners]
     answer = []
     for row, (address, peer) in enumerate(zip(every.rows.remote, every.peer, strict=True)):
-        if peer is not None:
+        if every.rows.family[row] == socket.AF_VSOCK:
+            answer.append(_of_vsock(address))
+        elif peer is not None:
             uids = pods[peer]
             uid = next(iter(uids)) if len(uids) == 1 else None
             pod = source.pods.get(uid or "")
@@ -152,6 +155,13 @@ def _remotes(source: RamSource, every: Sockets) -> list[Remote]:
         else:
             answer.append(Remote() if address is None or not every.rows.remote_port[row] else name(address))
     return answer
+
+
+def _of_vsock(cid: str | None) -> Remote:
+    """What a context id is (include/uapi/linux/vm_sockets.h): a virtual machine may be an enclave or a pod's (Kata)."""
+    if cid is None or cid == "*":
+        return Remote()
+    return Remote({"0": "hypervisor", "1": "loopback", "2": "hypervisor"}.get(cid, "VM"))
 
 
 def read_checkpoint(source: CheckpointSource) -> Frame:

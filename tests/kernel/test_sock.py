@@ -34,6 +34,7 @@ def test_what_is_no_socket(node_of: NodeOf, image: str) -> None:
     assert not sock.sound(kernel, rows.sock + np.uint64(8), nets).any()
     assert not sock.sound(kernel, rows.sock, nets[:0]).any()
     assert sock.sound(kernel, u64(0, int(nets[0])), nets).tolist() == [False, False]
+    assert sock.box(kernel) == ("sockfs_inode" if kernel.types.exists("sockfs_inode") else "socket_alloc")
 
 
 def test_ended_connections(node_of: NodeOf, image: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from memir.kernel.vma import VM_EXEC, VM_READ, VM_SHARED, VM_WRITE, vmas
+from memir.kernel.vma import VM_EXEC, VM_READ, VM_SHARED, VM_WRITE, mapped_files, vmas
 from memir.kube.ram import RamSource
 from tests.images import case
 
@@ -47,3 +47,20 @@ def permissions(flags: int) -> str:
 
 def test_no_process_has_no_regions(node_of: NodeOf, image: str) -> None:
     assert len(vmas(node_of(image).kernel, np.zeros(3, np.uint64))) == 0
+
+
+def test_mapped_files_are_each_process_s_own(node_of: NodeOf) -> None:
+    """As the regions of each process have them, each file once; a thread of the kernel has none."""
+    node = node_of("s-6.12-intruded")
+    kernel, living = node.kernel, node.processes.living
+    mm, every = node.regions
+    task, file = mapped_files(kernel, living, mm, every)
+    space = kernel.pointer(living, "task_struct", "mm")
+    wanted = {
+        (one, each)
+        for one, home in zip(living.tolist(), space.tolist(), strict=True)
+        if home
+        for each in every.file[(mm[every.owner] == np.uint64(home)) & (every.file != 0)].tolist()
+    }
+    found = list(zip(task.tolist(), file.tolist(), strict=True))
+    assert set(found) == wanted and len(found) == len(wanted) > 40

@@ -13,6 +13,7 @@ import pytest
 from memir.kube.ram import RamSource
 from memir.tables.files import TABLE, read
 from tests.images import case
+from tests.kernel import held
 from tests.test_truth import RECORDER, SLEEPER, words
 
 NodeOf = Callable[[str], RamSource]
@@ -102,6 +103,29 @@ def test_owners_and_peers(image: str, node_of: NodeOf) -> None:
 def test_reader(node_of: NodeOf) -> None:
     frame = read(node_of("s-6.1-small"))
     assert len(frame.keys) == len(frame) and set(frame["use"]) == {"fd", "cwd", "root", "exe", "mapped"}
+
+
+def test_files_that_no_process_has_open() -> None:
+    """In flight between two ends of a unix socket, or registered with an io_uring, as the guest said."""
+    rows = [row for row in TABLE.read(held.node()).rows() if row["use"] in ("in flight", "io_uring")]
+    (flight,), (ring,) = held.truth("flight"), held.truth("uring")
+    shown = {(row["use"], row["pid"], row["fd"], row["path"], row["inode"]) for row in rows}
+    assert (
+        shown
+        == {
+            ("in flight", flight["pid"], None, "/run/flight.txt", flight["file"]),
+            ("in flight", flight["pid"], None, f"socket:[{flight['tcp']}]", flight["tcp"]),
+            ("in flight", flight["pid"], None, f"socket:[{flight['udp']}]", flight["udp"]),
+            ("io_uring", ring["pid"], None, "/run/ring.txt", ring["file"]),
+            ("io_uring", ring["pid"], None, f"socket:[{ring['tcp']}]", ring["tcp"]),
+        }
+        and len(rows) == 5
+    )
+    assert {row["source"] for row in rows} == {
+        f"struct file, in flight to socket:[{flight['carrier'][1]}]",
+        f"struct file, registered with the io_uring of fd {ring['ring']}",
+    }
+    assert [row["offset"] for row in rows if row["path"] == "/run/flight.txt"] == [len("a file in flight\n")]
 
 
 def test_read_checkpoint_gives_what_its_archive_holds() -> None:

@@ -165,6 +165,18 @@ def test_sockets_that_no_process_has_open() -> None:
     assert (six["protocol"], six["local_port"], six["pid"], six["seen_in"]) == ("icmpv6", 4243, ping["pid"], "ping")
 
 
+def test_vsock_sockets() -> None:
+    """A guest's listener and both ends of its connection to itself, with what getsockname said."""
+    rows = {row["inode"]: row for row in TABLE.read(held.node()).rows() if row["family"] == "vsock"}
+    (record,) = held.truth("vsock")
+    assert {row["pid"] for row in rows.values()} == {record["pid"]} and len(rows) == 3
+    names = ("local", "local_port", "remote", "remote_port", "remote_kind", "state", "seen_in")
+    shown = {inode: tuple(row[name] for name in names) for inode, row in rows.items()}
+    assert shown[record["listener"]] == ("*", 5000, "*", None, None, "LISTEN", "vsock")
+    assert shown[record["client"]] == ("*", record["client_port"], "1", 5000, "loopback", "ESTABLISHED", "vsock")
+    assert shown[record["server"]] == ("1", 5000, "1", record["client_port"], "loopback", "ESTABLISHED", "vsock")
+
+
 def test_read_checkpoint_gives_what_its_archive_holds() -> None:
     from memir.checkpoint.source import CheckpointSource
     from memir.tables.sockets import read_checkpoint
