@@ -17,7 +17,7 @@ from memir.acquire.receipt import CustodyLog, seal_manifest, version
 from memir.acquire.sinks.file import FileSink
 from memir.documents import encode
 from memir.errors import UsageError
-from memir.evidence.collected import FOLDERS, CollectedGap, Collection, CollectionBegin
+from memir.evidence.collected import FOLDERS, CollectedGap, Collection, CollectionBegin, of_node
 from memir.evidence.custody import Manifest, now
 from memir.evidence.folder import entries, open_file
 from memir.evidence.pod_receipt import KIND, PodReceipt
@@ -38,7 +38,7 @@ def close_collection(folder: Path, sign_key: Path | None = None) -> PodReceipt:
         known = {file.name: file.size for file in files_of(records)}
         cut = list(_record_rest(folder, manifest, known)) if not what.where else list(_unfinished(records))
         collection = Collection(
-            what.pod, None, None, sum(not name.startswith("api/") for name in known), sum(known.values()), 0, 0.0,
+            what.pod, None, None, sum(map(of_node, known)), sum(known.values()), 0, 0.0,
             what.memory, what.rootfs, (CollectedGap("run", "the collection", KILLED, missing=True), *cut), what.where,
         )  # fmt: skip
         missing = (KILLED, *(f"{gap.kind} {gap.where}: {gap.why}" for gap in cut))

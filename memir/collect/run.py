@@ -37,7 +37,7 @@ from memir.errors import (
     RemoteError,
     StorageError,
 )
-from memir.evidence.collected import CollectedGap, Collection, CollectionBegin, collection_problems
+from memir.evidence.collected import FACTS, CollectedGap, Collection, CollectionBegin, collection_problems
 from memir.evidence.custody import Manifest, now
 from memir.evidence.plan import Check, Plan, Step, Trace
 from memir.evidence.pod_receipt import KIND, PodReceipt
@@ -45,7 +45,6 @@ from memir.evidence.progress import Progress, Report
 from memir.evidence.receipt import ReceiptNode
 from memir.evidence.records import SCHEMA, Begin, NodeRecord, Status, VerdictRecord
 
-FACTS = "node/collector.json"
 LIVE = "nothing was stopped: processes ran on while they were read, so a page and a list may be of different moments"
 
 
@@ -198,7 +197,7 @@ class PodCollection:
         collection = Collection(
             self.target.pod, code, received.sent, received.files, folder.size,
             processes if isinstance(processes, int) else 0, round(time.monotonic() - begun, 3), self.options.memory,
-            self.options.rootfs, tuple(gaps), self.where,
+            self.options.rootfs, tuple(gaps), self.where, tuple(received.layers),
         )  # fmt: skip
         return self._close(folder, state, plan, key, collection, stopped)
 

@@ -10,19 +10,22 @@ from __future__ import annotations
 import json
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from memir.collect.folder import File, Folder
 from memir.errors import ConnectError, NodeError
-from memir.evidence.collected import CollectedGap
+from memir.evidence.collected import CollectedGap, CollectedLayer
+from memir.evidence.layer_list import SUFFIX, LayerList, kind_of, list_of
 
 MAGIC = b"memir-collect 1\n"
 MAX_LINE = 16 << 20
 MAX_PIECE = 1 << 20
 MAX_FILES = 15_000
 MAX_GAPS = 20_000
+MAX_LAYERS = 1_000
 CHUNK = 1 << 20
 NAME = re.compile(r"(node|clear)(/[A-Za-z0-9_][A-Za-z0-9._+@:=,~-]{0,200}){1,6}")
 
@@ -37,13 +40,17 @@ class Bytes(Protocol):
 
 @dataclass
 class Received:
-    """What came. sent: files by the node's last line, None if it never came. facts: by file, and the node's own."""
+    """What came. sent: files by the node's last line, None if it never came. facts: by file, and the node's own.
+
+    layers: tars of which a list was made while they came.
+    """
 
     files: int = 0
     sent: int | None = None
     gaps: list[CollectedGap] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     by_file: dict[str, dict[str, Any]] = field(default_factory=dict)
+    layers: list[CollectedLayer] = field(default_factory=list)
 
 
 def receive(stream: Bytes, folder: Folder, received: Received, report: Callable[[int, str], None]) -> None:
@@ -61,20 +68,48 @@ def receive(stream: Bytes, folder: Folder, received: Received, report: Callable[
             _end(head, received)
             return
         name = head.get("name")
-        if not isinstance(name, str) or not NAME.fullmatch(name):
+        if not isinstance(name, str) or not NAME.fullmatch(name) or name.endswith(SUFFIX):
             raise NodeError(f"the node sent a file of the name {str(name)[:100]!r}, which no collector of memir's does")
         if received.files >= MAX_FILES:
             raise NodeError(f"the node sent more than {MAX_FILES:,} files: stopped, what arrived is kept")
-        _file(reader, folder.open(name), received, lambda: report(folder.size, name))  # noqa: B023  (called in it)
+        with _listed(folder, name, received) as passing:
+            _file(reader, folder.open(name), received, passing, lambda: report(folder.size, name))  # noqa: B023
 
 
-def _file(reader: _Reader, file: File, received: Received, report: Callable[[], None]) -> None:
+@contextmanager
+def _listed(folder: Folder, name: str, received: Received) -> Iterator[Callable[[bytes], object]]:
+    """What a file's bytes are shown to while they pass: the list of its content, where it is a layer's tar."""
+    kind = kind_of(name)
+    if kind is None:
+        yield lambda _: None
+        return
+    if len(received.layers) >= MAX_LAYERS:
+        raise NodeError(f"the node sent more than {MAX_LAYERS:,} layers: stopped, what arrived is kept")
+    file = folder.open(list_of(name))
+    made = LayerList(kind, file.write)
+    try:
+        yield made.feed
+    finally:
+        made.finish()
+        digest = file.close()
+        container = name.split("/")[2]
+        received.layers.append(CollectedLayer(container, kind, name, file.name, digest, made.problem, **made.counts))
+        if made.problem:
+            why = f"its files are listed to here: {made.problem}"
+            received.gaps.append(CollectedGap("layer", name, why[:300], missing=True))
+
+
+def _file(
+    reader: _Reader, file: File, received: Received, passing: Callable[[bytes], object], report: Callable[[], None]
+) -> None:
     whole = False
     try:
         while size := struct.unpack(">I", reader.exactly(4))[0]:
             if size > MAX_PIECE:
                 raise NodeError(f"{file.name}: a piece of {size:,} bytes, {MAX_PIECE:,} are possible")
-            file.write(reader.exactly(size))
+            piece = reader.exactly(size)
+            file.write(piece)
+            passing(piece)
             report()
         trailer = _object(reader.line(MAX_LINE))
         whole = True

@@ -6,6 +6,7 @@
     EVIDENCE/
       api/         the API server's view: pod.json, node.json, events.json, logs/CONTAINER.log, CONTAINER.previous.log
       node/        the node's: processes.jsonl, net/, mounts/, runtime/, logs/, deleted/, containers/ID/upper.tar ...
+                   and upper.files.jsonl, made here of the tar while it came (layer_list.py)
       clear/       what holds values that memir masks elsewhere: processes.jsonl (arguments, environment), memory/
       manifest.jsonl, receipt.json ...     as of an acquisition (folder.py)
 """
@@ -15,7 +16,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from memir.evidence.layer_list import SUFFIX
+
 API, NODE, CLEAR = "api", "node", "clear"
+FACTS = "node/collector.json"
+"""What the collector said beside its files, written at its end."""
 FOLDERS = tuple(f"{name}/" for name in (API, NODE, CLEAR))
 """What the names of its files begin with."""
 
@@ -58,6 +63,22 @@ class CollectedGap:
 
 
 @dataclass(frozen=True, slots=True)
+class CollectedLayer:
+    """A layer's tar and the list of its files. kind: upper, rootfs. sha256: of the list. problem: why the list stops
+    before the tar's end, "" if it does not. files, whiteouts, opaque: how many are in it."""
+
+    container_id: str
+    kind: str
+    tar: str
+    list: str
+    sha256: str
+    problem: str = ""
+    files: int = 0
+    whiteouts: int = 0
+    opaque: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class CollectionBegin:
     """What is to be collected. where: s3://... of the files, "" if they are in the folder."""
 
@@ -87,6 +108,17 @@ class Collection:
     rootfs: bool
     gaps: tuple[CollectedGap, ...] = ()
     where: str = ""
+    layers: tuple[CollectedLayer, ...] = ()
+
+
+def of_node(name: str) -> bool:
+    """Whether a file of a collection came from the node: not what the API server gave or what was made here."""
+    return name.startswith((f"{NODE}/", f"{CLEAR}/")) and name != FACTS and not name.endswith(SUFFIX)
+
+
+def cut_files(collection: Collection | None) -> frozenset[str]:
+    """Files that were being written when the stream or the controller was cut."""
+    return frozenset(gap.where for gap in (collection.gaps if collection is not None else ()) if gap.kind == "file")
 
 
 def collection_problems(collection: Collection, names: Iterable[str]) -> list[str]:
@@ -98,7 +130,7 @@ def collection_problems(collection: Collection, names: Iterable[str]) -> list[st
         wrong.append(f"the collector on the node ended with {collection.exit_code}")
     if collection.sent is not None and collection.sent != collection.received:
         wrong.append(f"the node sent {collection.sent:,} files, {collection.received:,} are stored")
-    recorded = sum(name.startswith((f"{NODE}/", f"{CLEAR}/")) for name in names)
+    recorded = sum(of_node(name) for name in names)
     if recorded < collection.received:
         wrong.append(f"{collection.received:,} files came from the node, {recorded:,} are recorded")
     for gap in collection.gaps:

@@ -11,6 +11,7 @@ from pathlib import Path
 from memir.errors import AccessError, CustodyError, StorageError
 from memir.evidence.findings import Findings
 from memir.evidence.folder import inside, open_file
+from memir.evidence.layers import Layers
 from memir.evidence.parts import Body, PartReader
 from memir.evidence.progress import Progress, Report
 from memir.evidence.records import File
@@ -20,14 +21,16 @@ STEP = 1 << 20
 
 def check_files(
     folder: Path, files: Sequence[File], where: str, reader: PartReader | None, findings: Findings,
-    report: Report = lambda _: None,
+    report: Report = lambda _: None, cut: Set[str] = frozenset(),
 ) -> int:  # fmt: skip
     """Add what does not match to `findings`; how many files were not read: they are in a store, and nobody reads it.
 
     where: s3://... where the files of a collection are, "" if all are in the folder. A file that is in the folder is
-    read there. Raises RemoteError where the store does not answer; a file that it has not is a problem.
+    read there. cut: files that were being written when their writer was killed. Raises RemoteError where the store does
+    not answer; a file that it has not is a problem.
     """
     unread, done, expected = 0, 0, sum(file.size for file in files)
+    layers = Layers(folder, files, where, reader, cut)
     for file in files:
         if inside(folder, file.name) is None:
             findings.wrong(file.name, "is a name that leads out of the folder, or a link")
@@ -35,7 +38,7 @@ def check_files(
         try:
             with os.fdopen(open_file(folder, file.name), "rb") as opened:
                 size = os.fstat(opened.fileno()).st_size
-                digest = hashlib.file_digest(opened, "sha256").hexdigest() if size == file.size else ""
+                digest = _hash(opened, layers, file.name)[1] if size == file.size else ""
         except FileNotFoundError:
             if not _is_stored(file, where, findings):
                 continue
@@ -44,7 +47,7 @@ def check_files(
                 continue
             try:
                 with reader.open(f"{where}/{file.name}", str(file.stored.get("VersionId") or "")) as body:
-                    size, digest = _hash(body)
+                    size, digest = _hash(body, layers, file.name)
             except StorageError as error:
                 findings.wrong(file.name, f"cannot be read in the store: {error}")
                 continue
@@ -58,6 +61,7 @@ def check_files(
         elif digest != file.sha256:
             findings.wrong(file.name, f"has SHA-256 {digest}, recorded is {file.sha256}")
     findings.checked.append(f"{len(files) - unread} files")
+    layers.judge(findings)
     return unread
 
 
@@ -72,11 +76,13 @@ def _is_stored(file: File, where: str, findings: Findings) -> bool:
     return place is not None
 
 
-def _hash(body: Body) -> tuple[int, str]:
+def _hash(body: Body, layers: Layers, name: str) -> tuple[int, str]:
     size, digest = 0, hashlib.sha256()
-    while chunk := body.read(STEP):
-        size += len(chunk)
-        digest.update(chunk)
+    with layers.passing(name) as passing:
+        while chunk := body.read(STEP):
+            size += len(chunk)
+            digest.update(chunk)
+            passing(chunk)
     return size, digest.hexdigest()
 
 

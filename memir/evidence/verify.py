@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from memir.errors import CustodyError, UsageError
-from memir.evidence.collected import Collection, CollectionBegin, collection_problems
+from memir.evidence.collected import Collection, CollectionBegin, collection_problems, cut_files
 from memir.evidence.custody import Chain, check_signature, load_public, read_chain, signed_message
 from memir.evidence.examine import Examination, examine
 from memir.evidence.files import check_files, check_names
@@ -70,7 +70,7 @@ def verify(
     _whose(records, expected, findings)
     _signed(folder, chain, records, trusted, findings)
     _dated(folder, chain, records, timestamp_roots, reader, findings)
-    unread = check_files(folder, records.files, records.where, reader, findings, report)
+    unread = check_files(folder, records.files, records.where, reader, findings, report, cut_files(records.collection))
     receipt = _receipt(folder, records, findings)
     if (records.image or records.collection) is None or records.verdict is None or records.end is None:
         findings.wrong(MANIFEST, "has no end: the run was cut off, or the last records were removed")

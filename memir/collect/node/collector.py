@@ -57,7 +57,8 @@ def write_layers(frames: Frames, container: str, root: Any, pids: List[int], who
         return
     assert isinstance(root, Root)
     if root.upper:
-        Layer(frames, True).write(root.upper, place + "/upper.tar", {"witness": root.witness, "lower": root.lower})
+        facts = {"witness": root.witness, "lower": root.lower}
+        Layer(frames, True, root.lower).write(root.upper, place + "/upper.tar", facts)
     elif root.fstype == "overlay":
         frames.gap("writable layer", container, "its overlay has none: it is read-only")
     else:

@@ -4,7 +4,10 @@
 As layers of OCI images have them (image-spec, layer.md): a deleted file is `.wh.NAME`, a directory that hides what is
 below it has `.wh..wh..opq` in it. Overlayfs has a character device 0/0, or (since Linux 6.7) an empty file with the
 attribute trusted.overlay.whiteout for the first, and the attribute trusted.overlay.opaque for the second. A file whose
-own name begins with `.wh.` is written as `%2Ewh.NAME`. Extended attributes are PAX headers `SCHILY.xattr.NAME`.
+own name begins with `.wh.` is written as `%2Ewh.NAME` (and one that begins with that as `%252Ewh.NAME`). Extended
+attributes are PAX headers `SCHILY.xattr.NAME`. `MEMIR.origin` says whether overlayfs copied a file up from the image
+(its attribute trusted.overlay.origin), `MEMIR.hides` of an opaque directory whether a layer below has something there:
+overlayfs marks directories that are new as well.
 
 Nothing is followed: each directory is opened from the one above it, so that a container that puts a link in the place
 of a directory leads nowhere. A file that shrinks while it is read is filled with zeros, and said.
@@ -12,25 +15,32 @@ of a directory leads nowhere. A file that shrinks while it is read is filled wit
 
 import io
 import os
+import re
 import stat
 import tarfile
-from typing import Any, Dict, Optional, Set, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 from memir.collect.node.frames import Frames, Item
+from memir.collect.node.overlay import lies_below
 from memir.collect.node.procfs import open_quietly
 
 WHITEOUT, OPAQUE = ".wh.", ".wh..wh..opq"
+ORIGIN, HIDES = "MEMIR.origin", "MEMIR.hides"
 DEEPEST = 400
 CHUNK = 1 << 20
+MAX_ATTRIBUTES = 1 << 20
+MAX_NAMED = 1000
 
 
 class Layer:
     """Writes one folder as one tar."""
 
-    def __init__(self, frames: Frames, whiteouts: bool) -> None:
-        """whiteouts: overlayfs's marks become OCI's; else the tar has what is there."""
+    def __init__(self, frames: Frames, whiteouts: bool, lower: Optional[List[str]] = None) -> None:
+        """whiteouts: overlayfs's marks become OCI's; else the tar has what is there. lower: the layers below."""
         self._frames = frames
         self._whiteouts = whiteouts
+        self._lower = [path for path in lower or [] if path.startswith("/")]
+        self._filled: List[str] = []
         self._seen: Dict[Tuple[int, int], str] = {}
         self._device = 0
         self._where = ""
@@ -60,6 +70,8 @@ class Layer:
         finally:
             os.close(top)
         item.facts.update(self.counts)
+        if self._filled:
+            item.facts["filled"] = self._filled
         item.close(why)
 
     def _folder(self, tar: tarfile.TarFile, folder: int, above: str, depth: int) -> None:
@@ -114,12 +126,14 @@ class Layer:
         inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
         try:
             info.type = tarfile.DIRTYPE
-            own = attributes(inner, info)
+            own = self._attributes(inner, info, path)
             tar.addfile(info)
             self.counts["files"] += 1
             if self._whiteouts and own & {"trusted.overlay.opaque", "user.overlay.opaque"}:
                 marker = tarfile.TarInfo(info.name + "/" + OPAQUE)
                 marker.mode, marker.mtime = 0o600, int(facts.st_mtime)
+                if self._lower:
+                    marker.pax_headers = {HIDES: "image" if lies_below(self._lower, path) else "none"}
                 tar.addfile(marker)
                 self.counts["opaque"] += 1
             if os.fstat(inner).st_dev == self._device:
@@ -141,7 +155,7 @@ class Layer:
             facts = os.fstat(descriptor)
             if not stat.S_ISREG(facts.st_mode):
                 raise FileNotFoundError(2, "replaced")
-            own = attributes(descriptor, info)
+            own = self._attributes(descriptor, info, path)
             if self._whiteouts and not facts.st_size and own & {"trusted.overlay.whiteout", "user.overlay.whiteout"}:
                 self._whiteout(tar, path)
                 return
@@ -153,6 +167,8 @@ class Layer:
             self._seen[key] = info.name
         if source.filled:
             self.counts["changed"] += 1
+            if len(self._filled) < MAX_NAMED:
+                self._filled.append("/" + path)
             self._frames.gap("file that changed", self._where + "/" + path, source.why)
 
     def _whiteout(self, tar: tarfile.TarFile, path: str) -> None:
@@ -160,6 +176,16 @@ class Layer:
         name = (plain(above) + "/" if above else "") + WHITEOUT + last
         tar.addfile(tarfile.TarInfo(name))
         self.counts["whiteouts"] += 1
+
+    def _attributes(self, descriptor: int, info: tarfile.TarInfo, path: str) -> Set[str]:
+        names, left = attributes(descriptor, info)
+        if left:
+            why = "more than %d bytes of attributes of one file: left out" % MAX_ATTRIBUTES
+            self._frames.gap("attribute", self._where + "/" + path, why, False, left)
+        if self._whiteouts and names is not None:
+            copied = bool(names & {"trusted.overlay.origin", "user.overlay.origin"})
+            info.pax_headers = dict(info.pax_headers, **{ORIGIN: "image" if copied else "none"})
+        return names or set()
 
     def _gap(self, path: str, why: str, gone: bool = False) -> None:
         self.counts["unread"] += 1
@@ -204,13 +230,17 @@ class Exactly:
         return data
 
 
-def attributes(descriptor: int, info: tarfile.TarInfo) -> Set[str]:
-    """The extended attributes of an open file, put into its headers; their names. Overlayfs's own are only named."""
+def attributes(descriptor: int, info: tarfile.TarInfo) -> Tuple[Optional[Set[str]], int]:
+    """The extended attributes of an open file, put into its headers: (their names, how many were left out as too long).
+
+    Overlayfs's own are only named. None for the names where the file system has no attributes.
+    """
     try:
         names = os.listxattr(descriptor)
     except OSError:
-        return set()
+        return None, 0
     headers = dict(info.pax_headers)
+    size = left = 0
     for name in names:
         if name.startswith(("trusted.overlay.", "user.overlay.")):
             continue
@@ -218,11 +248,21 @@ def attributes(descriptor: int, info: tarfile.TarInfo) -> Set[str]:
             value = os.getxattr(descriptor, name)
         except OSError:
             continue
+        size += len(name) + len(value)
+        if size > MAX_ATTRIBUTES:
+            left += 1
+            continue
         headers["SCHILY.xattr." + name] = value.decode("utf-8", "surrogateescape")
     info.pax_headers = headers
-    return set(names)
+    return set(names), left
 
 
 def plain(path: str) -> str:
-    """A path of which no part is taken for a whiteout."""
-    return "/".join("%2E" + part[1:] if part.startswith(WHITEOUT) else part for part in path.split("/"))
+    """A path of which no part is taken for a whiteout; memir.evidence.layer_list.own_name turns it back."""
+    return "/".join(_plain(part) for part in path.split("/"))
+
+
+def _plain(part: str) -> str:
+    if part.startswith(WHITEOUT):
+        return "%2E" + part[1:]
+    return "%25" + part[1:] if re.match(r"%(25)*2Ewh\.", part) else part

@@ -3,6 +3,7 @@
 
 import os
 import re
+import stat
 from typing import Dict, Iterable, List, NamedTuple, Optional
 
 from memir.collect.node.procfs import read, text
@@ -103,6 +104,24 @@ def root_of(container: str, processes: Iterable[int], mounts: List[Mount]) -> Op
                 return _root(mount, mount.point, "the node's mount table, by the device of pid %d" % pid)
         return _root(top[-1], "", "the mount table of pid %d alone" % pid)
     return None
+
+
+def lies_below(layers: Iterable[str], path: str) -> bool:
+    """Whether the layers of an image, topmost first, have something at a path; nothing is followed."""
+    parts = path.split("/")
+    for layer in layers:
+        place = layer
+        for number, part in enumerate(parts, 1):
+            place += "/" + part
+            try:
+                facts = os.lstat(place)
+            except OSError:
+                break
+            if number == len(parts):
+                return not (stat.S_ISCHR(facts.st_mode) and facts.st_rdev == 0)
+            if not stat.S_ISDIR(facts.st_mode):
+                return False
+    return False
 
 
 def _root(mount: Mount, merged: str, witness: str) -> Root:
