@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 from memir.errors import CustodyError, UsageError
+from memir.evidence.collected import FACTS
 from memir.evidence.folder import MANIFEST, entries, read_file
 from memir.evidence.pod_receipt import PodReceipt, pod_receipt_of
 from memir.gaps import Gaps
@@ -167,14 +168,24 @@ class CollectedSource:
         return specs
 
     @functools.cached_property
-    def node_facts(self) -> dict[str, Any]:
-        """What the collector said at its end: roots, btime, ticks."""
+    def _told(self) -> dict[str, dict[str, Any]]:
+        """node/collector.json: `node` and `files`."""
         try:
-            value = json.loads(self.read("node/collector.json", 64 << 20) or b"{}")
+            value = json.loads(self.read(FACTS, 64 << 20) or b"{}")
         except (ValueError, RecursionError):
             value = {}
-        facts = value.get("node") if isinstance(value, dict) else None
-        return facts if isinstance(facts, dict) else {}
+        return {name: part for name, part in value.items() if isinstance(part, dict)} if isinstance(value, dict) else {}
+
+    @property
+    def node_facts(self) -> dict[str, Any]:
+        """What the collector said at its end: roots, btime, ticks."""
+        return self._told.get("node", {})
+
+    def filled(self, name: str) -> list[str]:
+        """Files in a layer's tar that became shorter while they were read, so that zeros stand for their end."""
+        facts = self._told.get("files", {}).get(name)
+        paths = facts.get("filled") if isinstance(facts, dict) else None
+        return [path for path in paths if isinstance(path, str)] if isinstance(paths, list) else []
 
     @functools.cached_property
     def owners(self) -> PodOwners:

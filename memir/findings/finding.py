@@ -42,6 +42,13 @@ class Proof:
     key: str
 
 
+def of_file(row: Row, *, inode: bool = False) -> Proof:
+    """The proof of a row of inodes: by its struct inode (inode: and number), or by a collected layer's list."""
+    if row["address"] is None:
+        return Proof("inodes", "source = '" + str(row["source"]).replace("'", "''") + "'")
+    return Proof("inodes", f"address = {row['address']}" + (f" and inode = {row['inode']}" if inode else ""))
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """One thing that a detection finds.

@@ -98,14 +98,15 @@ def noise(source: RamSource, every: NodeInodes, change: list[str | None]) -> lis
         inside = set().union(*(points.get(superblock, set()) for superblock, _ in layers[entry]))
         if path is not None:
             plain = every.inodes.mode[row] >> 12 == _DIRECTORY or every.inodes.size[row] == 0
-            reasons[row] = _reason(
+            reasons[row] = reason(
                 path.decode("utf-8", "backslashreplace"), bool(plain), bool(every.inodes.mode[row] >> 12 == _DIRECTORY),
                 change[row], inside,
             )  # fmt: skip
     return reasons
 
 
-def _reason(path: str, plain: bool, directory: bool, change: str | None, points: set[str]) -> str | None:
+def reason(path: str, plain: bool, directory: bool, change: str | None, points: set[str]) -> str | None:
+    """The same of one path. plain: a directory, or a file of no content; points: of mount_points."""
     if plain and path in points:
         return "mount point"
     if plain and path in _MADE_BY_RUNTIME:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from memir.collected.layers import inode_rows
+from memir.collected.source import CollectedSource
 from memir.kernel import fs, inode
 from memir.kernel.engine import texts
 from memir.kernel.filemap import PAGE, contents, dirty, sha256
@@ -16,7 +18,7 @@ from memir.kube import drift
 from memir.kube.inodes import NodeInodes
 from memir.kube.ram import RamSource
 from memir.tables.frame import Frame
-from memir.tables.table import Table, columns
+from memir.tables.table import Table, columns, frame_of
 
 MAX_HASHED = 256 << 20
 """Bytes of files that are hashed for one table, those of containers' own changes first, then small before large."""
@@ -46,8 +48,8 @@ COLUMNS = columns("""
     layer            string       upper, lower or merged (an overlay's), tmpfs, volume or node; null for no file
     change           string       on an upper layer: created, modified, whiteout (deleted) or opaque (replaced)
     noise            string       why such a change is no news: mount point, runtime, directory, bytecode, pid file
-    sha256           string       hash of the content; null if a page is missing, if it is empty, or too much
-    seen_by          list<string> where it was met: dentry (by a name), slab, page (of the page cache)
+    sha256           string       hash of the content; null if a part is missing, if it is empty, or too much
+    seen_by          list<string> where it was met: dentry (by a name), slab, page (of the page cache), upper.tar
     address          uint64       kernel virtual address of struct inode
     source           string       where the row comes from
 """)
@@ -127,7 +129,12 @@ def _hashes(source: RamSource, every: NodeInodes) -> list[str | None]:
     return hashes
 
 
+def read_collected(source: CollectedSource) -> Frame:
+    """The same of a collected pod: what its writable layers hold, and root file systems where they were collected."""
+    return frame_of(COLUMNS, *inode_rows(source))
+
+
 TABLE = Table(
     "inodes", "Files that memory knows, by name, slab or cached page, and what containers changed of their images.",
-    COLUMNS, "inode", {"ram": read}, volatility="linux.drift",
+    COLUMNS, "inode", {"ram": read, "pod": read_collected}, volatility="linux.drift",
 )  # fmt: skip

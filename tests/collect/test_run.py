@@ -45,6 +45,8 @@ def test_whole_signed_and_nothing_left(pod: PodRig, kube: KubeServer, tmp_path: 
     collection = receipt["collection"]
     assert (collection["processes"], collection["exit_code"]) == (3, 0)
     assert collection["sent"] == collection["received"]
+    (layer,) = collection["layers"]
+    assert (layer["container_id"], layer["files"], layer["whiteouts"], layer["opaque"]) == (pod.container, 8, 1, 1)
     core = evidence / f"clear/memory/{pod.pid}.core"
     assert HEAP in core.read_bytes()
     outside = [path for path in evidence.rglob("*") if path.is_file() and "clear" not in path.parts
@@ -52,6 +54,7 @@ def test_whole_signed_and_nothing_left(pod: PodRig, kube: KubeServer, tmp_path: 
     assert [path.name for path in outside] == ["config.json"], "the runtime's own record is as it is"
     findings = verify(evidence, public_key=tmp_path / "key.pub", expect={"case": "CASE-7", "transport": "local"})
     assert (findings.problems, findings.status, findings.exit_code) == ([], "complete", 0)
+    assert "10 files in 1 layers, against their lists" in findings.checked
     assert findings.whose["pod"] == f"{pod.namespace}/{pod.name}"
     kept = pod_receipt_of(evidence)
     assert kept is not None
@@ -65,13 +68,14 @@ def test_changed_afterwards_it_does_not_hold(pod: PodRig, tmp_path: Path) -> Non
     PodCollection(LocalTransport(pod.root), by_uid(pod.uid), evidence, CollectOptions(memory=False)).execute()
     assert verify(evidence).exit_code == 5
     tar = evidence / f"node/containers/{pod.container}/upper.tar"
-    data = bytearray(tar.read_bytes())
-    data[600] ^= 1
-    tar.write_bytes(data)
+    tar.write_bytes(tar.read_bytes().replace(b"changed\n", b"changes\n"))
     (evidence / "node/planted").write_text("x")
-    problems = {problem.where: problem.what for problem in verify(evidence).problems}
-    assert problems.keys() == {tar.relative_to(evidence).as_posix(), "node/planted"}
-    assert problems["node/planted"] == "is not in the manifest"
+    problems = [(problem.where, problem.what) for problem in verify(evidence).problems]
+    name = tar.relative_to(evidence).as_posix()
+    assert [where for where, _ in problems] == [name, name, "node/planted"]
+    assert "recorded is" in problems[0][1]
+    assert problems[1][1].startswith("/etc/changed has sha256 "), "verify names the file"
+    assert problems[2][1] == "is not in the manifest"
 
 
 def test_the_wrong_node_is_partial(tmp_path: Path) -> None:

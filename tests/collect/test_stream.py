@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from pathlib import Path
 
 import pytest
 
+from memir.collect import stream
 from memir.collect.folder import Folder
 from memir.collect.node.frames import Frames
+from memir.collect.node.layer import Layer
 from memir.collect.stream import MAGIC, Received, receive
 from memir.errors import ConnectError, NodeError
 from memir.evidence.custody import Manifest
@@ -84,3 +87,32 @@ def test_a_hash_that_is_not_the_nodes_is_missing(tmp_path: Path) -> None:
     end = {"end": "7", "gaps": [{"count": -4, "kind": None}, 3], "facts": 1}
     odd, _ = take(tmp_path / "odd", MAGIC + json.dumps(end).encode() + b"\n")
     assert (odd.sent, odd.facts, odd.gaps[0].count, odd.gaps[0].kind) == (None, {}, 1, "")
+
+
+def test_layers_are_listed_while_they_come(tmp_path: Path) -> None:
+    place = tmp_path / "layer"
+    place.mkdir()
+    (place / "made").write_bytes(b"x" * (2 << 20))
+    out = io.BytesIO()
+    frames = Frames(out)
+    Layer(frames, True).write(str(place), "node/containers/c1/upper.tar")
+    frames.file("node/containers/c2/rootfs.tar", b"no tar" * 100)
+    frames.end({})
+    received, folder = take(tmp_path / "ev", out.getvalue())
+    first, second = received.layers
+    rows = [json.loads(line) for line in (tmp_path / "ev" / first.list).read_bytes().splitlines()]
+    assert rows[1]["sha256"] == hashlib.sha256(b"x" * (2 << 20)).hexdigest()
+    assert (first.container_id, first.kind, first.files, first.problem) == ("c1", "upper", 1, "")
+    assert first.sha256 == hashlib.sha256((tmp_path / "ev" / first.list).read_bytes()).hexdigest()
+    assert (second.kind, second.files) == ("rootfs", 0)
+    assert [(gap.kind, gap.where, gap.missing) for gap in received.gaps] == [("layer", second.tar, True)]
+    assert "no header of a tar" in received.gaps[0].why
+    assert (received.files, set(folder.names)) == (2, {first.tar, first.list, second.tar, second.list})
+
+
+def test_a_list_that_the_node_sends_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NodeError, match="which no collector"):
+        take(tmp_path / "ev", MAGIC + b'{"name":"node/containers/c/upper.files.jsonl"}\n')
+    monkeypatch.setattr(stream, "MAX_LAYERS", 0)
+    with pytest.raises(NodeError, match="more than 0 layers"):
+        take(tmp_path / "ev2", MAGIC + b'{"name":"node/containers/c/upper.tar"}\n')

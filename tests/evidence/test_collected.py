@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from memir.evidence.collected import CollectedGap, CollectedPod, Collection, collection_problems
+from memir.evidence.collected import CollectedGap, CollectedPod, Collection, collection_problems, cut_files, of_node
 
 POD = CollectedPod("shop", "web", "11111111-2222-3333-4444-555555555555", "node-1", asked_api=True)
 WHOLE = Collection(POD, 0, 2, 2, 100, 1, 0.5, memory=True, rootfs=False)
-NAMES = ["api/pod.json", "node/a", "clear/b", "node/collector.json"]
+NAMES = ["api/pod.json", "node/a", "clear/b", "node/collector.json", "node/containers/c/upper.files.jsonl"]
 
 
 def test_whole() -> None:
@@ -37,3 +37,9 @@ def test_not_whole(change: dict[str, object], words: str) -> None:
 
 def test_files_that_nobody_recorded() -> None:
     assert collection_problems(WHOLE, ["api/pod.json", "node/a"]) == ["2 files came from the node, 1 are recorded"]
+
+
+def test_what_came_from_the_node_and_what_was_cut() -> None:
+    assert [name for name in NAMES if of_node(name)] == ["node/a", "clear/b"]
+    cut = replace(WHOLE, gaps=(CollectedGap("file", "node/a", "not whole"), CollectedGap("memory", "pid 7", "gone")))
+    assert (cut_files(cut), cut_files(None)) == ({"node/a"}, frozenset())

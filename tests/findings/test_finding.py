@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from memir.findings.finding import Match, Proof, at_least, short
+from memir.findings.finding import Match, Proof, at_least, of_file, short
 from memir.findings.registry import detections
 
 
@@ -31,3 +31,11 @@ def test_an_id_is_what_it_is_about() -> None:
     assert detection.id_of(match) != detection.id_of(other)
     assert detection.id_of(replace(other, subject="processes: pid = 7")) == detection.id_of(match)
     assert detection.id_of(replace(match, subject="\ud800")).startswith(f"{detection.kind}-")
+
+
+def test_what_proves_a_file() -> None:
+    row = {"address": 9, "inode": 7, "source": "struct inode"}
+    assert of_file(row) == Proof("inodes", "address = 9")
+    assert of_file(row, inode=True) == Proof("inodes", "address = 9 and inode = 7")
+    listed = {"address": None, "inode": None, "source": "node/it's.files.jsonl line 3"}
+    assert of_file(listed, inode=True) == Proof("inodes", "source = 'node/it''s.files.jsonl line 3'")

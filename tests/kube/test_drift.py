@@ -66,7 +66,7 @@ def test_noise(name: str, node_of: NodeOf) -> None:
     ],
 )  # fmt: skip
 def test_reasons(path: str, plain: bool, directory: bool, change: str, reason: str | None) -> None:
-    assert drift._reason(path, plain, directory, change, {"/data"}) == reason
+    assert drift.reason(path, plain, directory, change, {"/data"}) == reason
 
 
 def test_whiteouts_and_opaque_directories(node_of: NodeOf, monkeypatch: pytest.MonkeyPatch) -> None:

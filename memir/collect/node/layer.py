@@ -109,11 +109,13 @@ class Layer:
             self._regular(tar, info, folder, name, path, facts)
         elif kind == stat.S_IFLNK:
             info.type, info.linkname = tarfile.SYMTYPE, os.readlink(name, dir_fd=folder)
+            self._named_origin(info, folder, name)
             tar.addfile(info)
             self.counts["files"] += 1
         elif kind in (stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO):
             types = {stat.S_IFCHR: tarfile.CHRTYPE, stat.S_IFBLK: tarfile.BLKTYPE, stat.S_IFIFO: tarfile.FIFOTYPE}
             info.type, info.devmajor, info.devminor = types[kind], os.major(facts.st_rdev), os.minor(facts.st_rdev)
+            self._named_origin(info, folder, name)
             tar.addfile(info)
             self.counts["files"] += 1
         else:
@@ -182,10 +184,20 @@ class Layer:
         if left:
             why = "more than %d bytes of attributes of one file: left out" % MAX_ATTRIBUTES
             self._frames.gap("attribute", self._where + "/" + path, why, False, left)
+        self._origin(info, names)
+        return names or set()
+
+    def _named_origin(self, info: tarfile.TarInfo, folder: int, name: str) -> None:
+        """The same of what is not opened: by its directory, and not followed."""
+        try:
+            self._origin(info, set(os.listxattr("/proc/self/fd/%d/%s" % (folder, name), follow_symlinks=False)))
+        except OSError:
+            return
+
+    def _origin(self, info: tarfile.TarInfo, names: Optional[Set[str]]) -> None:
         if self._whiteouts and names is not None:
             copied = bool(names & {"trusted.overlay.origin", "user.overlay.origin"})
             info.pax_headers = dict(info.pax_headers, **{ORIGIN: "image" if copied else "none"})
-        return names or set()
 
     def _gap(self, path: str, why: str, gone: bool = False) -> None:
         self.counts["unread"] += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from memir.findings.finding import Detection, Match, Proof, Severity, short
+from memir.findings.finding import Detection, Match, Severity, of_file, short
 from memir.findings.look import Look, Row, where
 
 _SQL = """
@@ -22,14 +22,15 @@ def _find(look: Look) -> Iterator[Match]:
         severity, reason = _judge(file)
         path = file["container_path"] or file["path"] or f"inode {file['inode']}"
         known = file["pod_uid"] or file["container_id"]
+        place = f"{file['device'] or file['container_id']} {file['inode'] or ''}"
         yield Match(
             severity, reason,
             f"{short(path)} in {where(file) if known else 'a container that is not known'} was "
             f"{file['change'] or 'put into a file system of RAM, which began empty,'} after the container's start"
             f"{', and has been deleted' if file['deleted'] else ''}"
             f"{', sha256 ' + file['sha256'] if file['sha256'] else ''}",
-            file, (Proof("inodes", f"address = {file['address']}"),), path,
-            first_seen=file["btime"] or file["mtime"], subject=f"{file['device']} {file['inode']} {path}",
+            file, (of_file(file),), path,
+            first_seen=file["btime"] or file["mtime"], subject=f"{place} {path}",
         )  # fmt: skip
 
 
@@ -49,10 +50,10 @@ DETECTION = Detection(
     tables=("inodes",),
     find=_find,
     why="What runs and did not come with the image is not in its scan, its signature or its source.",
-    check_next=("its hash, where all of it is in memory", "who ran it: table processes, deleted-executable"),
+    check_next=("its hash, where all of it was read", "who ran it: table processes, deleted-executable"),
     benign=("package managers and installers at a container's start", "build containers"),
     missed=("files on volumes of disks, and those whose inode memory does not hold any more", "scripts that are given "
-            "to their interpreter"),
+            "to their interpreter", "of a collected pod: what lies on a tmpfs"),
     gaps=("inode", "dentry"),
     also_known=("Falco: Drop and execute new binary in container", "GuardDuty: Execution:Runtime/NewBinaryExecuted"),
 )  # fmt: skip

@@ -6,7 +6,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-from memir.findings.finding import Detection, Match, Proof, Row, Severity, short
+from memir.findings.finding import Detection, Match, Proof, Row, Severity, of_file, short
 from memir.findings.look import Look, where
 
 _NAMES = r"'[a-z0-9_-]+(?:\.[a-z0-9_-]+)+'"
@@ -41,7 +41,7 @@ def _hashes(look: Look) -> Iterator[Match]:
         yield Match(
             "high", "the content's SHA-256 is that of the indicator",
             f"{short(path or 'a file without name')} ({place}) is {_name(file)}", {**file, "pid": None},
-            (Proof("inodes", f"address = {file['address']} and inode = {file['inode']}"),), path,
+            (of_file(file, inode=True),), path,
             first_seen=file["btime"] or file["mtime"], subject=f"{file['value']} {place} {path}",
         )  # fmt: skip
 

@@ -62,7 +62,8 @@ DETECTION = Detection(
     "loader, accounts, PAM) has a content or birth time after the node's boot. Info in the first 10 minutes, in which "
     "nodes set themselves up, then medium.",
     technique="T1543",
-    tables=("inodes", "processes"),
+    # namespaces: of a source that has the node itself, and not of a pod's layers alone
+    tables=("inodes", "processes", "namespaces"),
     find=_find,
     why="Nodes are thrown away, not administered: what is changed on one that runs was changed by hand.",
     check_next=("its content: `memir extract files IMAGE -o DIR --path PATH`", "who wrote it: host-path"),

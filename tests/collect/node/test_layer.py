@@ -12,16 +12,19 @@ from pathlib import Path
 
 import pytest
 
+from memir.collect.node import layer
 from memir.collect.node.frames import Frames
-from memir.collect.node.layer import Exactly, Layer, attributes, plain
+from memir.collect.node.layer import HIDES, ORIGIN, Exactly, Layer, attributes, plain
 from tests.collect.podrig import SNAPSHOTS, TASKS, PodRig
 from tests.collect.streams import items
 
 
-def packed(path: Path | str, *, whiteouts: bool = True) -> tuple[tarfile.TarFile, dict[str, object], dict[str, object]]:
+def packed(
+    path: Path | str, *, whiteouts: bool = True, lower: list[str] | None = None
+) -> tuple[tarfile.TarFile, dict[str, object], dict[str, object]]:
     out = io.BytesIO()
     frames = Frames(out)
-    Layer(frames, whiteouts).write(str(path), "node/layer.tar", {"witness": "x"})
+    Layer(frames, whiteouts, lower).write(str(path), "node/layer.tar", {"witness": "x"})
     frames.end({})
     files, end = items(out.getvalue())
     data, trailer = files["node/layer.tar"]
@@ -29,7 +32,7 @@ def packed(path: Path | str, *, whiteouts: bool = True) -> tuple[tarfile.TarFile
 
 
 def test_the_layer_of_a_real_overlay(pod: PodRig) -> None:
-    tar, trailer, end = packed(f"{pod.root}{SNAPSHOTS}/2/fs")
+    tar, trailer, end = packed(f"{pod.root}{SNAPSHOTS}/2/fs", lower=[f"{pod.root}{SNAPSHOTS}/1/fs"])
     names = {"etc", "etc/changed", "etc/.wh.gone", "made.txt", "srv", "srv/link", "srv/old", "srv/old/.wh..wh..opq",
              "srv/old/new", "tmp"}  # fmt: skip
     assert set(tar.getnames()) == names
@@ -37,6 +40,11 @@ def test_the_layer_of_a_real_overlay(pod: PodRig) -> None:
     assert (tar.getmember("srv/link").type, tar.getmember("srv/link").linkname) == (tarfile.SYMTYPE, "/etc/shadow")
     assert tar.getmember("tmp").mode == 0o1777
     assert float(tar.getmember("made.txt").pax_headers["ctime"]) > 1.7e9
+    origin = {name: tar.getmember(name).pax_headers.get(ORIGIN) for name in names}
+    assert {name for name, word in origin.items() if word == "image"} == {"etc", "etc/changed", "srv", "tmp"}
+    made = {"made.txt", "srv/link", "srv/old", "srv/old/new"}
+    assert {name for name, word in origin.items() if word == "none"} == made
+    assert tar.getmember("srv/old/.wh..wh..opq").pax_headers == {HIDES: "image"}
     facts = trailer["facts"]
     assert isinstance(facts, dict)
     assert {key: facts[key] for key in ("files", "whiteouts", "opaque", "unread", "changed")} == {
@@ -67,8 +75,23 @@ def test_kinds_of_files_and_names_that_look_like_whiteouts(tmp_path: Path) -> No
     assert {".wh.mine", "white"} <= set(plainly.getnames())
     assert plain("a/.wh.b/c") == "a/%2Ewh.b/c"
     descriptor = os.open(tmp_path / "twin", os.O_RDONLY)
-    assert "trusted.note" in attributes(descriptor, tarfile.TarInfo("twin"))
+    known, left = attributes(descriptor, tarfile.TarInfo("twin"))
     os.close(descriptor)
+    assert known is not None
+    assert ("trusted.note" in known, left) == (True, 0)
+
+
+def test_more_attributes_than_a_header_may_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list of the tar's files must not end at a file that somebody gave too many."""
+    monkeypatch.setattr(layer, "MAX_ATTRIBUTES", 99)
+    (tmp_path / "loaded").touch()
+    for number in range(3):
+        os.setxattr(tmp_path / "loaded", f"trusted.n{number}", b"x" * 40)
+    tar, _, end = packed(tmp_path)
+    headers = tar.getmember("loaded").pax_headers
+    assert sorted(name for name in headers if name.startswith("SCHILY")) == ["SCHILY.xattr.trusted.n0"]
+    (gap,) = end["gaps"]  # type: ignore[misc]
+    assert (gap["kind"], gap["count"], gap["missing"]) == ("attribute", 2, False)  # type: ignore[index]
 
 
 def test_another_file_system_and_a_folder_that_is_none(tmp_path: Path, pod: PodRig) -> None:

@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from memir.collect.node.overlay import (
     Mount,
+    lies_below,
     lower_layers,
     node_mounts,
     overlay_options,
@@ -49,3 +53,19 @@ def test_the_nodes_table_is_believed_before_the_containers_own(pod: PodRig) -> N
     alone = root_of("", [pod.pid], [])
     assert alone is not None
     assert (alone.merged, alone.witness) == ("", f"the mount table of pid {pod.pid} alone")
+
+
+def test_what_lies_below(tmp_path: Path) -> None:
+    top, bottom = tmp_path / "top", tmp_path / "bottom"
+    (bottom / "a/b").mkdir(parents=True)
+    (bottom / "a/c").touch()
+    (bottom / "d").mkdir()
+    (bottom / "d/e").touch()
+    (top / "a").mkdir(parents=True)
+    os.mknod(top / "a/c", 0o20000, os.makedev(0, 0))
+    (top / "d").symlink_to("/etc")
+    layers = [str(top), str(bottom)]
+    assert [lies_below(layers, path) for path in ("a/b", "a/c", "d/e", "d/hosts", "none/x")] == [
+        True, False, False, False, False,
+    ]  # fmt: skip
+    assert not lies_below([], "a")
