@@ -4,17 +4,21 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from memir.collected.source import CollectedSource
 from memir.kernel.filemap import PAGE
 from memir.kube.ram import RamSource
 from memir.tables import inodes
-from memir.tables.inodes import TABLE, read
+from memir.tables.inodes import TABLE, read, read_collected
+from tests.collected.made import ID, folder
 from tests.images import case
 
 NodeOf = Callable[[str], RamSource]
@@ -103,3 +107,20 @@ def test_no_more_is_hashed_than_the_limit(node_of: NodeOf, monkeypatch: pytest.M
         sum(value is not None for value in before) - len(hashed),
         "of what is whole more than 0 MiB",
     )
+
+
+def test_of_a_collected_pod(tmp_path: Path) -> None:
+    path = folder(tmp_path / "ev")
+    layer = path / "node/containers" / ID
+    layer.mkdir(parents=True)
+    (layer / "upper.tar").touch()
+    entries = [
+        {"layer": "upper", "version": 1}, {"path": "/tmp/x", "type": "file", "size": 2, "mode": "0755", "origin": "none",
+                                           "mtime": 1_795_000_000.5, "sha256": "ab" * 32},
+    ]  # fmt: skip
+    (layer / "upper.files.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    source = CollectedSource(path)
+    assert read_collected(source)["container_path"] == ["/tmp/x"]
+    (row,) = TABLE.read(source).to_arrow().to_pylist()
+    assert (row["change"], row["layer"], row["sha256"], row["address"]) == ("created", "upper", "ab" * 32, None)
+    assert (row["container_name"], row["pod_name"], row["mtime"].timestamp()) == ("web", "web-1", 1_795_000_000.5)
