@@ -115,8 +115,9 @@ def test_of_a_collected_pod(tmp_path: Path) -> None:
     layer.mkdir(parents=True)
     (layer / "upper.tar").touch()
     entries = [
-        {"layer": "upper", "version": 1}, {"path": "/tmp/x", "type": "file", "size": 2, "mode": "0755", "origin": "none",
-                                           "mtime": 1_795_000_000.5, "sha256": "ab" * 32},
+        {"layer": "upper", "version": 1},
+        {"path": "/tmp/x", "type": "file", "size": 2, "mode": "0755", "origin": "none", "mtime": 1_795_000_000.5,
+         "sha256": "ab" * 32},
     ]  # fmt: skip
     (layer / "upper.files.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
     source = CollectedSource(path)
