@@ -131,7 +131,7 @@ def _hashes(source: RamSource, every: NodeInodes) -> list[str | None]:
 
 def read_collected(source: CollectedSource) -> Frame:
     """The same of a collected pod: what its writable layers hold, and root file systems where they were collected."""
-    return frame_of(COLUMNS, *inode_rows(source))
+    return frame_of(COLUMNS, source.gaps, *inode_rows(source))
 
 
 TABLE = Table(

@@ -73,11 +73,12 @@ def test_what_was_cut(tmp_path: Path, pair: tuple[bytes, bytes]) -> None:
 def test_in_a_store(tmp_path: Path, pair: tuple[bytes, bytes]) -> None:
     tar, listed = pair
     files = [record(TAR, tar), record(LIST, listed)]
-    store = Store({f"{WHERE}/{TAR}": tar, f"{WHERE}/{LIST}": listed})
+    objects = {f"{WHERE}/{TAR}": tar, f"{WHERE}/{LIST}": listed}
+    store = Store(objects)
     findings = Findings("x")
     assert check_files(tmp_path, files, WHERE, store, findings) == 0
     assert (findings.problems, findings.checked[-1]) == ([], "12 files in 1 layers, against their lists")
-    del store.objects[f"{WHERE}/{LIST}"]
+    del objects[f"{WHERE}/{LIST}"]
     check_files(tmp_path, files, WHERE, store, findings)
     assert [problem.where for problem in findings.problems] == [LIST, TAR]
     assert "its list cannot be read" in findings.problems[1].what
