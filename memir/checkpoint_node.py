@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from memir.checkpoint.source import CheckpointSource
-from memir.errors import UsageError
+from memir.checkpoint.source import WHAT, CheckpointSource
 from memir.kernel.ram import Coverage
-from memir.node import Node, Progress
+from memir.node import Progress
+from memir.part_node import PAGE, PartNode, refuse_options
 
 if TYPE_CHECKING:
     from memir.case.identity import Identity
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from memir.logs.stream import LogPath
 
 FORMAT = "kubelet checkpoint"
-_PAGE = 4096
 
 
 @dataclass(frozen=True)
@@ -42,23 +41,18 @@ class DumpedMemory(Coverage):
         return self.present / self.total if self.total else 1.0
 
 
-class CheckpointNode(Node):
-    """One container of a node: every row of every table is its own."""
+class CheckpointNode(PartNode):
+    """One container of a node."""
 
-    source: CheckpointSource  # type: ignore[assignment]  # what a node asks of a source, it has
+    source: CheckpointSource
+    what = WHAT
+    lacking = "a checkpoint does not hold what it is of"
 
     def __init__(
         self, source: CheckpointSource, *, progress: Progress | None = None, logs: Sequence[LogPath] = ()
     ) -> None:
-        """source: the archive; logs: files and folders. What a checkpoint has no table of is a gap from the start."""
-        from memir.tables.table import tables
-
-        self.source = source
-        self.cluster = None
-        self._setup(progress, logs)
-        readers = {name: table.readers for name, table in tables().items()}
-        lacks = [name for name, given in readers.items() if "ram" in given and source.kind not in given]
-        self.gaps.add("table", ", ".join(lacks), "a checkpoint does not hold what it is of", len(lacks))
+        """source: the archive; logs: files and folders. Its pids are the container's own, which is a gap."""
+        super().__init__(source, progress=progress, logs=logs)
         self.gaps.add("pid", "every table", "those of the container: the node's own are not in a checkpoint",
                       len(source.tree.processes) if source.container.spec.host_pid is not True else 0)  # fmt: skip
 
@@ -76,8 +70,8 @@ class CheckpointNode(Node):
     def coverage(self) -> Coverage:
         """How much of the dumped memory is there; not whole if the archive is cut."""
         pages, missing = self.source.tree.pages, self.source.archive.missing
-        total = max(pages.total * _PAGE, int(missing > 0))
-        lost = max(pages.absent * _PAGE, int(missing > 0))
+        total = max(pages.total * PAGE, int(missing > 0))
+        lost = max(pages.absent * PAGE, int(missing > 0))
         return DumpedMemory(total, total - lost, (), "page maps", {})
 
     @functools.cached_property
@@ -87,26 +81,17 @@ class CheckpointNode(Node):
 
         taken = self.source.container.taken
         text = None if taken is None else clock_text(taken)
-        return Identity(None, None, ((0, self.memory.frames * _PAGE),), taken, self.memory.sha256(self._progress), text)
+        return Identity(None, None, ((0, self.memory.frames * PAGE),), taken, self.memory.sha256(self._progress), text)
 
     def close(self) -> None:
         """Close the archive."""
-        self._closing.close()
+        super().close()
         self.source.close()
 
     def facts(self, sha256: str | None = None) -> Facts:  # noqa: ARG002  (it is hashed in any case)
         """What a case records of the archive."""
-        from memir.case.record import Evidence, Facts, Range
-
-        archive, identity = self.source.archive, self.identity
-        evidence = Evidence(
-            str(archive.path), FORMAT, "tar", archive.size, self.memory.frames * _PAGE, archive.missing,
-            tuple(Range(start, size) for start, size in identity.ranges), identity.sha256,
-        )  # fmt: skip
-        return Facts(identity, (), {}, evidence)
-
-    def smear(self) -> None:
-        """None: what is dumped stands still."""
+        archive = self.source.archive
+        return self._facts(FORMAT, "tar", archive.size, self.memory.frames, archive.missing)
 
     def _image_facts(self) -> ImageFacts:
         from memir.findings.look import ImageFacts
@@ -139,9 +124,7 @@ def open_checkpoint(
 
     ImageError if the archive cannot be used, UsageError for such an option.
     """
-    odd = [name for name, value in (unused or {}).items() if value is not None]
-    if odd:
-        raise UsageError(f"--{odd[0]}: {path} is a checkpoint archive, which has no kernel and no node: leave it out")
+    refuse_options(unused, f"{path} is {WHAT}, which has no kernel and no node")
     source = CheckpointSource(path)
     try:
         return CheckpointNode(source, progress=progress, logs=logs)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memir.collected.cores import PAGE, Cores
-from memir.collected.source import CollectedSource, no_kernel
-from memir.errors import UsageError
+from memir.collected.source import WHAT, CollectedSource
 from memir.kernel.ram import Coverage
-from memir.node import Node, Progress
+from memir.node import Progress
+from memir.part_node import PartNode, refuse_options
 
 if TYPE_CHECKING:
     from memir.case.identity import Identity
@@ -41,28 +41,12 @@ class CollectedMemory(Coverage):
         return self.present / self.total if self.total else 1.0
 
 
-class CollectedNode(Node):
-    """One pod of a node: every row of every table is its own."""
+class CollectedNode(PartNode):
+    """One pod of a node."""
 
-    source: CollectedSource  # type: ignore[assignment]  # what a node asks of a source, it has
-
-    def __init__(
-        self, source: CollectedSource, *, progress: Progress | None = None, logs: Sequence[LogPath] = ()
-    ) -> None:
-        """source: the folder; logs: files and folders. What a collection has no table of is a gap from the start."""
-        from memir.tables.table import tables
-
-        self.source = source
-        self.cluster = None
-        self._setup(progress, logs)
-        readers = {name: table.readers for name, table in tables().items()}
-        lacks = [name for name, given in readers.items() if "ram" in given and source.kind not in given]
-        self.gaps.add("table", ", ".join(lacks), "a collected pod does not hold what it is of", len(lacks))
-
-    @property
-    def anchors(self) -> Any:  # type: ignore[override]  # a node without a kernel
-        """A collected pod has no kernel. UsageError."""
-        raise no_kernel(self.source.path)
+    source: CollectedSource
+    what = WHAT
+    lacking = "a collected pod does not hold what it is of"
 
     @functools.cached_property
     def memory(self) -> Any:
@@ -92,24 +76,9 @@ class CollectedNode(Node):
         ranges = ((0, self.memory.frames * PAGE),)
         return Identity(None, boot, ranges, taken, self.source.digest, text)
 
-    def close(self) -> None:
-        """Nothing but logs of S3 is held."""
-        self._closing.close()
-
     def facts(self, sha256: str | None = None) -> Facts:  # noqa: ARG002  (the manifest is hashed in any case)
         """What a case records of the collection."""
-        from memir.case.record import Evidence, Facts, Range
-
-        identity, collection = self.identity, self.source.receipt.collection
-        evidence = Evidence(
-            str(self.source.path), FORMAT, "folder", collection.bytes, self.memory.total * PAGE, 0,
-            tuple(Range(start, size) for start, size in identity.ranges), identity.sha256,
-        )  # fmt: skip
-        return Facts(identity, (), {}, evidence)
-
-    def smear(self) -> None:
-        """Not measured: its lists and pages are no structures of one kernel that could contradict each other."""
-        return
+        return self._facts(FORMAT, "folder", self.source.receipt.collection.bytes, self.memory.total)
 
     def _image_facts(self) -> ImageFacts:
         from memir.findings.look import ImageFacts
@@ -154,7 +123,5 @@ def open_collected(
 
     CustodyError if the folder cannot be used, UsageError for such an option.
     """
-    odd = [name for name, value in (unused or {}).items() if value is not None]
-    if odd:
-        raise UsageError(f"--{odd[0]}: {path} is a collected pod, which has no kernel: leave it out")
+    refuse_options(unused, f"{path} is {WHAT}, which has no kernel")
     return CollectedNode(CollectedSource(path), progress=progress, logs=logs)

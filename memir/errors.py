@@ -54,6 +54,11 @@ PRECEDENCE = (EXIT_INTERRUPTED, EXIT_INTERNAL, EXIT_USAGE, EXIT_REMOTE, EXIT_EVI
 """Which exit code is given if several apply: the first of these."""
 
 
+def no_kernel(path: object, what: str) -> UsageError:
+    """What is said where a part of a node is asked for what only its kernel knows. what: `a collected pod`."""
+    return UsageError(f"{path} is {what}, which has no kernel: `memir analyze` and `memir hunt` take it")
+
+
 def worst(codes: Iterable[int]) -> int:
     """The exit code of a command to which several apply; 0 for none. A code that is not memir's own counts as 70."""
     known = {code if code in PRECEDENCE or code == EXIT_DONE else EXIT_INTERNAL for code in codes}

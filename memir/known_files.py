@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from memir.errors import UsageError
+from memir.ram_node import of_ram
 
 if TYPE_CHECKING:
     from memir.kernel.filemap import Content
@@ -76,8 +77,8 @@ def known_files(node: Node, paths: Iterable[str | Path]) -> list[Match]:
     from memir.tables.frame import Frame
     from memir.tables.table import OWNER_COLUMNS
 
+    source = of_ram(node).source
     known = [_read(Path(path)) for path in paths]
-    source = node.source
     every = source.inodes
     rows = every.inodes
     chosen = np.flatnonzero(every.cached_files)

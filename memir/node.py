@@ -10,8 +10,8 @@ node.save("CASE")                               # what `memir analyze` writes
 
 from __future__ import annotations
 
-import functools
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -44,21 +44,16 @@ Progress = Callable[[str, int, int], None]
 """Called with what is done, how much of it, of how much (0: not known): bytes, or tables."""
 
 
-class Node:
-    """A node: tables that are read when first asked for, SQL over them, hunts, and the case that keeps it all."""
+class Node(ABC):
+    """A node: tables that are read when first asked for, SQL over them, hunts, and the case that keeps it all.
 
-    def __init__(
-        self, source: RamSource, *, cluster: str | None = None, progress: Progress | None = None,
-        logs: Sequence[LogPath] = (),
-    ) -> None:  # fmt: skip
-        """source: what tables are read from; cluster: where the API's view came from; logs: files and folders.
+    What it is read from, a subclass says: RAM (memir/ram_node.py), or a part of a node (memir/part_node.py).
+    """
 
-        LogsError for a log that is not there.
-        """
-        self.source = source
-        self.anchors: Anchors = source.kernel.anchors
-        self.cluster = cluster
-        self._setup(progress, logs)
+    source: RamSource
+    """What tables are read from."""
+    cluster: str | None = None
+    """Where the API's view came from."""
 
     def _setup(self, progress: Progress | None, logs: Sequence[LogPath]) -> None:
         self._progress = progress
@@ -90,10 +85,40 @@ class Node:
         self._closing.callback(action)
 
     @property
+    @abstractmethod
     def memory(self) -> PhysicalMemory:
-        """The image's physical memory."""
-        memory: Any = self.source.kernel.memory
-        return memory  # type: ignore[no-any-return]  # a kernel may also be that of a running volatility3
+        """The memory that is hunted through."""
+
+    @property
+    def anchors(self) -> Anchors:
+        """Addresses, types and release of its kernel. UsageError where it has none."""
+        return self.source.kernel.anchors
+
+    @property
+    @abstractmethod
+    def coverage(self) -> Coverage:
+        """How much of the memory is there."""
+
+    @property
+    @abstractmethod
+    def identity(self) -> Identity:
+        """Which image, archive or folder this is."""
+
+    @abstractmethod
+    def facts(self, sha256: str | None = None) -> Facts:
+        """What a case records of it. sha256: of the file, where it was hashed."""
+
+    @abstractmethod
+    def smear(self) -> Smear | None:
+        """Over how long it was read; None where it was not running meanwhile."""
+
+    @abstractmethod
+    def _image_facts(self) -> ImageFacts:
+        """What detections ask of it as a whole."""
+
+    @abstractmethod
+    def _scan(self, rules: RuleSet, options: Options) -> Hunt:
+        """Scan all that `options` asks for."""
 
     @property
     def name(self) -> str | None:
@@ -104,18 +129,6 @@ class Node:
     def gaps(self) -> Gaps:
         """What could not be read so far, counted; tables that were not asked for add none."""
         return self.source.gaps
-
-    @property
-    def coverage(self) -> Coverage:
-        """How much of the node's System RAM the image holds, by the kernel's own account."""
-        return self.source.coverage
-
-    @functools.cached_property
-    def identity(self) -> Identity:
-        """Which image this is: build id, boot id, ranges, the image's own clock."""
-        from memir.case.identity import read_identity
-
-        return read_identity(self.source.kernel, None, self._progress)
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -224,26 +237,12 @@ class Node:
         return self._hunt(compiled, options)
 
     def _hunt(self, rules: RuleSet, options: Options) -> Hits:
-        from memir.case.facts import gaps_since, hunt_facts, hunt_id
-        from memir.hunt.hits import TABLE
-        from memir.hunt_options import nothing_wanted
+        from memir.node_hunt import hunt
 
-        before, begun = list(self.gaps), time.monotonic()
-        run, inputs = hunt_id(rules, options)
-        result = self._scan(rules, options)
-        self.memory.check_unchanged()
-        if options.wanted and not sum(result.units.values()):
-            raise UsageError(nothing_wanted(str(self.memory.path), options))
-        seconds = time.monotonic() - begun
-        facts = hunt_facts(
-            rules, options, hits=result.hits, rows=len(result.rows), scanned=result.scanned, units=result.units,
-            laps=result.seconds,
-        )  # fmt: skip
-        table = TABLE.rows({**row, "run": run} for row in result.rows).to_arrow()
-        more = gaps_since(before, self.gaps)
+        table, hunted = hunt(self, lambda: self._scan(rules, options), rules, options)
         self._read.pop(FINDINGS, None)  # it may say more now
-        self.hunted.append(Hunted(run, result, facts, seconds, more, tuple(inputs)))
-        return Hits(table, run, facts, seconds, result.stopped)
+        self.hunted.append(hunted)
+        return Hits(table, hunted.run, hunted.facts, hunted.seconds, hunted.result.stopped)
 
     def save(
         self,
@@ -291,28 +290,6 @@ class Node:
         case.check(self.facts())
         self.use_key(case.secret_key())
 
-    def facts(self, sha256: str | None = None) -> Facts:
-        """What a case records of the image. sha256: of the file, where it was hashed."""
-        from memir.case.facts import facts_of
-
-        return facts_of(self.source.kernel, sha256=sha256)
-
-    def smear(self) -> Smear | None:
-        """Over how long the image was read; None where it was not running meanwhile."""
-        return self.source.smear
-
-    def _image_facts(self) -> ImageFacts:
-        """What detections ask of the image as a whole."""
-        from memir.findings.facts import facts_of
-
-        return facts_of(self.source)
-
-    def _scan(self, rules: RuleSet, options: Options) -> Hunt:
-        """Scan all that `options` asks for."""
-        from memir.hunt.hunt import hunt
-
-        return hunt(self.source.kernel, rules, options, node=self.source, progress=self._progress)
-
     def use_key(self, key: bytes) -> None:
         """Fingerprint passwords with a case's own key; what was read with another one is read again."""
         if self.source.secret_key != key:
@@ -321,19 +298,11 @@ class Node:
             self._read.clear()
 
     def close(self) -> None:
-        """Close the image."""
+        """Close what it is read from."""
         self._closing.close()
-        self.memory.close()
 
     def __enter__(self) -> Node:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def __repr__(self) -> str:
-        from memir.text import safe
-
-        name = safe(self.name or "name not known")
-        release, path = safe(self.anchors.release), safe(str(self.memory.path))
-        return f"<memir.Node {name}, Linux {release} {self.anchors.arch}, {path}>"

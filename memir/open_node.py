@@ -8,9 +8,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memir.errors import UsageError
+from memir.errors import UsageError, no_kernel
 from memir.gaps import Gaps
 from memir.node import Node, Progress
+from memir.ram_node import RamNode
 
 if TYPE_CHECKING:
     from memir.image.memory import PhysicalMemory
@@ -51,9 +52,9 @@ def open_memory(
         from memir.evidence.location import address_of
 
         if is_collected(image):
-            from memir.collected.source import no_kernel
+            from memir.collected.source import WHAT
 
-            raise no_kernel(Path(image))
+            raise no_kernel(image, WHAT)
         if is_evidence(Path(image)):
             path = address_of(Path(image))
     try:
@@ -178,4 +179,4 @@ def _opened(
     except BaseException:
         memory.close()
         raise
-    return Node(source, cluster=str(view) if view is not None else None, progress=progress, logs=named)
+    return RamNode(source, cluster=str(view) if view is not None else None, progress=progress, logs=named)

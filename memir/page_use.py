@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from memir.ram_node import of_ram
+
 if TYPE_CHECKING:
     from memir.node import Node
 
@@ -100,6 +102,7 @@ class PageUse:
 
 def page_use(node: Node) -> PageUse:
     """Whose the RAM of a node is."""
+    of_ram(node)
     by_owner: dict[tuple[str, Any, Any, Any], dict[str, int]] = {}
     for *owner, kind, size in _rows(node, _SHARES):
         by_owner.setdefault(tuple(owner), {})[kind] = size

@@ -22,6 +22,14 @@ def test_worst(codes: list[int], code: int) -> None:
     assert errors.worst(codes) == code
 
 
+def test_no_kernel() -> None:
+    error = errors.no_kernel("c.tar", "a checkpoint archive")
+    assert isinstance(error, errors.UsageError)
+    assert str(error) == (
+        "c.tar is a checkpoint archive, which has no kernel: `memir analyze` and `memir hunt` take it"
+    )
+
+
 def test_the_tree_in_the_docstring_is_the_tree() -> None:
     drawn = re.findall(r"([A-Z]\w+)  +(?:exit (\d+))?", errors.__doc__ or "")
     known: dict[str, Any] = {

@@ -13,6 +13,7 @@ from memir.errors import UsageError
 from memir.extract.files import Wanted, extract_files
 from memir.known_files import known_files
 from memir.node import Node
+from memir.ram_node import RamNode
 from tests.images import cache, case
 from tests.tables.test_page_hashes import longer
 
@@ -50,7 +51,7 @@ def test_a_part_of_it(node: Node, dropper: Path) -> None:
     other, pages = longer(node.source, b"/tmp/dropper", 3)
     longest = dropper.with_name("longer")
     longest.write_bytes(b"".join(pages) + bytes(range(256)) * 48)
-    match = known_files(Node(other), [longest])[0]
+    match = known_files(RamNode(other), [longest])[0]
     assert (match.verdict, match.pages, match.here, match.differing) == ("part", len(pages) + 3, len(pages), 0)
 
 

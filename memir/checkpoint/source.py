@@ -6,14 +6,17 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from memir.checkpoint.archive import Archive
 from memir.checkpoint.container import Checkpointed, read_container, state_of
 from memir.checkpoint.tree import Tree
+from memir.errors import no_kernel
 from memir.gaps import Gaps
 from memir.kube.owner_batch import Owner, OwnerBatch
 from memir.kube.secrets import Secrets
+
+WHAT = "a checkpoint archive"
 
 
 class OneOwner:
@@ -26,7 +29,6 @@ class OneOwner:
         """The owner of each key, whatever it is; a pod's own rows are the pod's."""
         mine = self.owner.whole_pod() if what == "pod_uid" else self.owner
         return OwnerBatch.of_lists([mine] for _ in range(len(keys)))
-
 
 class CheckpointSource:
     """What tables are read from when the source is a checkpoint archive. What could not be read is in `gaps`."""
@@ -48,6 +50,14 @@ class CheckpointSource:
             self.archive.close()
             raise
         self.owners = OneOwner(self.container.owner)
+
+    @property
+    def kernel(self) -> NoReturn:
+        """A checkpoint has none. UsageError, for what asks for one."""
+        raise no_kernel(self.archive.path, WHAT)
+
+    pid_of = kernel
+    """Whose addresses are whose: of a kernel too."""
 
     @functools.cached_property
     def secrets(self) -> Secrets:

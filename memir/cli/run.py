@@ -103,13 +103,14 @@ def run(
     if plugin is None or image is None:
         raise UsageError("memir run PLUGIN IMAGE: `memir run --list` lists the plugins")
     import memir
+    from memir.ram_node import of_ram
     from memir.volatility.beside import run_on
 
     with progress() as line:
-        node = memir.open(
-            image, cluster=cluster, btf=btf, kallsyms=kallsyms, isf=isf, base=base, cache=cache,
-            progress=line,
+        opened = memir.open(
+            image, cluster=cluster, btf=btf, kallsyms=kallsyms, isf=isf, base=base, cache=cache, progress=line,
         )  # fmt: skip
+        node = of_ram(opened)
         result = run_on(
             node.source, node.anchors, plugin, context.args, isf=isf, plugin_dirs=plugin_dirs or [], output=output,
             progress=line,

@@ -60,11 +60,11 @@ def symbols(
     coverage: Coverage | None = None
     if image is not None:
         import memir
+        from memir.ram_node import of_ram
 
         with progress() as line:
-            node = memir.open(
-                image, btf=btf, kallsyms=kallsyms, base=base, cache=cache, progress=line,
-            )  # fmt: skip
+            opened = memir.open(image, btf=btf, kallsyms=kallsyms, base=base, cache=cache, progress=line)
+        node = of_ram(opened)
         source, release = of_kernel(node.anchors, node.memory), node.anchors.release
         coverage = node.coverage
     elif btf is None or kallsyms is None or banner is None:

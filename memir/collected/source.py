@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
-from memir.errors import CustodyError, UsageError
+from memir.errors import CustodyError, no_kernel
 from memir.evidence.collected import FACTS
 from memir.evidence.folder import MANIFEST, entries, read_file
 from memir.evidence.pod_receipt import PodReceipt, pod_receipt_of
@@ -25,17 +25,13 @@ from memir.kube.oci import OciSpec, parse_spec
 from memir.kube.owner_batch import Owner, OwnerBatch
 from memir.kube.secrets import Secrets
 
+WHAT = "a collected pod"
 PROCESSES = "node/processes.jsonl"
 MAX_TABLE = 1 << 30
 MAX_SPEC = 4 << 20
 MAX_PROCESSES = 4096
 _CONTAINER = re.compile(r"[0-9a-f]{64}")
 MAX_PID = 1 << 22  # PID_MAX_LIMIT, include/linux/threads.h
-
-
-def no_kernel(path: Path) -> UsageError:
-    """What is said where somebody asks a collected pod for its kernel."""
-    return UsageError(f"{path} is a collected pod, which has no kernel: `memir analyze` and `memir hunt` take it")
 
 
 class PodOwners:
@@ -84,7 +80,7 @@ class CollectedSource:
     @property
     def kernel(self) -> NoReturn:
         """A collected pod has none. UsageError, for what asks for one."""
-        raise no_kernel(self.path)
+        raise no_kernel(self.path, WHAT)
 
     pid_of = kernel
     """Whose addresses are whose: of a kernel too."""

@@ -42,6 +42,7 @@ def extract_container(node: Node, output: Path, name: str) -> ContainerCopy:
     and tables/, as a case has them; files and memory have them in clear. UsageError if there is no such container, or
     the folder has something in it; OutputError if it cannot be written: what is done is kept and listed.
     """
+    _ = node.source.kernel  # UsageError for a part of a node, which has none
     row = container_named(node, name)
     ident: str = row["container_id"]
     files, tables = _files(node, row), _tables(node, ident, row["pod_uid"])

@@ -90,6 +90,7 @@ def extract_files(node: Node, output: Path, wanted: Wanted | None = None, *, tar
     if there is no such file or the folder has something in it; OutputError if it cannot be written: what is done is
     kept and listed.
     """
+    kernel = node.source.kernel  # UsageError for a part of a node, which has none
     rows = chosen(node, wanted or Wanted())
     if not rows:
         raise UsageError("no file in memory is what was asked for: see the table inodes for those that there are")
@@ -98,7 +99,7 @@ def extract_files(node: Node, output: Path, wanted: Wanted | None = None, *, tar
     listed: list[dict[str, Any]] = []
     document = {"schema": SCHEMA, "image": str(node.memory.path)}
     with place.kept(listed, len(rows), document, "files"):
-        for entry in write_files(node.source.kernel, place, rows, tar=tar):
+        for entry in write_files(kernel, place, rows, tar=tar):
             done.append(entry)
             listed.append(asdict(entry))
     return done

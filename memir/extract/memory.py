@@ -86,6 +86,7 @@ def extract_memory(
     raw: a file for each run of pages that are there, named by its addresses, in place of cores. UsageError if no such
     process has memory, or the folder has something in it; OutputError if it cannot be written: what is done is kept.
     """
+    _ = node.source.kernel  # UsageError for a part of a node, which has none
     rows = chosen(node, wanted or WantedMemory())
     place = Output(output)
     done: list[ProcessMemory] = []

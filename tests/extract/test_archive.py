@@ -20,6 +20,7 @@ from memir.kernel.engine import Kernel
 from memir.kernel.filemap import Content
 from memir.kube.ram import RamSource
 from memir.node import Node
+from memir.ram_node import RamNode
 from tests.damage import damaged, patched
 
 EMPTY = Content(np.zeros(0, np.int64), np.zeros(0, np.uint64), 0)
@@ -87,7 +88,7 @@ def test_an_archive_that_cannot_be_written_on_ends_with_its_last_whole_file(good
 def planted(source: RamSource, changes: dict[int, bytes]) -> Node:
     """The image with other bytes at some physical addresses."""
     memory = source.kernel.memory
-    return Node(RamSource(Kernel(damaged(memory, patched(memory, changes)), source.kernel.anchors)))
+    return RamNode(RamSource(Kernel(damaged(memory, patched(memory, changes)), source.kernel.anchors)))
 
 
 def inode_of(source: RamSource, path: bytes) -> tuple[int, int]:

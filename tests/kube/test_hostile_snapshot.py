@@ -15,6 +15,7 @@ from memir.kube.ram import RamSource
 from memir.kube.snapshot import load_cluster
 from memir.node import Node
 from memir.open_node import open as open_node
+from memir.ram_node import RamNode
 from tests.fuzz import cases, shapes
 from tests.images import ROOT
 
@@ -39,7 +40,7 @@ def joined(memory: RamSource, file: Path) -> Node:
     source = RamSource(memory.kernel, load_cluster(file))
     for name in OF_MEMORY:
         source.__dict__[name] = memory.__dict__[name]
-    return Node(source, cluster=str(file), progress=None)
+    return RamNode(source, cluster=str(file), progress=None)
 
 
 def seeds() -> list[Any]:

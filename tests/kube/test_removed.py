@@ -18,7 +18,7 @@ from memir.image.memory import PhysicalMemory
 from memir.kernel.engine import Kernel
 from memir.kube.ram import RamSource
 from memir.kube.snapshot import ClusterSnapshot, load_cluster
-from memir.node import Node
+from memir.ram_node import RamNode
 from memir.symbols.locate import locate
 from tests.damage import PAGE, by, damaged, patched
 from tests.images import ROOT, case
@@ -60,7 +60,7 @@ def tables(memory: PhysicalMemory, cluster: ClusterSnapshot) -> tuple[dict[Any, 
     """(containers by id, pods by UID)."""
     source = RamSource(Kernel(memory, locate(memory), Gaps()), cluster)
     source.secret_key = bytes(32)
-    node = Node(source, cluster="pods.json", progress=None)
+    node = RamNode(source, cluster="pods.json", progress=None)
     containers, pods = (node[name].to_arrow().to_pylist() for name in ("containers", "pods"))
     return by(containers, "container_id"), by(pods, "pod_uid")
 
