@@ -47,7 +47,7 @@ Progress = Callable[[str, int, int], None]
 class Node(ABC):
     """A node: tables that are read when first asked for, SQL over them, hunts, and the case that keeps it all.
 
-    What it is read from, a subclass says: RAM (memir/ram_node.py), or a part of a node (memir/part_node.py).
+    memir.open gives it: a node of RAM (memir/ram_node.py), or a part of a node (memir/part_node.py).
     """
 
     source: RamSource
