@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 PACKAGES = ("memir", "memir.collect", "memir.collect.node")
-MODULES = ("frames", "procfs", "overlay", "layer", "core", "runtime", "collector")
+MODULES = ("frames", "procfs", "overlay", "layer", "core", "runtime", "bolt", "snapshots", "collector")
 """In the order in which they import each other; the last has `main`."""
 
 

@@ -14,6 +14,7 @@ from memir.collect.node.layer import Layer
 from memir.collect.node.overlay import Root, node_mounts, root_of
 from memir.collect.node.procfs import Writer, btime, container_of, members
 from memir.collect.node.runtime import bundles_of, write_logs, write_records
+from memir.collect.node.snapshots import META, Containerd, containerd_of, write_known
 
 
 def collect(frames: Frames, request: Dict[str, Any]) -> None:
@@ -32,14 +33,20 @@ def collect(frames: Frames, request: Dict[str, Any]) -> None:
         for pid in sorted(known):
             write_core(frames, pid, "clear/memory/%d.core" % pid)
     writer.deleted(known)
-    containers = sorted(wanted | {name for name in inside if name})
-    records = write_records(frames, containers)
     mounts = node_mounts()
+    containerd = containerd_of(uid, wanted, mounts)
+    containers = sorted(wanted | set(containerd.containers) | {name for name in inside if name})
+    records = write_records(frames, containers)
+    write_known(frames, containerd.containers)
     roots: Dict[str, Any] = {}
     for container in containers:
-        root = root_of(container, inside.get(container, []), mounts)
+        root = root_of(container, inside.get(container, []), mounts) or containerd.layers.get(container)
         if root is not None:
             roots[container] = dict(root._asdict())
+        else:
+            why = why_none(container, containerd)
+            frames.gap("root file system", container, why, bool(containerd.why or inside.get(container)))
+            continue
         write_layers(frames, container, root, inside.get(container, []), bool(request.get("rootfs")))
     logs = write_logs(frames, uid)
     frames.end({
@@ -48,14 +55,9 @@ def collect(frames: Frames, request: Dict[str, Any]) -> None:
     })  # fmt: skip
 
 
-def write_layers(frames: Frames, container: str, root: Any, pids: List[int], whole: bool) -> None:
+def write_layers(frames: Frames, container: str, root: Root, pids: List[int], whole: bool) -> None:
     """node/containers/ID/upper.tar, and rootfs.tar if the whole is wanted; a gap where there is none."""
     place = "node/containers/" + container
-    if root is None:
-        why = "no mount table has its root file system: it has ended; its layer is a snapshot that nobody has mounted"
-        frames.gap("root file system", container, why, bool(pids))
-        return
-    assert isinstance(root, Root)
     if root.upper:
         facts = {"witness": root.witness, "lower": root.lower}
         Layer(frames, True, root.lower).write(root.upper, place + "/upper.tar", facts)
@@ -68,6 +70,20 @@ def write_layers(frames: Frames, container: str, root: Any, pids: List[int], who
         merged = root.merged or ("/proc/%d/root" % pids[0] if pids else "")
         if merged:
             Layer(frames, False).write(merged, place + "/rootfs.tar", {"witness": root.witness})
+        else:
+            frames.gap("root file system", container, "it is mounted nowhere: its own layer is taken alone")
+
+
+def why_none(container: str, containerd: Containerd) -> str:
+    """Why there is no root file system of a container that no mount table has."""
+    none = "no mount table has its root file system"
+    if not containerd.root:
+        return none + ", and the node has no database of containerd's that would say where its layer is"
+    if containerd.why:
+        return "%s, and containerd's database %s/%s cannot be read: %s" % (none, containerd.root, META, containerd.why)
+    if container not in containerd.containers:
+        return "it has ended, and containerd has removed it and its layer"
+    return "it has ended: " + containerd.without.get(container, none)
 
 
 def main(request: Dict[str, Any]) -> None:

@@ -8,9 +8,10 @@ import subprocess
 from typing import Any
 
 from memir.acquire.transports.local import LocalTransport
-from memir.collect.node.collector import collect, main, write_layers
+from memir.collect.node.collector import collect, main, why_none, write_layers
 from memir.collect.node.frames import Frames
 from memir.collect.node.overlay import Root
+from memir.collect.node.snapshots import Containerd, Known
 from memir.collect.node_side import MODULES, PACKAGES, Request, bundle, script
 from tests.collect.podrig import PodRig
 from tests.collect.streams import items
@@ -57,14 +58,26 @@ def test_a_node_that_does_not_know_the_pod() -> None:
 def test_root_file_systems_without_a_writable_layer() -> None:
     out = io.BytesIO()
     frames = Frames(out)
-    write_layers(frames, "a", None, [1], False)
+    write_layers(frames, "a", Root("overlay", "", "/none/upper", [], "", "w"), [], True)
     write_layers(frames, "b", Root("btrfs", "", "", [], "", "w"), [], False)
     write_layers(frames, "c", Root("overlay", "", "", [], "", "w"), [], False)
     frames.end({})
     _, end = items(out.getvalue())
     assert [(gap["kind"], gap["where"], gap["missing"]) for gap in end["gaps"]] == [
-        ("root file system", "a", True), ("writable layer", "b", True), ("writable layer", "c", False),
+        ("file system", "/none/upper", True), ("root file system", "a", False), ("writable layer", "b", True),
+        ("writable layer", "c", False),
     ]  # fmt: skip
+
+
+def test_why_there_is_no_layer() -> None:
+    known = Known({}, "", "soci", "a", b"")
+    for words, containerd in (
+        ("no database of containerd's", Containerd("", "", {}, {}, {})),
+        ("/c/io.containerd.metadata.v1.bolt/meta.db cannot be read: torn", Containerd("/c", "torn", {}, {}, {})),
+        ("containerd has removed it and its layer", Containerd("/c", "", {}, {}, {})),
+        ("it has ended: of soci", Containerd("/c", "", {"a": known}, {}, {"a": "of soci"})),
+    ):
+        assert words in why_none("a", containerd)
 
 
 def test_main_writes_to_standard_output(capfdbinary: Any) -> None:
