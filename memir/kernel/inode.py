@@ -117,6 +117,21 @@ def birth(kernel: Kernel, inode: U64, fstype: NDArray[Any]) -> I64:
     return born
 
 
+def swapped(kernel: Kernel, inode: U64, fstype: NDArray[Any]) -> I64:
+    """Pages of files on a tmpfs that are in swap: int64[n], 0 for other files. fstype: of each inode, as bytes.
+
+    Those that zram or zswap hold are content that can be read, as the page cache's are (memir.kernel.pagemap).
+    """
+    count = np.zeros(len(inode), np.int64)
+    rows = np.flatnonzero(fstype == b"tmpfs")
+    if len(rows) and kernel.types.exists("shmem_inode_info"):
+        own = kernel.container(inode[rows], "shmem_inode_info", "vfs_inode")
+        value, ok = kernel.try_read(own, "shmem_inode_info", "swapped")
+        fine = ok & whole(kernel, own, kernel.types.size("shmem_inode_info")) & (value < 1 << 40)
+        count[rows] = np.where(fine, value.astype(np.int64), 0)
+    return count
+
+
 def _time(kernel: Kernel, inode: U64, letter: str) -> I64:
     """i_mtime, i_ctime or i_atime as nanoseconds since 1970."""
     # 6.11 (3aa63a569c64): two plain members; 6.6, 6.7: behind accessors, so with underscores

@@ -18,7 +18,7 @@ from memir.image.layout import Layout, Segment
 from memir.image.lazy import PAGE, LazyBacking
 from memir.image.memory import PhysicalMemory
 from memir.image.source import LazyFile
-from memir.kernel import xarray, zram
+from memir.kernel import xarray, zram, zswap
 from memir.kernel.engine import texts
 from memir.kernel.pagetable import I64, U64, Bools
 from memir.kernel.space import u64
@@ -203,7 +203,8 @@ def open_swap(kernel: Kernel) -> Swap:
     spaces = []
     for row in np.flatnonzero(used & ~absurd).tolist():
         device = zram.device(kernel, int(disk[row])) if whole[row] and (names[row] or "").startswith("zram") else None
-        stores: tuple[Store, ...] = () if device is None else (device,)
+        # what zswap has of a page is newer than what lies in the swap space itself
+        stores = tuple(store for store in (zswap.zswap(kernel, row, int(limit[row])), device) if store is not None)
         spaces.append(Space(row, names[row] if whole[row] else None, int(limit[row]), stores))
     if any(space.stores for space in spaces):
         kernel.memory.extend(PhysicalMemory(_layout([space for space in spaces if space.stores])))

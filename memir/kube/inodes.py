@@ -176,7 +176,7 @@ class NodeInodes:
 
     row: of its name in `names`, -1 where it has none. stands_for: uint64[n], the inode by which its owner is asked, 0
     for one that has been freed. seen: by what it is known ("dentry", "slab", "page"). layer: upper, lower, merged,
-    tmpfs, volume or node; None: not known, or a file system of the kernel's own.
+    tmpfs, volume or node; None: not known, or a file system of the kernel's own. swapped: pages of tmpfs in swap.
     """
 
     inodes: Inodes
@@ -186,16 +186,22 @@ class NodeInodes:
     stands_for: U64
     seen: dict[str, Bools]
     layer: list[str | None]
+    swapped: I64
 
     def __len__(self) -> int:
         return len(self.inodes.inode)
 
     @property
     def cached_files(self) -> Bools:
-        """bool[n]: regular files that have bytes, and a page in RAM."""
+        """bool[n]: regular files that have bytes, and a page in RAM or in swap."""
         rows = self.inodes
-        here: Bools = (rows.mode >> 12 == _REGULAR) & (rows.size > 0) & (rows.pages > 0) & ~rows.freed
+        here: Bools = (rows.mode >> 12 == _REGULAR) & (rows.size > 0) & (self.held > 0) & ~rows.freed
         return here
+
+    @property
+    def held(self) -> I64:
+        """int64[n]: pages of each in the page cache, and in swap, which RAM may hold compressed."""
+        return self.inodes.pages + self.swapped
 
     def shown(self, rows: Iterable[int]) -> list[str | None]:
         """Path of each of these rows: as its container sees it, else on the node, else within its file system."""
@@ -237,7 +243,7 @@ def every_inode(source: Mounted) -> NodeInodes:
     seen = {"dentry": np.isin(every, named), "slab": np.isin(every, slot), "page": np.isin(every, paged)}
     return NodeInodes(
         rows, fstype, known, row, _representatives(source, rows, known, row), seen,
-        _layers(source, fstype, known, row, blocks),
+        _layers(source, fstype, known, row, blocks), kernel_inode.swapped(kernel, every, fstype),
     )  # fmt: skip
 
 

@@ -72,7 +72,7 @@ def _of_files(kernel: Kernel, file: U64) -> tuple[I64, U64]:
 def _sent(kernel: Kernel, every: Carried) -> list[tuple[int, str, list[Holder]]]:
     """(struct socket, where its file is, who holds that) of carried files that are sockets."""
     row, held = _of_files(kernel, every.file)
-    return [(value, every.where[at], every.holders[at]) for value, at in zip(held.tolist(), row.tolist(), strict=True)]
+    return [(value, every.where[of], every.holders[of]) for value, of in zip(held.tolist(), row.tolist(), strict=True)]
 
 
 def sockets(kernel: Kernel, task: U64, namespaces: tuple[U64, U64], mapped: tuple[U64, U64] | None = None) -> Sockets:

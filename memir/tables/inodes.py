@@ -117,7 +117,7 @@ def _hashes(source: RamSource, every: NodeInodes) -> list[str | None]:
     """SHA-256 of regular files that are whole in RAM, up to MAX_HASHED bytes; what is left out is counted."""
     rows, kernel = every.inodes, source.kernel
     hashes: list[str | None] = [None] * len(every)
-    chosen = np.flatnonzero(every.cached_files & (rows.pages >= -(-rows.size // PAGE)))
+    chosen = np.flatnonzero(every.cached_files & (every.held >= -(-rows.size // PAGE)))
     later = np.array([every.layer[row] != "upper" for row in chosen.tolist()], bool)
     chosen = chosen[np.lexsort((rows.size[chosen], later))]
     fits = np.cumsum(rows.size[chosen]) <= MAX_HASHED

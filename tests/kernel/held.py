@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""samples/s-6.1-held: what a node holds where no page table and no table of open files shows it, and its truth."""
+"""samples/s-6.1-held: what a node holds where no page table and no table of open files shows it, and its truth.
+
+samples/s-6.1-zswap: the same of a node whose swapped pages zswap has.
+"""
 
 from __future__ import annotations
 
@@ -16,27 +19,28 @@ from memir.symbols.locate import locate
 from tests.images import ROOT, cache
 
 NAME = "s-6.1-held"
+ZSWAP = "s-6.1-zswap"
 
 
 @functools.cache
-def node() -> RamSource:
-    memory = open_image(ROOT / "samples" / f"{NAME}.raw.zst", cache=cache())
+def node(name: str = NAME) -> RamSource:
+    memory = open_image(ROOT / "samples" / f"{name}.raw.zst", cache=cache())
     return RamSource(Kernel(memory, locate(memory)))
 
 
-def truth(what: str) -> list[dict[str, Any]]:
+def truth(what: str, name: str = NAME) -> list[dict[str, Any]]:
     """Lines `@HELD {...}` of one kind, as the guest wrote them (tests/lab/small/holder.c)."""
-    lines = (ROOT / "samples" / f"{NAME}.held.txt").read_text().splitlines()
+    lines = (ROOT / "samples" / f"{name}.held.txt").read_text().splitlines()
     every = [json.loads(line.removeprefix("@HELD ")) for line in lines if line.startswith("@HELD ")]
     return [record for record in every if record["what"] == what]
 
 
-def swapped() -> dict[str, dict[str, Any]]:
+def swapped(name: str = NAME) -> dict[str, dict[str, Any]]:
     """By compressor, what its process had swapped out."""
-    return {record["name"]: record for record in truth("swap")}
+    return {record["name"]: record for record in truth("swap", name)}
 
 
-def mm_of(kernel: Kernel, pid: int) -> Any:
+def mm_of(kernel: Kernel, pid: int, name: str = NAME) -> Any:
     """The mm_struct of a process, uint64[1]."""
-    rows = [row for row in node().processes.rows if row.pid == pid]
+    rows = [row for row in node(name).processes.rows if row.pid == pid]
     return kernel.pointer(np.array([rows[0].task], np.uint64), "task_struct", "mm")

@@ -12,6 +12,7 @@ from memir.kernel import inode
 from memir.kube.inodes import superblocks
 from memir.kube.ram import RamSource
 from memir.tables.table import tables
+from tests.kernel import held
 
 NodeOf = Callable[[str], RamSource]
 IMAGES = ("s-5.10-small-v1", "s-6.1-small", "s-6.12-intruded", "s-7.2-small-la57", "arm64-6.12-small-lpa2")
@@ -67,3 +68,11 @@ def test_values(name: str, node_of: NodeOf) -> None:
 def test_kinds_are_those_of_the_table(node_of: NodeOf) -> None:
     kinds = set(tables()["inodes"].read(node_of("s-6.1-small")).to_arrow().column("kind").to_pylist())
     assert kinds == set(inode.KINDS.values()) - {"block"} | kinds & {"block"}
+
+
+def test_pages_of_a_tmpfs_in_swap() -> None:
+    """Three files of 32 pages each that a guest had swapped out; other files have none."""
+    every = held.node().inodes
+    count = inode.swapped(held.node().kernel, every.inodes.inode, every.fstype)
+    sizes = [record["file_pages"] for record in held.truth("swap")]
+    assert sorted(count[count > 0].tolist()) == sizes == [32] * 3 and set(every.fstype[count > 0]) == {b"tmpfs"}

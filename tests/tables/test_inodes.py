@@ -20,6 +20,8 @@ from memir.tables import inodes
 from memir.tables.inodes import TABLE, read, read_collected
 from tests.collected.made import ID, folder
 from tests.images import case
+from tests.kernel import held
+from tests.lab.held import page
 
 NodeOf = Callable[[str], RamSource]
 SMALL = ("s-5.10-small-v1", "s-6.1-small", "s-7.2-small-la57", "arm64-6.12-small-lpa2")
@@ -91,6 +93,16 @@ def test_columns_that_every_row_has(name: str, node_of: NodeOf) -> None:
         assert row["kind"] and row["fstype"] and row["device"] and row["seen_by"] and row["mode"] < 0o10000
         assert 0 <= row["dirty"] <= row["cached"] and (row["path"] or "/").startswith("/")
         assert row["deleted"] == (row["nlink"] == 0) and (row["change"] is None or row["layer"] == "upper")
+
+
+def test_files_of_a_tmpfs_whose_pages_are_all_in_swap() -> None:
+    """Truth: 32 pages each that the guest wrote, which zram has packed by three compressors; none is cached."""
+    rows = {row["path"]: row for row in TABLE.read(held.node()).rows() if (row["path"] or "").endswith(".swapped")}
+    assert set(rows) == {f"/{name}.swapped" for name in held.swapped()} and len(rows) == 3
+    for name, record in held.swapped().items():
+        row = rows[f"/{name}.swapped"]
+        wanted = hashlib.sha256(b"".join(page(name, number) for number in range(record["file_pages"]))).hexdigest()
+        assert (row["cached"], row["size"], row["sha256"]) == (0, record["file_pages"] * PAGE, wanted)
 
 
 def test_no_more_is_hashed_than_the_limit(node_of: NodeOf, monkeypatch: pytest.MonkeyPatch) -> None:
