@@ -103,8 +103,11 @@ def used_maps(kernel: Kernel, program: U64) -> list[list[int]]:
     return [sorted(filter(None, ids[end - int(size) : end])) for end, size in zip(ends, count.tolist(), strict=True)]
 
 
-def attached_to_cgroups(kernel: Kernel, cgroup: U64) -> list[tuple[int, int, str]]:
-    """(row of the cgroup, address of the program, how: device, inet_ingress, ...) of what cgroups (v2) have."""
+def attached_to_cgroups(kernel: Kernel, cgroup: U64) -> list[tuple[int, int, int, str]]:
+    """(row of the cgroup, program, link that ties it or 0, how: device, inet_ingress, ...) of what cgroups (v2) have.
+
+    Program and link are addresses.
+    """
     if not kernel.types.has("cgroup", "bpf.progs"):
         return []
     first = kernel.embedded(cgroup, "cgroup", "bpf.progs")
@@ -122,8 +125,8 @@ def attached_to_cgroups(kernel: Kernel, cgroup: U64) -> list[tuple[int, int, str
     program = np.where(program != 0, program, by_link)
     words = _attach_words(kernel)
     return [
-        (index // number, address, words.get(index % number, str(index % number)))
-        for index, address in zip(which.tolist(), program.tolist(), strict=True)
+        (index // number, address, tie, words.get(index % number, str(index % number)))
+        for index, address, tie in zip(which.tolist(), program.tolist(), link.tolist(), strict=True)
         if address
     ]
 

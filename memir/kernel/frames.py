@@ -164,6 +164,9 @@ def _name_mapped(kernel: Kernel, known: Frames) -> None:
 
 def _name_image(kernel: Kernel, known: Frames) -> None:
     """The kernel's text and data, and the memory of each processor that was set apart at boot."""
+    zeros = kernel.symbols.get("empty_zero_page")
+    if zeros is not None:
+        _give(known, np.array([kernel.anchors.image_pa(zeros) >> 12], np.uint64), ZERO)
     first, end = (kernel.anchors.image_pa(address) for address in kernel.space.image)
     _give(known, np.arange(first >> 12, (end + 4095) >> 12, dtype=np.uint64), IMAGE)
     huge = kernel.symbols.get("huge_zero_pfn")  # all ones until it is made

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _VM_MAYSHARE = 0x80
 _PAGE = 4096
+_PFNMAP = 1 << 10  # VM_PFNMAP
 FLAGS = {
     0: "rd", 1: "wr", 2: "ex", 3: "sh", 4: "mr", 5: "mw", 6: "me", 7: "ms", 8: "gd", 10: "pf", 13: "lo", 14: "io",
     15: "sr", 16: "rr", 17: "dc", 18: "de", 20: "ac", 21: "nr", 22: "ht", 23: "sf", 24: "ar", 25: "wf", 26: "dd",
@@ -103,14 +104,15 @@ def _zeros(kernel: Kernel) -> U64:
 def resident_swapped(kernel: Kernel, mm: U64, every: Vmas) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
     """(bytes that page tables map, bytes that they have in swap) of each region, int64[n] each, by one walk.
 
-    Mapped: without pages of zeros, which the kernel does not count either; where no symbol names them (arm64's 6.1)
-    they count here. Devices' pages count too. Swapped: None where no symbol names the swap spaces; pages of a shared
-    tmpfs are not among them: their page tables say nothing of where they went.
+    Mapped as the kernel counts it: without pages of zeros, which count here where no symbol names them (arm64's 6.1),
+    and none of a region whose pages are mapped by number alone (VM_PFNMAP: devices, [vvar]). Swapped: None where no
+    symbol names the swap spaces; pages of a shared tmpfs are not among them: page tables say nothing of where they went.
     """
     swap = swap_of(kernel)
     maps = kernel.space.user_mappings(page_roots(kernel, mm), swap.named if swap.spaces else None)
     gone = ~kernel.space.fmt.present(maps.entry, 0) & (maps.size == _PAGE)
     rss = _by_region(mm, every, maps, ~gone & ~np.isin(maps.pa, _zeros(kernel)))
+    rss = np.where((every.flags & np.uint64(_PFNMAP)) != 0, 0, rss)
     if not swap.spaces:
         return rss, np.zeros(len(every), np.int64) if "swap_info" in kernel.symbols else None
     return rss, _by_region(mm, every, maps, gone)

@@ -26,6 +26,7 @@ from memir.kernel.inode import Inodes
 from memir.kernel.pagetable import I64, U64, Bools
 from memir.kernel.rows import rows_of
 from memir.kube.volumes import volume_of_path
+from memir.kube.whiteouts import whiteout_names
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -172,7 +173,7 @@ def _prefixes(source: Mounted) -> dict[int, bytes | None]:
 
 @dataclass(frozen=True)
 class NodeInodes:
-    """Every inode, by address.
+    """Every inode, by address, once; a whiteout once a name, for one inode is the mark of many deleted files.
 
     row: of its name in `names`, -1 where it has none. stands_for: uint64[n], the inode by which its owner is asked, 0
     for one that has been freed. seen: by what it is known ("dentry", "slab", "page"). layer: upper, lower, merged,
@@ -236,8 +237,12 @@ def every_inode(source: Mounted) -> NodeInodes:
     )
     slot = slot[kernel_inode.sound(kernel, slot, blocks)]
     every = np.unique(np.concatenate((named, paged, slot)))
-    rows = kernel_inode.inodes(kernel, every)
-    row = _first_name(known, every)
+    rows, row = kernel_inode.inodes(kernel, every), _first_name(known, every)
+    on_layer = known.positive & ~known.unlinked & (known.layer >= 0)
+    take, row = whiteout_names(rows, row, known.inode, on_layer)
+    if len(take) != len(every):
+        every = every[take]
+        rows = kernel_inode.inodes(kernel, every)
     kinds = np.array([kind or b"" for kind in fs.types_of(kernel, blocks)], object)
     fstype = kinds[np.searchsorted(blocks, rows.superblock)]
     seen = {"dentry": np.isin(every, named), "slab": np.isin(every, slot), "page": np.isin(every, paged)}

@@ -167,7 +167,10 @@ class Owners:
         known = self._source.membership.ids
         ids = known[path] if path in known else parse_cgroup(path)  # in which no process is
         if ids is not None and ids.container_id is not None:
-            return self.container(ids.container_id)
+            if ids.container_id in self._source.containers or ids.pod_uid is None:
+                return self.container(ids.container_id)
+            pod = self.pod(ids.pod_uid)  # of a container that has been removed the path alone is left
+            return Owner(ids.container_id, None, pod.pod_uid, pod.pod_name, pod.namespace)
         return self.pod(ids.pod_uid) if ids is not None and ids.pod_uid is not None else NODE
 
     def container_named(self, uid: str, name: str) -> Owner | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from memir.kube.apiobjects import ROLE
+from memir.kube.cgroups import parse_cgroup
 from memir.kube.claims import Claims, of_container, of_pod
 from memir.kube.identity import Identity
 from memir.kube.membership import Membership
@@ -23,7 +24,8 @@ class Pod:
     """One row of the table `pods`; None is not known.
 
     deleted_at: ns since 1970 UTC at which the API was asked to delete it and its grace period ends.
-    removed: the runtime has removed all its containers, and neither a process nor the API knows it.
+    removed: the runtime has removed all its containers, and neither a process nor the API knows it; or all that is left
+    of it is memory that is charged to its cgroup.
     """
 
     pod_uid: str
@@ -98,6 +100,17 @@ def build_pods(
         pod.node = claims.text(subject, "node") or node
         pod.doubts = claims.doubts(subject)
     return dict(sorted(rows.items(), key=lambda item: (item[1].namespace or "~", item[1].pod_name or "~", item[0])))
+
+
+def with_removed(pods: dict[str, Pod], cgroups: list[str], node: str | None) -> dict[str, Pod]:
+    """Pods by UID, and those that nothing but removed cgroups (their paths) still names."""
+    for path in cgroups:
+        parsed = parse_cgroup(path)
+        if parsed is not None and parsed.pod_uid and parsed.pod_uid not in pods:
+            pods[parsed.pod_uid] = Pod(
+                parsed.pod_uid, qos=parsed.qos, node=node, containers=None, sources=["removed cgroup"]
+            )  # fmt: skip
+    return pods
 
 
 def _from_container(pod: Pod, container: Container, files: RuntimeFiles, claims: Claims) -> None:

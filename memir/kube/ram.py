@@ -20,6 +20,7 @@ from memir.kernel.mount import Mounts
 from memir.kernel.mountinfo import MountInfo, mountinfo, reader_roots
 from memir.kernel.net_namespace import net_namespaces, of_tasks
 from memir.kernel.netdevice import Devices, devices
+from memir.kernel.nf_conntrack import Connections, connections
 from memir.kernel.page import Pages, pages
 from memir.kernel.pagetable import U64
 from memir.kernel.ram import Coverage, coverage
@@ -36,7 +37,7 @@ from memir.kube.membership import Membership, memberships
 from memir.kube.mountpoints import MountSources, mount_sources
 from memir.kube.node_identity import NodeFacts, NodeMatch, compare_times, match_node, node_facts, pods_in_memory
 from memir.kube.owner import Owner, Owners
-from memir.kube.pods import Pod, build_pods
+from memir.kube.pods import Pod, build_pods, with_removed
 from memir.kube.processes import ProcessList, processes
 from memir.kube.runtime import RuntimeFiles, runtime_files
 from memir.kube.secrets import Secrets
@@ -155,6 +156,11 @@ class RamSource:
         return dict(zip(self.sockets.rows.sock.tolist(), self.socket_owners, strict=True))
 
     @functools.cached_property
+    def connections(self) -> Connections | None:
+        """What netfilter follows; None where it follows none."""
+        return connections(self.kernel, self.net_namespaces[0], lambda: self.modules.module)
+
+    @functools.cached_property
     def file_tasks(self) -> U64:
         """One living task for each table of open files that a process has (threads may have unshared theirs)."""
         threads = self.processes.threads
@@ -255,8 +261,10 @@ class RamSource:
     @functools.cached_property
     def pods(self) -> dict[str, Pod]:
         """Pods by UID, of memory and of the API."""
-        known = (self.containers, self.identities, self.membership, self.files)
-        return build_pods(*known, self.node.cluster, self.name, self.statuses.phases, self.statuses.deleted)
+        known, tree = (self.containers, self.identities, self.membership, self.files), self.cgroup_tree
+        pods = build_pods(*known, self.node.cluster, self.name, self.statuses.phases, self.statuses.deleted)
+        removed = [path for path, gone in zip(tree.path, tree.dying, strict=True) if gone and path]
+        return with_removed(pods, removed, self.name)
 
     @property
     def claims(self) -> Claims:

@@ -95,17 +95,18 @@ def _holders(source: RamSource) -> dict[int, set[int]]:
 
 
 def _attachments(source: RamSource) -> tuple[dict[int, set[str]], dict[int, set[Owner]]]:
-    """By address of a program: what it is attached to, and whose cgroups those are."""
+    """By address of a program, or of a link: what it is attached to, and whose cgroups those are."""
     kernel = source.kernel
     where: dict[int, set[str]] = defaultdict(set)
     owners: dict[int, set[Owner]] = defaultdict(set)
     every = source.cgroup_tree
     unified = np.flatnonzero(every.hierarchy == 0)  # those of v1 have none, and their lists are not even set up
-    for row, program, how in bpf.attached_to_cgroups(kernel, every.cgroup[unified]):
+    for row, program, link, how in bpf.attached_to_cgroups(kernel, every.cgroup[unified]):
         path = every.path[int(unified[row])]
-        where[program].add(f"cgroup {how} {path or '?'}")
-        if path is not None:
-            owners[program].add(source.owners.cgroup(path))
+        for address in (program, link) if link else (program,):
+            where[address].add(f"cgroup {how} {path or '?'}")
+            if path is not None:
+                owners[address].add(source.owners.cgroup(path))
     devices = source.interfaces
     for row, program in bpf.xdp_programs(kernel, devices.device):
         where[program].add(f"xdp {devices.name[row] or '?'}")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from memir.kernel import nf_conntrack
-from memir.kernel.nf_conntrack import Connections, connections
+from memir.kernel.nf_conntrack import Connections
 from memir.kube.addresses import Remote
 from memir.kube.owner import NODE, Owner, OwnerBatch, sort_owners
 from memir.kube.ram import RamSource
@@ -69,7 +69,7 @@ _NAT = {
 def read(source: RamSource) -> Frame:
     """Connections of every network namespace, by namespace, protocol and addresses."""
     net, inum = source.net_namespaces
-    every = connections(source.kernel, net, lambda: source.modules.module)
+    every = source.connections
     if every is None:
         return Frame({column.name: [] for column in TABLE.columns})
     space = dict(zip(net.tolist(), inum.tolist(), strict=True))

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from memir.kernel import printk_ringbuffer, random, timekeeping
+from memir.kernel.user_memory import anonymous_memory
 from memir.kube.audit_log import audit_lines, is_audit_log
+from memir.kube.bash_history import heap_commands, is_bash
 from memir.kube.cached_file import CachedFile
 from memir.kube.container_log import container_lines, is_container_log
 from memir.kube.journal import read_journal
@@ -26,15 +28,15 @@ from memir.tables.table import Table, columns
 COLUMNS = columns("""
     time             timestamp    when it was written, UTC, as the log has it; of the kernel by its clock since boot
     origin           string       kernel, journal, container, login (wtmp, btmp, utmp), audit, history (of shells)
-    sequence         int64        number of the record in its log; where one is left out, records have been lost
+    sequence         int64        number of the record in its log; where one is left out, records have been lost; null of a command that bash has dropped and that its heap still holds
     level            string       emerg, alert, crit, err, warning, notice, info or debug
     facility         string       kern, user, daemon, ...
     text             string       the message, secrets masked, other bytes as backslash escapes; null if not in RAM
     fields           list<string> `name=value`: of the kernel's caller, subsystem, device; of others what the log has
     since_boot       int64        nanoseconds since boot, as dmesg shows them; null for another boot
-    path             string       the log's file, as its owner sees it; null for the kernel's ring buffer
+    path             string       the log's file, as its owner sees it; null for the kernel's ring buffer and a shell's heap
     source           string       where the row comes from
-""")
+""")  # noqa: E501
 _LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 _FACILITIES = ("kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp")
 _NAMES = re.compile(rb"\.log|wtmp|btmp|utmp|(?:\.journal~?|_history|\.histfile)\Z")
@@ -56,8 +58,9 @@ def read(source: RamSource) -> Frame:
             source.gaps.add(f"{origin} log", file.path, f"none of its {file.size} bytes are in the page cache")
             continue
         for line in parse(content(source, file), file):
-            _add(source, data, line, origin, file, boot)
+            _add(source, data, line, origin, file.path, boot)
             owners.append((source.owners.cgroup(line.cgroup),) if line.cgroup else file.owners)
+    _shells(source, data, owners)
     return Frame({**data, **OwnerBatch.of_lists(owners).columns()}, np.zeros(len(owners), np.uint64))
 
 
@@ -94,7 +97,23 @@ def _journal(source: RamSource, file: CachedFile, about: LogFile) -> list[LogLin
     return journal.lines
 
 
-def _add(source: RamSource, data: dict[str, Any], line: LogLine, origin: str, file: LogFile, boot: str) -> None:
+def _shells(source: RamSource, data: dict[str, Any], owners: list[tuple[Owner, ...]]) -> None:
+    """Commands that a bash at work has in its heap; those that ran before its time are in its file."""
+    for process in source.processes.rows:
+        if process.kernel_thread or not process.alive or not is_bash(process.exe, process.comm):
+            continue
+        runs = list(anonymous_memory(source.kernel, process.task))
+        if not runs:
+            source.gaps.add("history log", f"bash {process.pid}", "none of its memory is in the image")
+        owner = source.owners.process(process.pid)
+        for line in heap_commands(runs):
+            line.fields = [f"pid={process.pid}"]
+            _add(source, data, line, "history", None, "")
+            data["source"][-1] = "heap of bash"
+            owners.append(() if owner is None else (owner,))
+
+
+def _add(source: RamSource, data: dict[str, Any], line: LogLine, origin: str, path: str | None, boot: str) -> None:
     mask = source.secrets
     data["time"].append(line.time)
     data["origin"].append(origin)
@@ -104,7 +123,7 @@ def _add(source: RamSource, data: dict[str, Any], line: LogLine, origin: str, fi
     data["text"].append(None if line.text is None else mask.text(line.text)[0])
     data["fields"].append(mask.environ(line.fields)[0])
     data["since_boot"].append(line.monotonic if line.boot_id == boot and boot else None)
-    data["path"].append(file.path)
+    data["path"].append(path)
     data["source"].append("page cache")
 
 
@@ -146,6 +165,7 @@ def _kernel(source: RamSource) -> dict[str, Any]:
 
 
 TABLE = Table(
-    "log", "What was written down: the kernel's log, and log files and shell histories that are in the page cache.",
+    "log",
+    "What was written down: the kernel's log, log files and shell histories in the page cache, and heaps of bash.",
     COLUMNS, "task", {"ram": read},
 )  # fmt: skip

@@ -24,11 +24,11 @@ COLUMNS = columns("""
     owner            string       `Kind/name` of the controlling object, from the API
     phase            string       phase, from the API or as the kubelet last reported it
     deleted_at       timestamp    end of its grace period, if the API was asked to delete it, UTC
-    removed          bool         the runtime has removed all its containers; neither a process nor the API knows it
+    removed          bool         the runtime has removed all its containers, neither a process nor the API knows it; or no more than memory charged to its removed cgroup is left of it
     seen_in          string       ram, api or both
     doubts           list<string> what is doubtful: witnesses that differ; empty if nothing is
     source           string       where the row comes from
-""")
+""")  # noqa: E501
 
 
 def read(source: RamSource) -> Frame:

@@ -14,6 +14,7 @@ from memir.collected import sockets as collected
 from memir.collected.source import CollectedSource
 from memir.kernel import sock
 from memir.kube.addresses import Remote
+from memir.kube.nat import behind, translated
 from memir.kube.owner import OwnerBatch
 from memir.kube.ram import RamSource
 from memir.kube.sockets import Sockets
@@ -38,7 +39,7 @@ COLUMNS = columns("""
     uid              uint32       user id of the socket's inode
     rx_queue         int64        bytes that wait to be read; of a listener connections that wait to be accepted
     tx_queue         int64        bytes that are not acknowledged
-    remote_pod_uid   string       pod at the other end
+    remote_pod_uid   string       pod at the other end; of a translated address (conntrack) the one behind it
     remote_name      string       namespace/name of that pod or service, node, or what an AWS address serves
     remote_kind      string       pod, node, other node, service, aws, loopback, private, outside, process, VM, ...
     seen_in          string       table that has it: tcp, udp, unix, ...; file: an open file alone; slab: its slab alone
@@ -65,6 +66,8 @@ def read(source: RamSource) -> Frame:
     pid = source.pid_of
     holders = [sorted({(pid[task], fd) for task, fd in every.holders.get(row, [])}) for row in range(len(rows))]
     carriers = {row: sorted({pid[task] for task, _ in holding}) for row, (_, holding) in every.carried.items()}
+    for row, listening in every.listener.items():
+        carriers.setdefault(row, sorted({process for process, _ in holders[listening]}))
     pids = [sorted({process for process, _ in value}) or carriers.get(row, []) for row, value in enumerate(holders)]
     remotes = _remotes(source, every)
     data: dict[str, Any] = {
@@ -141,10 +144,14 @@ def _remote_names(every: Sockets) -> list[str | None]:
 
 
 def _remotes(source: RamSource, every: Sockets) -> list[Remote]:
-    name = source.addresses.name
+    name, real = source.addresses.name, translated(source.connections)
+    rows = every.rows
+    keys = zip(rows.protocol.tolist(), rows.local, rows.local_port.tolist(), rows.remote, rows.remote_port.tolist(),
+               strict=True)  # fmt: skip
     pods = [{owner.pod_uid for owner in owners} for owners in source.socket_owners]
     answer = []
-    for row, (address, peer) in enumerate(zip(every.rows.remote, every.peer, strict=True)):
+    for row, (key, peer) in enumerate(zip(keys, every.peer, strict=True)):
+        address = key[3]
         if every.rows.family[row] == socket.AF_VSOCK:
             answer.append(_of_vsock(address))
         elif peer is not None:
@@ -153,7 +160,8 @@ def _remotes(source: RamSource, every: Sockets) -> list[Remote]:
             pod = source.pods.get(uid or "")
             answer.append(Remote("process", f"{pod.namespace}/{pod.pod_name}" if pod and pod.pod_name else None, uid))
         else:
-            answer.append(Remote() if address is None or not every.rows.remote_port[row] else name(address))
+            own = Remote() if address is None or not key[4] else name(address)
+            answer.append(behind(own, name(real[key])) if key in real else own)
     return answer
 
 

@@ -88,7 +88,7 @@ def test_program_that_was_put_there(name: str, node_of: NodeOf) -> None:
     assert bpf.types_of(node.kernel, "map", u64(place + 0x800)) == ["array"]
     every = cgroups(node.kernel, node.processes.threads.task)
     unified = every.cgroup[every.hierarchy == 0]
-    assert bpf.attached_to_cgroups(node.kernel, unified) == [(0, place, ATTACHED[name][0])]
+    assert bpf.attached_to_cgroups(node.kernel, unified) == [(0, place, 0, ATTACHED[name][0])]
     assert bpf.attached_to_cgroups(clean.kernel, unified) == []
 
 

@@ -11,7 +11,7 @@ from memir.kube.containerd import Registry
 from memir.kube.identity import identify
 from memir.kube.jwt import ServiceAccountToken
 from memir.kube.membership import memberships
-from memir.kube.pods import Pod, build_pods
+from memir.kube.pods import Pod, build_pods, with_removed
 from memir.kube.runtime import RuntimeFiles
 from memir.kube.snapshot import ClusterSnapshot
 from tests.kube.test_containers import FREED, SPEC, THIRD, built, cluster
@@ -115,3 +115,17 @@ def test_phase_by_the_kubelet() -> None:
         containers, identify(rows, known), known, RuntimeFiles({ID: SPEC}), None, None, {POD: "Running", "x": "Failed"}
     )
     assert {uid: pod.phase for uid, pod in found.items()} == {POD: "Running"}
+
+
+def test_pod_that_removed_cgroups_alone_name() -> None:
+    """Their memory is still charged: UID and class of service are left; pods that are known stay as they are."""
+    uid = "77777777-8888-4888-8888-0123456789ab"
+    below = f"/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod{uid.replace('-', '_')}.slice"
+    known = pods(RuntimeFiles({ID: SPEC}))
+    before = known[POD]
+    paths = [below, f"{below}/cri-containerd-{ID}.scope", "/system.slice/gone.service"]
+    answer = with_removed(known, [*paths, f"/kubepods/besteffort/pod{POD}"], "node-a")
+    assert set(answer) == {POD, uid} and answer[POD] is before
+    pod = answer[uid]
+    assert (pod.removed, pod.qos, pod.node, pod.containers, pod.processes) == (True, "BestEffort", "node-a", None, 0)
+    assert pod.sources == ["removed cgroup"] and pod.pod_name is None

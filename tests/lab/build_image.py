@@ -38,6 +38,7 @@ class Machine:
     command_line: str = _SMALL
     intruded: bool = False
     second: bool = False
+    recorded: bool = False
 
 
 MACHINES = {
@@ -52,6 +53,7 @@ MACHINES = {
     "s-6.12-intruded": Machine("6.12", 192, intruded=True),
     "s-7.2-intruded": Machine("7.2", 224, "max", intruded=True),
     "s-6.1-second": Machine("6.1", 192, command_line=f"{_SMALL} no_timer_check", second=True),
+    "s-6.12-recorded": Machine("6.12", 192, recorded=True),
     # bigger, with what ended processes leave
     "s-6.1-512": Machine("6.1", 512, command_line=""),
     "s-6.12-512": Machine("6.12", 512, command_line=""),
@@ -107,6 +109,12 @@ def _boot(name: str, machine: Machine) -> None:
 
             second.write(Path(folder))
             spec = {"SPEC": folder}
+        if machine.recorded:
+            from tests.lab import recorded
+
+            recorded.write(Path(folder))
+            recorded.packages(_work(), Path(folder))
+            spec = {"SPEC": folder, "PORT": "1", "MODS": " ".join(recorded.MODULES)}
         boot = ("bash", HERE / "boot.sh", name, machine.kernel, str(machine.ram), machine.cpu, machine.command_line)
         _run(*boot, **spec)
 
@@ -126,6 +134,8 @@ def _finish(name: str, machine: Machine, raw: Path, truth: Path) -> Path:
         made = labels.make(raw, truth)
         (folder / f"{name}.labels.json").write_text(json.dumps(made, indent=1) + "\n")
         (folder / f"{name}.pods.json").write_text(json.dumps(documents.pods_json(), indent=1) + "\n")
+    if machine.recorded:
+        _pack(raw.with_suffix(".frames"), folder / f"{name}.frames.zst")
     packed = folder / f"{name}.raw.zst"
     _pack(raw, packed)
     shutil.copy(truth, folder / truth.name)
