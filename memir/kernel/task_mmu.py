@@ -106,7 +106,7 @@ def resident_swapped(kernel: Kernel, mm: U64, every: Vmas) -> tuple[NDArray[np.i
 
     Mapped as the kernel counts it: without pages of zeros, which count here where no symbol names them (arm64's 6.1),
     and none of a region whose pages are mapped by number alone (VM_PFNMAP: devices, [vvar]). Swapped: None where no
-    symbol names the swap spaces; pages of a shared tmpfs are not among them: page tables say nothing of where they went.
+    symbol names the swap spaces; pages of a shared tmpfs are not among them: tables do not say where they went.
     """
     swap = swap_of(kernel)
     maps = kernel.space.user_mappings(page_roots(kernel, mm), swap.named if swap.spaces else None)
