@@ -70,6 +70,9 @@ def pod(
     rootfs: Annotated[bool, typer.Option("--rootfs", help="Whole root file systems too, not what was written.")] = (
         False
     ),
+    checkpoint: Annotated[
+        bool, typer.Option("--checkpoint", help="The kubelet's checkpoint of each container too; needs CRIU there.")
+    ] = False,
     sign_key: Annotated[Path | None, typer.Option("--sign-key", help="Ed25519 private key to sign with.")] = None,
     timestamp_url: Annotated[
         str, typer.Option("--timestamp-url", help="RFC 3161 time stamp authority that dates the end.")
@@ -96,7 +99,7 @@ def pod(
     settings = Settings(
         name, output, transport, uid, host, port, identity, known_hosts, ssh_config, jump, sudo, root, node, namespace,
         image, kubeconfig, context, memory, rootfs, sign_key, timestamp_url, case, max_size, to, s3_endpoint, region,
-        profile, bucket_owner, object_lock, kms_key,
+        profile, bucket_owner, object_lock, kms_key, checkpoint,
     )  # fmt: skip
     with ProgressLine() as line:
         run = prepare(settings, lambda step: line(step.phase, step.done, step.expected), sys.argv[1:])

@@ -69,15 +69,16 @@ class Settings:
     bucket_owner: str | None = None
     object_lock: str = ""
     kms_key: str = ""
+    checkpoint: bool = False
 
 
 def prepare(settings: Settings, report: Report = lambda _: None, command: Sequence[str] = ()) -> PodCollection:
     """The run. Raises UsageError for options that do not go together, RemoteError where the API server refuses."""
     check(settings)
     options = CollectOptions(
-        memory=settings.memory, rootfs=settings.rootfs, sign_key=settings.sign_key, case=settings.case,
-        timestamp_url=settings.timestamp_url, command=command, max_size=size_of(settings.max_size, "--max-size"),
-        root=NODE_ROOT if settings.transport == "pod" else "",
+        memory=settings.memory, rootfs=settings.rootfs, checkpoint=settings.checkpoint, case=settings.case,
+        sign_key=settings.sign_key, timestamp_url=settings.timestamp_url, command=command,
+        max_size=size_of(settings.max_size, "--max-size"), root=NODE_ROOT if settings.transport == "pod" else "",
     )  # fmt: skip
     target = target_of(settings)
     folder = folder_of(settings, target)
@@ -103,6 +104,8 @@ def check(settings: Settings) -> None:
         raise UsageError("--transport ssh: which host? pass --host USER@HOST, the node that the pod is on")
     if settings.transport != "ssh" and settings.host:
         raise UsageError(f"--host is of --transport ssh, not of {settings.transport}")
+    if settings.checkpoint and settings.uid:
+        raise UsageError("--checkpoint asks the kubelet by the API server, which --uid does not ask: leave one out")
     if settings.transport == "pod" and settings.uid and not settings.node:
         raise UsageError("--uid does not ask the API server which node the pod is on: pass --node too")
 

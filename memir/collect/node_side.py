@@ -5,23 +5,29 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.resources import files
 
 PACKAGES = ("memir", "memir.collect", "memir.collect.node")
-MODULES = ("frames", "procfs", "overlay", "layer", "core", "runtime", "bolt", "snapshots", "collector")
+MODULES = (
+    "frames", "procfs", "overlay", "layer", "core", "runtime", "bolt", "snapshots", "archive", "collector",
+)  # fmt: skip
 """In the order in which they import each other; the last has `main`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is collected. uid: of the pod; containers: ids that the API server knows."""
+    """What is collected. uid: of the pod; containers: ids that the API server knows.
+
+    archives: checkpoints that the kubelet has written, by container; with them nothing else is collected.
+    """
 
     uid: str
     containers: Sequence[str] = ()
     memory: bool = True
     rootfs: bool = False
+    archives: Mapping[str, str] = field(default_factory=dict)
 
 
 def script(root: str = "") -> str:
@@ -36,6 +42,7 @@ def bundle(request: Request) -> bytes:
     modules += [(f"{PACKAGES[-1]}.{name}", _text(f"{name}.py")) for name in MODULES]
     wanted = {
         "uid": request.uid, "containers": list(request.containers), "memory": request.memory, "rootfs": request.rootfs,
+        "archives": dict(request.archives),
     }  # fmt: skip
     return json.dumps({"modules": modules, "request": wanted}, ensure_ascii=True).encode() + b"\n"
 

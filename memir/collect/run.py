@@ -21,6 +21,7 @@ from memir.acquire.receipt import CustodyLog, seal_manifest, signer_of, signing_
 from memir.acquire.sinks.file import FileSink
 from memir.acquire.timestamp import check_url
 from memir.acquire.transports.base import Transport
+from memir.collect import checkpoint
 from memir.collect.folder import Folder
 from memir.collect.node_side import Request, bundle, script
 from memir.collect.objects import ObjectStore
@@ -54,6 +55,7 @@ class CollectOptions:
 
     memory: bool = True
     rootfs: bool = False
+    checkpoint: bool = False
     sign_key: Path | None = None
     timestamp_url: str = ""
     case: str = ""
@@ -107,6 +109,7 @@ class PodCollection:
         steps += [
             Step("run the collector from memory, as one process at low priority; nothing is written there", "node"),
             Step(f"stream {'; '.join(wanted)}", "node"),
+            *((checkpoint.STEP,) if self.options.checkpoint else ()),
             *(self.store.steps() if self.store is not None else ()),
             Step("compare every file's hash with the node's, judge, write the receipt", "controller"),
         ]
@@ -118,6 +121,7 @@ class PodCollection:
         )
         if self.target.api is not None:
             traces = (*traces, Trace("Kubernetes audit log", "get of the pod, its log and node, list of events"))
+        traces = (*traces, *(checkpoint.TRACES if self.options.checkpoint else ()))
         if self.store is not None:
             traces = (*traces, *self.store.traces())
         return Plan(tuple(steps), traces)
@@ -168,7 +172,7 @@ class PodCollection:
         return self.store.where if self.store is not None else ""
 
     def _record(self, folder: Folder, state: NodeState, plan: Plan, key: Any) -> Mapping[str, Any]:
-        received, gaps = Received(), []
+        received, gaps, archives = Received(), [], checkpoint.Checkpoints()
         code: int | None = None
         stopped: BaseException | None = None
         begun = time.monotonic()
@@ -176,6 +180,8 @@ class PodCollection:
             gaps += write_api(self.target, folder)
             with heartbeat(self.transport):
                 code = self._node(folder, received)
+                if self.options.checkpoint:
+                    code = self._checkpoint(folder, received, archives) or code
         except (MemirError, KeyboardInterrupt, OSError) as error:
             stopped = error
             of_node = isinstance(error, RemoteError) and not isinstance(error, StorageError | AccessError)
@@ -185,7 +191,7 @@ class PodCollection:
         finally:
             with suppress(RemoteError, OSError):
                 self.transport.close()
-        gaps += received.gaps
+        gaps += [*received.gaps, *archives.gaps]
         processes = received.facts.get("processes")
         if received.sent is not None and not processes and not received.facts.get("containers"):
             why = f"knows no pod of the UID {self.target.pod.uid}: is it the node that the pod is on?"
@@ -199,12 +205,31 @@ class PodCollection:
             processes if isinstance(processes, int) else 0, round(time.monotonic() - begun, 3), self.options.memory,
             self.options.rootfs, tuple(gaps), self.where, tuple(received.layers),
         )  # fmt: skip
-        return self._close(folder, state, plan, key, collection, stopped)
+        return self._close(folder, state, plan, key, collection, stopped, archives.left)
 
-    def _node(self, folder: Folder, received: Received) -> int | None:
-        """Run the collector; its exit code. Raises ConnectError, NodeError, StorageError."""
+    def _checkpoint(self, folder: Folder, received: Received, out: checkpoint.Checkpoints) -> int | None:
+        """Checkpoints of the pod's containers, as more of the same collection; the collector's exit code."""
+        codes: list[int | None] = []
+
+        def stream(archives: dict[str, str]) -> Received:
+            more = Received()
+            try:
+                codes.append(self._node(folder, more, archives))
+            finally:
+                received.files += more.files
+                received.gaps += more.gaps
+                received.by_file |= more.by_file
+                whole = received.sent is not None and more.sent is not None
+                received.sent = (received.sent or 0) + (more.sent or 0) if whole else None
+            return more
+
+        checkpoint.take(self.target, self.transport, folder, self.options.root, stream, out)
+        return codes[0] if codes else 0
+
+    def _node(self, folder: Folder, received: Received, archives: Mapping[str, str] | None = None) -> int | None:
+        """Run the collector; its exit code. archives: for these alone. Raises ConnectError, NodeError, StorageError."""
         target = self.target
-        request = Request(target.uid_on_node, target.ids, self.options.memory, self.options.rootfs)
+        request = Request(target.uid_on_node, target.ids, self.options.memory, self.options.rootfs, archives or {})
         stream = self.transport.open_stream(script(self.options.root), data=bundle(request))
         begun = time.monotonic()
 
@@ -227,7 +252,7 @@ class PodCollection:
 
     def _close(
         self, folder: Folder, state: NodeState, plan: Plan, key: Any, collection: Collection,
-        stopped: BaseException | None,
+        stopped: BaseException | None, left: Sequence[str] = (),
     ) -> Mapping[str, Any]:  # fmt: skip
         interrupted = isinstance(stopped, KeyboardInterrupt | Interrupted)
         missing = tuple(collection_problems(collection, folder.names))
@@ -236,7 +261,7 @@ class PodCollection:
         receipt = PodReceipt(
             kind=KIND, memir=version(), run=self.run_id, status=status, missing=missing, notes=(LIVE,), finished=now(),
             node=ReceiptNode(facts.hostname, facts.kernel, facts.machine, facts.boot_id),
-            clock_offset=facts.clock_offset, collection=collection, left_on_node=(),
+            clock_offset=facts.clock_offset, collection=collection, left_on_node=tuple(left),
             traces=tuple(trace for trace in plan.traces if trace.stays), schema=SCHEMA, case=self.options.case,
         )  # fmt: skip
         manifest = folder.manifest

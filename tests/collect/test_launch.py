@@ -22,10 +22,11 @@ UID = "11111111-2222-3333-4444-555555555555"
         ({"transport": "smoke"}, "write pod, ssh, local"),
         ({"transport": "ssh"}, "pass --host USER@HOST"), ({"host": "n"}, "--host is of --transport ssh"),
         ({"uid": UID}, "pass --node too"), ({"to": "ev"}, "is no S3 address: write s3://BUCKET/PREFIX"),
+        ({"uid": UID, "node": "n", "checkpoint": True}, "--checkpoint asks the kubelet .*: leave one out"),
         ({"output": "s3://abc/x", "to": "s3://abc/y"}, "give the S3 address once"),
     ],
 )  # fmt: skip
-def test_options_that_do_not_go_together(settings: dict[str, str], words: str) -> None:
+def test_options_that_do_not_go_together(settings: dict[str, object], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         check(Settings(**{"name": "shop/web", "output": "ev", **settings}))  # type: ignore[arg-type]
 

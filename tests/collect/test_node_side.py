@@ -14,7 +14,9 @@ def test_one_line_with_modules_in_order_and_the_request() -> None:
     assert line.count(b"\n") == 1
     document = json.loads(line)
     assert [name.rpartition(".")[2] for name, _ in document["modules"]][3:] == list(MODULES)
-    assert document["request"] == {"uid": "u", "containers": ["a"], "memory": False, "rootfs": False}
+    assert document["request"] == {
+        "uid": "u", "containers": ["a"], "memory": False, "rootfs": False, "archives": {},
+    }  # fmt: skip
     for name, text in document["modules"][3:]:
         compile(text, name, "exec")
 

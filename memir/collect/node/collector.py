@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pod's node side, in the order in which things pass away: processes, sockets, memory, then what lies on a disk.
 
-The request: uid, containers (ids), memory (bool), rootfs (bool). Everything goes to standard output (frames.py).
+The request: uid, containers (ids), memory (bool), rootfs (bool); archives (paths by container): these and nothing else.
+Everything goes to standard output (frames.py).
 """
 
 import os
 import sys
 from typing import Any, Dict, List
 
+from memir.collect.node.archive import write_archives
 from memir.collect.node.core import write_core
 from memir.collect.node.frames import Frames
 from memir.collect.node.layer import Layer
@@ -19,6 +21,10 @@ from memir.collect.node.snapshots import META, Containerd, containerd_of, write_
 
 def collect(frames: Frames, request: Dict[str, Any]) -> None:
     """Everything that the request asks for."""
+    if request.get("archives"):
+        write_archives(frames, request["archives"])
+        frames.end({})
+        return
     uid = str(request["uid"])
     wanted = {str(name) for name in request["containers"]}
     wanted |= bundles_of(uid)

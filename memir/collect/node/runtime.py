@@ -34,9 +34,10 @@ UID_ANNOTATIONS = ("io.kubernetes.cri.sandbox-uid", "io.kubernetes.pod.uid")
 def read_regular(path: str, limit: int) -> bytes:
     """A regular file, not followed if it is a link; more than `limit` bytes are cut. OSError."""
     descriptor = open_quietly(path, flags=os.O_NOFOLLOW)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(22, "no regular file")
     with os.fdopen(descriptor, "rb", buffering=0) as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(22, "no regular file")
         parts, left = [], limit
         while left > 0:
             data = file.read(min(left, 1 << 20))
@@ -117,10 +118,11 @@ def write_logs(frames: Frames, uid: str) -> int:
 
 
 def _stream(frames: Frames, descriptor: int, name: str, facts: Dict[str, Any]) -> None:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        frames.gap("log file", name, "no regular file", True)
+        return
     with os.fdopen(descriptor, "rb", buffering=0) as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            frames.gap("log file", name, "no regular file", True)
-            return
         item = frames.item(name)
         item.facts = facts
         item.close(item.copy(file, MAX_LOG))
