@@ -40,17 +40,13 @@ def security_modules(kernel: Kernel) -> list[str] | None:
 def labels(kernel: Kernel, task: U64) -> list[str | None]:
     """The profile of each task, with its mode: `unconfined`, `cri-containerd.apparmor.d (enforce)`; None: not known.
 
-    Where SELinux runs in its place, or nothing says which module does, that is a counted gap.
+    Where nothing says which module runs, that is a counted gap.
     """
     modules = security_modules(kernel)
     blob = kernel.symbols.get("apparmor_blob_sizes")
     if modules is None or "apparmor" not in modules or blob is None:
-        why = (
-            "which security module runs is not known: a kernel without names of variables"
-            if modules is None or blob is None
-            else "SELinux's are not translated" if "selinux" in modules else ""
-        )  # fmt: skip
-        kernel.gaps.add("security label", "tasks", why, len(task) if why else 0)
+        why = "which security module runs is not known: a kernel without names of variables"
+        kernel.gaps.add("security label", "tasks", why, len(task) if modules is None or blob is None else 0)
         return [None] * len(task)
     cred = kernel.pointer(task, "task_struct", "real_cred", gap=False)
     offset = kernel.pointers(u64(blob + kernel.types.offset("lsm_blob_sizes", "lbs_cred")))[0] & np.uint64(0xFFFF_FFFF)

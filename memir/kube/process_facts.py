@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from memir.kernel import apparmor, binfmt_elf, ptrace, resource, seccomp, task_links
+from memir.kernel import apparmor, binfmt_elf, ptrace, resource, seccomp, selinux, task_links
+from memir.kernel.engine import Kernel
 from memir.kernel.filemap import contents, sha256
+from memir.kernel.pagetable import U64
 from memir.kernel.rows import rows_of
 from memir.kube.ram import RamSource
 
@@ -34,11 +36,17 @@ def confinement(source: RamSource) -> dict[str, Any]:
     return {
         "unlinked": [out > 0 if lead and out >= 0 else None for lead, out in zip(leads, links, strict=True)],
         "seccomp_filters": [None if count < 0 else count for count in filters],
-        "label": apparmor.labels(kernel, every.living),
+        "label": _labels(kernel, every.living),
         "tracer": [None if pid < 0 else pid for pid in tracer.tolist()],
         "io_uring": [None if used < 0 else used > 0 for used in ring.tolist()],
         "limits": resource.limits(kernel, every.task),
     }
+
+
+def _labels(kernel: Kernel, task: U64) -> list[str | None]:
+    """Of the security module that labels tasks: SELinux or AppArmor, of which a kernel runs one."""
+    modules = apparmor.security_modules(kernel) or []
+    return selinux.labels(kernel, task) if "selinux" in modules else apparmor.labels(kernel, task)
 
 
 def _of_threads(home: np.ndarray[Any, Any], value: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:

@@ -31,7 +31,7 @@ COLUMNS = columns("""
     cap_effective    uint64       effective capabilities, bit n is capability n
     seccomp          int32        0 disabled, 1 strict, 2 filter
     seccomp_filters  int32        how many filters judge its system calls
-    label            string       AppArmor profile and its mode, as /proc/PID/attr/current; SELinux's are not read
+    label            string       SELinux context, or AppArmor profile and its mode, as /proc/PID/attr/current shows it
     tracer           int32        process that traces it or one of its threads (ptrace); 0 for none
     io_uring         bool         it or one of its threads has used io_uring
     limits           list<string> resource limits as `name soft hard`, as /proc/PID/limits

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Sourced by init2 in place of pods: SELinux with a policy of its own (policy.py), and processes with containers' labels.
+# The policy lies in $SPEC/bin, this file is $SPEC/scenario.sh; boot.sh s-6.1-selinux 6.1 128 max,la57=off "init_on_free=1 security=selinux"
+# (Debian's generic or cloud kernel); samples/s-6.1-selinux: thin.py ... processes
 busybox mount -t selinuxfs selinuxfs /sys/fs/selinux || echo "@NOTE no selinuxfs"
 busybox dd if=/bin/policy of=/sys/fs/selinux/load bs=4M 2>&1
 labelled() { # context: a process that has it
