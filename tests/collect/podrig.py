@@ -42,11 +42,14 @@ sleep 3600; exit 1
 class PodRig:
     """start() and stop(). root: the node's; container, sandbox: ids; pid: of the container's shell."""
 
-    def __init__(self, folder: Path, name: str = "web-7bf68f75d5-86xhc", namespace: str = "shop") -> None:
+    def __init__(
+        self, folder: Path, name: str = "web-7bf68f75d5-86xhc", namespace: str = "shop", uid: str = "",
+        container: str = "",
+    ) -> None:  # fmt: skip
         self.root = folder / "node"
         self.name, self.namespace = name, namespace
-        self.uid = str(uuid.uuid4())
-        self.container = uuid.uuid4().hex * 2
+        self.uid = uid or str(uuid.uuid4())
+        self.container = container or uuid.uuid4().hex * 2
         self.sandbox = uuid.uuid4().hex * 2
         self.cgroup_path = (
             f"/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod{self.uid.replace('-', '_')}.slice/"

@@ -16,7 +16,9 @@ class Collect(Acquire):
     """calls: the command. target, uid: the pod. needs: folder."""
 
     verb = "memir collect pod"
-    instead = "move the folder away (a collection is not gone on with)"
+    instead = (
+        "move the folder away (a collection is not gone on with; `memir collect close FOLDER` closes one that was killed)"
+    )
 
     def apply(self, state: State, goal: State) -> None:
         """The command, if the pod is still the one that the plan is about: a StatefulSet's next has the same name."""
