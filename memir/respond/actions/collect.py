@@ -17,7 +17,8 @@ class Collect(Acquire):
 
     verb = "memir collect pod"
     instead = (
-        "move the folder away (a collection is not gone on with; `memir collect close FOLDER` closes one that was killed)"
+        "move the folder away (a collection is not gone on with; "
+        "`memir collect close FOLDER` closes one that was killed)"
     )
 
     def apply(self, state: State, goal: State) -> None:
