@@ -37,6 +37,11 @@ class Gaps:
         total = count + (old.count if old else 0)
         self._gaps[(kind, why)] = Gap(kind, old.where if old else where, why, total)
 
+    def once(self, kind: str, where: str, why: str, count: int) -> None:
+        """The same of what several readers meet, each all of it: the largest count stands."""
+        old = self._gaps.get((kind, why))
+        self.add(kind, where, why, count - (old.count if old else 0))
+
     def extend(self, other: Gaps) -> None:
         """Take over every gap of another collection."""
         for gap in other:

@@ -34,3 +34,10 @@ def test_gaps_of_another_reading_are_taken_over() -> None:
     first.extend(second)
     assert list(first) == [Gap("task", "pid 7", "list loops", 5), Gap("args", "pid 8", "torn", 1)]
     assert second.total == 4
+
+
+def test_what_several_readers_meet_is_counted_once() -> None:
+    gaps = Gaps()
+    for count in (5, 3, 7, 7):
+        gaps.once("page table", "user", "torn", count)
+    assert list(gaps) == [Gap("page table", "user", "torn", 7)]

@@ -14,6 +14,7 @@ from memir.kernel.mm import page_roots
 from memir.kernel.pagetable import U64
 from memir.kernel.rows import spread
 from memir.kernel.swap import swap_of
+from memir.kernel.user_pages import user_mappings
 from memir.kernel.vma import vmas
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def spaces(source: RamSource, mm: U64) -> Iterator[Space]:
     inode = proc_fd.inodes(kernel, np.where(good, file, np.uint64(0)), dentry)
     links = proc_fd.links(kernel, source.mounts, mount, dentry, inode)
     permissions = task_mmu.permissions(every.flags)
-    maps = kernel.space.user_mappings(page_roots(kernel, unique), swap_of(kernel).places)
+    maps = user_mappings(kernel, page_roots(kernel, unique), swap_of(kernel).places)
     edges = np.searchsorted(maps.owner, np.arange(len(unique) + 1))
     first = np.searchsorted(every.owner, np.arange(len(unique) + 1))
     for row in np.searchsorted(unique, mm).tolist():

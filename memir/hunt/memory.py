@@ -18,6 +18,7 @@ from memir.kernel.page import Pages
 from memir.kernel.pagetable import U64, Bools, Mappings
 from memir.kernel.rows import spread
 from memir.kernel.swap import is_swapped, swap_of
+from memir.kernel.user_pages import user_mappings
 from memir.kernel.vma import Vmas, vmas
 
 PAGE = 4096
@@ -102,7 +103,7 @@ def read_memory(kernel: Kernel, task: U64, tgid: NDArray[np.int32], workers: int
         pages = pages_of.pages(kernel)
         regions = vmas(kernel, mm)
         roots = page_roots(kernel, mm)
-        maps = kernel.space.user_mappings(roots, swap_of(kernel).places)
+        maps = user_mappings(kernel, roots, swap_of(kernel).places)
         nonzero = looking.result()
     kernel.gaps.add("page table", "user", "table not in the image", maps.unread)
     key = (maps.owner.astype(np.uint64) << _OWNER_SHIFT) | (maps.va >> SHIFT)

@@ -20,6 +20,7 @@ from memir.kernel.page_struct import BLOCK, Layout, of_heads, struct_pages
 from memir.kernel.pagetable import I64, U64, Bools, tables
 from memir.kernel.rows import spread
 from memir.kernel.space import u64
+from memir.kernel.user_pages import user_mappings
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -191,7 +192,7 @@ def spaces_of(kernel: Kernel, known: Frames, mm: U64) -> tuple[I64, I64, I64, I6
     The first two int64[m], a pair each once. first: where a mapped frame's pairs begin; set: int64[f], the same number
     for frames that the same address spaces map.
     """
-    maps = kernel.space.user_mappings(page_roots(kernel, mm))
+    maps = user_mappings(kernel, page_roots(kernel, mm))
     count = (maps.size >> _SHIFT).astype(np.int64)
     row, step = spread(count)
     place = known.pages.position((maps.pa[row] >> _SHIFT) + step.astype(np.uint64))

@@ -27,6 +27,7 @@ Absent = Callable[[U64], tuple[U64, Bools]]
 PAGE_SHIFT = 12
 PAGE_SIZE = 1 << PAGE_SHIFT
 _ENTRIES = 512
+_LINKS = 8  # a table is read so many times at most, for one address space and level
 _BATCH = 4096  # tables of 4 KiB read at once: 16 MiB of entries
 
 
@@ -92,7 +93,7 @@ class Mappings:
     """Leaf entries of many address spaces, in the order of owner and virtual address.
 
     owner: int64[n], index of the root. va, pa, size: uint64[n], bytes. entry: uint64[n], the raw leaf entry.
-    unread: tables that are not in the image.
+    unread: tables that are not in the image, or that were met more often than any kernel links one.
     """
 
     owner: NDArray[np.int64]
@@ -151,7 +152,9 @@ def mappings(
             next_base.append(va[~leaf])
         if level == 0 or not next_owner:
             break
-        owner, table, base = np.concatenate(next_owner), np.concatenate(next_table), np.concatenate(next_base)
+        below = np.concatenate(next_owner), np.concatenate(next_table), np.concatenate(next_base)
+        owner, table, base = _not_too_often(memory, *below)
+        unread += len(below[0]) - len(owner)
     if not leaves:
         empty = np.zeros(0, np.uint64)
         return Mappings(np.zeros(0, np.int64), empty, empty, empty, empty, unread)
@@ -185,10 +188,30 @@ def tables(memory: PhysicalMemory, fmt: Format, roots: U64, low: int, high: int)
             below.append((owner[part][row][keep], fmt.target(entry[keep]), va[keep]))
         if not below:
             break
-        owner, table, base = (np.concatenate(column) for column in zip(*below, strict=True))
+        owners_below, tables_below, bases_below = zip(*below, strict=True)
+        owner, table, base = _not_too_often(
+            memory, np.concatenate(owners_below), np.concatenate(tables_below), np.concatenate(bases_below)
+        )
         owners.append(owner)
         met.append(table)
     return np.concatenate(owners), np.concatenate(met)
+
+
+def _not_too_often(memory: PhysicalMemory, owner: I64, table: U64, base: U64) -> tuple[I64, U64, U64]:
+    """Tables of one level without those that an address space links more than a few times.
+
+    A kernel links a table once (of hugetlb pages, once for each time that a file is mapped). One whose 512 entries all
+    name it would be read 512**3 times; no more tables than pages is the usual case, in which nothing is compared.
+    """
+    if len(table) <= memory.size // PAGE_SIZE:
+        return owner, table, base
+    order = np.lexsort((base, table, owner))
+    new = np.ones(len(order), bool)
+    new[1:] = (owner[order][1:] != owner[order][:-1]) | (table[order][1:] != table[order][:-1])
+    first = np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))
+    keep = np.zeros(len(order), bool)
+    keep[order] = np.arange(len(order)) - first < _LINKS
+    return owner[keep], table[keep], base[keep]
 
 
 def _window(fmt: Format, level: int, low: int, high: int) -> tuple[int, int]:

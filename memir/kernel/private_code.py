@@ -19,6 +19,7 @@ from memir.kernel.mm import page_roots
 from memir.kernel.pagemap import cached_pages
 from memir.kernel.pagetable import I64, U64, Bools
 from memir.kernel.rows import rows_of, spread
+from memir.kernel.user_pages import user_mappings
 from memir.kernel.vma import VM_EXEC, Vmas
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def private_code(kernel: Kernel, mm: U64, every: Vmas) -> PrivateCode:
     """
     special, private = task_mmu.special(kernel, np.where(every.file == 0, every.vma, np.uint64(0)))
     code = ((every.flags & np.uint64(VM_EXEC)) != 0) & ((every.file != 0) | special)
-    region, va, pa = _pages(kernel, every, np.flatnonzero(code), kernel.space.user_mappings(page_roots(kernel, mm)))
+    region, va, pa = _pages(kernel, every, np.flatnonzero(code), user_mappings(kernel, page_roots(kernel, mm)))
     index = every.pgoff[region] + ((va - every.start[region]) >> np.uint64(12))
     mapping = kernel.pointer(every.file, "file", "f_mapping", gap=False)
     known = _cached(kernel, mapping[region], index)

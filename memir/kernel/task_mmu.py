@@ -12,6 +12,7 @@ from memir.kernel.engine import texts
 from memir.kernel.mm import page_roots
 from memir.kernel.space import u64
 from memir.kernel.swap import swap_of
+from memir.kernel.user_pages import user_mappings
 from memir.kernel.vma import VM_EXEC, VM_READ, VM_WRITE, Vmas
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def resident_swapped(kernel: Kernel, mm: U64, every: Vmas) -> tuple[NDArray[np.i
     symbol names the swap spaces; pages of a shared tmpfs are not among them: tables do not say where they went.
     """
     swap = swap_of(kernel)
-    maps = kernel.space.user_mappings(page_roots(kernel, mm), swap.named if swap.spaces else None)
+    maps = user_mappings(kernel, page_roots(kernel, mm), swap.named if swap.spaces else None)
     gone = ~kernel.space.fmt.present(maps.entry, 0) & (maps.size == _PAGE)
     rss = _by_region(mm, every, maps, ~gone & ~np.isin(maps.pa, _zeros(kernel)))
     rss = np.where((every.flags & np.uint64(_PFNMAP)) != 0, 0, rss)

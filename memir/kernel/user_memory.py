@@ -16,6 +16,7 @@ from memir.kernel.vma import vmas
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 from memir.kernel.swap import swap_of
+from memir.kernel.user_pages import user_mappings
 
 _PAGE = 4096
 PIECE = 32 << 20  # bounded memory for whoever reads a run whole; most are shorter
@@ -35,7 +36,7 @@ def anonymous_memory(kernel: Kernel, task: int) -> Iterator[tuple[int, bytes]]:
     regions = vmas(kernel, mm)
     mine = regions.file == 0
     start, end = regions.start[mine], regions.end[mine]
-    maps = kernel.space.user_mappings(mm_.page_roots(kernel, mm), swap_of(kernel).places)
+    maps = user_mappings(kernel, mm_.page_roots(kernel, mm), swap_of(kernel).places)
     if not len(start) or not len(maps.va):
         return
     # split large pages: one row a page

@@ -200,3 +200,21 @@ def test_tables_are_those_that_the_leaves_hang_in(name: str) -> None:
     regions = np.unique(maps.va[small] >> np.uint64(21))
     upper = sum(len(np.unique(maps.va[small] >> np.uint64(12 + 9 * level))) for level in range(1, space.fmt.levels))
     assert len(regions) < len(table) <= upper + 1 + 8  # tables that map nothing any more stay
+
+
+def test_a_table_that_names_itself() -> None:
+    """512 entries of one page, at every level: read a few times and counted, not 512**3 times."""
+    table = (5 << 12 | 7).to_bytes(8, "little") * 512
+
+    def read(pa: int, size: int) -> bytes:
+        whole = bytes(5 << 12) + table + bytes(58 << 12)
+        return whole[pa : pa + size]
+
+    memory = PhysicalMemory.from_reader([Range(0, 64 << 12)], read, "a table", "raw")
+    root = np.array([5 << 12], np.uint64)
+    maps = pagetable.mappings(memory, X86Format(4), root, 0, 1 << 47)
+    assert (len(maps.va), set(maps.pa.tolist()), set(maps.size.tolist())) == (8 * 512, {5 << 12}, {4096})
+    assert maps.unread == (256 - 8) + 2 * (8 * 512 - 8)
+    assert (maps.va[0], len(np.unique(maps.va))) == (0, 8 * 512)
+    owner, tables = pagetable.tables(memory, X86Format(4), root, 0, 1 << 47)
+    assert (len(tables), set(tables.tolist()), set(owner.tolist())) == (1 + 3 * 8, {5 << 12}, {0})
