@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from memir.hunt.rules import RuleSet
     from memir.node import Node, Progress
 
+_FIRST = ("processes", "containers", "pods")
+"""What is asked first, and costs little: read before all RAM is looked through, so that who interrupts has it."""
 _LAST = frozenset({"pages", "secrets"})
 """Tables that grow with the RAM: read last, so that who interrupts a large image has what is asked first."""
 _SOME = 4  # tables from which on it pays to read one of them beside the others
@@ -73,15 +75,26 @@ def analyze(
     interruption before the first table is read is one.
     """
     from memir.case.case import Case
+
+    target = Case.create(Path(case), force=force) if isinstance(case, str | Path) else case
+    with nullcontext() if target is None else target.begun():
+        return _analyze(image, target, tables, rules, extra, ioc, sha256, sign_key, progress, given)
+
+
+def _analyze(
+    image: str | Path, target: Case | None, tables: Sequence[str] | None,
+    rules: str | Path | Sequence[str | Path] | RuleSet | None, extra: Extra | None, ioc: str | Path | None,
+    sha256: bool, sign_key: Any, progress: Progress | None, given: Mapping[str, Any],
+) -> Analysis:  # fmt: skip
     from memir.errors import UsageError
     from memir.findings.detect import able
     from memir.findings.indicators import read_indicators
     from memir.hunt.rules import RuleSet
     from memir.hunt_options import compile_rules
+    from memir.interrupt import held_back
     from memir.node import FINDINGS, INDICATORS
     from memir.open_node import open as open_node
 
-    target = Case.create(Path(case), force=force) if isinstance(case, str | Path) else case
     compiled = rules if rules is None or isinstance(rules, RuleSet) else compile_rules(rules)
     if ioc is not None:
         read_indicators(Path(ioc))
@@ -96,13 +109,15 @@ def analyze(
     beside = tables is None or any(name.startswith("+") for name in tables)
     wanted = named | set(node.default_tables if beside else ())
     chosen = [name for name in node.tables if name != FINDINGS and name in wanted]
-    chosen.sort(key=_LAST.__contains__)
+    chosen.sort(key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST) + (name in _LAST))
     read: dict[str, pa.Table] = {} if ioc is None else {INDICATORS: node.use_indicators(ioc).to_arrow()}
     more: Mapping[str, pa.Table] = {}
     stopped = False
     try:
-        with _beside(node, chosen):
+        with ExitStack() as beside_it:
             for number, name in enumerate(chosen):
+                if name not in _FIRST and (not number or chosen[number - 1] in _FIRST):
+                    beside_it.enter_context(_beside(node, chosen))
                 if progress is not None:
                     progress(f"reading {name}", number, len(chosen))
                 read[name] = node[name].to_arrow()
@@ -120,15 +135,16 @@ def analyze(
         for name in (*chosen, *(() if able(read) else (FINDINGS,))):
             if name not in read:
                 node.gaps.add("table", name, "interrupted by the user before it was read")
-    if able(read):  # else nothing was looked for, and no findings would look like a clean node
-        read[FINDINGS] = node.find(name for name in read if name != "hits").to_arrow()
-    names = [name for name in read if name != "hits"]
-    record = node.write(target, tables=names, extra=more, sha256=sha256 and not stopped, sign_key=sign_key)
+    with held_back():  # what took its time is kept
+        if able(read):  # else nothing was looked for, and no findings would look like a clean node
+            read[FINDINGS] = node.find(name for name in read if name != "hits").to_arrow()
+        names = [name for name in read if name != "hits"]
+        record = node.write(target, tables=names, extra=more, sha256=sha256 and not stopped, sign_key=sign_key)
     return Analysis(node, record, read | dict(more), stopped)
 
 
 def _beside(node: Node, chosen: Sequence[str]) -> AbstractContextManager[None]:
-    """What needs no interpreter begins before the first table: the look for secrets, where others are read too."""
+    """What needs no interpreter begins before most tables: the look for secrets, where others are read too."""
     from memir.hunt.secrets import TABLE, looked_for_beside
     from memir.kube.ram import RamSource
 

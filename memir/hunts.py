@@ -7,7 +7,8 @@ import functools
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ class HuntResult:
 
     facts: rules, hits, bytes scanned, and what each of many images gave, or why it failed. gaps: of all of them.
     seconds: wall time. coverage: how much of the node's RAM the one image holds. stopped: the user interrupted it.
+    uncovered: of many images, for how many reasons something of each was not read (the gaps say which).
     """
 
     run: str
@@ -41,6 +43,7 @@ class HuntResult:
     image: str | None = None
     coverage: Coverage | None = None
     stopped: bool = False
+    uncovered: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def images(self) -> tuple[ImageAnswer, ...]:
@@ -79,6 +82,9 @@ class HuntResult:
         }  # fmt: skip
 
 
+_NOT_BEGUN = "interrupted by the user before it was hunted through"
+
+
 def is_many(images: Sequence[str | Path]) -> bool:
     """Whether these are several images: more than one, a folder of them, or a prefix in S3."""
     from memir.evidence.folder import is_evidence
@@ -114,7 +120,10 @@ def hunt_image(
     compiled = rules if isinstance(rules, RuleSet) else compile_rules(rules, asked.pop("externals", None))
     hunt_options(**asked)
     target = Case.create(Path(case), add=True) if isinstance(case, str | Path) else case
-    with open_node(image, progress=progress, **(given or {})) as node:
+    with (
+        nullcontext() if target is None else target.begun(),
+        open_node(image, progress=progress, **(given or {})) as node,
+    ):
         if target is not None:
             node.check(target)
         hits = node.hunt(compiled, **asked)
@@ -152,7 +161,7 @@ def hunt_images(
     from memir.case.case import Case
     from memir.case.facts import hunt_facts, hunt_id, hunt_run
     from memir.case.identity import read_identity
-    from memir.case.record import Facts
+    from memir.case.record import Facts, ImageAnswer
     from memir.hunt.fleet import hunt_fleet
     from memir.hunt.fleet import hunt_image as work
     from memir.hunt.hits import TABLE
@@ -178,6 +187,7 @@ def hunt_images(
     secrets: list[dict[str, Any]] = []
     values: dict[str, str] = {}
     answers: list[ImageAnswer] = []
+    uncovered: dict[str, int] = {}
     gaps, stopped = Gaps(), False
     try:
         for answer in hunt_fleet(
@@ -189,6 +199,7 @@ def hunt_images(
                 facts = replace(facts, identities={**facts.identities, answer.image: answer.identity})
                 if target is not None:
                     target.check(facts)
+            uncovered[answer.image] = len(answer.gaps)
             for gap in answer.gaps:
                 gaps.add(gap.kind, f"{answer.image}: {gap.where}", gap.why, gap.count)
             if answer.error:
@@ -202,7 +213,8 @@ def hunt_images(
     except KeyboardInterrupt:
         stopped = True
         lost = sorted(set(every) - {answer.image for answer in answers})
-        gaps.add("image", lost[0] if lost else "", "interrupted by the user before it was hunted through", len(lost))
+        gaps.add("image", lost[0] if lost else "", _NOT_BEGUN, len(lost))
+        answers += [ImageAnswer(image, None, 0, 0, 0, 0.0, _NOT_BEGUN) for image in lost]
     if options.wanted and not stopped and not any(answer.scanned or answer.error for answer in answers):
         raise UsageError(nothing_wanted(f"{len(answers)} images", options))
     seconds = time.monotonic() - begun
@@ -215,7 +227,8 @@ def hunt_images(
             {"hits": TABLE.rows(masked), "secrets": SECRETS.rows(secrets)}, hunt_run(run, hunted, seconds, gaps), facts,
             inputs=inputs, secrets=values, key=sign_key,
         )  # fmt: skip
-    return HuntResult(run, View("hits", TABLE.rows(rows).to_arrow()), hunted, gaps, seconds, stopped=stopped)
+    return HuntResult(run, View("hits", TABLE.rows(rows).to_arrow()), hunted, gaps, seconds, stopped=stopped,
+                      uncovered=uncovered)  # fmt: skip
 
 
 def _image_answer(answer: Answer) -> ImageAnswer:

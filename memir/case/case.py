@@ -10,7 +10,8 @@ Case(folder).sql("select pid, comm from processes")
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,7 @@ class Case:
         """Open a case. CaseError if the folder is none, or its case.json is malformed."""
         self.folder = Path(folder)
         self.record: CaseRecord | None = read_record(self.folder)
-        self._replace = False
+        self._replace = self._made = False
 
     @classmethod
     def open(cls, folder: str | Path) -> Case:
@@ -54,6 +55,7 @@ class Case:
         """
         case = cls.__new__(cls)
         case.folder, case.record, case._replace = Path(folder), None, force
+        case._made = not Path(folder).exists()
         if not store.prepare(case.folder):
             return case
         if not force and not add:
@@ -64,6 +66,16 @@ class Case:
             if not force:
                 raise
         return case
+
+    @contextmanager
+    def begun(self) -> Iterator[None]:
+        """Work for this case: where it fails before anything was written, a folder that create() made goes again."""
+        try:
+            yield
+        except BaseException:
+            if self._made and self.record is None:
+                store.leave(self.folder)
+            raise
 
     def check(self, facts: Facts) -> None:
         """Refuse another image than the case's. Called before long work, and again by every write.

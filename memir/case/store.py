@@ -50,9 +50,19 @@ def prepare(folder: Path) -> bool:
             (folder / TABLES_FOLDER).rmdir()
         with tempfile.TemporaryFile(dir=folder) as probe:
             probe.write(b"memir")
+    except FileExistsError as error:
+        raise CaseError(f"{folder} is a file, not a folder: give a folder, or the name of a new one") from error
     except OSError as error:
         raise CaseError(f"{folder}: cannot be written: {error.strerror or error}") from error
     return CASE_FILE in names
+
+
+def leave(folder: Path) -> None:
+    """Take away a folder in which no case came to be: one that has nothing but the key of a case's fingerprints."""
+    with contextlib.suppress(OSError):  # what else lies there stays, and so does the folder
+        if {entry.name for entry in folder.iterdir()} <= {KEY_FILE}:
+            (folder / KEY_FILE).unlink(missing_ok=True)
+            folder.rmdir()
 
 
 def _unfinished(folder: Path, names: set[str]) -> bool:

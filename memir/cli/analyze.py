@@ -109,6 +109,8 @@ def analyze(
         if output is not None:
             question = "'select pid, comm, pod_name from processes where in_container'"
             say("", f"Case written to {output}. Ask it:  memir query {shlex.quote(str(output))} {question}")
+        else:
+            say("", "Nothing of this is kept: -o CASE keeps it, to be asked and reported on.")
     if analysis.stopped:
         kept = f"; what was read is in {output}" if output is not None else ""
         raise Interrupted(f"interrupted: not everything was read (see the gaps){kept}")

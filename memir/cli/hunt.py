@@ -144,7 +144,7 @@ def hunt(
     _print(result, json=json, jsonl=jsonl, csv=csv, limit=limit)
     if result.stopped:
         kept = f"; its hits are in {output}" if output is not None else ""
-        part = any(gap.kind == "hunt" for gap in result.gaps)
+        part = any(gap.why.startswith("interrupted by the user") for gap in result.gaps)
         what = ": not all RAM was scanned (see what was not covered)" if part else " after all RAM was scanned"
         raise Interrupted(f"interrupted{what}{kept}")
     if result.failed or not result.whole:

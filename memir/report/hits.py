@@ -53,6 +53,10 @@ class Hunted(Protocol):
         """How many images failed."""
 
     @property
+    def uncovered(self) -> Mapping[str, int]:
+        """For how many reasons something of each of many images was not read."""
+
+    @property
     def images(self) -> tuple[Any, ...]:
         """What each of many gave."""
 
@@ -70,8 +74,9 @@ def print_hits(result: Hunted, limit: int | None = None) -> None:
     print_grid(columns, [((row[which] or row["image"],) if result.many else ()) + cells(row) for row in rows],
                limit=limit)  # fmt: skip
     if result.many:
-        print_grid(("image", "node", "hits", "RAM", "failed"), [
-            (image.image, image.node, image.hits, _percent(image), image.error) for image in result.images
+        print_grid(("image", "node", "hits", "RAM", "not covered", "failed"), [
+            (image.image, image.node, image.hits, _percent(image), _gaps(result, image), _why(image))
+            for image in result.images
         ])  # fmt: skip
     failed = f" ({result.failed} of them failed)" if result.failed else ""
     where = f" in {len(result.images)} images{failed}" if result.many else ""
@@ -79,7 +84,10 @@ def print_hits(result: Hunted, limit: int | None = None) -> None:
     say(f"{result.facts.hits} hits{where}, {len(rows)} owners; {size} MiB in {round(result.seconds, 3)} s")
     for note in result.facts.rules.notes:
         say(f"note: {note}", err=True)
+    told = {image.image for image in result.images if image.error is not None} if result.many else set()
     for gap in result.gaps:
+        if gap.kind == "image" and gap.where in told:
+            continue  # the table says which failed, and why
         say(f"not covered: {gap.kind}: {gap.why} ({gap.count} times, {gap.where})", err=True)
 
 
@@ -100,6 +108,17 @@ def _coverage(image: Any) -> Coverage:
 
 def _percent(image: Any) -> str | None:
     return None if image.ram_total is None else _coverage(image).text().split(" of the node")[0]
+
+
+def _gaps(result: Hunted, image: Any) -> str | None:
+    """For how many reasons something of an image was not read; below the table they are named."""
+    count = result.uncovered.get(image.image, 0)
+    return f"{count} reason{'s' * (count > 1)}, below" if count else None
+
+
+def _why(image: Any) -> str | None:
+    """Why an image failed, in a line that does not name it again."""
+    return None if image.error is None else str(image.error).partition("\n")[0].removeprefix(f"{image.image}: ")
 
 
 def cells(row: Mapping[str, Any]) -> tuple[Any, ...]:

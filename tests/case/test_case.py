@@ -61,6 +61,19 @@ def test_open_and_ask(case: Case) -> None:
         Case.create(case.folder)
 
 
+def test_work_that_fails_leaves_no_folder_that_it_made(case: Case, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    for name, stays in (("new", False), ("mine", True)):
+        begun = Case.create(tmp_path / name)
+        begun.secret_key()
+        with pytest.raises(KeyboardInterrupt), begun.begun():
+            raise KeyboardInterrupt
+        assert (tmp_path / name).exists() is stays
+    with pytest.raises(ValueError, match="x"), Case.create(case.folder, add=True).begun():
+        raise ValueError("x")
+    assert Case(case.folder).tables == case.tables
+
+
 def test_another_image_is_refused(case: Case) -> None:
     opened = Case.create(case.folder, add=True)
     for attempt in (

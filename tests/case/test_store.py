@@ -16,6 +16,7 @@ import pytest
 
 from memir.case.store import (
     keep_other_runs,
+    leave,
     locked,
     merged_values,
     of_run,
@@ -43,6 +44,25 @@ def test_folders(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CaseError, match="cannot be written: "):
         prepare(tmp_path / "file" / "case")
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CaseError, match="file is a file, not a folder: give a folder, or the name of a new one"):
+        prepare(tmp_path / "file")
+
+
+def test_leave(tmp_path: Path) -> None:
+    """A folder with nothing but a key goes, one with anything else stays whole."""
+    for name in ("none", "some"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "secrets.key").write_bytes(b"k")
+    (tmp_path / "some" / "notes.txt").write_text("")
+    leave(tmp_path / "none")
+    leave(tmp_path / "some")
+    leave(tmp_path / "absent")
+    assert [path.name for path in tmp_path.iterdir()] == ["some"]
+    assert sorted(path.name for path in (tmp_path / "some").iterdir()) == ["notes.txt", "secrets.key"]
 
 
 def test_an_analysis_that_did_not_end_does_not_block_the_next(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -50,18 +51,24 @@ def test_one_image(capsys: pytest.CaptureFixture[str]) -> None:
 def test_many_images(capsys: pytest.CaptureFixture[str]) -> None:
     answers = (
         ImageAnswer("b.raw", "n", 1, 1, 5, 0.1, None, 0.75, 100, 75, "iomem_resource"),
-        ImageAnswer("c.raw", None, 0, 0, 0, 0.1, "broken"),
+        ImageAnswer("c.raw", None, 0, 0, 0, 0.1, "c.raw: broken\nand more"),
         ImageAnswer("d.raw", "m", 0, 0, 0, 0.1, None, 1.0, 100, 100, "iomem_resource"),
     )
-    print_hits(result(images=answers))
-    lines = capsys.readouterr().out.splitlines()
+    hunted = replace(result(images=answers), uncovered={"b.raw": 1, "d.raw": 3})
+    hunted.gaps.add("image", "c.raw", "broken")
+    print_hits(hunted)
+    captured = capsys.readouterr()
+    assert captured.err.splitlines() == ["note: twice\\e", "not covered: hunt: why (2 times, here)"]
+    lines = captured.out.splitlines()
     words = "b.raw: 75.0 % of the node's RAM is in the image (75 of 100 bytes, by iomem_resource)"
     assert shares(result(images=answers)) == [words]
     assert lines[0].startswith(f"{words}: that nothing was found proves nothing")
     assert lines[2].split()[0] == "node"
     assert lines[4].split()[0] == "b.raw"
     table = [line.split() for line in lines]
-    assert ["b.raw", "n", "1", "75.0", "%"] in table and ["d.raw", "m", "0", "100.0", "%"] in table
+    assert ["b.raw", "n", "1", "75.0", "%", "1", "reason,", "below"] in table
+    assert ["d.raw", "m", "0", "100.0", "%", "3", "reasons,", "below"] in table
+    assert ["c.raw", "0", "broken"] in table
     assert lines[-1] == "1 hits in 3 images (1 of them failed), 1 owners; 3 MiB in 1.5 s"
 
 
