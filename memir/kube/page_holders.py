@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from memir.kernel import frames as kinds
+from memir.kernel import slab_charge
 from memir.kernel.cgroup_tree import Cgroups
 from memir.kernel.engine import Kernel
 from memir.kernel.frames import ANONYMOUS, Frames
@@ -19,6 +20,7 @@ from memir.kernel.page import Pages
 from memir.kernel.pagetable import I64, U64, Bools
 from memir.kernel.rmap import anonymous_regions
 from memir.kernel.rows import rows_of
+from memir.kernel.slab_charge import Charges
 from memir.kernel.vma import Vmas
 from memir.kube.processes import ProcessList
 
@@ -48,7 +50,7 @@ class Groups:
 
     kind, holder, charge: as in memir.kernel.frames.Frames, an anonymous group's holder being 0. spaces: mm_structs of
     the processes that have an anonymous group, each list one group's. mapped: how many of its frames processes map.
-    how: MAPPED, REVERSE or NOBODY for anonymous ones, else 0.
+    how: MAPPED, REVERSE or NOBODY for anonymous ones, else 0. objects: what in slabs' frames is charged to a cgroup.
     """
 
     kind: I64
@@ -58,6 +60,7 @@ class Groups:
     frames: I64
     mapped: I64
     how: I64
+    objects: Charges
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -66,9 +69,7 @@ class Groups:
 def groups(node: Node) -> Groups:
     """Every frame of the image in one group."""
     kernel, mm = node.kernel, node.regions[0]
-    known = kinds.frames(
-        kernel, node.pages, mm=mm, task=node.processes.threads.task, cgroup=node.cgroup_tree.cgroup
-    )
+    known = kinds.frames(kernel, node.pages, mm=mm, task=node.processes.threads.task, cgroup=node.cgroup_tree.cgroup)
     place, owner, first, which = kinds.spaces_of(kernel, known, mm)
     in_sets = np.full(len(known), _NONE, np.int64)
     in_sets[place[first]] = which
@@ -85,10 +86,12 @@ def groups(node: Node) -> Groups:
     example, count, maps = _grouped(known, in_sets, how, mapped)
     order = np.lexsort((known.holder[example], known.kind[example], -count))
     row = example[order]
+    slabs = np.flatnonzero(known.kind == kinds.SLAB)
+    pfn = node.pages.pfn()[slabs]
     members = [[int(mm[place]) for place in sets[number]] if number >= 0 else [] for number in in_sets[row].tolist()]
     return Groups(
         known.kind[row].astype(np.int64), known.holder[row], known.charge[row], members, count[order].astype(np.int64),
-        maps[order], how[row],
+        maps[order], how[row], slab_charge.charges(kernel, pfn, known.holder[slabs], node.cgroup_tree.cgroup),
     )  # fmt: skip
 
 

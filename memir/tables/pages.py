@@ -31,8 +31,8 @@ COLUMNS = columns("""
     cgroup           string       cgroup that the frames are charged to (page.memcg_data), a second witness of whose
     cgroup_removed   bool         that cgroup has been removed: of a container or pod that has ended
     charged_pod_uid  string       pod that the cgroup's path names
-    frames           int64        page frames of 4 KiB
-    bytes            int64        the same in bytes
+    frames           int64        page frames of 4 KiB; 0: objects in frames that other rows count (slabs of a cgroup)
+    bytes            int64        the same in bytes; of slabs without the objects that have rows of their own
     mapped           int64        how many of the frames processes map
     source           string       how it is known
 """)
@@ -45,7 +45,10 @@ _SOURCES = {
 
 
 def read(source: RamSource) -> Frame:
-    """Every frame of the image in one row, the rows of most frames first; what no rule names is a row too."""
+    """Every frame of the image in one row, the rows of most frames first; what no rule names is a row too.
+
+    Behind them the objects in slabs that are charged to cgroups: a row each cache and cgroup.
+    """
     every = groups(source)
     files, pids, paths = _files(source, every), _pids(source, every), _cgroups(source, every)
     rows = range(len(every))
@@ -68,8 +71,38 @@ def read(source: RamSource) -> Frame:
         "source": [_source(*pair) for pair in zip(kind, every.how.tolist(), strict=True)],
     }
     owners = [_owners(source, every, row, files, pids[row], paths[row][2]) for row in rows]
-    data |= OwnerBatch.of_lists(owners).columns()
-    return Frame(data, np.zeros(len(every), np.uint64))
+    more, whose = _objects(source, every, data)
+    data = {name: [*values, *more[name]] for name, values in data.items()}
+    data |= OwnerBatch.of_lists([*owners, *whose]).columns()
+    return Frame(data, np.zeros(len(owners) + len(whose), np.uint64))
+
+
+def _objects(
+    source: RamSource, every: Groups, data: dict[str, Any]
+) -> tuple[dict[str, list[Any]], list[tuple[Owner, ...]]]:
+    """Rows of the objects in slabs that are charged to a cgroup, whose bytes are taken from the rows of the slabs."""
+    kernel, charged = source.kernel, every.objects
+    size = charged.bytes
+    bytes_ = data["bytes"].copy()
+    for cache in np.unique(charged.cache).tolist():
+        left = int(size[charged.cache == np.uint64(cache)].sum())
+        for row in np.flatnonzero((every.kind == used.SLAB) & (every.holder == np.uint64(cache))).tolist():
+            taken = min(left, int(bytes_[row]))
+            bytes_[row] -= taken
+            left -= taken
+    data["bytes"] = bytes_
+    names = texts(kernel.strings(kernel.pointer(charged.cache, "kmem_cache", "name", gap=False), 64))
+    told = _paths(source, charged.cgroup)
+    none = [None] * len(names)
+    rows: dict[str, list[Any]] = dict.fromkeys(data, none)
+    rows |= {
+        "kind": [used.KINDS[used.SLAB]] * len(names), "pids": [[] for _ in names], "name": list(names),
+        "cgroup": [path for path, _, _ in told], "cgroup_removed": [removed for _, removed, _ in told],
+        "charged_pod_uid": [owner.pod_uid if owner is not None else None for _, _, owner in told],
+        "frames": [0] * len(names), "bytes": size.tolist(), "mapped": [0] * len(names),
+        "source": ["obj_cgroups"] * len(names),
+    }  # fmt: skip
+    return rows, [(NODE,) if owner is None else (owner,) for _, _, owner in told]
 
 
 def _source(kind: int, how: int) -> str:
@@ -137,12 +170,17 @@ def _symbols(source: RamSource, code: U64) -> dict[int, str | None]:
 
 def _cgroups(source: RamSource, every: Groups) -> list[tuple[str | None, bool | None, Owner | None]]:
     """(path, removed, whose the path says it is) of the cgroup that each row is charged to."""
+    return _paths(source, every.charge)
+
+
+def _paths(source: RamSource, cgroup: U64) -> list[tuple[str | None, bool | None, Owner | None]]:
+    """The same of struct cgroups."""
     tree = source.cgroup_tree
     known = {
         address: (path, gone, None if path is None else source.owners.cgroup(path))
         for address, path, gone in zip(tree.cgroup.tolist(), tree.path, tree.dying.tolist(), strict=True)
     }
-    return [known.get(address, (None, None, None)) for address in every.charge.tolist()]
+    return [known.get(address, (None, None, None)) for address in cgroup.tolist()]
 
 
 def _owners(

@@ -25,7 +25,7 @@ def test_table_and_document(memir: Memir) -> None:
     lines = ran.out.splitlines()
     assert lines[0] == "RAM in the image: 192.0 MiB, each frame once; numbers are MiB"
     assert [line.split()[:2] for line in lines[4:7]] == [
-        ["dev/miner-0", "3.1"], ["shop/web-7d4b9c6f5-abcde", "0.4"], ["kube-system/agent-x9z2k", "0.3"],
+        ["dev/miner-0", "3.2"], ["shop/web-7d4b9c6f5-abcde", "0.5"], ["kube-system/agent-x9z2k", "0.4"],
     ]  # fmt: skip
     document = memir("pages", image, "--json").json()
     assert document["total"] == 192 << 20 and document["kinds"]["tmpfs"] == 3758 << 12

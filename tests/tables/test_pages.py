@@ -57,7 +57,13 @@ def test_each_frame_once(node_of: NodeOf, image: str) -> None:
     node = node_of(image)
     rows = rows_of(node)
     assert sum(row["frames"] for row in rows) == len(node.pages.use)
-    assert all(row["bytes"] == row["frames"] * 4096 and 0 <= row["mapped"] <= row["frames"] for row in rows)
+    assert all(0 <= row["mapped"] <= row["frames"] for row in rows)
+    assert all(row["bytes"] == row["frames"] * 4096 for row in rows if row["kind"] != "slab")
+    assert sum(row["bytes"] for row in rows) == 4096 * sum(row["frames"] for row in rows)
+    objects = [row for row in rows if row["source"] == "obj_cgroups"]
+    assert objects and all(row["frames"] == 0 < row["bytes"] and row["cgroup"] and row["name"] for row in objects)
+    assert all(0 <= row["bytes"] <= row["frames"] * 4096 for row in rows if row["source"] == "slab_cache")
+    assert {row["charged_pod_uid"] for row in objects} == {row["pod_uid"] for row in objects}
     assert [row["frames"] for row in rows] == sorted((row["frames"] for row in rows), reverse=True)
     unknown = [row for row in rows if row["kind"] == "not known"]
     assert {row["source"] for row in unknown} == {"no rule names it"}
