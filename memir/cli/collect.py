@@ -3,25 +3,20 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
+from memir.cli.collect_fargate import fargate
+from memir.cli.collect_print import finish, show_dry_run
 from memir.cli.common import BucketOwnerOption, JsonOption, print_json
-from memir.errors import EXIT_REMOTE, MemirError
 from memir.text import say
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from memir.collect.run import PodCollection
-
 app = typer.Typer(
-    help="Collect a pod whole: never by exec into it, nothing written on its node.", no_args_is_help=True,
-    rich_markup_mode=None,
+    help="Collect a pod whole, from its node's side; or from within, where nobody reaches the node.",
+    no_args_is_help=True, rich_markup_mode=None,
 )  # fmt: skip
 
 
@@ -32,7 +27,7 @@ def register(parent: typer.Typer) -> None:
 
 @app.callback()
 def _root() -> None:
-    """Collect a pod whole: never by exec into it, nothing written on its node."""
+    """Collect a pod whole, from its node's side; or from within, where nobody reaches the node."""
 
 
 @app.command("pod")
@@ -104,24 +99,9 @@ def pod(
     with ProgressLine() as line:
         run = prepare(settings, lambda step: line(step.phase, step.done, step.expected), sys.argv[1:])
         if dry_run:
-            _dry_run(run, as_json=json)
-            return
-        try:
-            receipt = run.execute()
-        except MemirError as error:
-            if not json or not (run.evidence / "receipt.json").is_file():
-                raise
-            from memir.evidence.pod_receipt import pod_receipt_of
-
-            kept = pod_receipt_of(run.evidence)
-            if kept is None:
-                raise
-            print_json(dict(kept.document()))
-            raise typer.Exit(error.exit_code) from error
-    if json:
-        print_json(dict(receipt))
-    else:
-        _show(run, receipt)
+            show_dry_run(run, as_json=json)
+        else:
+            finish(run, as_json=json)
 
 
 @app.command()
@@ -144,37 +124,4 @@ def close(
         say(f"missing: {missing}")
 
 
-def _dry_run(run: PodCollection, *, as_json: bool) -> None:
-    from dataclasses import asdict
-
-    from memir.cli.acquire_print import show_plan
-
-    try:
-        _, checks, plan = run.preflight()
-    finally:
-        run.transport.close()
-    if as_json:
-        print_json({"evidence": str(run.evidence), "checks": [asdict(each) for each in checks], "plan": asdict(plan)})
-    else:
-        show_plan(plan, checks)
-    if any(each.level == "fail" for each in checks):
-        raise typer.Exit(EXIT_REMOTE)
-
-
-def _show(run: PodCollection, receipt: Mapping[str, Any]) -> None:
-    """A whole collection, for people."""
-    done = receipt["collection"]
-    known = done["pod"]
-    title = f"{known['namespace']}/{known['name']}" if known["name"] else known["uid"]
-    say(f"complete: pod {title} in {run.where or run.evidence}: {done['received']:,} files from the node, "
-        f"{done['bytes']:,} bytes in all, {done['processes']:,} processes, {done['seconds']:.1f} s")  # fmt: skip
-    for gap in done["gaps"]:
-        times = f" ({gap['count']:,} times)" if gap["count"] > 1 else ""
-        say(f"gap: {gap['kind']} {gap['where']}: {gap['why']}{times}")
-    for note in receipt["notes"]:
-        say(f"note: {note}")
-    say("clear/ holds values that memir masks elsewhere. Check it:  memir verify "
-        + shlex.quote(run.where or str(run.evidence)))  # fmt: skip
-    if run.where:
-        say(f"the record is in {run.evidence} too. To analyze it, bring it here:  "
-            f"aws s3 cp --recursive {shlex.quote(run.where)} DIR")  # fmt: skip
+app.command("fargate")(fargate)

@@ -45,13 +45,21 @@ def close_collection(folder: Path, sign_key: Path | None = None) -> PodReceipt:
         receipt = PodReceipt(
             kind=KIND, memir=version(), run=begin.run, status="interrupted", missing=missing, notes=(), finished=now(),
             node=node_of(begin), clock_offset=begin.node.clock_offset,
-            collection=collection, left_on_node=(WAY,), traces=begin.plan.traces, schema=SCHEMA, case=begin.case,
+            collection=collection, left_on_node=_left(begin), traces=begin.plan.traces, schema=SCHEMA, case=begin.case,
         )  # fmt: skip
         manifest.add("collection", **encode(collection))
         manifest.add("verdict", **encode(VerdictRecord("interrupted", missing)))
         log = CustodyLog(manifest, folder, FileSink(folder))
         seal_manifest(log, key, receipt.write(), "interrupted", receipt.document())
     return receipt
+
+
+def _left(begin: Begin) -> tuple[str, ...]:
+    """What the run left, as far as its record tells."""
+    if begin.transport != "ephemeral":
+        return (WAY,)
+    name, pod = begin.identity.get("in", ""), begin.identity.get("pod", "")
+    return (WAY, f"ephemeral container {name} of pod {pod}, in its specification until it is gone")
 
 
 def _record_rest(folder: Path, manifest: Manifest, known: dict[str, int]) -> Iterator[CollectedGap]:

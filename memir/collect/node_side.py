@@ -13,18 +13,19 @@ PACKAGES = ("memir", "memir.collect", "memir.collect.node")
 MODULES = (
     "frames", "procfs", "overlay", "layer", "core", "runtime", "bolt", "snapshots", "archive", "collector",
 )  # fmt: skip
-"""In the order in which they import each other; the last has `main`."""
+BESIDE = ("frames", "procfs", "overlay", "layer", "core", "access", "changed", "beside")
+"""Each in the order in which they import each other; the last has `main`. On a node, and in a pod beside its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is collected. uid: of the pod; containers: ids that the API server knows.
+    """What is collected. uid: of the pod; containers: ids that the API server knows (beside: and when each began).
 
     archives: checkpoints that the kubelet has written, by container; with them nothing else is collected.
     """
 
     uid: str
-    containers: Sequence[str] = ()
+    containers: Sequence[str] | Mapping[str, float] = ()
     memory: bool = True
     rootfs: bool = False
     archives: Mapping[str, str] = field(default_factory=dict)
@@ -36,13 +37,14 @@ def script(root: str = "") -> str:
     return f"LOADER={shlex.quote(_text('loader.py'))}\nROOT={shlex.quote(root)}\n{text}"
 
 
-def bundle(request: Request) -> bytes:
-    """The collector's modules and the request as one line, for the script's standard input."""
+def bundle(request: Request, names: Sequence[str] = MODULES, more: Mapping[str, bool | str] | None = None) -> bytes:
+    """The collector's modules and the request as one line, for the script's standard input. more: of the request."""
     modules = [(name, "") for name in PACKAGES]
-    modules += [(f"{PACKAGES[-1]}.{name}", _text(f"{name}.py")) for name in MODULES]
+    modules += [(f"{PACKAGES[-1]}.{name}", _text(f"{name}.py")) for name in names]
+    known = request.containers
     wanted = {
-        "uid": request.uid, "containers": list(request.containers), "memory": request.memory, "rootfs": request.rootfs,
-        "archives": dict(request.archives),
+        "uid": request.uid, "containers": dict(known) if isinstance(known, Mapping) else list(known),
+        "memory": request.memory, "rootfs": request.rootfs, "archives": dict(request.archives), **(more or {}),
     }  # fmt: skip
     return json.dumps({"modules": modules, "request": wanted}, ensure_ascii=True).encode() + b"\n"
 

@@ -10,21 +10,22 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from memir.acquire.preflight import NodeState, refuse, survey
+from memir.acquire.preflight import NodeState, read_facts, refuse, survey
 from memir.acquire.receipt import CustodyLog, seal_manifest, signer_of, signing_key, version, who
 from memir.acquire.sinks.file import FileSink
 from memir.acquire.timestamp import check_url
 from memir.acquire.transports.base import Transport
 from memir.collect import checkpoint
 from memir.collect.folder import Folder
-from memir.collect.node_side import Request, bundle, script
+from memir.collect.node_side import script
 from memir.collect.objects import ObjectStore
+from memir.collect.side import Side
 from memir.collect.stream import Received, receive
 from memir.collect.target import Target, write_api
 from memir.documents import encode
@@ -46,8 +47,6 @@ from memir.evidence.progress import Progress, Report
 from memir.evidence.receipt import ReceiptNode
 from memir.evidence.records import SCHEMA, Begin, NodeRecord, Status, VerdictRecord
 
-LIVE = "nothing was stopped: processes ran on while they were read, so a page and a list may be of different moments"
-
 
 @dataclass(frozen=True, slots=True)
 class CollectOptions:
@@ -68,7 +67,8 @@ class CollectOptions:
 class PodCollection:
     """One pod, one evidence folder. options.root: the node's root as seen by the transport's scripts.
 
-    store: where the files go; the folder has the record of them alone then.
+    store: where the files go; the folder has the record of them alone then. side: from where it is looked at. more:
+    writes what else is known of the pod into the folder, and gives what could not be had.
     """
 
     transport: Transport
@@ -77,12 +77,17 @@ class PodCollection:
     options: CollectOptions = field(default_factory=CollectOptions)
     report: Report = lambda _: None
     store: ObjectStore | None = None
+    side: Side = field(default_factory=Side)
+    more: Callable[[Folder], Sequence[CollectedGap]] | None = None
     run_id: str = field(
         default_factory=lambda: f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(4)}"
     )
 
-    def preflight(self) -> tuple[NodeState, tuple[Check, ...], Plan]:
-        """Connect and look, changing nothing. Raises NodeError, AccessError or ConnectError."""
+    def preflight(self, *, look: bool = True) -> tuple[NodeState, tuple[Check, ...], Plan]:
+        """Connect and look, changing nothing. Raises NodeError, AccessError or ConnectError.
+
+        look: False where looking leaves what cannot be taken back (side.permanent): only who is asked first is asked.
+        """
         if not self.transport.streams:
             raise NodeError(
                 f"the {self.transport.kind} transport carries no stream, and nothing is put on the node's disk: "
@@ -91,33 +96,29 @@ class PodCollection:
         self.transport.connect()
         checks = [*self.transport.check(), *FileSink(self.evidence).check()]
         checks += self.store.check() if self.store is not None else ()
+        if not look:
+            return read_facts({}, time.time()), tuple(checks), self.plan()
+        if self.side.permanent:
+            refuse(checks)
         state = survey(self.transport)
-        root = state.facts.uid == 0
-        checks.append(Check("root", "ok" if root else "fail", f"scripts run as user id {state.facts.uid}",
-                            "" if root else "connect as root or with sudo"))  # fmt: skip
-        return state, tuple(checks), self.plan()
+        return state, (*checks, self.side.may(state.facts.uid)), self.plan()
 
     def plan(self) -> Plan:
         """Every step, and what stays behind."""
-        wanted = ["processes, sockets, mounts"]
-        wanted += ["each process's memory"] if self.options.memory else []
-        wanted += ["deleted files, runtime records, log files, writable layers"]
-        wanted += ["whole root file systems"] if self.options.rootfs else []
         steps: list[Step] = [*self.transport.steps()]
         if self.target.api is not None:
             steps.append(Step("read the pod, its node, events and logs from the API server", "kubernetes"))
         steps += [
             Step("run the collector from memory, as one process at low priority; nothing is written there", "node"),
-            Step(f"stream {'; '.join(wanted)}", "node"),
+            Step(f"stream {self.side.wanted(memory=self.options.memory, rootfs=self.options.rootfs)}", "node"),
             *((checkpoint.STEP,) if self.options.checkpoint else ()),
             *(self.store.steps() if self.store is not None else ()),
             Step("compare every file's hash with the node's, judge, write the receipt", "controller"),
         ]
         traces = (
             *self.transport.traces(),
-            Trace("RAM", "pages of the collector, some 30 MB while it runs; files it reads enter the page cache"),
+            *self.side.traces(),
             Trace("processes' memory", "pages that were swapped out are read back in", stays=self.options.memory),
-            Trace("access times", "of directories that are listed; files are opened without (O_NOATIME)"),
         )
         if self.target.api is not None:
             traces = (*traces, Trace("Kubernetes audit log", "get of the pod, its log and node, list of events"))
@@ -177,7 +178,8 @@ class PodCollection:
         stopped: BaseException | None = None
         begun = time.monotonic()
         try:
-            gaps += write_api(self.target, folder)
+            gaps += [*self.side.lacks(), *write_api(self.target, folder)]
+            gaps += self.more(folder) if self.more is not None else ()
             with heartbeat(self.transport):
                 code = self._node(folder, received)
                 if self.options.checkpoint:
@@ -185,7 +187,7 @@ class PodCollection:
         except (MemirError, KeyboardInterrupt, OSError) as error:
             stopped = error
             of_node = isinstance(error, RemoteError) and not isinstance(error, StorageError | AccessError)
-            where = "the node" if of_node else "the collection"
+            where = self.side.where if of_node else "the collection"
             words = "interrupted by the user" if isinstance(error, KeyboardInterrupt) else str(error)
             gaps.append(CollectedGap("run", where, words[:500], missing=True))
         finally:
@@ -194,8 +196,7 @@ class PodCollection:
         gaps += [*received.gaps, *archives.gaps]
         processes = received.facts.get("processes")
         if received.sent is not None and not processes and not received.facts.get("containers"):
-            why = f"knows no pod of the UID {self.target.pod.uid}: is it the node that the pod is on?"
-            gaps.append(CollectedGap("node", state.facts.hostname, why, missing=True))
+            gaps.append(CollectedGap("node", state.facts.hostname, self.side.nothing(self.target), missing=True))
         try:
             folder.add_json(FACTS, {"node": received.facts, "files": received.by_file})
         except RemoteError as error:
@@ -228,9 +229,9 @@ class PodCollection:
 
     def _node(self, folder: Folder, received: Received, archives: Mapping[str, str] | None = None) -> int | None:
         """Run the collector; its exit code. archives: for these alone. Raises ConnectError, NodeError, StorageError."""
-        target = self.target
-        request = Request(target.uid_on_node, target.ids, self.options.memory, self.options.rootfs, archives or {})
-        stream = self.transport.open_stream(script(self.options.root), data=bundle(request))
+        memory, rootfs = self.options.memory, self.options.rootfs
+        data = self.side.bundle(self.target, memory=memory, rootfs=rootfs, archives=archives or {})
+        stream = self.transport.open_stream(script(self.options.root), data=data)
         begun = time.monotonic()
 
         def told(size: int, name: str) -> None:
@@ -259,9 +260,10 @@ class PodCollection:
         status: Status = "interrupted" if interrupted else "partial" if missing else "complete"
         facts = state.facts
         receipt = PodReceipt(
-            kind=KIND, memir=version(), run=self.run_id, status=status, missing=missing, notes=(LIVE,), finished=now(),
+            kind=KIND, memir=version(), run=self.run_id, status=status, missing=missing, notes=self.side.notes(),
+            finished=now(),
             node=ReceiptNode(facts.hostname, facts.kernel, facts.machine, facts.boot_id),
-            clock_offset=facts.clock_offset, collection=collection, left_on_node=tuple(left),
+            clock_offset=facts.clock_offset, collection=collection, left_on_node=(*left, *self.side.leaves()),
             traces=tuple(trace for trace in plan.traces if trace.stays), schema=SCHEMA, case=self.options.case,
         )  # fmt: skip
         manifest = folder.manifest
@@ -289,7 +291,7 @@ def heartbeat(transport: Transport, seconds: float = 200.0) -> Iterator[None]:
                 transport.run(":", timeout=60)
 
     thread = threading.Thread(target=beat, daemon=True)
-    if transport.kind == "pod":
+    if transport.kind in ("pod", "ephemeral"):
         thread.start()
     try:
         yield

@@ -16,6 +16,8 @@ from memir.kubeapi.pod import container_ids, containers_of, read_events, read_lo
 
 UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}")
 STATIC = "kubernetes.io/config.hash"
+FARGATE = "eks.amazonaws.com/fargate-profile"
+"""Label of a pod that EKS put on Fargate."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +48,27 @@ def by_uid(uid: str, name: str = "") -> Target:
     return Target(CollectedPod(namespace, pod, uid, "", asked_api=False), uid_on_node=uid)
 
 
-def by_api(api: Api, name: str) -> Target:
-    """A pod as the API server has it. Raises NodeError where it has no node: never scheduled, or on Fargate."""
+def on_fargate(document: Mapping[str, Any]) -> bool:
+    """Whether EKS put a pod on Fargate."""
+    return bool(((document.get("metadata") or {}).get("labels") or {}).get(FARGATE))
+
+
+def by_api(api: Api, name: str, *, beside: bool = False) -> Target:
+    """A pod as the API server has it. Raises NodeError where it has no node: never scheduled, or on Fargate.
+
+    beside: the node is not needed.
+    """
     namespace, pod = split_name(name)
     document = read_pod(api, namespace, pod)
     metadata, spec = document.get("metadata") or {}, document.get("spec") or {}
     uid, node = str(metadata.get("uid") or ""), str(spec.get("nodeName") or "")
     if not node:
         raise NodeError(f"pod {name} has no node yet, so nothing of it runs: `memir snapshot -o DIR` has what is known")
-    if (metadata.get("labels") or {}).get("eks.amazonaws.com/fargate-profile"):
-        raise NodeError(f"pod {name} runs on EKS Fargate ({node}), which lets nobody onto the node: nothing was done")
+    if on_fargate(document) and not beside:
+        raise NodeError(
+            f"pod {name} runs on EKS Fargate ({node}), which lets nobody onto the node: nothing was done; "
+            f"`memir collect fargate {name} -o DIR` collects it from within"
+        )
     containers, ids = [], []
     for kind, container, status in containers_of(document):
         known = container_ids(status)

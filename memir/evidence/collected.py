@@ -121,6 +121,22 @@ def cut_files(collection: Collection | None) -> frozenset[str]:
     return frozenset(gap.where for gap in (collection.gaps if collection is not None else ()) if gap.kind == "file")
 
 
+REFUSED = frozenset({
+    "memory, environment, open files", "environment, open files", "environment", "open files", "file", "files",
+})  # fmt: skip
+"""Kinds of gaps of what the kernel refuses a reader without SYS_PTRACE, and files that are other users'."""
+
+
+def refused_alone(collection: Collection) -> bool:
+    """Whether all that a collection from within a pod lacks is what the kernel refused; the stream came whole."""
+    whole = collection.exit_code == 0 and collection.sent == collection.received
+    missing = [gap for gap in collection.gaps if gap.missing]
+    return whole and bool(missing) and all(
+        gap.kind in REFUSED and ("SYS_PTRACE" in gap.why or gap.why == "Permission denied" or "lets us" in gap.why)
+        for gap in missing
+    )  # fmt: skip
+
+
 def collection_problems(collection: Collection, names: Iterable[str]) -> list[str]:
     """Why a collection is not whole, in words; empty: it is. names: of the files that the manifest records."""
     wrong = []

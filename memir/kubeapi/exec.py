@@ -11,20 +11,21 @@ from memir.errors import RemoteError
 from memir.kubeapi.client import Api, explain
 
 
-def open_exec(api: Api, namespace: str, pod: str, command: Sequence[str]) -> Any:
+def open_exec(api: Api, namespace: str, pod: str, command: Sequence[str], container: str = "") -> Any:
     """The websocket of a command's standard input, output and error. `api` is used for nothing else.
 
-    Raises AccessError, NodeError or ConnectError.
+    container: which of the pod's, "" where it has one alone. Raises AccessError, NodeError or ConnectError.
     """
     from kubernetes import client
     from kubernetes.client.exceptions import ApiException
     from kubernetes.stream import stream
 
-    where = f"pod {namespace}/{pod}"
+    where = f"pod {namespace}/{pod}" + (f", container {container}" if container else "")
+    which = {"container": container} if container else {}
     try:
         opened = stream(
             client.CoreV1Api(api).connect_get_namespaced_pod_exec, pod, namespace, command=list(command),
-            stdin=True, stdout=True, stderr=True, tty=False, _preload_content=False,
+            stdin=True, stdout=True, stderr=True, tty=False, _preload_content=False, **which,
         )  # fmt: skip
     except ApiException as error:
         raise exec_error(error, where) from error

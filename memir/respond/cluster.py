@@ -19,6 +19,10 @@ from memir.respond.plan import Source
 Json = Mapping[str, Any]
 
 COMPUTE = "eks.amazonaws.com/compute-type"
+FARGATE = "eks.amazonaws.com/fargate-profile"
+"""Label of a pod that EKS put on Fargate; `memir collect pod` refuses it."""
+FARGATE_NODE = "fargate-ip-"
+"""How names of Fargate's nodes begin, one for each pod: fargate-ip-10-0-0-9.eu-west-1.compute.internal."""
 GROUPS = {
     "Deployment": "/apis/apps/v1", "ReplicaSet": "/apis/apps/v1", "StatefulSet": "/apis/apps/v1",
     "DaemonSet": "/apis/apps/v1", "Job": "/apis/batch/v1", "ReplicationController": "/api/v1", "Pod": "/api/v1",
@@ -160,6 +164,11 @@ class Cluster:
                     scope = f"/namespaces/{place}" if place else ""
                     answer.append((f"/apis/rbac.authorization.k8s.io/v1{scope}/{plural}/{name_of(item)}", item))
         return answer
+
+
+def on_fargate(pod: ApiPod) -> bool:
+    """Whether EKS put a pod on Fargate, by the label that it gives or by the node's name."""
+    return bool(pod.labels.get(FARGATE)) or (pod.node or "").startswith(FARGATE_NODE)
 
 
 def is_account(subject: Json, namespace: str, account: str) -> bool:

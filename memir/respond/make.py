@@ -11,7 +11,7 @@ from memir import __version__
 from memir.errors import UsageError
 from memir.kube.apiobjects import ApiPod
 from memir.kubeapi.nodes import memory_of
-from memir.respond.cluster import Cluster
+from memir.respond.cluster import Cluster, on_fargate
 from memir.respond.match import ENDED, Matches, Query, match, pod_target
 from memir.respond.order import ORDERS, in_order
 from memir.respond.plan import NodeTarget, Order, Plan, Step
@@ -29,6 +29,7 @@ from memir.respond.steps.revoke_account import revoke_account
 from memir.respond.steps.revoke_profile import revoke_profile
 from memir.respond.steps.revoke_role import revoke_role
 from memir.respond.steps.snapshot_volumes import snapshot_volumes
+from memir.respond.steps.suspend import suspend
 
 AUTO_MODE: Mapping[str, str] = {
     "hold": "the annotations of the node hold it against consolidation, nothing against its end of life",
@@ -68,6 +69,7 @@ def _steps(facts: Facts, matches: Matches) -> list[Step]:
         steps += [
             hold_pod(facts, pod), collect(facts, pod), isolate_pod(facts, pod), detach(facts, pod), pause(facts, pod),
         ]  # fmt: skip
+        steps += [suspend(facts, pod)] if on_fargate(pod) else []
     steps += [revoke_account(facts, *account) for account in _accounts(pods)]
     if any(node.instance_id for node in matches.nodes):
         steps += [_role(facts, pods, *account) for account in _accounts(pods)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from memir.errors import UsageError
 from memir.kube.apiobjects import ApiPod
-from memir.respond.cluster import COMPUTE, Cluster, labels_of
+from memir.respond.cluster import COMPUTE, FARGATE_NODE, Cluster, labels_of
 from memir.respond.plan import NodeFolder, NodeTarget, PodTarget
 
 ENDED = ("Succeeded", "Failed")
@@ -192,11 +192,11 @@ def node_target(cluster: Cluster, name: str) -> NodeTarget:
     """What a plan says of a node, by its labels."""
     node, labels = cluster.snapshot.nodes.get(name), labels_of(cluster.object("Node", "", name))
     if node is None:
-        return NodeTarget(name, None, None, "unknown")
+        return NodeTarget(name, None, None, "fargate" if name.startswith(FARGATE_NODE) else "unknown")
     compute, group = labels.get(COMPUTE, ""), labels.get("eks.amazonaws.com/nodegroup")
     zone = labels.get("topology.kubernetes.io/zone") or _zone(node.provider_id or "")
     instance = node.instance_id if (node.instance_id or "").startswith("i-") else None
-    if compute == "fargate":
+    if compute == "fargate" or name.startswith(FARGATE_NODE):
         return NodeTarget(name, node.uid, None, "fargate", zone)
     if compute == "auto":
         return NodeTarget(name, node.uid, instance, "auto", zone)

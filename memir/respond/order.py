@@ -16,7 +16,7 @@ ORDERS: Mapping[Order, tuple[tuple[Kind, ...], str]] = {
     "memory-first": (
         (
             "hold", "acquire", "collect", "snapshot-volumes", "isolate-pod", "detach", "revoke", "pause",
-            "isolate-node", "cordon",
+            "isolate-node", "cordon", "suspend",
         ),
         "RAM before isolation: a cut line or a dead token tells the intruder, and ends the connections that memory"
         " shows. --order aws isolates first.",
@@ -24,7 +24,7 @@ ORDERS: Mapping[Order, tuple[tuple[Kind, ...], str]] = {
     "aws": (
         (
             "isolate-pod", "detach", "revoke", "cordon", "hold", "acquire", "collect", "pause", "snapshot-volumes",
-            "isolate-node",
+            "isolate-node", "suspend",
         ),
         "The order of AWS's EKS best practices: isolate, revoke, cordon, protect, then capture. Connections end before"
         " memory is taken.",

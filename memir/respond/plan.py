@@ -23,7 +23,7 @@ MAX_PLAN = 16 << 20
 Value = str | int | bool | tuple[str, ...] | tuple[Mapping[str, str], ...] | None
 Kind = Literal[
     "hold", "acquire", "collect", "snapshot-volumes", "isolate-pod", "detach", "revoke", "pause", "isolate-node",
-    "cordon",
+    "cordon", "suspend",
 ]  # fmt: skip
 ActionKind = Literal[
     "kube-fields", "kube-object", "kube-room", "acquire", "collect", "ec2-group", "ec2-groups", "ec2-snapshots",

@@ -27,7 +27,7 @@ DONE = {
     "memir snapshot": "cli/test_snapshot.py", "memir extract files": "cli/test_extract.py",
     "memir ask": "cli/test_ask.py", "memir fetch-logs": "cli/test_fetch_logs.py",
     "memir respond": "cli/test_respond.py", "memir collect pod": "cli/test_collect.py",
-    "memir collect close": "cli/test_collect.py",
+    "memir collect close": "cli/test_collect.py", "memir collect fargate": "cli/test_collect_fargate.py",
 }  # fmt: skip
 """Command, and the test that does it."""
 

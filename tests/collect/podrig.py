@@ -90,6 +90,7 @@ class PodRig:
         (lower / "srv/old/old").write_text("of the image\n")
         for program in PROGRAMS:
             _with_libraries(Path(program), lower)
+        self._image(lower)
         snapshot = f"{SNAPSHOTS}/2"
         for name in ("fs", "work"):
             (self.root / snapshot[1:] / name).mkdir(parents=True)
@@ -102,6 +103,9 @@ class PodRig:
             check=True, capture_output=True,
         )  # fmt: skip
         self._mounted.append(self.root / merged[1:])
+
+    def _image(self, lower: Path) -> None:
+        """What else a rig's image has."""
 
     def _records(self) -> None:
         """What containerd and the kubelet keep."""

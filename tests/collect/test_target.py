@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from memir.collect.folder import Folder
-from memir.collect.target import by_api, by_uid, split_name, write_api
+from memir.collect.target import by_api, by_uid, on_fargate, split_name, write_api
 from memir.errors import NodeError, UsageError
 from memir.evidence.custody import Manifest
 from memir.kubeapi.client import KubeOptions, make_api
@@ -65,8 +65,11 @@ def test_what_is_denied_is_missing_and_a_pod_without_a_node(pod: PodRig, kube: K
     document["metadata"]["labels"] = {"eks.amazonaws.com/fargate-profile": "fp"}
     document["metadata"]["annotations"] = {"kubernetes.io/config.hash": "c" * 32}
     kube.recorded["shop/fargate"] = document
-    with pytest.raises(NodeError, match="runs on EKS Fargate"):
+    with pytest.raises(NodeError, match=r"runs on EKS Fargate .*`memir collect fargate shop/fargate -o DIR`"):
         by_api(api(tmp_path), "shop/fargate")
+    assert by_api(api(tmp_path), "shop/fargate", beside=True).pod.name == "fargate"
+    assert on_fargate(document)
+    assert not on_fargate({"metadata": {}})
     kube.recorded["shop/static"] = {**document, "metadata": {**document["metadata"], "labels": {}}}
     assert by_api(api(tmp_path), "shop/static").uid_on_node == "c" * 32
     kube.recorded["shop/pending"] = {**document, "spec": {}}

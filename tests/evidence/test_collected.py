@@ -7,7 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from memir.evidence.collected import CollectedGap, CollectedPod, Collection, collection_problems, cut_files, of_node
+from memir.evidence.collected import (
+    CollectedGap,
+    CollectedPod,
+    Collection,
+    collection_problems,
+    cut_files,
+    of_node,
+    refused_alone,
+)
 
 POD = CollectedPod("shop", "web", "11111111-2222-3333-4444-555555555555", "node-1", asked_api=True)
 WHOLE = Collection(POD, 0, 2, 2, 100, 1, 0.5, memory=True, rootfs=False)
@@ -44,3 +52,10 @@ def test_what_came_from_the_node_and_what_was_cut() -> None:
     cut = replace(WHOLE, gaps=(CollectedGap("file", "node/a", "not whole"), CollectedGap("memory", "pid 7", "gone")))
     assert set(cut_files(cut)) == {"node/a"}
     assert not cut_files(None)
+
+
+def test_what_the_kernel_refused_alone() -> None:
+    refused = CollectedGap("memory, environment, open files", "pid 7", "runs as user 0 ... without SYS_PTRACE", 1, True)
+    assert refused_alone(replace(WHOLE, gaps=(refused, CollectedGap("file", "/root", "Permission denied", 1, True))))
+    assert not refused_alone(replace(WHOLE, gaps=(refused, CollectedGap("log", "web", "timed out", missing=True))))
+    assert not refused_alone(replace(WHOLE, gaps=(refused,), sent=None))

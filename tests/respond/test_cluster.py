@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from memir.respond.cluster import (
     meta,
     name_of,
     objects_of,
+    on_fargate,
     part,
     path_of,
     selects,
@@ -142,3 +144,10 @@ def test_small_readers() -> None:
     assert path_of("Job", "a", "b") == "/apis/batch/v1/namespaces/a/jobs/b"
     assert is_account(shop.ACCOUNT, "shop", "default") and not is_account(shop.SOMEONE, "shop", "default")
     assert is_account({"kind": "User", "name": "system:serviceaccount:shop:default"}, "shop", "default")
+
+
+def test_on_fargate(tmp_path: Path) -> None:
+    web = pod(shop.cluster(tmp_path), shop.WEB)
+    assert not on_fargate(web)
+    assert on_fargate(replace(web, labels={"eks.amazonaws.com/fargate-profile": "shop"}))
+    assert on_fargate(replace(web, node="fargate-ip-10-0-0-9.eu-west-1.compute.internal"))

@@ -110,3 +110,12 @@ def test_kinds_of_nodes(
     assert (target.kind, target.instance_id, target.group) == (kind, instance, group)
     assert target.zone == (None if kind == "fargate" else "eu-west-1a")
     assert node_target(shop.cluster(tmp_path, node), "gone").kind == "unknown"
+
+
+def test_a_fargate_node_is_known_by_its_name(tmp_path: Path) -> None:
+    """Its pod names it where the snapshot has no nodes."""
+    name = "fargate-ip-10-0-0-9.eu-west-1.compute.internal"
+    assert node_target(shop.cluster(tmp_path), name).kind == "fargate"
+    bare: dict[str, Any] = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "spec": {}}
+    assert node_target(shop.cluster(tmp_path, bare), name).kind == "fargate"
+    assert node_target(shop.cluster(tmp_path), "other").kind == "unknown"

@@ -5,7 +5,8 @@ import hashlib
 import os
 import re
 import stat
-from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
+from contextlib import contextmanager
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
 from memir.collect.node.frames import Frames, line
 
@@ -103,8 +104,10 @@ def container_of(pid: int) -> str:
 class Writer:
     """Writes the pod's processes, mount tables and sockets into the stream."""
 
-    def __init__(self, frames: Frames) -> None:
+    def __init__(self, frames: Frames, enter: Any = None) -> None:
+        """enter: called with a pid, gives the context in which that process is read (access.py); None where root is."""
         self._frames = frames
+        self._enter = enter or _anyone
         self._hashes: Dict[Tuple[int, int], Optional[str]] = {}
 
     def processes(self, known: Dict[int, List[str]]) -> None:
@@ -113,8 +116,9 @@ class Writer:
         item = self._frames.item("node/processes.jsonl")
         for pid in sorted(known)[:MAX_PROCESSES]:
             try:
-                item.write(line(self.record(pid, known[pid])))
-                words = {name: text(read("/proc/%d/%s" % (pid, name))) for name in ("cmdline", "environ")}
+                with self._enter(pid):
+                    record, words = self.record(pid, known[pid]), self.words(pid)
+                item.write(line(record))
                 clear.append(line(dict(words, pid=pid)))
             except OSError as error:
                 ended = isinstance(error, (FileNotFoundError, ProcessLookupError))
@@ -125,6 +129,15 @@ class Writer:
             why = "more than %d processes" % MAX_PROCESSES
             self._frames.gap("process", "pid list", why, True, len(known) - MAX_PROCESSES)
         self._frames.file("clear/processes.jsonl", b"".join(clear))
+
+    def words(self, pid: int) -> Dict[str, Any]:
+        """Arguments, and the environment unless the kernel refuses it. OSError if the process is gone."""
+        words = {"cmdline": text(read("/proc/%d/cmdline" % pid))}
+        try:
+            words["environ"] = text(read("/proc/%d/environ" % pid))
+        except PermissionError as error:
+            self._frames.gap("environment", "pid %d" % pid, str(error.strerror), True)
+        return words
 
     def record(self, pid: int, why: List[str]) -> Dict[str, Any]:
         """What /proc says of one process. OSError if it is gone."""
@@ -192,14 +205,18 @@ class Writer:
         """node/deleted/: programs and open files that have no name any more, each once."""
         done: Set[Tuple[int, int]] = set()
         for pid in sorted(known):
-            base = "/proc/%d/" % pid
-            try:
-                names = ["exe", *("fd/" + name for name in sorted(os.listdir(base + "fd"), key=int)[:MAX_FDS])]
-            except OSError:
-                names = ["exe"]
-            for name in names:
-                if (link(base + name) or "").endswith(" (deleted)"):
-                    self._copy(base + name, "node/deleted/%d-%s" % (pid, name.replace("/", "-")), done)
+            with self._enter(pid):
+                self._deleted_of(pid, done)
+
+    def _deleted_of(self, pid: int, done: Set[Tuple[int, int]]) -> None:
+        base = "/proc/%d/" % pid
+        try:
+            names = ["exe", *("fd/" + name for name in sorted(os.listdir(base + "fd"), key=int)[:MAX_FDS])]
+        except OSError:
+            names = ["exe"]
+        for name in names:
+            if (link(base + name) or "").endswith(" (deleted)"):
+                self._copy(base + name, "node/deleted/%d-%s" % (pid, name.replace("/", "-")), done)
 
     def _copy(self, path: str, name: str, done: Set[Tuple[int, int]]) -> None:
         try:
@@ -241,6 +258,13 @@ class Writer:
             self._frames.gap("file of /proc", path, str(error.strerror))
             return
         self._frames.file(name, data[:limit], "longer than %d bytes" % limit if len(data) > limit else "")
+
+
+@contextmanager
+def _anyone(pid: int) -> Iterator[None]:
+    """The context of a reader that may read everything as it is."""
+    del pid
+    yield
 
 
 def threads(pid: int) -> List[Dict[str, Any]]:

@@ -76,7 +76,11 @@ def _fargate(node: NodeTarget) -> Step:
     return Step(
         f"acquire-{node.name}", "acquire", f"The RAM of Fargate node {node.name}",
         "The kernel belongs to AWS: there is no way to its memory, for anybody.",
-        "hand", "There is nothing to take back.", (0, 0), limits=("no kernel memory: collect the pod in its place",),
+        "hand", "There is nothing to take back.", (0, 0), limits=(
+            "no kernel memory: collect the pod in its place (memir collect fargate)",
+            "no snapshot: its disk is in nobody's account but AWS's, and ends with the pod",
+            "no isolation of the node and no cordon: it is this pod's alone, and its interface is AWS's",
+        ),
         refused="EKS Fargate gives no access to the node, its kernel memory or a privileged pod",
         subject=f"node {node.name}",
     )  # fmt: skip

@@ -6,21 +6,22 @@ from __future__ import annotations
 import shlex
 
 from memir.kube.apiobjects import ApiPod
+from memir.respond.cluster import on_fargate
 from memir.respond.plan import Change, Permission, Step
 from memir.respond.steps.acquire import triggers_of
 from memir.respond.steps.base import Facts, may, may_aws, pod_path
+from memir.respond.steps.collect_fargate import collect_fargate
 
 MADE_IN = "default"
 """The namespace in which `memir collect pod` makes its privileged pod, unless told otherwise."""
 
-FARGATE = "eks.amazonaws.com/fargate-profile"
-"""Label of a pod that EKS put on Fargate; `memir collect pod` refuses it."""
-
 
 def collect(facts: Facts, pod: ApiPod) -> Step:
-    """`memir collect pod` as it is typed; by hand with kubectl where nobody may reach the node."""
-    if pod.node is None or pod.labels.get(FARGATE):
+    """`memir collect pod` as it is typed; `memir collect fargate` there; by hand with kubectl where nothing runs."""
+    if pod.node is None:
         return _by_hand(facts, pod)
+    if on_fargate(pod):
+        return collect_fargate(facts, pod)
     where, place = f"{pod.namespace}/{pod.name}", facts.options.evidence.rstrip("/")
     remote, name = "://" in place, f"{pod.namespace}_{pod.name}"
     folder = f"{facts.plan_id}-{name}" if remote else f"{place}/pods/{name}"
@@ -85,10 +86,9 @@ def _by_hand(facts: Facts, pod: ApiPod) -> Step:
             for quoted in [shlex.quote(container.name)]
         ),
     ]
-    no_node = "it is on no node" if pod.node is None else "its Fargate node lets nobody in"
     return Step(
         f"collect-{pod.namespace}-{pod.name}", "collect", f"Collect pod {where}",
-        f"Specification, status, events and logs change or end with the pod; {no_node}, so that is all there is.",
+        "Specification, status, events and logs change or end with the pod; it is on no node: that is all there is.",
         "hand",
         "Nothing is changed.",
         (5, 120),

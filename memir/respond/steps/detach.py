@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from memir.kube.apiobjects import ApiPod
 from memir.respond.actions.kube_fields import pointer
 from memir.respond.actions.kube_room import REPLICAS
-from memir.respond.cluster import meta, part, path_of, texts
+from memir.respond.cluster import meta, on_fargate, part, path_of, texts
 from memir.respond.plan import Change, Permission, Step, Value
 from memir.respond.steps.base import Facts, may, patch_fields, pod_path
 
@@ -32,7 +32,7 @@ def detach(facts: Facts, pod: ApiPod) -> Step:
     taken = labels_to_take([selector for _, selector in services], owned)
     orphaned = bool(owned.keys() & set(taken))
     enforcer = facts.cluster.enforcer()
-    if orphaned and enforcer.owned_only and not facts.options.accept_orphan:
+    if orphaned and enforcer.owned_only and not (facts.options.accept_orphan or on_fargate(pod)):
         refused = (
             f"every label that Service {', '.join(name for name, _ in services)} selects is one that {kind} {owner}"
             f" selects too: without it the pod has no owner, and {enforcer.name or 'VPC CNI'} may no longer bind its"
@@ -170,7 +170,7 @@ def _triggers(kind: str, owner: str, orphaned: bool) -> tuple[str, ...]:
 
 def _limits(facts: Facts, pod: ApiPod, kind: str, orphaned: bool) -> list[str]:
     limits = ["clients that are connected already stay connected"]
-    if orphaned and facts.cluster.enforcer().owned_only:
+    if orphaned and facts.cluster.enforcer().owned_only and not on_fargate(pod):
         limits.append("VPC CNI binds policies only to pods that have an owner: the isolation may stop binding")
     if orphaned and kind == "Job" and pod.phase not in ("Succeeded", "Failed"):
         limits.append("the Job runs its work again in the new pod")

@@ -7,6 +7,7 @@ from typing import Any
 
 from memir.kube.apiobjects import ApiPod
 from memir.respond.actions.kube_fields import pointer
+from memir.respond.cluster import on_fargate
 from memir.respond.plan import Step
 from memir.respond.steps.base import (
     ISOLATE,
@@ -26,6 +27,8 @@ FIELD = pointer("metadata", "labels", ISOLATE)
 def isolate_pod(facts: Facts, pod: ApiPod) -> Step:
     """Two changes: the policy binds nobody until the pod has the label, and then only that pod."""
     ident, name = f"isolate-pod-{pod.namespace}-{pod.name}", short_name(facts, pod)
+    if on_fargate(pod):
+        return _fargate(ident, pod)
     collection = f"/apis/networking.k8s.io/v1/namespaces/{pod.namespace}/{POLICIES}"
     return Step(
         ident, "isolate-pod", f"Isolate pod {pod.namespace}/{pod.name}",
@@ -44,6 +47,19 @@ def isolate_pod(facts: Facts, pod: ApiPod) -> Step:
         ),
         triggers=("new connections of the pod fail, which its owner and the intruder see", "its probes may fail"),
         limits=tuple(limits_of(facts, pod)),
+        subject=f"pod {pod.namespace}/{pod.name}",
+    )  # fmt: skip
+
+
+def _fargate(ident: str, pod: ApiPod) -> Step:
+    """https://docs.aws.amazon.com/eks/latest/userguide/cni-network-policy.html: policies are for Linux EC2 nodes."""
+    return Step(
+        ident, "isolate-pod", f"Isolate pod {pod.namespace}/{pod.name}",
+        "A policy that exists is no isolation: on Fargate nobody enforces it.",
+        "hand", "There is nothing to take back.", (0, 0),
+        limits=("what cuts it off: suspend it; or a network ACL of its subnet, which cuts off others there too; or,"
+                " where a SecurityGroupPolicy gave it groups of its own, their rules (tracked sessions may go on)",),
+        refused="NetworkPolicies do not bind pods on EKS Fargate: it would cut nothing",
         subject=f"pod {pod.namespace}/{pod.name}",
     )  # fmt: skip
 

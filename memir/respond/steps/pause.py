@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from memir.kube.apiobjects import ApiPod
-from memir.respond.cluster import Json, objects_of, part
+from memir.respond.cluster import Json, objects_of, on_fargate, part
 from memir.respond.plan import Step
 from memir.respond.steps.base import Facts
 
@@ -21,6 +21,13 @@ GRACE = 30
 def pause(facts: Facts, pod: ApiPod) -> Step:
     """By hand, on the node: memir has no way to containerd there."""
     where, refused = f"{pod.namespace}/{pod.name}", ""
+    if on_fargate(pod):
+        return Step(
+            f"pause-{pod.namespace}-{pod.name}", "pause", f"Pause pod {where}",
+            "Nothing in the pod would run on.", "hand", "There is nothing to take back.", (0, 0),
+            refused="a pause is containerd's, on the node, and nobody reaches a node of EKS Fargate: suspend the pod",
+            subject=f"pod {where}",
+        )  # fmt: skip
     specs = {str(item.get("name")): item for item in objects_of(part(facts.cluster.pod(pod), "spec").get("containers"))}
     grace = part(facts.cluster.pod(pod), "spec").get("terminationGracePeriodSeconds")
     times = {name: seconds for name, item in specs.items() if (seconds := seconds_to_kill(item)) is not None}

@@ -101,7 +101,7 @@ class KubeServer:
             def do_GET(self) -> None:
                 outer.serve(self)
 
-            do_POST = do_DELETE = do_GET  # noqa: N815
+            do_POST = do_DELETE = do_PATCH = do_GET  # noqa: N815
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -154,7 +154,7 @@ class KubeServer:
         if words[:1] == ["namespaces"] and len(words) > 2:
             words = words[2:]
         single = len(words) > 1
-        verb = {"POST": "create", "DELETE": "delete"}.get(method, "get" if single else "list")
+        verb = {"POST": "create", "DELETE": "delete", "PATCH": "patch"}.get(method, "get" if single else "list")
         return verb, words[0] if words else ""
 
     def answer(self, request: BaseHTTPRequestHandler, path: str, query: dict[str, str], body: bytes) -> None:

@@ -100,6 +100,11 @@ class Exec:
         self.ended_untyped = False
         """Whether an output ended before any input had come."""
 
+    def enter(self) -> list[str]:
+        """The words that run the command in the container."""
+        root = ["-r"] if self.container.image else []
+        return ["nsenter", "-m", "-t", str(self.container.pid), *root, "--", *self.command]
+
     def serve(self, sock: socket.socket, key: str) -> None:
         accept = base64.b64encode(hashlib.sha1((key + GUID).encode()).digest()).decode()
         sock.sendall(
@@ -108,17 +113,8 @@ class Exec:
                 f"Sec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Protocol: {self.protocol}\r\n\r\n"
             ).encode()
         )
-        enter = [
-            "nsenter",
-            "-m",
-            "-t",
-            str(self.container.pid),
-            *(["-r"] if self.container.image else []),
-            "--",
-            *self.command,
-        ]
         self.process = subprocess.Popen(
-            enter,
+            self.enter(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from memir.errors import NodeError, StateError
+from memir.evidence.collected import CollectedGap
 from memir.evidence.folder import RECEIPT
 from memir.respond.actions.collect import Collect
 from memir.respond.actions.registry import action_of
@@ -75,3 +76,18 @@ def test_another_pod_of_its_name_is_not_collected(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="gone is gone: what the node still has of it is in the RAM"):
         gone.apply({"status": "absent"}, {})
     assert ran == []
+
+
+def test_what_the_kernel_refuses_stops_no_plan_for_fargate(tmp_path: Path) -> None:
+    action = made(tmp_path, [], status="partial", code=4)
+    action = of(action, needs={"folder": str(tmp_path / "ev"), "refused": "accepted"})  # type: ignore[arg-type]
+    with pytest.raises(NodeError, match="memir collect pod ended with exit code 4"):
+        action.apply({"status": "absent"}, action.goal({}))
+    assert action.read() == {"status": "partial"}, "its stream was cut"
+    gap = CollectedGap("memory, environment, open files", "pid 7 (x)", "is hidden, without SYS_PTRACE", 1, True)
+    done = dataclasses.replace(PARTIAL.collection, exit_code=0, gaps=(gap,))
+    (tmp_path / "ev" / RECEIPT).write_bytes(dataclasses.replace(PARTIAL, collection=done).write())
+    assert action.read() == {"status": "complete"}
+    assert Collect(dataclasses.replace(action.change, needs={"folder": str(tmp_path / "ev")}), action.world).read() == {
+        "status": "partial"
+    }

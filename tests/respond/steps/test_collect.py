@@ -59,11 +59,10 @@ def test_the_command_is_one_that_memir_takes(tmp_path: Path) -> None:
         invoke([*step.command[1:], "--kubeconfig", str(tmp_path / "none")])
 
 
-def test_by_hand_where_nobody_reaches_the_node(tmp_path: Path) -> None:
-    labels = {"eks.amazonaws.com/fargate-profile": "p"}
-    pod, step = step_of(tmp_path, {"labels": labels}, evidence="my evidence")
+def test_by_hand_where_nothing_runs(tmp_path: Path) -> None:
+    pod, step = step_of(tmp_path, {"node": None}, evidence="my evidence")
     again = dataclasses.replace(pod.containers[0], name="c;d", restarts=1)
-    pod, step = step_of(tmp_path, {"labels": labels, "containers": (again,)}, evidence="my evidence")
+    pod, step = step_of(tmp_path, {"node": None, "containers": (again,)}, evidence="my evidence")
     base = "'my evidence/pods'/" + shop.WEB
     assert step.command == (
         "mkdir -p 'my evidence/pods'",
@@ -72,7 +71,11 @@ def test_by_hand_where_nobody_reaches_the_node(tmp_path: Path) -> None:
         f"kubectl -n shop logs {shop.WEB} --all-containers --timestamps --prefix > {base}.log",
         f"kubectl -n shop logs {shop.WEB} -c 'c;d' --previous --timestamps > {base}.'c;d'.previous.log",
     )
-    assert (step.by, step.changes) == ("hand", ())
-    assert "its Fargate node lets nobody in" in step.why
-    _, pending = step_of(tmp_path, {"node": None})
-    assert (pending.by, "it is on no node" in pending.why) == ("hand", True)
+    assert (step.by, step.changes, "it is on no node" in step.why) == ("hand", (), True)
+
+
+def test_on_fargate_from_within(tmp_path: Path) -> None:
+    _, step = step_of(tmp_path, {"labels": {"eks.amazonaws.com/fargate-profile": "p"}})
+    assert step.command[:4] == ("memir", "collect", "fargate", f"shop/{shop.WEB}")
+    _, step = step_of(tmp_path, {"node": "fargate-ip-10-0-0-9.eu-west-1.compute.internal"})
+    assert step.command[2] == "fargate"

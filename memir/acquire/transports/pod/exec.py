@@ -177,8 +177,9 @@ def exit_code(status: dict[str, Any]) -> int | None:
     return None
 
 
-def start(api: Api, namespace: str, pod: str, script: str, data: bytes) -> PodStream:
-    """Run a script with `data` as its standard input. `api` is used for nothing else.
+def start(api: Api, namespace: str, pod: str, script: str, data: bytes, container: str = "") -> PodStream:
+    """Run a script with `data` as its standard input, in the pod's only container or the one that is named.
+    `api` is used for nothing else.
 
     Script and data travel on standard input with their lengths, as the older protocol cannot close it: no
     text of theirs is in the request (and the API server's audit log), the process list or a container's log.
@@ -186,7 +187,8 @@ def start(api: Api, namespace: str, pod: str, script: str, data: bytes) -> PodSt
     body = script.encode()
     feed = f'head -c {len(data)} | eval "$S"' if data else 'eval "$S" </dev/null'
     where = f"pod {namespace}/{pod}"
-    running = PodStream(open_exec(api, namespace, pod, ["/bin/sh", "-c", f"S=$(head -c {len(body)}) && {feed}"]), where)
+    command = ["/bin/sh", "-c", f"S=$(head -c {len(body)}) && {feed}"]
+    running = PodStream(open_exec(api, namespace, pod, command, container), where)
     # a script may write much before it has read all of its input: both ways at once, or both sides wait for
     # ever
     threading.Thread(target=running.send, args=(body + data,), daemon=True).start()

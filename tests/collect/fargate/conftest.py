@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A pod as on Fargate, and an API server that knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.collect.fargate.rig import FargateRig, FargateServer
+
+
+@pytest.fixture(scope="session")
+def fargate_pod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FargateRig]:
+    rig = FargateRig(tmp_path_factory.mktemp("fargate"))
+    try:
+        rig.start()
+        yield rig
+    finally:
+        rig.stop()
+
+
+@pytest.fixture
+def server(fargate_pod: FargateRig, tmp_path: Path) -> Iterator[FargateServer]:
+    made = FargateServer()
+    made.hold(fargate_pod)
+    made.logs[f"{fargate_pod.namespace}/{fargate_pod.name}", "web", False] = b"2026-11-29T12:01:00Z second run\n"
+    made.logs[f"{fargate_pod.namespace}/{fargate_pod.name}", "web", True] = b"2026-11-29T12:00:00Z first run\n"
+    made.objects["/api/v1/events"] = []
+    made.start()
+    made.kubeconfig(tmp_path / "kubeconfig")
+    yield made
+    made.stop()
