@@ -22,22 +22,32 @@ ROOT = Path(__file__).resolve().parents[2]
 CODE = 9
 
 
-def killed_after(pod: PodRig, evidence: Path, count: int, key: Path | None = None, store: tuple[str, ...] = ()) -> None:
-    """store: bucket, prefix, region and endpoint of S3, where the files go there."""
-    words = [str(pod.root), pod.uid, str(evidence), str(count), str(key or ""), *store]
+def killed_after(
+    pod: PodRig, evidence: Path, count: int, key: Path | None = None, store: tuple[str, ...] = (), marker: str = ""
+) -> None:
+    """store: bucket, prefix, region and endpoint of S3, where the files go there. marker: what the count begins at."""
+    words = [str(pod.root), pod.uid, str(evidence), str(count), str(key or ""), marker, *store]
     done = subprocess.run([sys.executable, "-m", "tests.collect.killed", *words], check=False, cwd=ROOT)
     assert done.returncode == CODE
 
 
-def main(root: str, uid: str, evidence: str, count: str, key: str, *place: str) -> None:
+def main(root: str, uid: str, evidence: str, count: str, key: str, marker: str, *place: str) -> None:
     class Killing(LocalTransport):
         left = int(count)
+        waiting = bool(marker)
 
         def open_stream(self, script: str, *, data: bytes = b"") -> Stream:
             stream = super().open_stream(script, data=data)
             read = stream.read
+            held = b""
 
             def short(size: int) -> bytes:
+                nonlocal held
+                if self.waiting:
+                    data = read(min(size, 4096))
+                    held = held[-len(marker) :] + data
+                    self.waiting = marker.encode() not in held
+                    return data
                 if not self.left:
                     os._exit(CODE)
                 got = read(min(size, self.left))

@@ -19,7 +19,7 @@ from memir.evidence.verify import verify
 from tests.acquire.rigs.s3shim import Shim
 from tests.acquire.rigs.sshd import keygen
 from tests.collect.killed import killed_after
-from tests.collect.podrig import PodRig
+from tests.collect.podrig import SNAPSHOTS, PodRig
 
 
 def test_what_arrived_is_recorded_signed_and_read(pod: PodRig, tmp_path: Path) -> None:
@@ -44,6 +44,31 @@ def test_what_arrived_is_recorded_signed_and_read(pod: PodRig, tmp_path: Path) -
         assert pod.pid in node["processes"]["pid"]
     with pytest.raises(UsageError, match="that run has ended"):
         close_collection(evidence, key)
+
+
+def test_killed_in_a_layer_its_list_is_what_arrived(pod: PodRig, tmp_path: Path) -> None:
+    """The list has the files that came whole, and goes together with the tar that was cut."""
+    upper = pod.root / f"{SNAPSHOTS[1:]}/2/fs"
+    (upper / "aa-small").write_bytes(b"small")
+    (upper / "bb-large").write_bytes(bytes(4 << 20))
+    evidence = tmp_path / "ev"
+    try:
+        killed_after(pod, evidence, 2 << 20, marker=f"{pod.container}/upper.tar")
+    finally:
+        (upper / "aa-small").unlink()
+        (upper / "bb-large").unlink()
+    receipt = close_collection(evidence)
+    place = f"node/containers/{pod.container}"
+    assert {gap.where for gap in receipt.collection.gaps if gap.kind == "file"} == {
+        f"{place}/upper.tar", f"{place}/upper.files.jsonl",
+    }  # fmt: skip
+    assert (evidence / place / "upper.tar").stat().st_size > 1 << 20
+    lines = (evidence / place / "upper.files.jsonl").read_text().splitlines()
+    assert [json.loads(line).get("path") for line in lines] == [None, "/aa-small"]
+    found = verify(evidence)
+    assert (found.problems, found.status) == ([], "interrupted")
+    with memir.open(evidence) as node:
+        assert "/aa-small" in node["inodes"]["container_path"]
 
 
 def test_in_s3_an_upload_that_was_under_way_is_named(
