@@ -7,7 +7,9 @@
 
 ROOT is changed: memir and what it needs go to ROOT/opt/memir (pip, for ROOT's own Python and processor), and
 ROOT/usr/local/bin/memir starts it. The image is an OCI layout in a tar (https://github.com/opencontainers/image-spec
-v1.1) with one layer. The same ROOT gives the same bytes: entries are sorted and dated by SOURCE_DATE_EPOCH.
+v1.1) with one layer. The same ROOT gives the same bytes: entries are sorted and dated by SOURCE_DATE_EPOCH. What no
+run reads stays out of it: manuals, translations, headers, tests of the dependencies; licences stay. --plain leaves the
+layer uncompressed: for where the tar does not travel, and unpacking is what takes time.
 """
 
 from __future__ import annotations
@@ -32,10 +34,14 @@ from release.build import ROOT, epoch
 _START = """#!/bin/sh
 PYTHONPATH=/opt/memir PYTHONDONTWRITEBYTECODE=1 exec python3 -m memir "$@"
 """
-_NOT_IN_IT = ("dev/", "proc/", "sys/", "run/", "tmp/", "var/cache/apt/archives/", "var/lib/apt/lists/")
+_NOT_IN_IT = (
+    "dev/", "proc/", "sys/", "run/", "tmp/", "var/cache/", "var/log/", "var/lib/apt/lists/", "usr/share/man/", "usr/share/info/",
+    "usr/share/locale/", "usr/share/i18n/", "usr/share/lintian/", "usr/share/doc-base/", "usr/share/bash-completion/",
+)  # fmt: skip
+_OF_WHEELS_NOT = re.compile(r"opt/memir/(?:.+/)?(?:tests?|include)/|opt/memir/.+\.(?:pyi|pxd|pyx|pxi|h|hpp|a|cmake)$|opt/memir/bin/")
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+_LAYER = "application/vnd.oci.image.layer.v1.tar"
 
 
 def install(root: Path, wheel: Path) -> None:
@@ -62,13 +68,20 @@ def install(root: Path, wheel: Path) -> None:
     start.chmod(0o755)
 
 
+def kept(name: str) -> bool:
+    """Whether a path of the root goes into the image. Of Debian's documentation the licences do (and links to them)."""
+    if name.startswith("usr/share/doc/") and name.count("/") > 3:
+        return name.endswith("/copyright")
+    return not name.startswith(_NOT_IN_IT) and "__pycache__" not in name.split("/") and not _OF_WHEELS_NOT.match(name)
+
+
 def layer(root: Path, date: int) -> bytes:
-    """The whole root as one uncompressed tar."""
+    """The root, as far as kept() says, as one uncompressed tar."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for path in sorted(root.rglob("*")):
             name = str(path.relative_to(root))
-            if name.startswith(_NOT_IN_IT) or "__pycache__" in path.parts or path.is_socket():
+            if not kept(name) or path.is_socket():
                 continue
             info = archive.gettarinfo(path, name)
             info.mtime, info.uname, info.gname = min(int(info.mtime), date), "", ""
@@ -90,9 +103,12 @@ def _json(document: Any) -> bytes:
     return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
 
 
-def layout(tar: bytes, date: int, tag: str, machine: str) -> bytes:
-    """The OCI layout as a tar. tar: the layer. machine: as the kernel names it."""
-    packed, entry_layer = blob(gzip.compress(tar, 6, mtime=date), _LAYER)
+def layout(tar: bytes, date: int, tag: str, machine: str, plain: bool = False) -> bytes:
+    """The OCI layout as a tar. tar: the layer, compressed with gzip unless plain. machine: as the kernel names it."""
+    if plain:
+        packed, entry_layer = blob(tar, _LAYER)
+    else:
+        packed, entry_layer = blob(gzip.compress(tar, 6, mtime=date), f"{_LAYER}+gzip")
     created = datetime.fromtimestamp(date, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     config = {
         "created": created, "architecture": _MACHINES[machine], "os": "linux",
@@ -129,9 +145,11 @@ if __name__ == "__main__":
     parser.add_argument("root", type=Path)
     parser.add_argument("wheel", type=Path)
     parser.add_argument("-o", "--output", type=Path, default=Path("memir.tar"))
+    parser.add_argument("--plain", action="store_true", help="leave the layer uncompressed")
     given = parser.parse_args()
     os.umask(0o022)
     install(given.root, given.wheel)
-    written = layout(layer(given.root, epoch()), epoch(), given.wheel.name.split("-")[1], platform.machine())
+    tag = given.wheel.name.split("-")[1]
+    written = layout(layer(given.root, epoch()), epoch(), tag, platform.machine(), given.plain)
     given.output.write_bytes(written)
     sys.stdout.write(f"{hashlib.sha256(written).hexdigest()}  {given.output}\n")

@@ -74,12 +74,12 @@ def connects(source: Pod, target: Pod, port: int) -> bool:
     return node(f"nsenter -t {source.pid} -n curl -s -m 20 -o /dev/null -w %{{http_code}} {url}; true").strip() == "200"
 
 
-def until(what: str, test: Callable[[], bool]) -> float:
-    """Seconds until it is so; ends the check where it is not in time."""
+def until(what: str, test: Callable[[], bool], bound: float = SECONDS) -> float:
+    """Seconds until it is so; ends the check where it is not within so many."""
     began = time.monotonic()
     while not test():
-        if time.monotonic() - began > SECONDS:
-            raise SystemExit(f"{what}: not within {SECONDS} s")
+        if time.monotonic() - began > bound:
+            raise SystemExit(f"{what}: not within {bound:.0f} s")
         time.sleep(2)
     return time.monotonic() - began
 

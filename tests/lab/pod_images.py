@@ -84,9 +84,9 @@ def sh(
     return done.stdout
 
 
-def script(name: str, *words: str, limit: float = 1800) -> None:
+def script(name: str, *words: str, limit: float = 1800, env: Mapping[str, str] | None = None) -> None:
     """One of kube/*.sh, its output on ours."""
-    environment = os.environ | {"LAB": str(lab())}
+    environment = os.environ | {"LAB": str(lab())} | (env or {})
     subprocess.run(["bash", HERE / name, *words], check=True, timeout=limit, env=environment)
 
 
@@ -204,8 +204,11 @@ def _pods_of_the_case(case: Path) -> set[tuple[str, str]]:
     return {(row["namespace"], row["pod_name"]) for row in rows if not row["removed"]}
 
 
-def check_image(name: str, config: Path, key: Path | None, out: Path) -> list[Line]:
-    """Acquire through a pod of one image, and hold everything against the API and the node."""
+def check_image(name: str, config: Path, key: Path | None, out: Path, image: str = "") -> list[Line]:
+    """Acquire through a pod of one image, and hold everything against the API and the node.
+
+    image: its name in the node's containerd, where it is none of folders().
+    """
     evidence, case = out / name, out / f"{name}.case"
     for path in (evidence, case):
         shutil.rmtree(path, ignore_errors=True)
@@ -219,7 +222,7 @@ def check_image(name: str, config: Path, key: Path | None, out: Path) -> list[Li
 
     sign = ("--sign-key", key) if key is not None else ()
     code, text, seconds = memir(
-        "acquire", "pod", "--node", NODE, "-n", SPACE, "--image", f"registry.example/forensics/{name}:1",
+        "acquire", "pod", "--node", NODE, "-n", SPACE, "--image", image or f"registry.example/forensics/{name}:1",
         "--kubeconfig", config, "-o", evidence, "--case", "LAB", *sign,
     )  # fmt: skip
     size = sum(file.stat().st_size for file in evidence.glob("image*"))
@@ -236,7 +239,9 @@ def check_image(name: str, config: Path, key: Path | None, out: Path) -> list[Li
     files = new_on_disk()  # path and size: mount points are empty
     other = [path for path in files if not path.startswith((*TRACES, *ALWAYS)) and not MOUNT_POINT.fullmatch(path)]
     line("left on the node's disk beyond the receipt's list", other or f"nothing ({len(files)} files)", not other)
-    named = node("grep -rl memir-helper: /var/lib /opt /etc /tmp /var/tmp 2>/dev/null | head; ls -A /dev/shm")
+    # since the mark: memir's own image has the helper's source
+    newer = "find /var/lib /opt /etc /tmp /var/tmp -xdev -type f -cnewer /root/mark"
+    named = node(newer + " -exec grep -l memir-helper: {} + 2>/dev/null | head; ls -A /dev/shm")
     line("the helper's bytes on the node", named.split() or "nowhere", not named.split())
     code, text, seconds = memir("analyze", evidence, "-o", case)
     if code:
@@ -247,8 +252,8 @@ def check_image(name: str, config: Path, key: Path | None, out: Path) -> list[Li
     line("analyze", f"exit code {code}, {seconds:.0f} s, {len(pods)} pods: {difference}", code == 0 and pods == api)
     line("the run's own pod in RAM", sorted(mine), len(mine) == 1)
     shutil.rmtree(case, ignore_errors=True)
-    for image in evidence.glob("image*"):
-        image.unlink()
+    for taken in evidence.glob("image*"):
+        taken.unlink()
     return lines
 
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # 4-up.sh MEGABYTES [kernel command line]: control plane on loopback, node in software emulation. Ends with 1 when WANT
-# pods do not run within WAIT seconds. The node's disk is node.img; what it writes goes with it (snapshot=on).
+# pods do not run within WAIT seconds. The node's disk is node.img; what it writes goes with it (snapshot=on). DRIVE: a file
+# that the node reads as /dev/vdb.
 set -e; . "$(dirname "$0")/env.sh"; cd "$LAB"; MB=${1:-1024}; shift || true
 free_ports
 P=pki; B=k8s; D=cp; rm -rf $D; mkdir -p $D
@@ -33,7 +34,7 @@ bg scheduler $B/kube-scheduler --kubeconfig=admin.conf --bind-address=127.0.0.1 
 rm -f run/qmp
 # restrict=on: the guest reaches nothing but the API server on this machine's loopback
 TMPDIR=$LAB/run bg node qemu-system-x86_64 -accel tcg,thread=multi,tb-size=1024 -cpu "${CPU:-max,la57=off}" -smp 2 -m "$MB" -display none -serial file:run/serial -qmp unix:run/qmp,server,nowait \
-  -drive file=node.img,if=virtio,format=raw,cache=unsafe,snapshot=on \
+  -drive file=node.img,if=virtio,format=raw,cache=unsafe,snapshot=on ${DRIVE:+-drive "file=$DRIVE,if=virtio,format=raw,readonly=on"} \
   -nic "user,model=virtio-net-pci,restrict=on,hostfwd=tcp:127.0.0.1:$SSH_PORT-:22,hostfwd=tcp:127.0.0.1:10250-:10250,guestfwd=tcp:10.0.2.100:6443-cmd:socat - TCP:127.0.0.1:16443" \
   -kernel vmlinuz -initrd initrd -append "root=/dev/vda rw quiet console=ttyS0 net.ifnames=0 $*"
 # a namespace has its default service account some moments later
