@@ -35,10 +35,13 @@ _START = """#!/bin/sh
 PYTHONPATH=/opt/memir PYTHONDONTWRITEBYTECODE=1 exec python3 -m memir "$@"
 """
 _NOT_IN_IT = (
-    "dev/", "proc/", "sys/", "run/", "tmp/", "var/cache/", "var/log/", "var/lib/apt/lists/", "usr/share/man/", "usr/share/info/",
-    "usr/share/locale/", "usr/share/i18n/", "usr/share/lintian/", "usr/share/doc-base/", "usr/share/bash-completion/",
+    "dev/", "proc/", "sys/", "run/", "tmp/", "var/cache/", "var/log/", "var/lib/apt/lists/", "usr/share/man/",
+    "usr/share/info/", "usr/share/locale/", "usr/share/i18n/", "usr/share/lintian/", "usr/share/doc-base/",
+    "usr/share/bash-completion/",
 )  # fmt: skip
-_OF_WHEELS_NOT = re.compile(r"opt/memir/(?:.+/)?(?:tests?|include)/|opt/memir/.+\.(?:pyi|pxd|pyx|pxi|h|hpp|a|cmake)$|opt/memir/bin/")
+_OF_WHEELS_NOT = re.compile(
+    r"opt/memir/(?:bin/|(?:.+/)?(?:tests?|include)/|.+\.(?:pyi|pxd|pyx|pxi|h|hpp|a|cmake)$)"
+)  # scripts, tests, headers
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _LAYER = "application/vnd.oci.image.layer.v1.tar"

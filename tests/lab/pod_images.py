@@ -86,7 +86,7 @@ def sh(
 
 def script(name: str, *words: str, limit: float = 1800, env: Mapping[str, str] | None = None) -> None:
     """One of kube/*.sh, its output on ours."""
-    environment = os.environ | {"LAB": str(lab())} | (env or {})
+    environment = {**os.environ, "LAB": str(lab()), **(env or {})}
     subprocess.run(["bash", HERE / name, *words], check=True, timeout=limit, env=environment)
 
 
