@@ -2,8 +2,11 @@
 """How the report feels with a large node: a generated case, its page in chromium, first view and longest tasks.
 
 The case has 5,000 processes, 100,000 events and 200,000 files. First view: from the start of navigation until the
-first sentence of the story is painted. Longest task: PerformanceObserver's `longtask` (50 ms and above) while the page
-is scrolled, zoomed, sorted, filtered and searched by a script. Exit 1 if a bound is broken.
+first sentence of the story is painted. Longest task: while the page is scrolled, zoomed, sorted, filtered and searched
+by a script, in processor time (a trace's thread time) and in wall time (PerformanceObserver's `longtask`: 50 ms and
+above). Wall time has in it the turns of whatever else runs on the machine: the bound is on processor time, of the worst
+run; `chrt -r 1 python -m benchmarks.report` (root) has the processors to itself, and there both say the same. Exit 1 if
+a bound is broken.
 """
 
 from __future__ import annotations
@@ -234,6 +237,7 @@ def script(browser: Any, file: Path) -> dict[str, tuple[float, float]]:
         wall = max(page.evaluate("window.tasks"), default=0)
         longest[name] = wall, busy(browser.stop_tracing())
         print(f"  {name:<24}{wall:>7.0f} ms, {longest[name][1]:>7.0f} ms of processor time", flush=True)
+    page.context.close()
     return longest
 
 
@@ -250,8 +254,7 @@ def main() -> None:
     """Make the case and the page, and measure them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", type=Path, help="measure the report of this case instead of a generated one")
-    words = "of the script; of each step the best counts: where others use the machine, wall time has their work in it"
-    parser.add_argument("--runs", type=int, default=1, help=words)
+    parser.add_argument("--runs", type=int, default=1, help="of the script; of each step the worst counts")
     parser.add_argument("--scale", type=float, default=1.0, help="of the generated case's rows")
     parser.add_argument("--keep", type=Path, help="folder for the case and the page, which are then kept")
     chosen = parser.parse_args()
@@ -271,12 +274,12 @@ def main() -> None:
             middle = statistics.median(views)
             print(f"first view: median of {RUNS} {middle:.0f} ms ({min(views):.0f} to {max(views):.0f})")
             runs = [script(browser, file) for _ in range(chosen.runs)]
-            longest = {name: (min(run[name][0] for run in runs), min(run[name][1] for run in runs)) for name in runs[0]}
+            longest = {name: (max(run[name][0] for run in runs), max(run[name][1] for run in runs)) for name in runs[0]}
             browser.close()
     for place, what in enumerate(("by the observer", "in processor time")):
         worst = max(longest, key=lambda name, place=place: longest[name][place])  # type: ignore[misc]  # a default binds
         print(f"longest task {what}: {longest[worst][place]:.0f} ms ({worst})")
-    if middle >= FIRST_VIEW or max(wall for wall, _ in longest.values()) >= LONGEST:
+    if middle >= FIRST_VIEW or max(own for _, own in longest.values()) >= LONGEST:
         raise SystemExit(f"bounds: first view {FIRST_VIEW} ms, longest task {LONGEST} ms")
 
 

@@ -41,7 +41,7 @@ LINES = 12
 
 
 def archive() -> Path:
-    """The image as a tar, from what git has now. Its layer is not compressed: the emulated processor unpacks it."""
+    """The image as a tar, from what git has now. Its layer is packed with zstd: the emulated processor unpacks it."""
     made = lab() / "oci"
     made.mkdir(parents=True, exist_ok=True)
     root, packed = made / "root", made / "memir.tar"
@@ -55,7 +55,7 @@ def archive() -> Path:
     with tempfile.TemporaryDirectory(prefix="memir-oci-") as folder:
         _, wheel = packages(epoch(), Path(folder))
         shutil.rmtree(root / "opt/memir", ignore_errors=True)
-        pack: list[str | Path] = [sys.executable, "-m", "release.oci_image", root, wheel, "-o", packed, "--plain"]
+        pack: list[str | Path] = [sys.executable, "-m", "release.oci_image", root, wheel, "-o", packed, "--zstd"]
         subprocess.run(pack, cwd=ROOT, check=True, timeout=1500)
     return packed
 
@@ -92,7 +92,7 @@ def said(text: str) -> list[str]:
 
 
 def fetched(folder: Path) -> Path:
-    """The pod's case, from the node."""
+    """The pod's case, from the node, as folder/case."""
     packed = base64.b64decode(node(f"tar -C {FOLDER} -cf - case | base64"))
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         archive.extractall(folder, filter="data")
@@ -105,13 +105,18 @@ def compared(here: Path, there: Path) -> tuple[str, bool]:
     if names != sorted(path.name for path in (there / "tables").iterdir()):
         return "not the same tables", False
     pairs = [[pyarrow.parquet.read_table(case / "tables" / name) for case in (here, there)] for name in names]
-    other = [name for name, (one, two) in zip(names, pairs, strict=True) if not one.equals(two)]
-    rows = sum(one.num_rows for one, _ in pairs)
-    value = f"other rows in {', '.join(other)}" if other else f"{rows} rows of {len(names)} tables: this machine's"
-    return value, not other and rows > 0
+    other = []
+    for name, (one, two) in zip(names, pairs, strict=True):
+        if not one.equals(two):
+            other.append(name)
+            rows = [row for row in zip(one.to_pylist(), two.to_pylist(), strict=False) if row[0] != row[1]]
+            print(f"{name}: {one.num_rows} and {two.num_rows} rows, {len(rows)} not the same, the first:", *rows[:2])
+    number = sum(one.num_rows for one, _ in pairs)
+    value = f"other rows in {', '.join(other)}" if other else f"{number} rows of {len(names)} tables: this machine's"
+    return value, not other and number > 0
 
 
-def analyze() -> list[Line]:
+def analyze(out: Path) -> list[Line]:
     """`memir analyze` by kubelet, its words and rows held against this machine's."""
     node(f"mkdir -p {FOLDER} && cat > {FOLDER}/image", data=SAMPLE.read_bytes())
     kubectl("apply", "-f", "-", data=json.dumps(pod()).encode())
@@ -126,12 +131,12 @@ def analyze() -> list[Line]:
     if not lines[0].right:
         print(text)
         return lines
-    with tempfile.TemporaryDirectory(prefix="memir-oci-") as name:
-        folder = Path(name)
-        code, here, _ = memir("analyze", SAMPLE, "-o", folder / "here", "--cache", folder / "cache")
-        if code:
-            raise SystemExit(f"memir analyze ended with {code}: {here}")
-        lines.append(Line("memir", "its case", *compared(folder / "here", fetched(folder))))
+    for name in ("here", "case"):
+        shutil.rmtree(out / name, ignore_errors=True)
+    code, here, _ = memir("analyze", SAMPLE, "-o", out / "here", "--cache", out / "cache")
+    if code:
+        raise SystemExit(f"memir analyze ended with {code}: {here}")
+    lines.append(Line("memir", "its case", *compared(out / "here", fetched(out))))
     same = said(text) == said(here)
     if not same:
         print(text)
@@ -159,7 +164,7 @@ def main() -> int:
         script("4-up.sh", os.environ.get("MB", "1536"), "init_on_free=1", env=drive)
         lines += bring()
         lines += check_image("memir", account(), None, out, IMAGE)
-        lines += analyze()
+        lines += analyze(out)
     finally:
         script("7-down.sh")
     for one in lines:

@@ -40,9 +40,10 @@ const channel = new MessageChannel();
 const waiting: (() => void)[] = [];
 channel.port1.onmessage = () => waiting.shift()?.();
 let began = 0;
+const SLICE = 6; // milliseconds of work between two turns
 /** Give the page a turn if this task has run for some milliseconds. Cheap to call often. */
 export function turn(): Promise<void> | undefined {
-  if (performance.now() - began < 10) return undefined;
+  if (performance.now() - began < SLICE) return undefined;
   return new Promise((done) => {
     waiting.push(() => { began = performance.now(); done(); });
     channel.port2.postMessage(0);

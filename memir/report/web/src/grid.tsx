@@ -8,7 +8,7 @@ import { toRow } from "./route";
 import { cell, copy, count, csv, download, isNumber, marked, plural } from "./text";
 
 const HEIGHT = 28;
-const AROUND = 8; // rows beyond the edges that are drawn
+const AROUND = 4; // rows beyond the edges that are drawn
 const CUT = 300; // characters of a cell: the row's own panel has all
 
 export interface GridProps {
@@ -64,6 +64,8 @@ function Rows({ table, within = null, query = "", columns, selected = null, tall
   const screen = Math.max(box.current?.clientHeight ?? 0, tall ? innerHeight : 450); // it is small until it has rows
   const from = Math.max(0, Math.floor(top / HEIGHT) - AROUND);
   const to = Math.min(number, Math.ceil((top + screen) / HEIGHT) + AROUND);
+  // the element of a row that leaves the screen takes the next that comes: to make elements is what costs in scrolling
+  const slots = Math.ceil(screen / HEIGHT) + 2 * AROUND + 2;
   const visible = useMemo(() => Array.from({ length: Math.max(0, to - from) }, (_, index) => from + index), [from, to]);
 
   const text = () => csv(heads.map((column) => ({ ...column, values: table.ready.get(column.name)! })), rows!);
@@ -106,12 +108,12 @@ function Rows({ table, within = null, query = "", columns, selected = null, tall
           ))}
         </div>
         <div class="space" role="presentation" style={{ height: `${number * HEIGHT}px`, minWidth: `${total}px` }}>
-          {rows && visible.filter((place) => place < rows.length).map((place) => {
+          {rows && visible.map((place) => {
             const row = rows[place];
             const proved = provedBy.get(`${table.head.name}:${row}`);
             const mark = row === selected ? " selected" : place === cursor ? " cursor" : "";
             return (
-              <div key={row} id={`${table.head.name}-${place}`} class={`row${mark}${proved ? ` proof ${proved[0].severity}` : ""}`} role="row"
+              <div key={place % slots} id={`${table.head.name}-${place}`} class={`row${mark}${proved ? ` proof ${proved[0].severity}` : ""}`} role="row"
                 aria-rowindex={place + 2} aria-selected={row === selected}
                 style={{ gridTemplateColumns: template, top: `${place * HEIGHT}px`, minWidth: `${total}px` }}
                 onClick={() => { if (!getSelection()?.toString()) location.hash = toRow(table.head.name, row); }}>

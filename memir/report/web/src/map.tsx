@@ -1,21 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
 // namespace > pod > container > process, with what stands out on each.
-import { useState } from "preact/hooks";
+import type { JSX } from "preact";
+import { useMemo, useState } from "preact/hooks";
 import { type Finding, head, provedBy } from "./data";
 import { Badges } from "./marks";
 import { toRow } from "./route";
 import { count, plural, Safe } from "./text";
-import { grouped, type Row, text, useRows } from "./use";
+import { grouped, type Row, text, useGrowing, useRows } from "./use";
 
 const PROCESS = ["pid", "ppid", "comm", "args", "start_time", "exe_deleted", "kernel_thread", "pid_in_container", "pod_uid", "container_id", "disagreements"];
 const OPEN = 8; // pods that are open at first: each draws its processes
 const SHOWN = 40; // processes of a container that are listed at first
+const STEP = 3; // namespaces and pods that are drawn in one task
 
 export function Map_() {
   const pods = useRows("pods", ["pod_uid", "pod_name", "namespace", "owner", "phase", "service_account", "iam_role", "qos", "host_network"]);
   const containers = useRows("containers", ["container_id", "container_name", "kind", "image", "state", "exit_code", "reason", "pod_uid", "privileged", "host_pid"]);
   const processes = useRows("processes", PROCESS);
   if (!pods || !containers || !processes) return <p class="none">reading …</p>;
+  return <Places pods={pods} containers={containers} processes={processes} />;
+}
+
+function Places({ pods, containers, processes }: { pods: Row[]; containers: Row[]; processes: Row[] }) {
+  const all = useMemo(() => places(pods, containers, processes), [pods, containers, processes]);
+  let left = useGrowing(all.reduce((sum, each) => sum + each.parts.length, 0), STEP);
+  return (
+    <div class="map">
+      {all.map(({ name, parts }) => {
+        const shown = parts.slice(0, left);
+        left -= shown.length;
+        return shown.length > 0 && <section key={name} class="namespace">{shown}</section>;
+      })}
+    </div>
+  );
+}
+
+/** Each namespace with its title, then its pods. */
+function places(pods: Row[], containers: Row[], processes: Row[]): { name: string; parts: JSX.Element[] }[] {
   const users = processes.filter((each) => each.kernel_thread !== true);
   const byContainer = grouped(users.filter((each) => each.container_id), (each) => text(each.container_id));
   const byPod = grouped(containers, (each) => text(each.pod_uid));
@@ -23,26 +44,19 @@ export function Map_() {
   const opened = new Set([...new Set(head.findings.filter((each) => each.severity !== "info" && each.pod_uid).map((each) => each.pod_uid))].slice(0, OPEN)); // the worst come first
   const alone = byPod.get("") ?? [];
   const node = users.filter((each) => !each.container_id && !each.pod_uid);
-  return (
-    <div class="map">
-      {namespaces.map(([name, group]) => (
-        <section class="namespace">
-          <h2><Safe text={name} /> <small>{plural(group.length, "pod")}</small></h2>
-          {group.map((pod) => <Pod pod={pod} first={opened.has(text(pod.pod_uid))} containers={byPod.get(text(pod.pod_uid)) ?? []} processes={byContainer} />)}
-        </section>
-      ))}
-      {alone.length > 0 && (
-        <section class="namespace">
-          <h2>Containers without a pod <small>{count(alone.length)}</small></h2>
-          {alone.map((each) => <Container container={each} processes={byContainer.get(text(each.container_id)) ?? []} />)}
-        </section>
-      )}
-      <section class="namespace">
-        <h2>The node itself <small>{plural(node.length, "process").replace("processs", "processes")}, {count(processes.length - users.length)} kernel threads</small></h2>
-        <Processes processes={node} />
-      </section>
-    </div>
-  );
+  const made = namespaces.map(([name, group]) => ({ name, parts: [
+    <h2 key=""><Safe text={name} /> <small>{plural(group.length, "pod")}</small></h2>,
+    ...group.map((pod) => <Pod key={pod.row} pod={pod} first={opened.has(text(pod.pod_uid))} containers={byPod.get(text(pod.pod_uid)) ?? []} processes={byContainer} />),
+  ] }));
+  if (alone.length) made.push({ name: "\0alone", parts: [
+    <h2 key="">Containers without a pod <small>{count(alone.length)}</small></h2>,
+    ...alone.map((each) => <Container key={each.row} container={each} processes={byContainer.get(text(each.container_id)) ?? []} />),
+  ] });
+  made.push({ name: "\0node", parts: [
+    <h2 key="">The node itself <small>{plural(node.length, "process").replace("processs", "processes")}, {count(processes.length - users.length)} kernel threads</small></h2>,
+    <Processes key="processes" processes={node} />,
+  ] });
+  return made;
 }
 
 function about(test: (finding: Finding) => boolean): Finding[] { return head.findings.filter(test); }

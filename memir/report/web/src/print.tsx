@@ -42,7 +42,7 @@ export function Print() {
         <p>A finding is an observation that deserves a look, not a verdict: each says why it was made, what harmless thing looks the same, and what it may miss.
           Times are UTC{record.evidence ? ", by the clock of the examined machine" : ""}. {head.redacted && "Names and addresses are pseudonyms, each the same throughout."}</p>
       </section>
-      <section><h2 class="part">What happened</h2><Story /></section>
+      <section><h2 class="part">What happened</h2><Story whole /></section>
       <section>
         <h2 class="part">Findings, each with what proves it</h2>
         {head.findings.length === 0 && <p>None.</p>}

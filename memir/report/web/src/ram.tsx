@@ -6,21 +6,22 @@ import { Grid } from "./grid";
 import { toTable, word } from "./route";
 import { count, plain, plural, Safe } from "./text";
 import { type Cell, placed } from "./treemap";
-import { text } from "./use";
+import { text, useGrowing } from "./use";
 
 const COLUMNS = ["kind", "pid", "pids", "path", "name", "bytes", "cgroup_removed", "shared_by", "namespace", "pod_name", "pod_uid", "container_id"];
 const LEAVES = 60; // of a kind, drawn one by one
+const STEP = 120; // rectangles that are drawn in one task
 const HIGH = 560, LETTER = 6.6;
 /** Kinds with a colour of their own, in the order of the legend. */
 const KINDS = ["anonymous", "file", "tmpfs", "slab", "page table", "kernel stack", "vmalloc", "block device", "kernel", "free", "not known"];
 const OWNERS = { shared: "shared by pods", node: "the node", free: "free", unknown: "not known" };
 
-interface Owner { key: string; title: string; order: number; filter: string; size: number; kinds: Map<string, Leaves> }
+interface Owner { key: string; title: string; order: number; filter: string; size: number; kinds: Map<string, Leaves>; cell: Cell }
 interface Leaves { size: number; parts: Map<string, number> }
 interface Use { owners: Owner[]; kinds: [string, number][]; total: number; removed: number }
 
 /** Who owns a row, as `memir pages` says it. */
-function owner(kind: string, podName: string, podUid: string, namespace: string, container: string, shared: boolean): Omit<Owner, "size" | "kinds"> {
+function owner(kind: string, podName: string, podUid: string, namespace: string, container: string, shared: boolean): Omit<Owner, "size" | "kinds" | "cell"> {
   if (kind === "free") return { key: "free", title: OWNERS.free, order: 4, filter: word("kind", "free") };
   if (podUid || podName) {
     return { key: podUid || `${namespace}/${podName}`, title: [namespace, podName || podUid].filter(Boolean).join("/"), order: 0, filter: podName ? word("pod_name", podName) : word("pod_uid", podUid) };
@@ -47,7 +48,7 @@ async function read(): Promise<Use> {
   for (let row = 0; row < table.rows; row++) {
     const what = text(kind[row]) || "not known", size = Number(bytes[row] ?? 0);
     const whose = owner(what, text(podName[row]), text(podUid[row]), text(namespace[row]), text(container[row]), shared[row] !== null);
-    const mine = owners.get(whose.key) ?? owners.set(whose.key, { ...whose, size: 0, kinds: new Map() }).get(whose.key)!;
+    const mine = owners.get(whose.key) ?? owners.set(whose.key, { ...whose, size: 0, kinds: new Map(), cell: { name: whose.title, size: 0, kind: "", cells: [] } }).get(whose.key)!;
     const leaves = mine.kinds.get(what) ?? mine.kinds.set(what, { size: 0, parts: new Map() }).get(what)!;
     const several = pids[row], leaf = text(path[row]) || text(name[row])
       || (pid[row] !== null ? names.get(Number(pid[row])) ?? `pid ${pid[row]}` : Array.isArray(several) && several.length ? `pids ${several.slice(0, 4).join(", ")}${several.length > 4 ? ", …" : ""}` : what);
@@ -59,20 +60,23 @@ async function read(): Promise<Use> {
     if (gone[row] === true) removed += size;
     if ((row & 255) === 0) await turn();
   }
+  for (const each of owners.values()) {
+    each.cell.size = each.size;
+    for (const [kind, leaves] of each.kinds) {
+      each.cell.cells.push(cellOf(kind, leaves));
+      await turn();
+    }
+  }
   const order = [...owners.values()].sort((a, b) => a.order - b.order || b.size - a.size);
   return { owners: order, kinds: [...kinds].sort((a, b) => b[1] - a[1]), total, removed };
 }
 
-function cells(owners: Owner[]): Cell[] {
-  return owners.map((each) => ({
-    name: each.title, size: each.size, kind: "", cells: [...each.kinds].map(([kind, leaves]) => {
-      const parts = [...leaves.parts].sort((a, b) => b[1] - a[1]);
-      const inner: Cell[] = parts.slice(0, LEAVES).map(([name, size]) => ({ name, size, kind, cells: [] }));
-      const rest = parts.slice(LEAVES).reduce((sum, [, size]) => sum + size, 0);
-      if (rest) inner.push({ name: "the rest", size: rest, kind, cells: [] });
-      return { name: kind, size: leaves.size, kind, cells: parts.length > 1 ? inner : [] };
-    }),
-  }));
+function cellOf(kind: string, leaves: Leaves): Cell {
+  const parts = [...leaves.parts].sort((a, b) => b[1] - a[1]);
+  const inner: Cell[] = parts.slice(0, LEAVES).map(([name, size]) => ({ name, size, kind, cells: [] }));
+  const rest = parts.slice(LEAVES).reduce((sum, [, size]) => sum + size, 0);
+  if (rest) inner.push({ name: "the rest", size: rest, kind, cells: [] });
+  return { name: kind, size: leaves.size, kind, cells: parts.length > 1 ? inner : [] };
 }
 
 const mib = (size: number) => (size >= 52429 ? (size / 1048576).toLocaleString("en-US", { minimumFractionDigits: 1, maximumFractionDigits: 1 }) : size ? "<0.1" : "");
@@ -93,7 +97,7 @@ export function Ram({ id }: { id: string }) {
       {id && !one && <p class="none">There is no owner of this name: <a href="#ram">all owners</a>.</p>}
       {one && <p><a href="#ram">All owners</a> › <b><Safe text={one.title} /></b> {mib(one.size)} MiB, {plural([...one.kinds.values()].reduce((sum, each) => sum + each.parts.size, 0), "part")}</p>}
       {!one && <p class="sub"><label><input type="checkbox" checked={free} onChange={() => show(!free)} /> with free memory</label>. Click a part for its owner alone.</p>}
-      <Picture owners={one ? [one] : free ? use.owners : use.owners.filter((each) => each.key !== "free")} />
+      <Picture key={one?.key ?? String(free)} owners={one ? [one] : free ? use.owners : use.owners.filter((each) => each.key !== "free")} />
       <Legend kinds={use.kinds} />
       <Owners use={use} chosen={one?.key} />
       <h2>Every part</h2>
@@ -108,16 +112,24 @@ function Picture({ owners }: { owners: Owner[] }) {
   const [wide, setWide] = useState(0);
   useEffect(() => {
     const element = frame.current!;
-    const watch = new ResizeObserver(() => setWide(element.clientWidth));
+    const watch = new ResizeObserver(() => setTimeout(() => setWide(element.clientWidth))); // not in the frame's own task
     watch.observe(element);
     return () => watch.disconnect();
   }, []);
   const keys = useMemo(() => new Map(owners.map((each) => [each.title, each.key])), [owners]);
   const shown = useMemo(() => {
     if (wide < 50) return [];
-    const all = cells(owners);
-    return owners.length === 1 && all.length ? placed(all[0].cells, { x: 0, y: 0, wide, high: HIGH }, [owners[0].title]) : placed(all, { x: 0, y: 0, wide, high: HIGH });
+    const all = owners.map((each) => each.cell);
+    return owners.length === 1 ? placed(all[0].cells, { x: 0, y: 0, wide, high: HIGH }, [owners[0].title]) : placed(all, { x: 0, y: 0, wide, high: HIGH });
   }, [owners, wide]);
+  const elements = useMemo(() => shown.map(({ cell, box, path, label }, index) => (
+    <g key={index} data-owner={path[0]} class={path.length === 1 ? "owner" : tint(cell.kind)}>
+      <title>{`${path.map(plain).join(" › ").slice(0, 600)}: ${mib(cell.size)} MiB`}</title>
+      <rect x={box.x} y={box.y} width={box.wide} height={box.high} />
+      {label && <text x={box.x + 4} y={box.y + 12.5}>{fitting(cell, box.wide - 8)}</text>}
+    </g>
+  )), [shown]);
+  const drawn = useGrowing(elements.length, STEP);
   const open = (event: Event) => {
     const key = keys.get((event.target as Element).closest("g")?.getAttribute("data-owner") ?? "");
     if (key !== undefined) location.hash = owners.length === 1 ? "ram" : `ram=${encodeURIComponent(key)}`;
@@ -126,13 +138,7 @@ function Picture({ owners }: { owners: Owner[] }) {
     <div class="treemap" ref={frame}>
       {wide >= 50 && (
         <svg viewBox={`0 0 ${wide} ${HIGH}`} role="img" aria-label="RAM by owner and kind; the table below says the same" onClick={open}>
-          {shown.map(({ cell, box, path, label }) => (
-            <g data-owner={path[0]} class={path.length === 1 ? "owner" : tint(cell.kind)}>
-              <title>{`${path.map(plain).join(" › ").slice(0, 600)}: ${mib(cell.size)} MiB`}</title>
-              <rect x={box.x} y={box.y} width={box.wide} height={box.high} />
-              {label && <text x={box.x + 4} y={box.y + 12.5}>{fitting(cell, box.wide - 8)}</text>}
-            </g>
-          ))}
+          {elements.slice(0, drawn)}
         </svg>
       )}
     </div>

@@ -28,6 +28,18 @@ export function useRows(name: string, columns: string[]): Row[] | null {
   return rows;
 }
 
+/** How many of a list are drawn: `step` more in a task of its own each, so that a long list is no long task. What is
+ * drawn already costs nothing again if its elements are the same objects: they are to be made once (useMemo). */
+export function useGrowing(total: number, step: number): number {
+  const [number, set] = useState(step);
+  useEffect(() => {
+    if (number >= total) return undefined;
+    const timer = setTimeout(() => set(number + step));
+    return () => clearTimeout(timer);
+  }, [number, total, step]);
+  return Math.min(number, total);
+}
+
 export const text = (value: Value): string => (typeof value === "string" ? value : value === null || value === undefined ? "" : String(value));
 
 export function grouped<T>(items: Iterable<T>, key: (item: T) => string): Map<string, T[]> {
