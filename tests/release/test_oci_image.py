@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 
 from memir import __version__
 from release.build import epoch, packages
-from release.oci_image import blob, install, layer, layout
+from release.oci_image import blob, install, kept, layer, layout
 from tests.images import ROOT
 from tests.longer import not_here
 
@@ -49,7 +50,9 @@ def read(image: bytes) -> tuple[dict[str, bytes], dict[str, Any], dict[str, Any]
     (top,) = json.loads(entries["index.json"])["manifests"]
     manifest = json.loads(follow(top))
     config = json.loads(follow(manifest["config"]))
-    tar = gzip.decompress(follow(manifest["layers"][0]))
+    (packed,) = manifest["layers"]
+    data = follow(packed)
+    tar = zstandard.decompress(data) if packed["mediaType"].endswith("+zstd") else gzip.decompress(data)
     assert config["rootfs"]["diff_ids"] == [f"sha256:{hashlib.sha256(tar).hexdigest()}"]
     assert len(entries) == 5 and json.loads(entries["oci-layout"]) == {"imageLayoutVersion": "1.0.0"}
     return entries, manifest, config, tar
@@ -68,6 +71,27 @@ def test_a_layout_holds_and_is_the_same_twice(tmp_path: Path) -> None:
     assert set(names) == {"bin", "proc", "usr", "usr/bin", "usr/bin/run"}
     assert names["bin"].linkname == "usr/bin" and names["usr/bin/run"].mode == 0o755
     assert max(entry.mtime for entry in names.values()) <= DATE
+
+
+def test_a_layer_of_zstd_is_the_same_tar(tmp_path: Path) -> None:
+    tar = layer(small_root(tmp_path), DATE)
+    _, manifest, _, unpacked = read(layout(tar, DATE, "1.2", "aarch64", zstd=True))
+    assert manifest["layers"][0]["mediaType"] == "application/vnd.oci.image.layer.v1.tar+zstd" and unpacked == tar
+
+
+def test_what_no_run_reads_stays_out() -> None:
+    inside = (
+        "usr/share/doc/bash/copyright", "usr/share/doc/bash", "usr/share/man", "usr/bin/python3.11", "var/cache",
+        "opt/memir/memir/acquire/node/helper.c", "opt/memir/numpy/testing/__init__.py", "opt/memir/tests.py",
+        "opt/memir/duckdb-1.dist-info/licenses/LICENSE",
+    )  # fmt: skip
+    outside = (
+        "usr/share/doc/bash/README.gz", "usr/share/man/man1/ls.1.gz", "usr/share/locale/de/x.mo", "proc/x", "var/log/x",
+        "opt/memir/pyarrow/tests/test_io.py", "opt/memir/pyarrow/include/arrow/api.h", "opt/memir/bin/vol",
+        "opt/memir/numpy/__init__.pyi", "opt/memir/memir/__pycache__/text.cpython-311.pyc",
+    )  # fmt: skip
+    assert [name for name in inside if not kept(name)] == []
+    assert [name for name in outside if kept(name)] == []
 
 
 def test_a_descriptor_describes() -> None:
