@@ -36,7 +36,9 @@ POD = "memir-analyze"
 FOLDER = "/root/memir-analyze"
 """On the node's disk, whose writes go with it."""
 DISK = "/dev/vdb"
-LINES = 12
+CPU = "max,la57=off,avx2=off"
+"""QEMU 7.2's AVX2 is wrong: numpy's argsort there gives arrays that are not sorted, and np.unique values twice."""
+LINES = 11
 """Of the table of a whole run."""
 
 
@@ -160,8 +162,8 @@ def main() -> int:
     out.chmod(0o700)
     lines: list[Line] = []
     try:
-        drive = {"DRIVE": str(lab() / "oci/memir.tar")}
-        script("4-up.sh", os.environ.get("MB", "1536"), "init_on_free=1", env=drive)
+        machine = {"DRIVE": str(lab() / "oci/memir.tar"), "CPU": CPU}
+        script("4-up.sh", os.environ.get("MB", "2048"), "init_on_free=1", env=machine)
         lines += bring()
         lines += check_image("memir", account(), None, out, IMAGE)
         lines += analyze(out)
