@@ -43,6 +43,7 @@ OTHERS = {
     "docs/reference/testing.md": {"--scheme", "--all", "--cuts", "--every", "--lab", "--long", "--longer", "--write"},
     "docs/reference/acquisition.md": {"--avml", "--mib", "--apart", "--size"},  # the benchmarks'
     "docs/reference/speed.md": {"--runs"},  # the benchmarks'
+    "docs/reference/release.md": {"--zstd"},  # release.oci_image
     "docs/reference/images.md": {"--compress", "--long"},  # avml and zstd
 }  # fmt: skip
 """Options of others, by the file that names them."""
