@@ -110,7 +110,7 @@ class Bolt:
 
     def _meta(self) -> Tuple[int, int, int]:
         """(transaction, page size, root page) of the newer meta page."""
-        found: List[Tuple[int, int, int]] = []
+        metas: List[Tuple[int, int, int]] = []
         sizes: Tuple[int, ...] = (4096, 8192, 16384, 65536)
         for start in (0, *sizes):
             data = os.pread(self._fd, _PAGE.size + _META.size, start)[_PAGE.size :]
@@ -118,10 +118,10 @@ class Bolt:
                 continue
             magic, version, size, _, root, _, _, _, transaction, checksum = _META.unpack(data)
             if (magic, version) == (MAGIC, 2) and size in sizes and start in (0, size) and checksum == _fnv(data[:-8]):
-                found.append((transaction, size, root))
-        if not found:
+                metas.append((transaction, size, root))
+        if not metas:
             raise BoltError("has no meta page of bbolt's")
-        return max(found)
+        return max(metas)
 
 
 def _place(value: bytes) -> Place:

@@ -94,9 +94,9 @@ def _containers(path: str, uid: str, wanted: Any) -> Tuple[Dict[str, Known], Dic
                 known[ident] = _known(database.values(inside), words)
         for ident, one in known.items():
             path_of = (b"v1", b"k8s.io", b"snapshots", one.snapshotter.encode(), one.key.encode())
-            found = database.bucket(*path_of) if one.key else None
-            if found is not None:
-                names[ident] = _text(database.values(found).get(b"name", b""))
+            snapshot = database.bucket(*path_of) if one.key else None
+            if snapshot is not None:
+                names[ident] = _text(database.values(snapshot).get(b"name", b""))
         if not database.unchanged():
             raise BoltError("it changed while it was read")
         return known, names
