@@ -204,4 +204,6 @@ def test_containers_table(image: str, node_of: NodeOf) -> None:
 def test_no_pod_is_invented(image: str, node_of: NodeOf) -> None:
     uids = {uid for uid, *_ in _expected_ids(image).values() if uid}
     uids |= {one["pod_uid"] for one in case(image).labels()["pods"]}  # a cgroup was made to say so
-    assert {row["pod_uid"] for row in rows_of(node_of(image), "pods")["pods"]} == uids
+    rows = rows_of(node_of(image), "pods")["pods"]
+    # a deleted pod that memory is charged to: tests/tables/test_recorded_acts.py
+    assert {row["pod_uid"] for row in rows if row["source"] != "removed cgroup"} == uids

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 Row = Mapping[str, Any]
-_CHECKS = ("system call table", "interrupt table", "ftrace", "kprobes", "tracepoints", "netfilter hooks", "terminals",
-           "core_pattern", "modprobe_path", "BPF programs", "BPF attachments")  # fmt: skip
+_CHECKS = ("system call table", "interrupt table", "ftrace", "function entries", "kprobes", "tracepoints",
+           "netfilter hooks", "terminals", "core_pattern", "modprobe_path", "BPF programs",
+           "BPF attachments")  # fmt: skip
 _NEVER = {
     "bpf": ["BPF attached elsewhere than to cgroups and XDP"],  # tc, tcx, trampolines, perf events, network namespaces
-    "hooks": ["changes of text and read-only data"],
+    "hooks": ["changes of text and read-only data"],  # but for entries of functions
 }
 """What no version of a table looks at yet: said whatever was read."""
 _WITNESSES = {"module list", "module kset", "module tree", "module scan", "module"}

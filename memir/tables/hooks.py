@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The table `hooks`: what is hooked in the kernel, and whether that is what a kernel and its modules do themselves.
 
-Kernel text and read-only data are not compared with a copy of theirs: a changed instruction has no row here.
+Kernel text and read-only data are not compared with a copy of theirs: a changed instruction has a row here only at the
+entry of a function that ftrace knows, where all have the same.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from memir.kernel import ftrace, idt, kprobes, netfilter, sys_call_table, tracepoint, tty_ldisc, umh
+from memir.kernel import ftrace, ftrace_entries, idt, kprobes, netfilter, sys_call_table, tracepoint, tty_ldisc, umh
 from memir.kernel.code_address import Code, CodeMap, Hook
 from memir.kernel.engine import texts
 from memir.kernel.space import u64
@@ -20,7 +21,7 @@ from memir.tables.frame import Frame
 from memir.tables.table import Table, columns
 
 COLUMNS = columns("""
-    kind             string       system call, interrupt, ftrace, kprobe, tracepoint, netfilter, terminal, core_pattern, modprobe_path
+    kind             string       system call, interrupt, ftrace, text, kprobe, tracepoint, netfilter, terminal, core_pattern, modprobe_path
     name             string       which: sys_call_table[62], vector 128, a function, a tracepoint, `ipv4 LOCAL_IN`, ...
     judgement        string       expected: the kernel's or its modules' own; review: rare, know why; unexpected; null: not known
     why              string       what the judgement rests on
@@ -33,12 +34,13 @@ COLUMNS = columns("""
     address          uint64       where the pointer or text lies
     source           string       where the row comes from
 """)  # noqa: E501
-CHECKS = (sys_call_table.KIND, idt.KIND, ftrace.KIND, kprobes.KIND, tracepoint.KIND, netfilter.KIND, tty_ldisc.KIND,
-          *umh.VARIABLES)  # fmt: skip
+CHECKS = (sys_call_table.KIND, idt.KIND, ftrace.KIND, ftrace_entries.KIND, kprobes.KIND, tracepoint.KIND,
+          netfilter.KIND, tty_ldisc.KIND, *umh.VARIABLES)  # fmt: skip
 """Kinds of gaps: what of the kernel could not be checked."""
 _SOURCES = {
     "system call": "sys_call_table", "interrupt": "idt_table", "ftrace": "struct ftrace_ops", "kprobe": "struct kprobe",
     "tracepoint": "struct tracepoint", "netfilter": "nf_hook_entries", "terminal": "tty_ldisc_ops",
+    "text": "struct dyn_ftrace",
 }  # fmt: skip
 _STUBS = ("irq_entries_start", "spurious_entries_start")  # a stub of each vector, behind one symbol
 _TERMINAL = {"receive_buf": "n_tty_receive_buf", "receive_buf2": "n_tty_receive_buf2"}
@@ -91,6 +93,7 @@ def _hooks(source: RamSource, code: CodeMap) -> list[Hook]:
         *sys_call_table.system_calls(kernel, code),
         *idt.interrupts(kernel),
         *ftrace.ftrace_hooks(kernel, code),
+        *ftrace_entries.changed_entries(kernel, code),
         *kprobes.kprobe_hooks(kernel, code),
         *tracepoint.tracepoint_hooks(kernel, modules.module[modules.whole]),
         *netfilter.netfilter_hooks(kernel, net, devices.device, net[devices.net]),
@@ -102,6 +105,8 @@ def _hooks(source: RamSource, code: CodeMap) -> list[Hook]:
 def _judge(source: RamSource, code: CodeMap, hook: Hook, place: Code) -> Judgement:
     if hook.kind in umh.VARIABLES:
         return _judge_text(hook)
+    if hook.kind == "text":
+        return "unexpected", "the function begins with another instruction than ftrace leaves there"
     if hook.kind == "interrupt" and place.area == "init" and "early_idt_handler_array" in place.names:
         return "expected", "never set since boot: it names code that was freed then"
     if place.area in ("elsewhere", "init"):

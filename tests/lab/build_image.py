@@ -30,7 +30,8 @@ _SMALL = "init_on_free=1"  # freed pages are zeros: a third of the size when pac
 @dataclass(frozen=True)
 class Machine:
     """How a guest is booted. ram: MiB. intruded: with the pods and intruders of pods.py; second: with those of
-    second.py; else three plain pods."""
+    second.py; recorded: with those of recorded.py, and stopped when the kernel has told each frame; hidden: with no
+    pod, and the module of hidden.py; else three plain pods."""
 
     kernel: str
     ram: int
@@ -39,6 +40,7 @@ class Machine:
     intruded: bool = False
     second: bool = False
     recorded: bool = False
+    hidden: bool = False
 
 
 MACHINES = {
@@ -54,6 +56,7 @@ MACHINES = {
     "s-7.2-intruded": Machine("7.2", 224, "max", intruded=True),
     "s-6.1-second": Machine("6.1", 192, command_line=f"{_SMALL} no_timer_check", second=True),
     "s-6.12-recorded": Machine("6.12", 192, recorded=True),
+    "s-6.1-hidden": Machine("6.1", 192, command_line=f"{_SMALL} no_timer_check", hidden=True),
     # bigger, with what ended processes leave
     "s-6.1-512": Machine("6.1", 512, command_line=""),
     "s-6.12-512": Machine("6.12", 512, command_line=""),
@@ -109,6 +112,11 @@ def _boot(name: str, machine: Machine) -> None:
 
             second.write(Path(folder))
             spec = {"SPEC": folder}
+        if machine.hidden:
+            from tests.lab import hidden
+
+            hidden.write(Path(folder), _work() / "k" / machine.kernel)
+            spec = {"SPEC": folder}
         if machine.recorded:
             from tests.lab import recorded
 
@@ -135,12 +143,22 @@ def _finish(name: str, machine: Machine, raw: Path, truth: Path) -> Path:
         (folder / f"{name}.labels.json").write_text(json.dumps(made, indent=1) + "\n")
         (folder / f"{name}.pods.json").write_text(json.dumps(documents.pods_json(), indent=1) + "\n")
     if machine.recorded:
+        _without_deleted(truth)
         _pack(raw.with_suffix(".frames"), folder / f"{name}.frames.zst")
     packed = folder / f"{name}.raw.zst"
     _pack(raw, packed)
     shutil.copy(truth, folder / truth.name)
     raw.unlink()
     return packed
+
+
+def _without_deleted(truth: Path) -> None:
+    """Take the containers of deleted pods out of the list of those that run: they were gone when the rest was told."""
+    lines = truth.read_text(errors="surrogateescape").splitlines(keepends=True)
+    told = [json.loads(line.split(" ", 1)[1]) for line in lines if line.startswith("@TOLD ")]
+    gone = [f'"uid":"{record["uid"]}"' for record in told if record["what"] == "deleted"]
+    kept = [line for line in lines if not (line.startswith("@POD ") and any(uid in line for uid in gone))]
+    truth.write_text("".join(kept), errors="surrogateescape")
 
 
 def _pack(raw: Path, packed: Path) -> None:

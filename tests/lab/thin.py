@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""python -m tests.lab.thin RAW OUT TABLE...: a copy of an image with the pages that memir reads for these tables alone.
+"""python -m tests.lab.thin RAW OUT TABLE... [text=SYMBOL]: a copy of an image with the pages read for these tables.
 
 Every other page is zeros, so that it packs to a fraction: for a sample that a few tests need. Swap spaces and the
 memory of processes with pages there are kept whole. samples/s-6.1-held: processes sockets files vmas inodes.
+samples/s-6.12-recorded: pages vmas sockets conntrack files bpf cgroups pods log inodes. samples/s-6.1-hidden: processes
+threads sockets modules hooks text=__x64_sys_swapoff, so with an eighth of the kernel's text.
 """
 
 from __future__ import annotations
@@ -55,9 +57,18 @@ class Recorded(PhysicalMemory):
         return super().read_partial(pa, size)
 
 
+def _sample_text(memory: Recorded, kernel: Kernel, symbol: str) -> None:
+    """Of the kernel's text keep one page in eight and those around a symbol: it packs badly, and is much alike."""
+    first, last, place = (kernel.anchors.image_pa(kernel.symbols[name]) >> 12 for name in ("_stext", "_etext", symbol))
+    text = np.arange(first, last)
+    memory.pages[text[(text % 8 != 0) & (abs(text - place) > 1)]] = False
+
+
 def main() -> None:
     """Write the copy, packed."""
-    source, target, names = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
+    source, target, given = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
+    words = [word for word in given if word.startswith("text=")]
+    names = [word for word in given if word not in words]
     memory = open_image(source)
     memory.__class__ = Recorded
     assert isinstance(memory, Recorded)
@@ -79,6 +90,8 @@ def main() -> None:
     kernel.memory.gather(maps.pa[maps.size == PAGE], PAGE)
     file = vmas(kernel, mm[readable > 0]).file
     cached_pages(kernel, np.unique(kernel.pointer(file[file != 0], "file", "f_mapping")))  # where a tmpfs has its own
+    for name in words:
+        _sample_text(memory, kernel, name.removeprefix("text="))
     print(f"{int(memory.pages.sum())} pages", flush=True)
     data = np.fromfile(source, np.uint8)
     data.reshape(-1, PAGE)[~memory.pages[: len(data) // PAGE]] = 0
