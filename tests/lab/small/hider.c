@@ -1,5 +1,6 @@
-/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
- * hider: what a rootkit's module does to its kernel, for the emulated kernel of tests/lab alone; in no package of memir.
+/* SPDX-License-Identifier: Apache-2.0
+ * hider (to be loaded as "GPL": it calls functions that ask for that): what a rootkit does to its kernel, for the
+ * emulated kernel of tests/lab alone; in no package of memir.
  * insmod hider.ko pid=PID port=PORT: takes a process out of the task list and the pid IDR, a listening TCP port out of
  * its hash table, itself out of the list of modules and sysfs; hooks a system call by ftrace and one by its text. */
 #include <linux/ftrace.h>
