@@ -50,6 +50,11 @@ def width(text: str) -> int:
     )
 
 
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """`1 fact`, `1,200 facts`. plural: where it is not the noun and s."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
 def say(*lines: str, err: bool = False) -> None:
     """Print lines on standard output (err: standard error), each made safe; a line break inside one is escaped.
 

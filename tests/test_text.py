@@ -52,6 +52,11 @@ def test_width() -> None:
     assert (text.width("abc"), text.width("日本"), text.width("e\u0301")) == (3, 4, 1)
 
 
+def test_counted() -> None:
+    assert [text.counted(number, "fact") for number in (0, 1, 1200)] == ["0 facts", "1 fact", "1,200 facts"]
+    assert text.counted(2, "process", "processes") == "2 processes"
+
+
 def test_say(capsys: pytest.CaptureFixture[str]) -> None:
     text.say("one", "two\nthree\x1b[2J")
     text.say()

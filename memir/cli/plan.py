@@ -47,12 +47,15 @@ def plan(
             "--guardduty", metavar="FILE|ID",
         ),
     ] = None,
-    finding: Annotated[list[str] | None, _words("A finding of a case.", "--finding", metavar="CASE:ID")] = None,
+    finding: Annotated[
+        list[str] | None,
+        _words("A finding of a case, by its id or a kind of which there is one.", "--finding", metavar="CASE:ID"),
+    ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="The plan; a new file.")] = None,
     cluster: ClusterOption = None,
     order: Annotated[str, typer.Option("--order", help="memory-first, or aws: isolate first.")] = "memory-first",
     evidence: Annotated[
-        str, typer.Option("--evidence", metavar="DIR|s3://...", help="Where acquired RAM goes.")
+        str, typer.Option("--evidence", metavar="DIR|s3://...", help="Where acquired RAM goes; over SSM an s3://.")
     ] = "evidence",
     by: Annotated[str, typer.Option("--by", help="How RAM is acquired: ssm, pod or ssh; by default what works.")] = "",
     accept_orphan: Annotated[
@@ -90,12 +93,12 @@ def plan(
     """Find every pod and node that matches, and write down what to do about them. Nothing is changed.
 
     With --cluster nothing is contacted; without, the Kubernetes API is read, and GuardDuty for an id. --check asks AWS
-    and Kubernetes, by reads alone. Exit 0: written. 2: nothing matches. 4: --check met a right that is denied or a
-    fact that nobody tells.
+    and Kubernetes, by reads alone. Exit 0: written. 2: nothing matches. 3: a file that was given is not what it should
+    be. 4: Kubernetes or AWS cannot be asked, or --check met a right that is denied or a fact that nobody tells.
     """
     from memir.aws.client import Connection
     from memir.kubeapi.client import KubeOptions
-    from memir.respond.launch import Wanted, check_plan, write_plan
+    from memir.respond.launch import Wanted, check_inputs, check_plan, write_plan
 
     if existing is not None and not check:
         raise UsageError(f"{existing}: a plan that is there is checked with --check, and run with `memir respond`")
@@ -111,6 +114,7 @@ def plan(
         _check(*check_plan(existing, output, kube, aws, eks_cluster), output or existing, json)
         return
     if output is None:
+        check_inputs(wanted, cluster)
         raise UsageError("where does the plan go? -o plan.yaml")
     made, digest = write_plan(
         wanted, output, cluster=cluster, order=order, evidence=evidence, by=by, accept_orphan=accept_orphan,
@@ -140,12 +144,11 @@ def _check(made: Plan, digest: str, rows: list[tuple[str, str, str]], output: Pa
 
 def _print(made: Plan, output: Path, digest: str, json: bool) -> None:
     from memir.documents import encode
-    from memir.respond.describe import plan_lines
+    from memir.respond.describe import lacking_lines, plan_lines
 
     if json:
         print_json({"plan": str(output), "sha256": digest, "unresolved": made.unresolved(), "document": encode(made)})
         return
     say_all(plan_lines(made, whole=False))
     say("", f"Written     {output}, SHA-256 {digest}")
-    if missing := made.unresolved():
-        say(f"Unresolved  {len(missing)} facts; nothing is run while one is left")
+    say_all(lacking_lines(made))

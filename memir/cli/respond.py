@@ -11,7 +11,7 @@ import typer
 
 from memir.cli.common import JsonOption, print_json
 from memir.errors import EXIT_REMOTE, UsageError
-from memir.text import say, say_all
+from memir.text import counted, say, say_all
 
 if TYPE_CHECKING:
     from memir.respond.actions.base import World
@@ -30,6 +30,10 @@ def respond(
     approve: Annotated[
         str | None, typer.Option("--approve", metavar="SHA256", help="Of the plan that you have read; asks nothing.")
     ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="STEP", help="Of all steps, this: an id as in [...], or a kind, as acquire."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that ended or was killed.")] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Take back what the record says was done.")] = False,
     record: Annotated[
@@ -43,6 +47,9 @@ def respond(
 ) -> None:
     """Print what each step would do. With --execute or --undo, do it or take it back, with a custody chain.
 
+    A fact that one step lacks does not hold up another: --only acquire takes the RAM; --resume goes on with the rest,
+    with what --check filled in too. The SHA-256 is always that of the whole plan.
+
     Exit 0: done. 2: refused, nothing changed. 4: stopped at a surprise, or something could not be taken back.
     """
     from memir.aws.client import Connection
@@ -52,8 +59,10 @@ def respond(
 
     plan, digest = read_plan(plan_file)
     if not (execute or resume or undo):
-        _dry_run(plan, digest, json)
+        _dry_run(plan, digest, only or [], json)
         return
+    if undo and only:
+        raise UsageError("--only chooses what is run; --undo takes back all that the record has: leave --only out")
     if undo and (execute or resume):
         raise UsageError("--undo takes a run back, --execute and --resume go on with it: one of them")
     ask = _asker(approve, digest)
@@ -62,10 +71,10 @@ def respond(
     from memir.respond.journal import Journal
     from memir.respond.run import check_runnable
 
-    if not undo:
-        check_runnable(plan)
+    if not (undo or resume):
+        check_runnable(plan, only or [])
     journal = (
-        Journal.resume(folder, digest, sys.argv[1:])
+        Journal.resume(folder, digest, sys.argv[1:], plan=plan)
         if resume or undo
         else Journal.start(folder, plan.id, digest, sys.argv[1:])
     )
@@ -73,7 +82,7 @@ def respond(
         if undo:
             _undo(plan, journal, world, ask, json)
         else:
-            _execute(plan, journal, world, ask, json)
+            _execute(plan, journal, world, ask, only or [], json)
     finally:
         journal.close()
     if not json:
@@ -109,30 +118,37 @@ def _asker(approve: str | None, digest: str) -> _Asker:
     return _Asker(False)
 
 
-def _dry_run(plan: Plan, digest: str, json: bool) -> None:
+def _dry_run(plan: Plan, digest: str, only: list[str], json: bool) -> None:
+    from dataclasses import replace
+
     from memir.documents import encode
-    from memir.respond.describe import plan_lines
+    from memir.respond.choose import chosen
+    from memir.respond.describe import lacking_lines, plan_lines
 
+    part = replace(plan, steps=chosen(plan, only))
     if json:
-        print_json({"sha256": digest, "unresolved": plan.unresolved(), "plan": encode(plan)})
+        print_json({"sha256": digest, "unresolved": part.unresolved(), "plan": encode(part)})
         return
-    say_all(plan_lines(plan, whole=True))
+    say_all(plan_lines(part, whole=True))
     say("Nothing was changed and nothing was contacted: this was a dry run.")
-    say(f"SHA-256     {digest}")
-    if missing := plan.unresolved():
-        say(f"Unresolved  {len(missing)} facts; nothing is run while one is left")
+    say(f"SHA-256     {digest}{', of the whole plan' if only else ''}")
+    say_all(lacking_lines(part))
 
 
-def _execute(plan: Plan, journal: Journal, world: World, ask: _Asker, json: bool) -> None:
+def _execute(plan: Plan, journal: Journal, world: World, ask: _Asker, only: list[str], json: bool) -> None:
     from memir.respond.describe import done_lines
-    from memir.respond.run import execute
+    from memir.respond.run import execute, left_out
 
-    outcomes = execute(plan, journal, world, ask.step, lambda done: None if json else say_all(done_lines(done)))
+    outcomes = execute(plan, journal, world, ask.step, lambda done: None if json else say_all(done_lines(done)), only)
+    rest = left_out(plan, journal, only)
     if json:
         print_json({
             "record": str(journal.folder),
             "steps": [{"id": done.step.id, "outcome": done.outcome, "details": done.details} for done in outcomes],
+            "left_out": [step.id for step in rest],
         })  # fmt: skip
+    elif rest and only:
+        say(f"Left out    {counted(len(rest), 'step')} that --only does not name: go on with --resume")
 
 
 def _undo(plan: Plan, journal: Journal, world: World, ask: _Asker, json: bool) -> None:

@@ -24,9 +24,9 @@ class KubeOptions:
     context: str | None = None
 
 
-def make_api(options: KubeOptions) -> Api:
+def make_api(options: KubeOptions, instead: str = "") -> Api:
     """An ApiClient. Each exec takes one of its own: the client swaps a method for its time, for every
-    thread."""
+    thread. instead: what the caller can do without an API server, for the message."""
     from kubernetes import client, config
     from kubernetes.config.config_exception import ConfigException
 
@@ -47,7 +47,7 @@ def make_api(options: KubeOptions) -> Api:
         try:
             config.load_incluster_config(client_configuration=configuration)
         except ConfigException as inner:
-            raise AccessError(f"no kubeconfig and not in a pod ({inner}): pass --kubeconfig") from inner
+            raise AccessError(f"no kubeconfig and not in a pod ({inner}): pass --kubeconfig{instead}") from inner
     configuration.retries = 2
     return client.ApiClient(configuration)
 

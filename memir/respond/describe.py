@@ -7,9 +7,11 @@ import shutil
 import textwrap
 from collections.abc import Iterable, Iterator
 
+from memir.respond.choose import may_be_run
 from memir.respond.plan import Change, Plan, Step
 from memir.respond.run import Done
 from memir.respond.undo import Undone
+from memir.text import counted
 
 
 def plan_lines(plan: Plan, *, whole: bool) -> Iterator[str]:
@@ -32,6 +34,17 @@ def plan_lines(plan: Plan, *, whole: bool) -> Iterator[str]:
     yield ""
     for number, step in enumerate(plan.steps, 1):
         yield from step_lines(step, number, whole=whole)
+
+
+def lacking_lines(plan: Plan) -> Iterator[str]:
+    """What a plan lacks and what can be done about it; nothing where it lacks nothing."""
+    if missing := plan.unresolved():
+        yield (
+            f"Unresolved  {counted(len(missing), 'fact')}: a step that lacks one is not run. --check fills in what AWS"
+            " knows, a plan made anew the rest"
+        )
+        if known := may_be_run(plan.steps):
+            yield f"            evidence whose facts are known can be kept before: {known}"
 
 
 def step_lines(step: Step, number: int, *, whole: bool) -> Iterator[str]:

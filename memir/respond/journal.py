@@ -18,6 +18,7 @@ from memir.errors import CustodyError, StorageError, UsageError
 from memir.evidence.custody import Manifest, now, read_chain, require
 from memir.evidence.folder import MANIFEST
 from memir.respond.actions.base import State
+from memir.respond.plan import Plan, change_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,14 @@ class Journal:
         return journal
 
     @classmethod
-    def resume(cls, folder: Path, sha256: str, argv: list[str], clock: Callable[[], str] = now) -> Journal:
-        """The record of a run that ended or was killed. Raises UsageError for another plan's, CustodyError for one
-        that was changed."""
+    def resume(
+        cls, folder: Path, sha256: str, argv: list[str], clock: Callable[[], str] = now, plan: Plan | None = None
+    ) -> Journal:
+        """The record of a run that ended or was killed. plan: what is run now; it may differ from the one that was
+        begun in what the record has not changed yet, as --check makes it.
+
+        Raises UsageError for another plan's, CustodyError for one that was changed.
+        """
         if not (folder / MANIFEST).is_file():
             raise UsageError(f"{folder} has no record of a run: nothing was done by this plan from here")
         lock = _locked(folder)
@@ -71,16 +77,18 @@ class Journal:
         if not records:  # killed while the first line was written
             journal.add("begin", plan_sha256=sha256, command=argv, cut=cut)
             return journal
-        if records[0].get("plan_sha256") != sha256:
+        last = [record["plan_sha256"] for record in records if "plan_sha256" in record][-1:]
+        if last != [sha256] and (why := _other(records, plan)):
             journal.close()
-            raise UsageError(f"{folder} is another plan's record, or the plan was changed since: use it as it was")
+            raise UsageError(f"{folder} is another plan's record, or the plan was changed since{why}: use it as it was")
         journal.entries = entries_of(records)
-        journal.add("resume", command=argv, **({"cut": cut} if cut else {}))
+        another = {"plan_sha256": sha256} if last != [sha256] else {}
+        journal.add("resume", command=argv, **another, **({"cut": cut} if cut else {}))
         return journal
 
-    def before(self, change: str, state: State, goal: State) -> None:
-        """What is there, and what shall be: written and synced before the first request."""
-        self.add("before", change=change, state=dict(state), goal=dict(goal))
+    def before(self, change: str, state: State, goal: State, digest: str = "") -> None:
+        """What is there, and what shall be: written and synced before the first request. digest: of the change."""
+        self.add("before", change=change, state=dict(state), goal=dict(goal), **({"sha256": digest} if digest else {}))
         self.entries[change] = Entry(state, goal)
 
     def after(self, change: str, state: State) -> None:
@@ -114,6 +122,17 @@ class Journal:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+
+def _other(records: tuple[Mapping[str, Any], ...], plan: Plan | None) -> str:
+    """Why a plan is not the one of a record; "" where it has every change that the record has, as it was then."""
+    if plan is None or records[0].get("plan") != plan.id:
+        return " by more than its steps"
+    now_has = {change.id: change_digest(change) for step in plan.steps for change in step.changes}
+    kept = entries_of(records)
+    begun = {record["change"]: record.get("sha256") for record in records if record["event"] == "before"}
+    changed = next((ident for ident in kept if not begun[ident] or begun[ident] != now_has.get(ident)), "")
+    return f" in what was done by it ({changed})" if changed else ""
 
 
 def entries_of(records: tuple[Mapping[str, Any], ...]) -> dict[str, Entry]:

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -32,6 +32,7 @@ from memir.respond.resolve import resolve
 from memir.respond.steps.acquire import TRANSPORTS
 from memir.respond.steps.base import Options
 
+WITHOUT_API = ", or --cluster and a folder with what was saved of the cluster"
 MAX_DAYS = 36500
 """LockDuration of EC2's LockSnapshot."""
 
@@ -105,13 +106,23 @@ def write_plan(
     if cluster is not None:
         view = Cluster.load(cluster)
     else:
-        api = make_api(KubeOptions(kubeconfig, context))
+        api = make_api(KubeOptions(kubeconfig, context), WITHOUT_API)
         view = Cluster.ask(api, str(api.configuration.host))
     made = make_plan(
         view, query, asked_of(wanted), utc(), order=next(each for each in known if each == order),
         options=Options(evidence, by, accept_orphan, accept_restart, choices),
     )  # fmt: skip
     return made, save_plan(made, output)
+
+
+def check_inputs(wanted: Wanted, cluster: Path | None) -> None:
+    """Raises what is wrong with the files that were named, before anything is asked of AWS or Kubernetes."""
+    files = tuple(word for word in wanted.guardduty if not is_id(word) or Path(word).exists())
+    named = replace(wanted, guardduty=files)
+    if named != Wanted() or wanted == Wanted():  # ids alone are asked of AWS later
+        query_of(named)
+    if cluster is not None:
+        Cluster.load(cluster)
 
 
 def choices_of(auto_scaling: str, lock: str, lock_days: int) -> Choices:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from memir.errors import UsageError
@@ -69,6 +69,7 @@ def match(cluster: Cluster, query: Query) -> Matches:
     ):  # fmt: skip
         for word in wanted:
             _add(chosen, _some(cluster, test(word), label, word), f"{label} {word}")
+    unseen: list[str] = []
     for clue in query.clues:
         pods = _by_clue(cluster, clue)
         _add(chosen, pods, clue.source)
@@ -79,6 +80,7 @@ def match(cluster: Cluster, query: Query) -> Matches:
                 f"{clue.source}: its pod ({clue.namespace}/{clue.pod or clue.workload}) and its node"
                 f" ({clue.instance_id or clue.node or 'none named'}) are not in the cluster's view: is it another's?"
             )
+        unseen += _unseen(cluster, clue, pods, named)
         if named:
             nodes[named] = None
         if clue.folders:
@@ -99,7 +101,23 @@ def match(cluster: Cluster, query: Query) -> Matches:
     nodes |= dict.fromkeys(pod.node for pod, _ in chosen.values() if pod.node)
     unplaced = [f"{pod.namespace}/{pod.name} is on no node yet" for pod, _ in chosen.values() if not pod.node]
     targets = [replace(node_target(cluster, name), folders=folders.get(name, ())) for name in nodes]
-    return Matches(list(chosen.values()), targets, [*notes, *unplaced])
+    return Matches(list(chosen.values()), targets, [*unseen, *notes, *unplaced])
+
+
+def _unseen(cluster: Cluster, clue: Clue, pods: Sequence[ApiPod], node: str) -> Iterator[str]:
+    """What an alert names and the cluster's view does not have; the plan goes on without it."""
+    name = f"{clue.namespace}/{clue.pod or clue.workload}" if clue.pod or clue.workload else clue.pod_uid
+    name = name or ", ".join(ident[:12] for ident in clue.container_ids)
+    if name and not pods:
+        yield (
+            f"{clue.source}: its pod {name} is not in the cluster's view, and no step is about it: node {node} alone is"
+            f" planned for. Is the pod gone, or is the view older? The view has {_pods_there(cluster)}"
+        )
+    where = sorted({pod.node for pod in pods if pod.node})
+    if clue.instance_id and cluster.snapshot.node_of_instance(clue.instance_id) is None:
+        yield f"{clue.source}: no node of the cluster's view is its instance {clue.instance_id}: no step is about it"
+    elif node and where and where != [node]:
+        yield f"{clue.source}: it names node {node}, and its pod is on {', '.join(where)}: both are planned for"
 
 
 def _add(chosen: dict[str, tuple[ApiPod, str]], pods: Iterable[ApiPod], reason: str) -> None:
@@ -110,10 +128,15 @@ def _add(chosen: dict[str, tuple[ApiPod, str]], pods: Iterable[ApiPod], reason: 
 def _some(cluster: Cluster, test: Callable[[ApiPod], bool], label: str, word: str) -> list[ApiPod]:
     pods = sorted(filter(test, cluster.snapshot.pods.values()), key=lambda pod: (pod.namespace, pod.name))
     if not pods:
-        names = sorted(f"{pod.namespace}/{pod.name}" for pod in cluster.snapshot.pods.values())
-        there = f"{', '.join(names[:_NAMED])}{', ...' if len(names) > _NAMED else ''}" if names else "no pod at all"
-        raise UsageError(f"{label} {word}: no pod of the cluster's view matches; it has {there} ({len(names):,})")
+        raise UsageError(f"{label} {word}: no pod of the cluster's view matches; it has {_pods_there(cluster)}")
     return pods
+
+
+def _pods_there(cluster: Cluster) -> str:
+    """The first of the view's pods, and how many there are."""
+    names = sorted(f"{pod.namespace}/{pod.name}" for pod in cluster.snapshot.pods.values())
+    there = f"{', '.join(names[:_NAMED])}{', ...' if len(names) > _NAMED else ''}" if names else "no pod at all"
+    return f"{there} ({len(names):,})"
 
 
 def _pair(word: str, label: str, form: str) -> tuple[str, str]:

@@ -8,6 +8,8 @@ SHA-256 is what they approve: nothing that it does not say is done.
 from __future__ import annotations
 
 import hashlib
+import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -183,6 +185,11 @@ class Plan:
         return [f"{step.id}: {fact}" for step in self.steps for fact in step.unresolved]
 
 
+def change_digest(change: Change) -> str:
+    """SHA-256 of a change as the plan has it, hex: whether it is the one that a record was made of."""
+    return hashlib.sha256(json.dumps(documents.encode(change), sort_keys=True).encode()).hexdigest()
+
+
 def plan_text(plan: Plan) -> str:
     """A plan as YAML: fields in the order of the record, empty ones left out."""
     import yaml
@@ -233,6 +240,8 @@ def parse_plan(data: bytes, name: str) -> Plan:
         raise PlanError(f"{name}: not UTF-8 at byte {error.start}") from error
     if len(values) != 1:
         raise PlanError(f"{name}: {len(values)} YAML documents, where a plan is one")
+    if not isinstance(values[0], dict) or not {"schema", "steps"} <= values[0].keys():
+        raise PlanError(f"{name}: this is no plan: {_instead(values[0], name)}")
     plan = documents.decode(Plan, values[0], name, PlanError)
     for kind, ids in (
         ("step", [step.id for step in plan.steps]),
@@ -241,6 +250,16 @@ def parse_plan(data: bytes, name: str) -> Plan:
         if double := next((ident for ident in ids if ids.count(ident) > 1), None):
             raise PlanError(f"{name}: two {kind}s are named {double!r}: a record of the run could not tell them apart")
     return plan
+
+
+def _instead(value: Any, name: str) -> str:
+    """What to do with a document that is not a plan."""
+    words = {str(key).lower() for key in value} if isinstance(value, dict) else set[str]()
+    if words & {"detail", "findings", "resource", "service"}:
+        return f"an alert is made into one by `memir plan --guardduty {shlex.quote(name)} -o plan.yaml`"
+    if "sha256" in words and "plan" in words:
+        return "it is what --json prints of one; give the file that `memir plan ... -o FILE` wrote"
+    return "`memir plan ... -o plan.yaml` writes one (memir plan --help)"
 
 
 def plan_schema() -> dict[str, Any]:

@@ -7,16 +7,18 @@ is there: the state before, the goal, or one between them. Anything else is a su
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from memir.errors import MemirError, PlanError, StateError, UsageError
 from memir.respond.actions.base import Action, World, show
 from memir.respond.actions.registry import action_of
+from memir.respond.choose import chosen, may_be_run, rest
 from memir.respond.journal import Journal
 from memir.respond.order import check_order
-from memir.respond.plan import Plan, Step
+from memir.respond.plan import Plan, Step, change_digest
+from memir.text import counted
 
 Answer = Literal["run", "skip", "stop"]
 Outcome = Literal["done", "was so", "nothing to do", "left to you", "refused", "skipped"]
@@ -31,28 +33,34 @@ class Done:
     details: tuple[str, ...] = ()
 
 
-def check_runnable(plan: Plan) -> None:
-    """Raises UsageError for a plan with facts that it lacks or whose order cuts a step off, PlanError for one that is
+def check_runnable(plan: Plan, only: Sequence[str] = (), done: Collection[str] = ()) -> None:
+    """only: ids or kinds of the steps that are run, () for all. done: ids of steps that are done.
+
+    Raises UsageError for steps with facts that they lack or an order that cuts a step off, PlanError for a plan that is
     not whole."""
-    if missing := plan.unresolved():
+    steps = chosen(plan, only)
+    if missing := [f"{step.id}: {fact}" for step in steps for fact in step.unresolved]:
+        known = may_be_run(steps)
         raise UsageError(
-            f"the plan lacks {len(missing)} facts, and nothing is run: {missing[0]}: fill them in with --check, or take"
-            " the step out of the file"
+            f"{'what --only names' if only else 'the plan'} lacks {counted(len(missing), 'fact')}, and nothing is run:"
+            f" {missing[0]}: `memir plan PLAN --check` fills in what AWS knows, a plan made anew the rest; or take the"
+            f" step out of the file, or run {f'what lacks none: {known}' if known else 'other steps, each with --only'}"
         )
     for step in plan.steps:
         if step.by == "hand" and step.changes:
             raise PlanError(f"step {step.id} is left to the reader's hand and has changes")
-    check_order(plan)
+    check_order(replace(plan, steps=(*steps, *rest(plan, steps, done))))
 
 
 def execute(
-    plan: Plan, journal: Journal, world: World, decide: Callable[[Step], Answer], tell: Callable[[Done], None]
-) -> list[Done]:
-    """Run every step that `decide` lets run. Raises StateError at the first surprise, RemoteError where a request
-    fails; what was done stays, and is in the record."""
-    check_runnable(plan)
+    plan: Plan, journal: Journal, world: World, decide: Callable[[Step], Answer], tell: Callable[[Done], None],
+    only: Sequence[str] = (),
+) -> list[Done]:  # fmt: skip
+    """Run every step that `decide` lets run; with `only`, of those alone. Raises StateError at the first surprise,
+    RemoteError where a request fails; what was done stays, and is in the record."""
+    check_runnable(plan, only, [step.id for step in plan.steps if _all_done(step, journal)])
     outcomes = []
-    for step in plan.steps:
+    for step in chosen(plan, only):
         idle = step.by == "hand" or step.refused or not step.changes or _all_done(step, journal)
         answer: Answer = "skip" if idle else decide(step)
         if answer == "stop":
@@ -62,8 +70,15 @@ def execute(
         outcomes.append(done)
         tell(done)
     else:
-        journal.add("end", steps={done.step.id: done.outcome for done in outcomes})
+        part = {"only": list(only)} if only else {}
+        journal.add("end", steps={done.step.id: done.outcome for done in outcomes}, **part)
     return outcomes
+
+
+def left_out(plan: Plan, journal: Journal, only: Sequence[str]) -> list[Step]:
+    """What a run of a part has still to do."""
+    done = [step.id for step in plan.steps if _all_done(step, journal)]
+    return list(rest(plan, chosen(plan, only), done))
 
 
 def _all_done(step: Step, journal: Journal) -> bool:
@@ -108,7 +123,7 @@ def reach(action: Action, journal: Journal) -> bool:
         if why := action.unexpected(state):
             raise StateError(f"{ident}: {why}: nothing was changed; make the plan anew")
         goal = action.goal(state)
-        journal.before(ident, state, goal)
+        journal.before(ident, state, goal, change_digest(action.change))
     else:
         goal = entry.goal
         known = action.same(state, entry.before) or action.between(state, entry.before, goal)

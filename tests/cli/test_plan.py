@@ -31,6 +31,35 @@ def test_from_a_folder(memir: Memir, tmp_path: Path) -> None:
     assert (again.code, again.out) == (2, "") and "exists already" in again.err
 
 
+def test_without_a_kubeconfig(memir: Memir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names what works without one: done as it says, it gives a plan."""
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    output = tmp_path / "plan.yaml"
+    ran = memir("plan", "--pod", f"shop/{shop.WEB}", "-o", output)
+    assert ran.code == 4 and "pass --kubeconfig, or --cluster and a folder with what was saved" in ran.err
+    assert memir("plan", "--pod", f"shop/{shop.WEB}", "--cluster", shop.folder(tmp_path / "c"), "-o", output).code == 0
+
+
+def test_what_is_no_plan(memir: Memir, tmp_path: Path) -> None:
+    """An alert in the place of a plan; the command that the message names makes one of it."""
+    from tests.respond.test_guardduty import EVENT
+
+    alert = tmp_path / "an alert.json"
+    alert.write_text(json.dumps(EVENT))
+    for verb in (("respond", alert), ("plan", alert, "--check")):
+        ran = memir(*verb)
+        assert ran.code == 3 and "this is no plan: an alert is made into one by" in ran.err
+        assert f"`memir plan --guardduty '{alert}' -o plan.yaml`" in ran.err
+    folder = shop.folder(tmp_path / "cluster")
+    assert memir("plan", "--guardduty", alert, "--cluster", folder, "-o", tmp_path / "plan.yaml").code == 0
+    (tmp_path / "list").write_text("[1, 2]")
+    assert "`memir plan ... -o plan.yaml` writes one" in memir("respond", tmp_path / "list").err
+    printed = tmp_path / "printed.json"
+    printed.write_text(memir("respond", tmp_path / "plan.yaml", "--json").out)
+    assert "it is what --json prints of one" in memir("respond", printed).err
+
+
 def test_json(memir: Memir, tmp_path: Path) -> None:
     folder, output = shop.folder(tmp_path / "cluster"), tmp_path / "plan.yaml"
     document = memir(
@@ -45,7 +74,10 @@ def test_json(memir: Memir, tmp_path: Path) -> None:
 def test_what_is_refused(memir: Memir, tmp_path: Path) -> None:
     folder = shop.folder(tmp_path / "cluster")
     for words, message in (
-        ((), "where does the plan go? -o plan.yaml"),
+        (("--pod", "shop/none"), "where does the plan go? -o plan.yaml"),
+        ((), "whom is the plan for?"),
+        (("--guardduty", tmp_path / "no"), "cannot be read: No such file"),  # before the missing -o
+        (("--pod", "a/b", "--cluster", tmp_path / "no"), "No such file"),
         (("-o", tmp_path / "p"), "whom is the plan for?"),
         (("-o", tmp_path / "p", "--pod", "shop/none", "--cluster", folder), "--pod shop/none: no pod of the cluster's"),
         (("-o", tmp_path / "p", "--guardduty", tmp_path / "no", "--cluster", folder), "cannot be read: No such file"),

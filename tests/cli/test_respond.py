@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -64,6 +66,8 @@ def test_refusals(memir: Memir, rig: Rig, tmp_path: Path) -> None:
         ((rig.path, "--resume", "--approve", rig.digest), "has no record of a run"),
         ((rig.path, "--undo", "--execute", "--approve", rig.digest), "--undo takes a run back"),
         ((tmp_path / "lacks.yaml", "--execute", "--approve", lacks), "facts, and nothing is run"),
+        ((rig.path, "--undo", "--only", "cordon", "--approve", rig.digest), "--only chooses what is run"),
+        ((rig.path, "--only", "acq", "--execute", "--approve", rig.digest), "--only acq: no step of the plan"),
     ):
         ran = memir("respond", *words, *rig.options)
         assert (ran.code, ran.out) == (2, "") and message in ran.err
@@ -83,6 +87,29 @@ def test_done_and_taken_back(memir: Memir, rig: Rig) -> None:
     ran = memir("respond", rig.path, "--undo", "--approve", rig.digest, *rig.options, "--json")
     assert ran.code == 0 and not any(change["kept"] for change in ran.json()["changes"])
     assert rig.server.state() == before and rig.server.refused == []
+
+
+def test_one_step_of_a_plan_that_lacks_facts(memir: Memir, rig: Rig, tmp_path: Path) -> None:
+    """RAM first, whatever another step lacks: the message's own words are typed, then --resume goes on."""
+    whole = without(shop.plan(tmp_path / "c"), "acquire", "collect", "snapshot-volumes", "isolate-node")
+    steps = tuple(dataclasses.replace(s, unresolved=("x",)) if s.kind == "detach" else s for s in whole.steps)
+    lacking = tmp_path / "lacking.yaml"
+    digest = save_plan(dataclasses.replace(whole, steps=steps), lacking)
+    refused = memir("respond", lacking, "--execute", "--approve", digest, *rig.options)
+    words = re.findall(r"--only \S+", refused.err)
+    assert (refused.code, words) == (2, ["--only hold"])
+    dry = memir("respond", lacking, *words[0].split())
+    assert dry.code == 0 and f"SHA-256     {digest}, of the whole plan" in dry.out and "Detach" not in dry.out
+    ran = memir("respond", lacking, *words[0].split(), "--execute", "--approve", digest, *rig.options)
+    assert (ran.code, ran.err) == (0, "")
+    said = [line.split()[0] for line in ran.out.splitlines() if line[:1].isupper()]
+    assert said == ["DONE", "DONE", "Left", "Record"]
+    assert "Left out    4 steps that --only does not name: go on with --resume" in ran.out
+    lacking.unlink()
+    filled = save_plan(whole, lacking)
+    rest = memir("respond", lacking, "--resume", "--approve", filled, *rig.options, "--json")
+    assert rest.code == 0 and rest.json()["left_out"] == []
+    assert [row["outcome"] for row in rest.json()["steps"]] == ["done"] * 5 + ["left to you", "done"]
 
 
 def test_a_surprise_is_told_and_what_is_kept_too(memir: Memir, rig: Rig) -> None:

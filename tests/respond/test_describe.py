@@ -3,11 +3,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from memir.respond.describe import checked_lines, done_lines, plan_lines, step_lines, undone_lines
+from memir.respond.describe import (
+    checked_lines,
+    done_lines,
+    lacking_lines,
+    plan_lines,
+    step_lines,
+    undone_lines,
+)
 from memir.respond.run import Done
 from memir.respond.undo import Undone
 from tests.respond import shop
@@ -55,3 +63,14 @@ def test_outcomes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(undone_lines(Undone("a", "as it was", False))) == ["UNDONE       a: as it was"]
     assert list(undone_lines(Undone("a", "why", True))) == ["KEPT         a: why"]
     assert list(checked_lines([("patch pods", "denied", "no")])) == ["denied     patch pods: no"]
+
+
+def test_lacking_lines(tmp_path: Path) -> None:
+    plan = shop.plan(tmp_path)
+    first, second = lacking_lines(plan)
+    assert first == (
+        f"Unresolved  {len(plan.unresolved())} facts: a step that lacks one is not run. --check fills in what AWS knows, a"
+        " plan made anew the rest"
+    )
+    assert second.startswith("            evidence whose facts are known can be kept before: --only acquire --only collect")
+    assert list(lacking_lines(replace(plan, steps=plan.steps[:1]))) == []

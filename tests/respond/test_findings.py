@@ -9,7 +9,7 @@ import pytest
 
 import memir
 from memir.errors import UsageError
-from memir.respond.findings import finding_clue
+from memir.respond.findings import finding_clue, whose
 
 
 def test_whose_it_is(intruded_case: Path) -> None:
@@ -21,6 +21,22 @@ def test_whose_it_is(intruded_case: Path) -> None:
             row["pod_uid"], row["namespace"] or "", row["pod_name"] or "",
         )  # fmt: skip
         assert clue.source == f"finding {row['id']}"
+
+
+def test_by_kind_and_by_the_beginning(intruded_case: Path) -> None:
+    rows = memir.Case(intruded_case)["findings"].to_pylist()
+    kinds = [row["kind"] for row in rows]
+    alone = next(row for row in rows if kinds.count(row["kind"]) == 1 and row["pod_uid"])
+    by_id = finding_clue(f"{intruded_case}:{alone['id']}")
+    assert finding_clue(f"{intruded_case}:{alone['kind']}") == by_id
+    assert finding_clue(f"{intruded_case}:{alone['id'][:-2]}") == by_id
+    several = next(kind for kind in kinds if kinds.count(kind) > 1)
+    with pytest.raises(UsageError, match=f"{kinds.count(several)} findings are so called; there are {several}-"):
+        finding_clue(f"{intruded_case}:{several}")
+    with pytest.raises(UsageError, match=rf"and {len(rows) - 8} more .`memir findings CASE --json` has all"):
+        finding_clue(f"{intruded_case}:nothing")
+    assert whose({"namespace": "dev", "pod_name": "miner-0", "node": "n"}) == "dev/miner-0"
+    assert (whose({"pod_name": None, "node": "n"}), whose({})) == ("n", "")
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from memir.aws.client import Connection
-from memir.errors import OutputError, UsageError
+from memir.errors import MemirError, OutputError, UsageError
 from memir.kubeapi.client import KubeOptions
 from memir.respond import launch
 from memir.respond.launch import (
     Wanted,
     asked_of,
+    check_inputs,
     check_plan,
     choices_of,
     query_of,
@@ -148,3 +149,19 @@ def test_a_plan_is_checked_and_filled_in(account: AwsRig, tmp_path: Path, monkey
 def test_choices() -> None:
     assert choices_of("detach", "compliance", 7) == Choices("detach", "compliance", 7)
     assert choices_of("suspend", "governance", 30) == Choices()
+
+
+def test_check_inputs(tmp_path: Path) -> None:
+    """Files that are named are read; ids of AWS are not asked for."""
+    (tmp_path / "alert.json").write_text(json.dumps(EVENT))
+    check_inputs(Wanted(guardduty=("0" * 32,)), None)
+    check_inputs(Wanted(guardduty=(str(tmp_path / "alert.json"),)), shop.folder(tmp_path / "c"))
+    for wanted, cluster, words in (
+        (Wanted(guardduty=("0" * 32, str(tmp_path / "no.json"))), None, "no.json: cannot be read"),
+        (Wanted(guardduty=(str(tmp_path / "no.json"),)), None, "no.json: cannot be read"),
+        (Wanted(findings=("x",)), None, "write CASE:ID"),
+        (WEB, tmp_path / "none", "No such file"),
+        (Wanted(), None, "whom is the plan for"),
+    ):
+        with pytest.raises(MemirError, match=words):
+            check_inputs(wanted, cluster)

@@ -70,6 +70,30 @@ def test_clues(tmp_path: Path) -> None:
     assert ([node.name for node in alone.nodes], list(alone.pods)) == ([shop.NODE], [])
 
 
+def test_what_an_alert_names_and_the_view_has_not_is_a_note(tmp_path: Path) -> None:
+    """However the alert names its pod: the plan for the node alone says that the pod is missing from it."""
+    cluster, instance = shop.cluster(tmp_path), "i-0abc1234def567890"
+    for clue, named in (
+        (Clue("alert", namespace="shop", pod="gone-1", instance_id=instance), "its pod shop/gone-1"),
+        (Clue("alert", namespace="shop", workload="Deployment/gone", instance_id=instance), "shop/Deployment/gone"),
+        (Clue("alert", pod_uid="0-0", instance_id=instance), "its pod 0-0"),
+        (Clue("alert", container_ids=("ab" * 32,), node=shop.NODE), "its pod abababababab"),
+    ):
+        found = match(cluster, Query(clues=[clue]))
+        assert (found.pods, [node.name for node in found.nodes]) == ([], [shop.NODE])
+        assert len(found.notes) == 1
+        assert f"{named} is not in the cluster's view, and no step is about it: node {shop.NODE}" in found.notes[0]
+        assert f"shop/{shop.WEB}" in found.notes[0]
+    web = Clue("alert", namespace="shop", pod=shop.WEB, instance_id="i-0other")
+    assert match(cluster, Query(clues=[web])).notes == [
+        "alert: no node of the cluster's view is its instance i-0other: no step is about it"
+    ]
+    elsewhere = Clue("alert", namespace="shop", pod=shop.WEB, node="n2")
+    assert match(cluster, Query(clues=[elsewhere])).notes[0].startswith("alert: it names node n2, and its pod is on ")
+    here = Clue("alert", namespace="shop", pod=shop.WEB, instance_id=instance)
+    assert match(cluster, Query(clues=[here])).notes == []
+
+
 def test_ended_pods_are_left_alone(tmp_path: Path) -> None:
     items = shop.items()
     for item in items:

@@ -16,7 +16,8 @@ import pytest
 import yaml
 
 from memir.errors import PlanError
-from memir.respond.plan import MAX_PLAN, Permission, parse_plan, plan_schema, plan_text, read_plan
+from memir.respond.plan import MAX_PLAN, Permission, change_digest, parse_plan, plan_schema, plan_text, read_plan
+from memir.respond.steps.acquire import TO_S3
 from tests.images import ROOT
 from tests.respond import shop
 
@@ -116,4 +117,15 @@ def test_permissions_in_words() -> None:
 
 def test_unresolved(tmp_path: Path) -> None:
     made = shop.plan(tmp_path / "cluster", evidence="evidence")
-    assert "acquire-ip-10-0-1-23.ec2.internal: where the RAM goes: --evidence s3://BUCKET/PREFIX" in made.unresolved()
+    assert f"acquire-{shop.NODE}: {TO_S3}" in made.unresolved()
+
+
+def test_change_digest(tmp_path: Path) -> None:
+    """Of what the file says: the same after it was written and read, another for any field."""
+    made = shop.plan(tmp_path / "cluster")
+    again = parse_plan(plan_text(made).encode(), "p")
+    changes = [change for step in made.steps for change in step.changes]
+    digests = [change_digest(change) for change in changes]
+    assert digests == [change_digest(change) for step in again.steps for change in step.changes]
+    assert len(set(digests)) == len(digests)
+    assert change_digest(dataclasses.replace(changes[0], uid="other")) != digests[0]

@@ -15,7 +15,8 @@ from memir.errors import AccessError, PlanError, StateError, UsageError
 from memir.respond.actions.registry import action_of
 from memir.respond.journal import Journal, read_journal
 from memir.respond.plan import Plan, Step
-from memir.respond.run import Done, check_runnable, execute, reach
+from memir.respond.run import Done, check_runnable, execute, left_out, reach
+from memir.respond.undo import undo
 from tests.respond import shop
 from tests.respond.strict_api import StrictApi
 from tests.respond.worlds import SHA, CutApi, Killed, run, take_back, without, world, yes
@@ -129,8 +130,14 @@ def test_a_right_that_lacks_ends_it(plan: Plan, tmp_path: Path) -> None:
 
 def test_facts_that_lack_and_plans_that_are_not_whole(plan: Plan) -> None:
     step = dataclasses.replace(plan.steps[0], unresolved=("groups of eni-1",))
-    with pytest.raises(UsageError, match=f"lacks 1 facts, and nothing is run: {step.id}: groups of eni-1"):
+    with pytest.raises(UsageError, match=f"lacks 1 fact, and nothing is run: {step.id}: groups of eni-1"):
         check_runnable(dataclasses.replace(plan, steps=(step,)))
+    part = dataclasses.replace(plan, steps=(step, *plan.steps[1:]))
+    with pytest.raises(UsageError, match=f"or run what lacks none: --only {plan.steps[1].id}"):
+        check_runnable(part)
+    check_runnable(part, [plan.steps[1].id, "cordon"])
+    with pytest.raises(UsageError, match="what --only names lacks 1 fact"):
+        check_runnable(part, ["hold"])
     with pytest.raises(PlanError, match="left to the reader's hand and has changes"):
         check_runnable(dataclasses.replace(plan, steps=(dataclasses.replace(plan.steps[0], by="hand"),)))
 
@@ -150,6 +157,55 @@ def test_the_reader_decides(plan: Plan, tmp_path: Path) -> None:
     assert [path for method, path in server.requests if method == "PATCH"] == [
         f"/api/v1/namespaces/shop/pods/{shop.WEB}"
     ]
+
+
+def test_a_part_first_and_the_rest_of_the_filled_plan_after(plan: Plan, tmp_path: Path) -> None:
+    """What a step lacks does not hold up another; the record goes on with the plan that --check filled in."""
+    server, folder = shop.server(), tmp_path / "run"
+    before = server.state()
+    lacking = dataclasses.replace(
+        plan, steps=tuple(dataclasses.replace(step, unresolved=("x",), changes=()) if step.kind == "detach" else step
+                          for step in plan.steps),
+    )  # fmt: skip
+    journal = Journal.start(folder, plan.id, SHA, [])
+    done = execute(lacking, journal, world(plan, server), yes, lambda each: None, ["isolate-pod", "hold"])
+    assert [(each.step.kind, each.outcome) for each in done] == [
+        ("hold", "done"), ("hold", "done"), ("isolate-pod", "done"),
+    ]  # fmt: skip
+    assert [step.kind for step in left_out(plan, journal, ["isolate-pod", "hold"])] == ["detach", "revoke", "cordon"]
+    journal.close()
+    assert read_journal(folder)[-1]["only"] == ["isolate-pod", "hold"]
+    filled = "f" * 64
+    with pytest.raises(UsageError, match="or the plan was changed since"):
+        Journal.resume(folder, filled, [])
+    other = dataclasses.replace(plan, steps=plan.steps[1:])
+    with pytest.raises(UsageError, match=f"in what was done by it .{plan.steps[0].changes[0].id}"):
+        Journal.resume(folder, filled, [], plan=other)
+    with pytest.raises(UsageError, match="by more than its steps"):
+        Journal.resume(folder, filled, [], plan=dataclasses.replace(plan, id="memir-2"))
+    journal = Journal.resume(folder, filled, [], plan=plan)
+    outcomes = [each.outcome for each in execute(plan, journal, world(plan, server), yes, lambda each: None)]
+    journal.close()
+    assert outcomes == ["done", "done", "done", "done", "done", "left to you", "done"]
+    assert read_journal(folder)[-1].keys().isdisjoint({"only"})
+    journal = Journal.resume(folder, filled, [], plan=plan)
+    undo(plan, journal, world(plan, server), lambda outcome: None)
+    journal.close()
+    assert server.state() == before and server.refused == []
+
+
+def test_a_part_that_cuts_off_the_ram_is_refused(tmp_path: Path) -> None:
+    """--only isolate-node while the RAM is still to be taken: as a plan in that order."""
+    whole = shop.plan(tmp_path / "cluster", evidence="s3://ev1/case")
+    known = dataclasses.replace(whole, steps=tuple(
+        dataclasses.replace(step, unresolved=(), changes=step.changes or whole.steps[0].changes) for step in whole.steps
+        if step.by != "hand"
+    ))  # fmt: skip
+    with pytest.raises(UsageError, match=f"step isolate-node-{shop.NODE} stands before acquire-{shop.NODE}"):
+        check_runnable(known, ["isolate-node"])
+    check_runnable(known, ["isolate-node", "acquire"])
+    kept = [step.id for step in known.steps if step.kind in ("acquire", "collect")]
+    check_runnable(known, ["isolate-node"], kept)
 
 
 def test_reach_tells_whether_it_changed_anything(plan: Plan, tmp_path: Path) -> None:

@@ -5,13 +5,21 @@ from __future__ import annotations
 
 import shlex
 
+from memir.acquire.sinks.s3.check import MAILBOX_ACTIONS, OBJECT_ACTIONS
+from memir.acquire.transports.pod.check import RIGHTS, SECRET_RIGHT
+from memir.acquire.transports.ssm.check import SSM_ACTIONS
 from memir.kubeapi.nodes import no_ssm
-from memir.respond.plan import Change, NodeTarget, Step
-from memir.respond.steps.base import Facts
+from memir.respond.plan import Change, NodeTarget, Permission, Step
+from memir.respond.steps.base import Facts, may, may_aws
 
 GIB_A_SECOND = 0.05
 """What a node sends at least, GiB a second (docs/reference/acquisition.md measures more)."""
+TO_S3 = (
+    "where the RAM goes: over SSM it goes to S3: plan anew with --evidence s3://BUCKET/PREFIX, or with --by pod or ssh"
+)
 TRANSPORTS = ("ssm", "pod", "ssh")
+MADE_IN = "default"
+"""The namespace in which memir makes its privileged pod, unless told otherwise."""
 
 
 def acquire(facts: Facts, node: NodeTarget, memory: int) -> Step:
@@ -30,8 +38,6 @@ def acquire(facts: Facts, node: NodeTarget, memory: int) -> Step:
     limits = [f"node {node.name} {why_not}: the way is a privileged pod" if why_not else ""]
     if node.kind == "auto":
         limits.append("its Bottlerocket has swap on by default: swapped pages are not in the RAM (gaps count them)")
-    if way == "ssm" and not remote:
-        limits.append("RAM over SSM goes through S3: give --evidence s3://BUCKET/PREFIX")
     return Step(
         f"acquire-{node.name}", "acquire", f"Take the RAM of node {node.name}",
         "Memory has what no disk and no log has, and it is gone with the node. Before isolation: a cut line warns the"
@@ -46,9 +52,10 @@ def acquire(facts: Facts, node: NodeTarget, memory: int) -> Step:
             ),
         ),
         command=command,
+        permissions=rights_of(way, node.instance_id or "", place if remote else ""),
         triggers=triggers_of(way),
         limits=tuple(limit for limit in limits if limit),
-        unresolved=("where the RAM goes: --evidence s3://BUCKET/PREFIX",) if way == "ssm" and not remote else (),
+        unresolved=(TO_S3,) if way == "ssm" and not remote else (),
         subject=f"node {node.name}",
     )  # fmt: skip
 
@@ -58,6 +65,22 @@ def _seconds(memory: int) -> tuple[int, int]:
         return (30, 3600)
     gib = memory / (1 << 30)
     return (max(10, int(gib / 0.5)), max(60, int(gib / GIB_A_SECOND)))
+
+
+def rights_of(way: str, instance: str, place: str) -> tuple[Permission, ...]:
+    """What a way to a node and to an S3 place needs (place: "" for a folder); a login over SSH is none of them."""
+    rights: list[Permission] = []
+    if way == "pod":
+        for verb, resource, sub in (*RIGHTS, SECRET_RIGHT):
+            name = f"{resource}/{sub}" if sub else resource
+            rights.append(may(verb, name, "" if resource == "nodes" else MADE_IN))
+    if way == "ssm":
+        rights += [may_aws(action, instance if action == "ssm:SendCommand" else "*") for action in SSM_ACTIONS]
+    if place:
+        bucket = "/".join(place.split("/")[:3])
+        for action in (*OBJECT_ACTIONS, *(MAILBOX_ACTIONS if way == "ssm" else ())):
+            rights.append(may_aws(action, bucket if action == "s3:ListBucket" else f"{place}/*"))
+    return tuple(rights)
 
 
 def triggers_of(way: str) -> tuple[str, ...]:

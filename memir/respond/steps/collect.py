@@ -8,12 +8,9 @@ import shlex
 from memir.kube.apiobjects import ApiPod
 from memir.respond.cluster import on_fargate
 from memir.respond.plan import Change, Permission, Step
-from memir.respond.steps.acquire import triggers_of
+from memir.respond.steps.acquire import MADE_IN, triggers_of
 from memir.respond.steps.base import Facts, may, may_aws, pod_path
 from memir.respond.steps.collect_fargate import collect_fargate
-
-MADE_IN = "default"
-"""The namespace in which `memir collect pod` makes its privileged pod, unless told otherwise."""
 
 
 def collect(facts: Facts, pod: ApiPod) -> Step:

@@ -18,6 +18,11 @@ from memir.aws.errors import calling, cause_code, cause_status, region_of
 from memir.errors import AccessError, RemoteError
 from memir.evidence.plan import Check
 
+OBJECT_ACTIONS = ("s3:PutObject", "s3:GetObject", "s3:ListMultipartUploadParts")
+"""What a run needs, of the objects below the prefix."""
+MAILBOX_ACTIONS = ("s3:DeleteObject", "s3:ListBucket")
+"""Beside them over SSM: what node and controller write to one another goes through the bucket, and is removed."""
+
 
 def bucket_checks(client: Client, address: S3Address, options: S3Options) -> Sequence[Check]:
     """Every check in order; after the first that shows the bucket cannot be reached, no more are made."""

@@ -12,7 +12,11 @@ from memir.aws.errors import calling
 from memir.errors import AccessError, RemoteError
 from memir.evidence.plan import Check
 
-SSM_ACTIONS = ("ssm:SendCommand", "ssm:CancelCommand")
+SSM_ACTIONS = (
+    "ssm:DescribeInstanceInformation", "ssm:SendCommand", "ssm:ListCommands", "ssm:GetCommandInvocation",
+    "ssm:CancelCommand",
+)  # fmt: skip
+"""What a run asks of SSM."""
 
 
 def caller(sts: Client) -> tuple[Check, dict[str, str]]:
