@@ -69,8 +69,8 @@ def test_lacking_lines(tmp_path: Path) -> None:
     plan = shop.plan(tmp_path)
     first, second = lacking_lines(plan)
     assert first == (
-        f"Unresolved  {len(plan.unresolved())} facts: a step that lacks one is not run. --check fills in what AWS knows, a"
-        " plan made anew the rest"
+        f"Unresolved  {len(plan.unresolved())} facts: a step that lacks one is not run. --check fills in what AWS"
+        " knows, a plan made anew the rest"
     )
-    assert second.startswith("            evidence whose facts are known can be kept before: --only acquire --only collect")
+    assert second.strip().startswith("evidence whose facts are known can be kept before: --only acquire --only collect")
     assert list(lacking_lines(replace(plan, steps=plan.steps[:1]))) == []
