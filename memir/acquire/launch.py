@@ -20,9 +20,10 @@ from memir.acquire.sinks.s3.options import S3Options, lock_of
 from memir.acquire.sinks.s3.stream import S3StreamSink
 from memir.acquire.tools.store import Choice
 from memir.acquire.transports.base import Transport
+from memir.acquire.transports.unreached import Unreached
 from memir.aws.address import S3Address
 from memir.aws.client import Connection, bucket_owner
-from memir.errors import UsageError
+from memir.errors import RemoteError, UsageError
 from memir.evidence.plan import Format
 from memir.evidence.progress import Report
 from memir.kubeapi.client import KubeOptions
@@ -36,11 +37,11 @@ def prepare(
     options = run_options(own, shared, command)
     if shared.output is not None and shared.to is not None and not shared.to.startswith("s3://"):
         raise UsageError("give the evidence folder once: with -o, or with --to FOLDER")
-    names = own.names(shared)
+    names, unnamed = _names(own, shared)
     previous = previous_run(shared, names)
 
     def make(name: str, report: Report) -> Acquisition:
-        transport = own.transport(name, shared)
+        transport = _transport(own, name, shared, unnamed)
         folder = evidence_folder(shared, name, many=len(names) > 1)
         if previous is not None and previous.transport != transport.kind:
             raise UsageError(f"--resume {folder}: that run went over {previous.transport}, not {transport.kind}")
@@ -49,6 +50,27 @@ def prepare(
         return Acquisition(transport, sink, folder, options, report=report, snapshot=snapshot, previous=previous)
 
     return names, make
+
+
+def _names(own: TransportOptions, shared: Shared) -> tuple[list[str], RemoteError | None]:
+    """(the nodes, None). For a dry run that cannot ask for them: (any of them, why)."""
+    try:
+        return own.names(shared), None
+    except RemoteError as error:
+        if not shared.dry_run:
+            raise
+        return ["NODE"], error
+
+
+def _transport(own: TransportOptions, name: str, shared: Shared, why: RemoteError | None) -> Transport:
+    """The way to a node; for a dry run that has none, what it would do and leave."""
+    try:
+        way = own.transport(name, shared)
+    except RemoteError as error:
+        if not shared.dry_run:
+            raise
+        way, why = own.offline(name, shared), why or error
+    return Unreached(way, why) if why is not None else way
 
 
 def run_options(own: TransportOptions, shared: Shared, command: Sequence[str]) -> Options:

@@ -91,8 +91,8 @@ def read_facts(values: Mapping[str, bytes], now: float) -> NodeState:
     return NodeState(facts, ram, parse_kcore(kcore), " since ".join(word("running").split("\n")[:2]))
 
 
-def judge(state: NodeState, tool: Tool, need: int) -> list[Check]:
-    """Checks of the node; `need` is the bytes that the tool's files take on tmpfs."""
+def judge(state: NodeState, tool: Tool | None, need: int) -> list[Check]:
+    """Checks of the node; `need` is the bytes that the tool's files take on tmpfs. tool: None where there is none."""
     facts = state.facts
     out = [
         Check("kernel", "ok", f"{facts.kernel} {facts.machine}"),
@@ -108,7 +108,7 @@ def judge(state: NodeState, tool: Tool, need: int) -> list[Check]:
         advice = "memir uses noswap where the kernel has it (6.4 and later)"
         out.append(Check("swap", "warn", "swap is on: pages of tmpfs may reach the swap device", advice))
     out.append(Check("lockdown", "warn" if facts.lockdown != "none" else "ok", facts.lockdown))
-    return out + list(tool.check(facts))
+    return out + (list(tool.check(facts)) if tool is not None else [])
 
 
 def refuse(checks: Sequence[Check]) -> None:

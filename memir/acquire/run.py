@@ -34,6 +34,7 @@ from memir.acquire.receipt import (
 from memir.acquire.resume import PreviousRun, lock_check, reopen_manifest, same_signer
 from memir.acquire.session import SPARE_TMPFS, NodeSession
 from memir.acquire.sinks.base import DirectSink, Sink, SinkMeta
+from memir.acquire.sinks.file import RESERVED
 from memir.acquire.steps import make_plan
 from memir.acquire.timestamp import check_url
 from memir.acquire.tools.store import Store, choose
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 
-RESERVE, RESERVED = ".reserve", 4 << 20
+RESERVE = ".reserve"
 
 
 @dataclass

@@ -47,7 +47,7 @@ class Shared:
     max_size: str = option("", "Bytes that the node may send at most, as 64G; by default what its RAM allows.")
     grace: int = option(300, "Seconds until the watchdog cleans up.", minimum=1)
     no_context: bool = option(False, "Take the image only.")
-    cluster: bool = option(False, "Also take a snapshot of the Kubernetes API.")
+    cluster: bool = option(False, "Also take a snapshot of the Kubernetes API (no path: it goes into the evidence).")
     kubeconfig: str | None = option(None, "Instead of ~/.kube/config.")
     context: str | None = option(None, "Context of the kubeconfig.")
     isolating: bool = option(False, "You mean to cut the node off: print the order to keep.")
@@ -80,6 +80,10 @@ class TransportOptions(Protocol):
 
     def transport(self, name: str, shared: Shared) -> Any:
         """The transport (transports/base.py) to one of them; imports what it needs."""
+        ...
+
+    def offline(self, name: str, shared: Shared) -> Any:
+        """The same without any client: for its steps and traces alone."""
         ...
 
 

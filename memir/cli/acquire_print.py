@@ -11,7 +11,7 @@ import typer
 
 from memir.errors import EXIT_REMOTE, MemirError
 from memir.report.progress import ProgressLine
-from memir.text import say, say_json
+from memir.text import counted, say, say_all, say_json
 
 if TYPE_CHECKING:
     from memir.acquire.run import Acquisition
@@ -73,26 +73,28 @@ def _many(shared: Shared, names: Sequence[str], make: Callable[[str, Report], Ac
 def _dry_run(shared: Shared, runs: Sequence[Acquisition]) -> None:
     from dataclasses import asdict
 
+    from memir.acquire.dry_run import dry_run
+
     documents = []
     refused = False
     for run in runs:
         try:
-            preflight = run.preflight()
+            seen = dry_run(run)
         finally:
             run.transport.close()
-        refused = refused or any(check.level == "fail" for check in preflight.checks)
-        documents.append({"evidence": str(run.evidence), "checks": [asdict(check) for check in preflight.checks],
-                          "plan": asdict(preflight.plan)})  # fmt: skip
+        refused = refused or bool(seen.failed)
+        documents.append({"evidence": str(run.evidence), "checks": [asdict(check) for check in seen.checks],
+                          "not_asked": seen.not_asked, "plan": asdict(seen.plan)})  # fmt: skip
         if not shared.as_json:
-            show_plan(preflight.plan, preflight.checks)
+            show_plan(seen.plan, seen.checks, seen.not_asked)
     if shared.as_json:
         say_json(documents[0] if len(documents) == 1 else documents, indent=2)
     if refused:
         raise typer.Exit(EXIT_REMOTE)
 
 
-def show_plan(plan: Plan, checks: Sequence[Any]) -> None:
-    """The plan for people."""
+def show_plan(plan: Plan, checks: Sequence[Any], not_asked: Sequence[str] = ()) -> None:
+    """The plan for people; its last line says whether a run would be refused. not_asked: what nobody could be asked."""
     say("Checks (nothing was changed):")
     for check in checks:
         advice = f" -> {check.advice}" if check.advice and check.level != "ok" else ""
@@ -106,6 +108,13 @@ def show_plan(plan: Plan, checks: Sequence[Any]) -> None:
         say(f"  {trace.where}: {trace.what}{'' if trace.stays else ' (does not stay)'}")
     for warning in plan.warnings:
         say(f"Warning: {warning}")
+    say_all(f"Not asked: {what}" for what in not_asked)
+    failed = [check.name for check in checks if check.level == "fail"]
+    if failed:
+        end = "a run would be refused; nothing was changed"
+        say(f"{counted(len(failed), 'check')} failed ({', '.join(failed)}): {end}")
+    else:
+        say("No check failed: a run would go on from here; nothing was changed")
 
 
 def reporter(line: ProgressLine) -> Callable[[str, Progress], None]:

@@ -14,7 +14,7 @@ Where to start:
   A node still runs: its RAM, before you isolate it
     memir acquire ssm|ssh|pod --help
   What to do about a pod, written down; changes nothing
-    memir plan --pod NAMESPACE/NAME
+    memir plan --pod NAMESPACE/NAME -o plan.yaml
 Each verb's --help has an example.
 Completion: memir --install-completion"""
 
@@ -32,9 +32,9 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "acquire pod": ("memir acquire pod --node ip-10-0-0-7.ec2.internal -o evidence --dry-run",),
     "acquire close": ("memir acquire close evidence --sign-key sign.pem",),
     "verify": ("memir verify evidence --public-key sign.pub", "memir verify case"),
-    "tools": ("memir tools build avml", "memir tools list"),
+    "tools": ("memir tools add avml", "memir tools build avml", "memir tools list"),
     "tools list": ("memir tools list",),
-    "tools add": ("memir tools add lime.ko",),
+    "tools add": ("memir tools add avml", "memir tools add lime.ko"),
     "tools verify": ("memir tools verify",),
     "tools build": ("memir tools build avml --machine aarch64",),
     "symbols": ("memir symbols node.lime -o isf/linux/kernel.json",),
@@ -55,7 +55,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "collect pod": ("memir collect pod shop/web-7d4b9c6f5-abcde -o evidence --dry-run",),
     "fetch-logs": ("memir fetch-logs --cluster-name shop --from 2026-11-23T20:00 -o logs/",),
     "plan": ("memir plan --pod shop/web --evidence s3://BUCKET/ir-7 -o plan.yaml",),
-    "respond": ("memir respond plan.yaml", "memir respond plan.yaml --execute"),
+    "respond": (
+        "memir respond plan.yaml", "memir respond plan.yaml --execute",
+        "memir respond plan.yaml --execute --only acquire",
+    ),  # fmt: skip
     "diff": ("memir diff good-case case",),
     "ask": ("memir ask --list", "memir ask case pod-of-pid pid=221"),
     "query": (

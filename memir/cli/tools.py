@@ -15,7 +15,7 @@ from memir.errors import EXIT_EVIDENCE, UsageError
 from memir.text import say, say_json
 
 if TYPE_CHECKING:
-    from memir.acquire.tools.store import Pinned
+    from memir.acquire.tools.store import Pinned, Store
 
 app = typer.Typer(help="Tools that go to nodes: AVML, LiME.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -31,13 +31,16 @@ def register(parent: typer.Typer) -> None:
 @app.command("list")
 def list_tools(store: Folder = None, as_json: Json = False) -> None:
     """Every tool in the store."""
-    from memir.acquire.tools.store import Store
+    from memir.acquire.tools.store import RELEASES, Store
 
     place = Store(store)
     tools = place.list()
-    _show(tools, as_json)
+    _show(tools, as_json, place)
     if not tools:
-        say(f"no tool is in {place.folder} yet: `memir tools build avml`, or `memir tools add FILE`", err=True)
+        say(
+            f"no tool is in {place.folder} yet: `memir tools add FILE` with AVML's program from {RELEASES}, or"
+            " `memir tools build avml`", err=True,
+        )  # fmt: skip
 
 
 @app.command()
@@ -58,7 +61,7 @@ def add(
             raise UsageError(f"--sha256 is for one file, {len(paths)} were given")
         for path, origin in paths:
             added.append(Store(store).add(path, version=version, sha256=sha256, origin=origin))
-    _show(added, as_json)
+    _show(added, as_json, Store(store))
 
 
 @app.command("verify")
@@ -101,13 +104,15 @@ def build(
         made = build_lime(Store(store), headers, source)
     else:
         raise UsageError(f"{tool!r}: write avml, helper or lime")
-    _show([made], as_json)
+    _show([made], as_json, Store(store))
 
 
-def _show(rows: Sequence[Pinned], as_json: bool) -> None:
+def _show(rows: Sequence[Pinned], as_json: bool, place: Store) -> None:
     if as_json:
         say_json([asdict(tool) for tool in rows], indent=2)
         return
     for tool in rows:
         what = f"{tool.tool} {tool.version}".strip() + (f" for {tool.kernel}" if tool.kernel else "")
         say(f"{tool.sha256[:16]}  {tool.machine:8} {what}  {tool.file}  from {tool.origin}")
+    if rows:
+        say(f"Kept in {place.folder}")

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from memir.acquire.settings import Shared
+from memir.acquire.tools.store import RELEASES
 from memir.acquire.transports.registry import TRANSPORTS
 from tests.acquire.rigs.noderig import NodeRig
 from tests.acquire.rigs.runs import clean, clean_but_sshd
@@ -34,7 +35,13 @@ def test_from_tool_to_verified_evidence(sshd: Sshd, node: NodeRig, tmp_path: Pat
     tools = tmp_path / "tools"
     empty = memir("tools", "list", tools=tools, cwd=tmp_path)
     assert (empty.returncode, empty.stdout) == (0, "")
-    assert empty.stderr == f"no tool is in {tools} yet: `memir tools build avml`, or `memir tools add FILE`\n"
+    assert empty.stderr == (
+        f"no tool is in {tools} yet: `memir tools add FILE` with AVML's program from {RELEASES}, or"
+        " `memir tools build avml`\n"
+    )
+    early = memir("acquire", "local", "--root", str(node.root), "--dry-run", tools=tools, cwd=tmp_path)
+    assert early.returncode == 4 and early.stdout.splitlines()[-1].startswith("1 check failed (tool): a run would be")
+    assert "the tool (AVML; LiME" in early.stdout and "Traces:" in early.stdout
     added = memir("tools", "add", str(avml), "--version", "0.21.0", "--json", tools=tools, cwd=tmp_path)
     assert json.loads(added.stdout)[0]["machine"] == "x86_64"
     assert memir("tools", "verify", tools=tools, cwd=tmp_path).returncode == 0

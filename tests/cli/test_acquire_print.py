@@ -128,6 +128,13 @@ def test_show_plan(capsys: pytest.CaptureFixture[str]) -> None:
         "  journal: the login",
         "  /dev/shm: the tool (does not stay)",
         "Warning: slow",
+        "No check failed: a run would go on from here; nothing was changed",
+    ]
+    wrong = (Check("root", "fail", "no"), Check("tool", "fail", "none"))
+    show_plan(Plan(steps, traces, ()), wrong, ["the \x1bnode"])
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "Not asked: the \\enode",
+        "2 checks failed (root, tool): a run would be refused; nothing was changed",
     ]
 
 

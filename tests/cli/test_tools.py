@@ -26,8 +26,10 @@ def test_a_tool_is_added_listed_and_compared(memir: Memir, tmp_path: Path) -> No
     added = memir("tools", "add", tmp_path / "lime.ko", "--sha256", digest, "--store", store, "--json")
     (pinned,) = json.loads(added.out)
     assert (pinned["tool"], pinned["sha256"], pinned["kernel"]) == ("lime", digest, "6.1.0-13-amd64")
-    line = memir("tools", "list", "--store", store).out
+    line, place = memir("tools", "list", "--store", store).out.splitlines()
     assert line.startswith(f"{digest[:16]}  x86_64   lime 1.9 for 6.1.0-13-amd64  {pinned['file']}  from ")
+    assert place == f"Kept in {store}"
+    assert memir("tools", "add", tmp_path / "lime.ko", "--store", store).out.splitlines()[-1] == place
     fine = memir("tools", "verify", "--store", store)
     assert (fine.code, fine.out) == (0, f"ok    {pinned['file']}\n")
     (store / pinned["file"]).write_bytes(b"changed")

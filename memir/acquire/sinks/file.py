@@ -22,6 +22,8 @@ from memir.evidence.plan import Check, Step, Trace
 from memir.evidence.records import Part, Stored
 
 PART = 64 << 20  # as the least part in S3 (s3/base.py)
+RESERVED = 4 << 20
+"""Bytes that a run sets aside for the record of its end."""
 CHUNK = 4 << 20  # large enough that hashing, not reading, takes the time
 
 
@@ -47,21 +49,8 @@ class FileSink:
         return self.path.with_name(self.path.name + ".partial")
 
     def check(self) -> Sequence[Check]:
-        """Writable, empty, and room for the RAM (how much that is, run.py adds when it knows)."""
-        parent = self.folder
-        while not parent.exists():
-            parent = parent.parent
-        if not parent.is_dir() or not os.access(parent, os.W_OK):
-            return (Check("evidence folder", "fail", f"{parent} cannot be written", "choose another with -o"),)
-        if self.folder.is_dir() and any(self.folder.iterdir()):
-            return (Check("evidence folder", "fail", f"{self.folder} is not empty", "choose a new one with -o"),)
-        if self.folder.is_dir():
-            try:
-                require_private(self.folder)
-            except CustodyError as error:
-                return (Check("evidence folder", "fail", str(error), f"chmod 700 {self.folder}"),)
-        free = shutil.disk_usage(parent).free
-        return (Check("evidence folder", "ok", f"{self.folder}, {free:,} bytes free"),)
+        """Writable, empty, and room for the record of the run; for the RAM, `begin` looks when its size is known."""
+        return (folder_check(self.folder),)
 
     def room(self) -> int:
         """Bytes that fit here, what is written of this image included; run.py keeps room for the record of the end."""
@@ -189,3 +178,25 @@ class FileSink:
         where = str(self.path if complete else self.unfinished)
         resume = "" if complete else "run the same command again with a new folder; this one is kept as it is"
         return Stored(where, self.size, self._whole, tuple(self.parts), complete, tuple(missing), resume)
+
+
+def folder_check(folder: Path) -> Check:
+    """Whether a run can write its evidence there: writable, empty, private, room for its record. Makes nothing."""
+    name, parent = "evidence folder", folder
+    try:
+        while not parent.exists():
+            parent = parent.parent
+        if not parent.is_dir() or not os.access(parent, os.W_OK):
+            return Check(name, "fail", f"{parent} cannot be written", "choose another with -o")
+        if folder.is_dir() and any(folder.iterdir()):
+            return Check(name, "fail", f"{folder} is not empty", "choose a new one with -o")
+        if folder.is_dir():
+            require_private(folder)
+        free = shutil.disk_usage(parent).free
+    except CustodyError as error:
+        return Check(name, "fail", str(error), f"chmod 700 {folder}")
+    except OSError as error:
+        return Check(name, "fail", f"{folder}: {error.strerror or error}", "choose another with -o")
+    if free < RESERVED:  # /proc and /sys have no bytes at all
+        return Check(name, "fail", f"{folder}: no room, {free:,} bytes are free", "choose another with -o")
+    return Check(name, "ok", f"{folder}, {free:,} bytes free")

@@ -26,6 +26,8 @@ from memir.evidence.custody import now
 from memir.evidence.plan import Format
 
 INDEX = "tools.json"
+RELEASES = "https://github.com/microsoft/avml/releases"
+"""Where AVML's authors publish it built: avml for x86_64, avml-aarch64."""
 HELPER_MARK = b"memir-helper: wrong call"
 """In every build of node/helper.c, and in nothing else."""
 Choice = Literal["auto", "avml", "lime"]
@@ -180,8 +182,8 @@ def choose(facts: NodeFacts, choice: Choice, form: Format, path: Path | None, st
         if name == "avml" and (program := _on_path(facts.machine)):
             return make(describe(_read(program), program, origin=str(program)), program, form)
     raise NodeError(
-        f"no {' or '.join(wanted)} for {facts.machine} {facts.kernel}: `memir tools build avml --machine "
-        f"{facts.machine}`, `memir tools add FILE`, or --tool-path FILE"
+        f"no {' or '.join(wanted)} for {facts.machine} {facts.kernel} in {store.folder}: `memir tools add FILE` with"
+        f" AVML's program from {RELEASES}, `memir tools build avml --machine {facts.machine}`, or --tool-path FILE"
     )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from memir.acquire.transports.base import Result, Stream, bootstrap
-from memir.errors import AccessError, ConnectError
+from memir.errors import AccessError, ConnectError, NodeError
 from memir.evidence.plan import Check, Step, Trace
 
 KEEP = 1 << 16  # the end of what a script says on standard error: its receipt is in there
@@ -89,10 +89,20 @@ class LocalTransport:
 
     def connect(self) -> None:
         """See that scripts run as root."""
+        if self.root is not None and not (self.root / "proc").is_dir():
+            raise NodeError(
+                f"--root {self.root}: no root file system of a node is there: mount it, or give where it is (/host in"
+                " a pod of kubectl debug node/NAME)"
+            )
         result = self.run("id -u", timeout=20)
-        if result.text.strip() != "0":
-            why = result.error.strip() or f"user id {result.text.strip()}"
-            raise AccessError(f"memir cannot read this machine's RAM as it is not root ({why}): run it with sudo")
+        user, why = result.text.strip(), result.error.strip()
+        if user == "0":
+            return
+        if os.geteuid() == 0 and not user:
+            raise NodeError(f"no script can be run {f'in {self.root}' if self.root else 'here'}: {why or result.code}")
+        raise AccessError(
+            f"memir cannot read this machine's RAM as it is not root ({why or f'user id {user}'}): run it with sudo"
+        )
 
     def identity(self) -> Mapping[str, str]:
         """Host name and kernel of this machine."""
@@ -159,10 +169,14 @@ class LocalTransport:
 
     def _start(self, script: str, data: bytes) -> tuple[subprocess.Popen[bytes], threading.Thread]:
         boot, first = bootstrap(script)
-        process = subprocess.Popen(
-            self.command(boot), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            start_new_session=True, cwd="/",
-        )  # fmt: skip
+        command = self.command(boot)
+        try:
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+                cwd="/",
+            )  # fmt: skip
+        except OSError as error:
+            raise NodeError(f"{command[0]} cannot be run here: {error.strerror or error}: is it on PATH?") from error
         assert process.stdin
         writer = threading.Thread(target=_feed, args=(process.stdin, first, data), daemon=True)
         writer.start()

@@ -56,5 +56,8 @@ DETECTION = Detection(
     benign=("CNI, CSI, monitoring and security agents", "docker-in-docker of build systems"),
     missed=("a container with some dangerous capabilities and not all (cap_effective of its processes)",),
     gaps=("spec", "container", "cgroup"),
-    also_known=("Falco: Launch Privileged Container", "GuardDuty: PrivilegeEscalation:Kubernetes/PrivilegedContainer"),
+    also_known=(
+        "Falco: Launch Privileged Container",
+        "GuardDuty: PrivilegeEscalation:Kubernetes/AnomalousBehavior.WorkloadDeployed!PrivilegedContainer",
+    ),
 )  # fmt: skip

@@ -7,6 +7,7 @@ import shlex
 
 from memir.acquire.sinks.s3.check import MAILBOX_ACTIONS, OBJECT_ACTIONS
 from memir.acquire.transports.pod.check import RIGHTS, SECRET_RIGHT
+from memir.acquire.transports.pod.transport import GUARDDUTY
 from memir.acquire.transports.ssm.check import SSM_ACTIONS
 from memir.kubeapi.nodes import no_ssm
 from memir.respond.plan import Change, NodeTarget, Permission, Step
@@ -87,8 +88,7 @@ def triggers_of(way: str) -> tuple[str, ...]:
     """What a way to a node sets off."""
     if way == "pod":
         return (
-            "a privileged pod on the node: GuardDuty PrivilegeEscalation:Kubernetes/PrivilegedContainer, Falco, and"
-            " admission policies see it",
+            f"a privileged pod on the node: GuardDuty {GUARDDUTY}, Falco, and admission policies see it",
         )
     if way == "ssm":
         return ("ssm:SendCommand in CloudTrail", "GuardDuty Runtime Monitoring may report a reader of memory")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from memir.acquire.transports.local import LocalTransport, put_bytes
-from memir.errors import AccessError, ConnectError
+from memir.errors import AccessError, ConnectError, NodeError
 from tests.acquire.rigs.noderig import NodeRig
 
 
@@ -86,5 +86,28 @@ def test_what_it_says_of_itself(tmp_path: Path) -> None:
     assert sudo.command("boot") == ["sudo", "-n", "--", "/bin/sh", "-c", "boot"]
     assert [trace.where for trace in plain.traces()] == ["audit log, process accounting"]
     assert [trace.where for trace in sudo.traces()][1] == "journal or auth.log"
-    with pytest.raises(AccessError, match="is not root"):
-        (LocalTransport(tmp_path / "none") if os.geteuid() == 0 else plain).connect()
+    with pytest.raises(NodeError, match="no root file system of a node is there"):
+        LocalTransport(tmp_path / "none").connect()
+
+
+def test_a_program_that_is_not_on_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NodeError, match="chroot cannot be run here: No such file or directory: is it on PATH"):
+        LocalTransport(Path("/")).connect()
+
+
+class Nobody(LocalTransport):
+    """Scripts run as a user without rights, whoever runs the test."""
+
+    def command(self, boot: str) -> list[str]:
+        user = ["setpriv", "--reuid=65534", "--clear-groups"] if os.geteuid() == 0 else []
+        return [*user, *super().command(boot)]
+
+
+def test_who_is_not_root_is_told_so_and_root_something_else(tmp_path: Path) -> None:
+    with pytest.raises(AccessError, match=r"not root \(user id [0-9]+\): run it with sudo"):
+        Nobody().connect()
+    (tmp_path / "proc").mkdir()  # a root without a shell
+    kind, words = (NodeError, "no script can be run in") if os.geteuid() == 0 else (AccessError, "not root")
+    with pytest.raises(kind, match=words):
+        LocalTransport(tmp_path).connect()

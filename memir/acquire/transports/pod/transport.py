@@ -155,7 +155,7 @@ class PodTransport:
         )  # fmt: skip
 
     def _secret_step(self) -> Sequence[Step]:
-        if self.options.helper is None:
+        if self.options.helper is None and self._find_helper is None:
             return ()
         return (
             Step("create a Secret with the helper, owned by the pod", "kubernetes", "create secrets", changes=True),

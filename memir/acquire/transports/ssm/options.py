@@ -66,6 +66,14 @@ class SsmOptions:
         ec2 = service_client("ec2", way) if self.ssm_endpoint is None else None
         return SsmTransport(commander, s3=s3, spool=spool, sts=service_client("sts", way), ec2=ec2)
 
+    def offline(self, name: str, shared: Shared) -> Transport:
+        """Without AWS's clients."""
+        del shared
+        from memir.acquire.transports.ssm.command import Commander
+        from memir.acquire.transports.ssm.transport import SsmTransport
+
+        return SsmTransport(Commander(None, name))
+
     def _way(self, shared: Shared) -> Connection:
         from memir.aws.client import Connection
 
