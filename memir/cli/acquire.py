@@ -15,10 +15,12 @@ import typer
 
 from memir.acquire.settings import Shared
 from memir.acquire.transports.registry import TRANSPORTS
+from memir.cli.group import Group
 
 app = typer.Typer(
-    help="Take a live node's RAM: nothing on its disk, custody proved.", no_args_is_help=True, rich_markup_mode=None
-)
+    cls=Group, help="Take a live node's RAM: nothing on its disk, custody proved.", no_args_is_help=True,
+    rich_markup_mode=None,
+)  # fmt: skip
 
 
 def register(parent: typer.Typer) -> None:

@@ -12,9 +12,11 @@ import typer
 from memir.cli.collect_fargate import fargate
 from memir.cli.collect_print import finish, show_dry_run
 from memir.cli.common import BucketOwnerOption, JsonOption, print_json
+from memir.cli.group import Group
 from memir.text import say
 
 app = typer.Typer(
+    cls=Group,
     help="Collect a pod whole, from its node's side; or from within, where nobody reaches the node.",
     no_args_is_help=True, rich_markup_mode=None,
 )  # fmt: skip

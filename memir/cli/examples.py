@@ -58,7 +58,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "respond": (
         "memir respond plan.yaml", "memir respond plan.yaml --execute",
         "memir respond plan.yaml --execute --only acquire",
-    ),  # fmt: skip
+    ),
     "diff": ("memir diff good-case case",),
     "ask": ("memir ask --list", "memir ask case pod-of-pid pid=221"),
     "query": (

@@ -22,6 +22,7 @@ from memir.cli.common import (
     print_json,
     progress,
 )
+from memir.cli.group import Group
 from memir.errors import EXIT_DONE, EXIT_EVIDENCE
 from memir.text import say
 
@@ -31,7 +32,9 @@ _MOST = 20  # files with holes that are named; the manifest has all
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    group = typer.Typer(help="Take files and memory out of RAM.", no_args_is_help=True, rich_markup_mode=None)
+    group = typer.Typer(
+        cls=Group, help="Take files and memory out of RAM.", no_args_is_help=True, rich_markup_mode=None
+    )
     group.command("files")(files)
     group.command("memory")(memory)
     group.command("container")(container)

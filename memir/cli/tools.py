@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from memir.cli.group import Group
 from memir.errors import EXIT_EVIDENCE, UsageError
 from memir.text import say, say_json
 
 if TYPE_CHECKING:
     from memir.acquire.tools.store import Pinned, Store
 
-app = typer.Typer(help="Tools that go to nodes: AVML, LiME.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(cls=Group, help="Tools that go to nodes: AVML, LiME.", no_args_is_help=True, rich_markup_mode=None)
 
 Folder = Annotated[Path | None, typer.Option("--store", help="Tool store, instead of $MEMIR_TOOLS or the default.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]

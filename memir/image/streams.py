@@ -14,6 +14,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import IO, Protocol, cast
 
 from memir.errors import ImageFormatError, TruncatedImageError
@@ -200,8 +201,8 @@ def _tar(source: Source, reader: SourceReader, behind: Behind) -> Iterator[bytes
             behind.leave_out(rest)
         if any(name.endswith(("checkpoint/inventory.img", "checkpoint/pages-1.img")) for name in members):
             raise ImageFormatError(
-                f"{source.name} is a checkpoint of one container (CRIU), not a node's RAM: `memir analyze` and "
-                "`memir hunt` read it as it is; take the node's RAM with `memir acquire`"
+                f"{source.name} is a checkpoint of one container (CRIU), not a node's RAM: {_first(source.name)}`memir"
+                " analyze` and `memir hunt` read it; take the node's RAM with `memir acquire`"
             )
         chosen = members[_member(source, {name: member.size for name, member in members.items()}, "tar")]
         end = chosen.offset_data + chosen.size
@@ -216,6 +217,15 @@ def _tar(source: Source, reader: SourceReader, behind: Behind) -> Iterator[bytes
             yield from _all(content)
         except tarfile.ReadError as error:
             raise _cut(source) from error
+
+
+def _first(name: str) -> str:
+    """What is done to a packed checkpoint before it is read: it is not read in its place, as an image is."""
+    path = name.removesuffix(" (unpacked)")
+    if path == name:
+        return ""
+    program = {".zst": "zstd -d", ".gz": "gunzip -k", ".xz": "xz -dk", ".bz2": "bunzip2 -k"}.get(Path(path).suffix)
+    return f"unpack it (`{program} {shlex.quote(path)}`), then " if program else "unpack it, then "
 
 
 def _tar_members(source: Source, archive: tarfile.TarFile) -> tuple[dict[str, tarfile.TarInfo], bool]:

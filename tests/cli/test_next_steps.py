@@ -16,7 +16,7 @@ import pytest
 from tests.cli.advice import advised, done
 from tests.cli.conftest import Memir
 from tests.image.test_kdump import _core
-from tests.images import case
+from tests.images import ROOT, case
 
 SAMPLE = case("s-6.1-small").image
 NAME = "node's RAM"
@@ -62,6 +62,18 @@ def test_a_7z_archive(memir: Memir, tmp_path: Path) -> None:
     assert ran.code == 3
     done(advised(ran.err, "7z x", FILE=archive), tmp_path, memir)
     assert memir("info", tmp_path / "inner.raw.zst").code == 0
+
+
+def test_a_packed_checkpoint(memir: Memir, tmp_path: Path) -> None:
+    """It is not read in its place, as a packed image is: the message says so, and how it is unpacked."""
+    packed = tmp_path / f"{NAME}.tar.zst"
+    shutil.copy(ROOT / "samples" / "checkpoint-web-7d9f_shop-web.tar.zst", packed)
+    ran = memir("info", packed)
+    assert ran.code == 3
+    done(advised(ran.err, "zstd -d"), tmp_path, memir)
+    whole = memir("info", packed.with_suffix(""))
+    assert "(CRIU), not a node's RAM: `memir analyze` and `memir hunt` read it" in whole.err
+    assert memir("analyze", packed.with_suffix(""), "-o", tmp_path / "case", "--tables", "processes").code == 0
 
 
 def test_a_split_dump_is_joined(memir: Memir, tmp_path: Path) -> None:

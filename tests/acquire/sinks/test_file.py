@@ -12,7 +12,7 @@ import pytest
 
 from memir.acquire.sinks import file as module
 from memir.acquire.sinks.base import SinkMeta, StreamSink
-from memir.acquire.sinks.file import FileSink
+from memir.acquire.sinks.file import FileSink, folder_check
 from memir.errors import StorageError
 
 META = SinkMeta("run", "node", "image.lime", "lime", 1 << 20, "now")
@@ -114,3 +114,15 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="cannot write to"):
         FileSink(tmp_path / "file" / "ev").begin(META)
     assert [check.level for check in FileSink(tmp_path / "file" / "ev").check()] == ["fail"]
+
+
+def test_folder_check(tmp_path: Path) -> None:
+    """A place without room or rights fails as the run would; nothing is made."""
+    assert folder_check(tmp_path / "new" / "ev").level == "ok" and list(tmp_path.iterdir()) == []
+    for place, words in (("/proc/x", "no room, 0 bytes are free"), ("/dev/full/ev", "/dev/full cannot be written")):
+        assert words in folder_check(Path(place)).detail
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    assert folder_check(tmp_path / "open").advice == f"chmod 700 {tmp_path / 'open'}"
+    (tmp_path / "open" / "x").touch()
+    assert folder_check(tmp_path / "open").detail.endswith("is not empty")

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A verb that has verbs of its own (acquire, collect, extract, tools): what it says to a word that is none of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typer.core import TyperGroup
+
+
+class Group(TyperGroup):
+    """Names its verbs, and what to type with the word that was given."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The verb that was asked for; for a word that is none, the verbs that there are."""
+        word = args[0]
+        if self.get_command(ctx, word) is None and not word.startswith("-"):
+            from difflib import get_close_matches
+
+            names = self.list_commands(ctx)
+            near = get_close_matches(word, names, 3, 0.6)
+            verbs = " or ".join(near) if near else "|".join(names)
+            lead = "do you mean" if near else "say first what, as in"
+            ctx.fail(f"{ctx.info_name} has no verb {word!r}: {lead} memir {ctx.info_name} {verbs} ...?")
+        return super().resolve_command(ctx, args)
