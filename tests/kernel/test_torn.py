@@ -175,7 +175,7 @@ def test_kallsyms_are_gone(name: str) -> None:
     changed = ("sockets", "vmas", "modules", "hooks", "processes", "pages")
     assert rows == {name: table for name, table in tables.items() if name not in changed}
     assert {gap.kind for gap in gaps} == {
-        *CHECKS, "BPF programs", "BPF maps", "BPF links", "kallsyms", "module tree", "module scan", "boot id",
+        *CHECKS, "BPF programs", "BPF maps", "BPF links", "vsock", "kallsyms", "module tree", "module scan", "boot id",
         "netlink table", "names of special mappings", "security label", "vmalloc area",
         *({"page"} if "arm64" not in name else ()),  # the zones, and with them what processors keep to themselves
     }  # fmt: skip
