@@ -80,7 +80,7 @@ def _root(mounts: List[Mount]) -> str:
 
 
 def _containers(path: str, uid: str, wanted: Any) -> Tuple[Dict[str, Known], Dict[str, str]]:
-    """(containers, the snapshotter's name of each one's snapshot)."""
+    """(containers, the snapshotter's name of each record's snapshot)."""
     database = Bolt(path)
     try:
         known: Dict[str, Known] = {}
@@ -92,9 +92,9 @@ def _containers(path: str, uid: str, wanted: Any) -> Tuple[Dict[str, Known], Dic
             ident = _text(key)
             if number < MAX_CONTAINERS and (ident in wanted or (uid and words.get(UID) == uid.encode())):
                 known[ident] = _known(database.values(inside), words)
-        for ident, one in known.items():
-            path_of = (b"v1", b"k8s.io", b"snapshots", one.snapshotter.encode(), one.key.encode())
-            snapshot = database.bucket(*path_of) if one.key else None
+        for ident, record in known.items():
+            path_of = (b"v1", b"k8s.io", b"snapshots", record.snapshotter.encode(), record.key.encode())
+            snapshot = database.bucket(*path_of) if record.key else None
             if snapshot is not None:
                 names[ident] = _text(database.values(snapshot).get(b"name", b""))
         if not database.unchanged():
@@ -108,11 +108,11 @@ def _layers(root: str, known: Dict[str, Known], names: Dict[str, str]) -> Tuple[
     layers: Dict[str, Root] = {}
     without: Dict[str, str] = {}
     chosen = {}
-    for ident, one in known.items():
+    for ident, record in known.items():
         if ident not in names:
             without[ident] = "containerd knows the container and has no snapshot of it any more"
-        elif one.snapshotter != OVERLAYFS:
-            kind = one.snapshotter or "no snapshotter"
+        elif record.snapshotter != OVERLAYFS:
+            kind = record.snapshotter or "no snapshotter"
             without[ident] = "its snapshot is of %s, and overlayfs's alone are read" % kind
         else:
             chosen[ident] = names[ident]
@@ -153,11 +153,11 @@ def _chain(database: Bolt, place: Place, name: bytes) -> List[int]:
 def write_known(frames: Frames, known: Dict[str, Known]) -> None:
     """node/runtime/ID/containerd/config.json and container.json: what containerd has of each container."""
     for ident in sorted(known):
-        one = known[ident]
+        record = known[ident]
         place = "node/runtime/%s/containerd" % ident
-        if one.spec:
-            frames.file(place + "/config.json", one.spec)
-        facts = {"labels": one.labels, "image": one.image, "snapshotter": one.snapshotter, "snapshot": one.key}
+        if record.spec:
+            frames.file(place + "/config.json", record.spec)
+        facts = {"labels": record.labels, "image": record.image, "snapshotter": record.snapshotter, "snapshot": record.key}
         frames.file(place + "/container.json", json.dumps(facts, indent=1, sort_keys=True).encode("ascii"))
 
 
