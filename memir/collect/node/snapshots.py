@@ -157,7 +157,9 @@ def write_known(frames: Frames, known: Dict[str, Known]) -> None:
         place = "node/runtime/%s/containerd" % ident
         if record.spec:
             frames.file(place + "/config.json", record.spec)
-        facts = {"labels": record.labels, "image": record.image, "snapshotter": record.snapshotter, "snapshot": record.key}
+        facts = {
+            "labels": record.labels, "image": record.image, "snapshotter": record.snapshotter, "snapshot": record.key,
+        }  # fmt: skip
         frames.file(place + "/container.json", json.dumps(facts, indent=1, sort_keys=True).encode("ascii"))
 
 
