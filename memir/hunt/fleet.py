@@ -32,6 +32,10 @@ from memir.symbols.store import Store
 
 RETRIES = 2
 """How often an image is tried again after its worker died (a scheduler of your own has its own setting)."""
+PATIENCE = 60.0
+"""Seconds that a hunt waits for Dask to have a worker again, or an answer of one that died."""
+_LOOK = 5.0  # seconds between two looks at whether there is a worker
+NO_WORKER = "no worker of Dask's is left to hunt through it"
 KILLED = "KilledWorker: every worker that it was given to died, also with no other image beside it"
 
 
@@ -131,7 +135,7 @@ def hunt_fleet(
     """
     try:
         import dask
-        from distributed import Client, LocalCluster, as_completed, wait
+        from distributed import Client, LocalCluster
     except ImportError as error:
         if scheduler is not None:
             raise UsageError("--scheduler needs Dask: pip install '.[fleet]' in memir's source") from error
@@ -162,23 +166,43 @@ def hunt_fleet(
 
             tasks = start("all", range(len(images)))
             again = []
-            for task in as_completed(list(tasks)):
-                answer = _answer(task, images[tasks[task]])
+            for task in _as_completed(client, tasks):
+                number = tasks.pop(task)
+                answer = _answer(task, images[number])
                 if answer is None:
-                    again.append(tasks[task])
+                    again.append(number)
                 else:
                     yield answer
                 task.release()
             for alone in again:  # what waits on a worker that another image kills is blamed with it: now each is alone
-                (task,) = start(f"alone-{alone}", [alone])
-                wait(task)
-                yield _answer(task, images[alone]) or Answer(images[alone], error=KILLED)
-                task.release()
+                answer = None
+                for task in _as_completed(client, start(f"alone-{alone}", [alone])):
+                    answer = _answer(task, images[alone])
+                    task.release()
+                yield answer or Answer(images[alone], error=KILLED)
+            for number in tasks.values():
+                yield Answer(images[number], error=NO_WORKER)
     except OSError as error:
         raise UsageError(f"no Dask scheduler answers at {scheduler}: {error}") from error
     finally:
         if cluster is not None:
             cluster.close()
+
+
+def _as_completed(client: Any, tasks: Iterable[Any]) -> Iterator[Any]:
+    """Tasks as they end. Those that are left when the scheduler has had no worker for PATIENCE seconds do not come."""
+    from distributed import wait
+
+    waiting, lonely = set(tasks), 0.0
+    while waiting and lonely < PATIENCE:
+        try:
+            ended = wait(waiting, timeout=_LOOK, return_when="FIRST_COMPLETED").done
+        except TimeoutError:
+            lonely = 0.0 if client.scheduler_info()["workers"] else lonely + _LOOK
+            continue
+        waiting -= ended
+        lonely = 0.0
+        yield from ended
 
 
 def _one_by_one(
@@ -202,10 +226,10 @@ def _answer(task: Any, image: str) -> Answer | None:
 
     try:
         if task.status == "finished":
-            result: Answer = task.result()
+            result: Answer = task.result(timeout=PATIENCE)  # its worker may have died since, with what it held
             return result
         error = task.exception() if task.status == "error" else None
-    except KilledWorker:
+    except (KilledWorker, TimeoutError):
         return None
     if error is None or isinstance(error, KilledWorker):
         return None

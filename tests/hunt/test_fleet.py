@@ -12,6 +12,7 @@ import pytest
 
 from memir.aws.image import expand
 from memir.errors import UsageError
+from memir.hunt import fleet
 from memir.hunt.fleet import Answer, hunt_fleet, hunt_image
 from memir.hunt.hunt import Options
 from memir.hunt.rules import Packed, load_rules
@@ -90,6 +91,21 @@ def test_without_dask_one_after_another(images: Path, tmp_path: Path, monkeypatc
     assert answers[2].error is None and {row["pod_name"] for row in answers[2].rows} == {"miner-0"}
     with pytest.raises(UsageError, match=r"--scheduler needs Dask: pip install '\.\[fleet\]'"):
         list(hunt_fleet(chosen, rules, Options(), scheduler="tcp://127.0.0.1:9"))
+
+
+@pytest.mark.slow
+def test_a_scheduler_without_a_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when its last one died for good: the hunt ends, and says of each image that nobody hunted through it."""
+    from distributed import LocalCluster
+
+    monkeypatch.setattr(fleet, "PATIENCE", 1.0)
+    monkeypatch.setattr(fleet, "_LOOK", 0.5)
+    with LocalCluster(n_workers=0, processes=False, dashboard_address=None, silence_logs=50) as cluster:
+        address = cluster.scheduler_address
+        answers = list(hunt_fleet(["a.raw", "b.raw"], strings(tmp_path, "server"), Options(), scheduler=address))
+    assert sorted((answer.image, answer.error) for answer in answers) == [
+        ("a.raw", fleet.NO_WORKER), ("b.raw", fleet.NO_WORKER),
+    ]  # fmt: skip
 
 
 @pytest.mark.slow
