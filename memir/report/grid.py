@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rows as a person reads them. Evidence is never cut: a cell wraps at spaces only, and where that does not do, each
-row becomes a block of its own.
+"""Rows as a person reads them. Evidence is never cut: a cell wraps at spaces only; where that does not do, the longest
+texts go below their rows, a line each, and where that does not do either, each row becomes a block of its own.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ from memir.report.cells import cell
 from memir.text import safe, say, say_all, width
 
 GAP = "  "
+_INDENT = "    "
 _WRAPPED = 6
 """Lines that a cell may wrap into; a row of more is easier read as a block."""
+_BELOW = 4
+"""Texts that go below their row at most: with more of them a row is a block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +77,27 @@ def grid(columns: Sequence[str], rows: Sequence[Sequence[Any]], room: int | None
         widths = _narrowed(table, widths, room)
     if _total(widths) <= room and not _too_tall(table, widths):
         yield from _aligned(table, widths)
-    else:
-        yield from _blocks(table)
+        return
+    yield from _stacked(table, room) or _blocks(table)
+
+
+def _stacked(table: _Texts, room: int) -> list[str]:
+    """The table without its longest columns, whose texts stand below each row; [] if the rest still does not fit."""
+    every = _widths(table)
+    for count in range(1, min(_BELOW, len(table.names) - 3) + 1):
+        below = sorted(sorted(range(len(every)), key=every.__getitem__)[-count:])
+        beside = [number for number in range(len(every)) if number not in below]
+        rest = _Texts([table.names[number] for number in beside], [[row[n] for n in beside] for row in table.rows])
+        widths = _narrowed(rest, _widths(rest), room)
+        if _total(widths) > room or _too_tall(rest, widths):
+            continue
+        head, rule, *_ = _aligned(_Texts(rest.names, []), widths)
+        lines = [head, rule]
+        for row, short in zip(table.rows, rest.rows, strict=True):
+            lines += list(_aligned(_Texts(rest.names, [short]), widths))[2:]
+            lines += [f"{_INDENT}{table.names[number]}: {row[number]}" for number in below if row[number]]
+        return lines
+    return []
 
 
 def _widths(table: _Texts) -> list[int]:

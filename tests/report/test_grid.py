@@ -56,6 +56,22 @@ def test_a_row_becomes_a_block_where_columns_do_not_fit() -> None:
     ]  # fmt: skip
 
 
+def test_the_longest_texts_go_below_their_rows() -> None:
+    columns = ["severity", "pid", "pod", "title", "id"]
+    titles = [" ".join(["runs", letter * 30, "which has been deleted"] * 3) for letter in "ab"]
+    rows = [["high", 7, "web", titles[0], "i" * 20], ["low", 12, "db", titles[1], None]]
+    assert list(grid(columns, rows, 50)) == [
+        "severity  pid  pod  id",
+        "--------  ---  ---  --------------------",
+        f"high      7    web  {'i' * 20}",
+        f"    title: {titles[0]}",
+        "low       12   db",
+        f"    title: {titles[1]}",
+    ]
+    assert list(grid(columns, rows, 30))[2:5] == ["high      7    web", f"    title: {titles[0]}", f"    id: {'i' * 20}"]
+    assert list(grid(columns, rows, 10))[:2] == ["-- 1 --", "severity  high"]
+
+
 def test_no_rows_and_no_columns() -> None:
     assert list(grid(["a", "b"], [], 80)) == ["a  b", "-  -"]
     assert list(grid([], [], 80)) == []
