@@ -68,7 +68,8 @@ def test_the_longest_texts_go_below_their_rows() -> None:
         "low       12   db",
         f"    title: {titles[1]}",
     ]
-    assert list(grid(columns, rows, 30))[2:5] == ["high      7    web", f"    title: {titles[0]}", f"    id: {'i' * 20}"]
+    narrow = list(grid(columns, rows, 30))
+    assert narrow[2:5] == ["high      7    web", f"    title: {titles[0]}", f"    id: {'i' * 20}"]
     assert list(grid(columns, rows, 10))[:2] == ["-- 1 --", "severity  high"]
 
 
