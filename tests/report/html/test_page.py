@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import memir
 from tests.report.html.conftest import VIEWS, Opened, opened
 
 
@@ -27,6 +28,27 @@ def test_every_view_stands(page: Opened) -> None:
     assert "What containers changed of their images" in texts["files"]
     assert "were as they were sealed" in texts["custody"]
     assert "Parts of this page" in texts["methods"] and "preact" in texts["methods"]
+
+
+def test_every_process_stands_once_in_the_map(page: Opened, intruded: Path) -> None:
+    """In its container, in its pod, on the node, or where its place is not known: none is left out, none doubled."""
+    page.show("map")
+    page.page.evaluate("document.querySelectorAll('details.pod').forEach((each) => { each.open = true; })")
+    every = "[...document.querySelectorAll('details.pod')].every((each) => each.querySelector('.sub'))"
+    page.page.wait_for_function(f"() => {every}")
+    while page.page.locator(".map button.more").count():
+        page.page.locator(".map button.more").first.click()
+    shown = page.page.evaluate(
+        "[...document.querySelectorAll('.processes li > a[href*=row]')].map((link) => +link.hash.split('row=')[1])"
+    )
+    rows = memir.Case(intruded)["processes"].to_pylist()
+    wanted = [number for number, row in enumerate(rows) if not row["kernel_thread"]]
+    assert sorted(shown) == wanted
+    assert any(rows[number]["pod_uid"] and not rows[number]["container_id"] for number in wanted)
+    marks = page.page.locator(".processes em", has_text="witnesses disagree").count()
+    assert marks == sum(bool(rows[number]["disagreements"]) for number in wanted) > 0
+    sandboxes = [row for row in memir.Case(intruded)["containers"].to_pylist() if row["kind"] == "sandbox"]
+    assert page.page.locator(".container p > a", has_text="sandbox").count() == len(sandboxes) > 0
 
 
 def test_sentences_lead_to_findings_and_rows(page: Opened) -> None:
