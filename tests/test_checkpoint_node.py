@@ -70,7 +70,7 @@ def test_analyze_then_hunt_into_one_case(tmp_path: Path) -> None:
     told = run.invoke(app, ["analyze", str(archive()), "-o", case])
     assert told.exit_code == 0, told.output
     assert "Evidence    " + str(archive()) + " (kubelet checkpoint)" in told.output
-    assert "8 processes in 1 containers" in told.output
+    assert "8 processes in 1 container" in told.output
     assert "hidden-task" not in told.output.split("Not looked for")[0]
     assert "the node itself" not in told.output
     rule = tmp_path / "m.yar"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 from memir.acquire.preflight import NodeState, judge, survey
@@ -69,16 +70,21 @@ def dry_run(run: Acquisition) -> DryRun:
 
 def _own(run: Acquisition) -> list[Check]:
     """What is on the controller: the key, the address of the time stamp authority."""
-    checks: list[Check] = []
     path = run.options.sign_key
-    key = _value(checks, "signing key", lambda: signing_key(path), "openssl genpkey -algorithm ed25519 -out sign.pem")
-    if key is not None:
-        checks.append(Check("signing key", "ok", str(path)))
+    checks = key_checks(path)
     if run.options.timestamp_url:
         _try(checks, "time stamp authority", lambda: check_url(run.options.timestamp_url))
-    if run.previous is not None and (key is not None or path is None):
+    if run.previous is not None and not any(check.level == "fail" for check in checks):
         previous = run.previous
-        _try(checks, "signing key", lambda: same_signer(previous, signer_of(key)))
+        _try(checks, "signing key", lambda: same_signer(previous, signer_of(signing_key(path))))
+    return checks
+
+
+def key_checks(path: Path | None) -> list[Check]:
+    """Whether the key of --sign-key can sign; nothing where none was given."""
+    checks: list[Check] = []
+    if _value(checks, "signing key", lambda: signing_key(path), "openssl genpkey -algorithm ed25519 -out sign.pem"):
+        checks.append(Check("signing key", "ok", str(path)))
     return checks
 
 

@@ -41,12 +41,14 @@ def show_dry_run(run: PodCollection, *, as_json: bool) -> None:
     """Print the checks and the plan. Ends with 4 where a check fails."""
     from dataclasses import asdict
 
+    from memir.acquire.dry_run import key_checks
     from memir.cli.acquire_print import show_plan
 
     try:
-        _, checks, plan = run.preflight(look=not run.side.permanent)
+        _, looked, plan = run.preflight(look=not run.side.permanent)
     finally:
         run.transport.close()
+    checks = [*key_checks(run.options.sign_key), *looked]
     if as_json:
         print_json({"evidence": str(run.evidence), "checks": [asdict(each) for each in checks], "plan": asdict(plan)})
     else:

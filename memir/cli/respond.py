@@ -105,7 +105,8 @@ class _Asker:
         return "run" if answer == "yes" else "skip" if answer == "skip" else "stop"
 
     def undo(self, count: int) -> bool:
-        return self.approved or typer.prompt(f"Take back {count} changes? yes or no", default="no", err=True) == "yes"
+        question = f"Take back {counted(count, 'change')}? yes or no"
+        return self.approved or typer.prompt(question, default="no", err=True) == "yes"
 
 
 def _asker(approve: str | None, digest: str) -> _Asker:

@@ -12,7 +12,7 @@ import typer
 
 from memir.cli.common import JsonOption, print_json
 from memir.errors import EXIT_REMOTE, UsageError
-from memir.text import say, say_raw
+from memir.text import counted, say, say_raw
 
 
 def register(app: typer.Typer) -> None:
@@ -77,7 +77,7 @@ def snapshot(
     else:
         total = sum(notes.counts.values())
         who = f" as {notes.user}" if notes.user else ""
-        say(f"{output}: {total:,} objects of {len(notes.counts)} kinds from {notes.server}{who}")
+        say(f"{output}: {counted(total, 'object')} of {counted(len(notes.counts), 'kind')} from {notes.server}{who}")
         for unread in notes.unread:
             say(f"not read: {unread.resource}: {unread.why}" + (f" ({unread.read} came before)" if unread.read else ""))
         if any(unread.denied for unread in notes.unread):

@@ -38,6 +38,7 @@ from memir.evidence.progress import Report
 from memir.evidence.receipt import Receipt, parse_receipt
 from memir.evidence.records import Begin, Captured, End, File, Image, ToolRecord, VerdictRecord, files_of, last
 from memir.evidence.timestamp import MAX_RESPONSE, TimeStamp, read_timestamp
+from memir.text import counted
 
 MAX_RECEIPT, MAX_SIGNATURE = 64 << 20, 1 << 16
 EXPECTED = ("case", "node", "run", "who", "boot_id", "transport")
@@ -58,7 +59,7 @@ def verify(
     trusted = load_public(public_key) if public_key else None
     findings = Findings(str(folder))
     chain = read_chain(read_manifest(folder))
-    findings.checked.append(f"{len(chain.records)} records of the manifest")
+    findings.checked.append(f"{counted(len(chain.records), 'record')} of the manifest")
     if chain.problem:
         findings.wrong(MANIFEST, chain.problem)
     try:

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from memir.text import counted
+
 _MOST = 200
 """Connections and shared things that are printed; --json has all."""
 
@@ -14,7 +16,8 @@ def across_lines(
     connections: Sequence[Mapping[str, Any]], shared: Sequence[Mapping[str, Any]], lacking: Mapping[str, Iterable[str]]
 ) -> Iterator[str]:
     """Lines: connections between the nodes, then the same thing on more than one, then what could not be compared."""
-    yield f"Across the nodes: {len(connections)} connections seen from both ends, {len(shared)} things on more than one"
+    seen, things = counted(len(connections), "connection"), counted(len(shared), "thing")
+    yield f"Across the nodes: {seen} seen from both ends, {things} on more than one"
     for row in connections[:_MOST]:
         yield f"  {_end(row, 'from')} -> {_end(row, 'to')}  {row['state']}"
     if len(connections) > _MOST:

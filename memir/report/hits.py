@@ -10,7 +10,7 @@ from memir.gaps import Gaps
 from memir.hunt.hits import UNPLACED
 from memir.kernel.ram import Coverage
 from memir.report.grid import print_grid
-from memir.text import say
+from memir.text import counted, say
 
 _DATA = 48
 """Characters of what matched that are shown: the table `hits` has up to 256 bytes of it, and what is around."""
@@ -79,16 +79,17 @@ def print_hits(result: Hunted, limit: int | None = None) -> None:
             for image in result.images
         ])  # fmt: skip
     failed = f" ({result.failed} of them failed)" if result.failed else ""
-    where = f" in {len(result.images)} images{failed}" if result.many else ""
+    where = f" in {counted(len(result.images), 'image')}{failed}" if result.many else ""
     size = sum(result.facts.scanned.values()) >> 20
-    say(f"{result.facts.hits} hits{where}, {len(rows)} owners; {size} MiB in {round(result.seconds, 3)} s")
+    hits, owners = counted(result.facts.hits, "hit"), counted(len(rows), "owner")
+    say(f"{hits}{where}, {owners}; {size} MiB in {round(result.seconds, 3)} s")
     for note in result.facts.rules.notes:
         say(f"note: {note}", err=True)
     told = {image.image for image in result.images if image.error is not None} if result.many else set()
     for gap in result.gaps:
         if gap.kind == "image" and gap.where in told:
             continue  # the table says which failed, and why
-        say(f"not covered: {gap.kind}: {gap.why} ({gap.count} times, {gap.where})", err=True)
+        say(f"not covered: {gap.kind}: {gap.why} ({counted(gap.count, 'time')}, {gap.where})", err=True)
 
 
 def shares(result: Hunted) -> list[str]:

@@ -16,7 +16,7 @@ from memir.report.findings import finding_lines
 from memir.report.kernel import kernel_line
 from memir.report.network import network_lines
 from memir.report.tree import pod_tree
-from memir.text import say, say_all
+from memir.text import counted, say, say_all
 
 Row = Mapping[str, Any]
 SHOWN = ("findings", "processes", "containers", "pods", "namespaces", "sockets", "modules", "hooks", "bpf", "hits")
@@ -127,12 +127,15 @@ def _counts(tables: Mapping[str, Sequence[Row]]) -> str:
     processes = tables.get("processes", ())
     states = Counter(row["state"] for row in tables.get("containers", ()))
     if "namespaces" not in tables:  # of a collected pod or a checkpoint
-        return f"{len(processes)} processes in {len(tables.get('containers', ()))} containers"
+        inside = counted(len(tables.get("containers", ())), "container")
+        return f"{counted(len(processes), 'process', 'processes')} in {inside}"
     inside = sum(bool(row["in_container"]) for row in processes)
     kernel = sum(row["kernel_thread"] for row in processes)
     containers = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-    return (
-        f"{len(processes)} processes ({inside} in containers, {kernel} kernel threads), "
-        f"{states.total()} containers ({containers or 'none'}), {len(tables.get('pods', ()))} pods, "
-        f"{len(tables.get('namespaces', ()))} namespaces"
-    )
+    threads = counted(kernel, "kernel thread")
+    return ", ".join((
+        f"{counted(len(processes), 'process', 'processes')} ({inside} in containers, {threads})",
+        f"{counted(states.total(), 'container')} ({containers or 'none'})",
+        counted(len(tables.get("pods", ())), "pod"),
+        counted(len(tables.get("namespaces", ())), "namespace"),
+    ))  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from memir.acquire.dry_run import OF_THE_NODE, dry_run
+from memir.acquire.dry_run import OF_THE_NODE, dry_run, key_checks
 from memir.acquire.launch import prepare
 from memir.acquire.options import Options
 from memir.acquire.run import Acquisition
@@ -89,6 +89,9 @@ def test_a_key_that_can_sign_is_said(make_node: MakeNode, avml: Path, tmp_path: 
     sign_key, _ = pem(tmp_path, Ed25519PrivateKey.generate())
     seen = dry_run(run_of(make_node(LOW, SMALL).root, tmp_path / "ev", tool_path=avml, sign_key=sign_key))
     assert [check.detail for check in seen.checks if check.name == "signing key"] == [str(sign_key)]
+    assert [check.level for check in key_checks(sign_key)] == ["ok"] and key_checks(None) == []
+    (wrong,) = key_checks(tmp_path / "nope.pem")
+    assert wrong.level == "fail" and wrong.advice.startswith("openssl genpkey")
 
 
 def test_a_folder_where_nothing_can_be_kept(make_node: MakeNode, avml: Path, tmp_path: Path) -> None:

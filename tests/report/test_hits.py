@@ -43,7 +43,7 @@ def test_one_image(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[2].split() == ["rule", "string", "owner", "pid", "pod", "container", "address", "path", "data"]
     assert lines[4].split() == ["R", "$a", "process", "7", "shop/web", "c" * 64, "0x1000", "/tmp/x", "(deleted)",
                                 "d" * 48 + "..."]  # fmt: skip
-    assert lines[-1] == "1 hits, 1 owners; 3 MiB in 1.5 s"
+    assert lines[-1] == "1 hit, 1 owner; 3 MiB in 1.5 s"
     assert shares(result()) == ["75.0 % of the node's RAM is in the image (75 of 100 bytes, by e820_table)"]
     assert captured.err.splitlines() == ["note: twice\\e", "not covered: hunt: why (2 times, here)"]
 
@@ -69,7 +69,7 @@ def test_many_images(capsys: pytest.CaptureFixture[str]) -> None:
     assert ["b.raw", "n", "1", "75.0", "%", "1", "reason,", "below"] in table
     assert ["d.raw", "m", "0", "100.0", "%", "3", "reasons,", "below"] in table
     assert ["c.raw", "0", "broken"] in table
-    assert lines[-1] == "1 hits in 3 images (1 of them failed), 1 owners; 3 MiB in 1.5 s"
+    assert lines[-1] == "1 hit in 3 images (1 of them failed), 1 owner; 3 MiB in 1.5 s"
 
 
 def test_cells_of_what_has_no_owner() -> None:

@@ -29,7 +29,7 @@ def test_a_whole_image(capsys: pytest.CaptureFixture[str]) -> None:
         "Evidence    node.raw (raw)",
         "Taken       2026-01-02 03:04:05.500000 UTC by the image's own clock",
         "Not read    sockets, modules, hooks, bpf: nothing is said of what they would hold",
-        "Counts      1 processes (0 in containers, 0 kernel threads), 2 containers (1 exited, 1 running), 2 pods, "
+        "Counts      1 process (0 in containers, 0 kernel threads), 2 containers (1 exited, 1 running), 2 pods, "
         "0 namespaces",
     ]
     assert lines[7:9] == ["Findings: 1 low", "  low  memfd-executable: pid 7 \\ex"]  # before all else
