@@ -224,8 +224,8 @@ def _first(name: str) -> str:
     path = name.removesuffix(" (unpacked)")
     if path == name:
         return ""
-    program = {".zst": "zstd -d", ".gz": "gunzip -k", ".xz": "xz -dk", ".bz2": "bunzip2 -k"}.get(Path(path).suffix)
-    return f"unpack it (`{program} {shlex.quote(path)}`), then " if program else "unpack it, then "
+    how = f" (`zstd -d {shlex.quote(path)}`)" if Path(path).suffix == ".zst" else ""
+    return f"unpack it{how}, then "
 
 
 def _tar_members(source: Source, archive: tarfile.TarFile) -> tuple[dict[str, tarfile.TarInfo], bool]:

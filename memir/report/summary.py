@@ -127,8 +127,8 @@ def _counts(tables: Mapping[str, Sequence[Row]]) -> str:
     processes = tables.get("processes", ())
     states = Counter(row["state"] for row in tables.get("containers", ()))
     if "namespaces" not in tables:  # of a collected pod or a checkpoint
-        inside = counted(len(tables.get("containers", ())), "container")
-        return f"{counted(len(processes), 'process', 'processes')} in {inside}"
+        containers = counted(len(tables.get("containers", ())), "container")
+        return f"{counted(len(processes), 'process', 'processes')} in {containers}"
     inside = sum(bool(row["in_container"]) for row in processes)
     kernel = sum(row["kernel_thread"] for row in processes)
     containers = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
