@@ -31,6 +31,7 @@ SLOW = """rule quick { strings: $a = "agent-x9z2k" condition: $a }
 rule slow { strings: $a = /[a-z]{3,9}[0-9]{2,7}[a-z]{3,40}x+y+z/ condition: $a }
 rule slower { strings: $a = /[a-z0-9]{3,30}[0-9a-f]{2,17}[a-z0-9]{3,60}q+j+x/ condition: $a }
 """
+AGAIN = pytest.mark.long("the same interruption of another verb")
 HEED = "import signal; signal.signal(2, signal.default_int_handler); from memir.cli.main import main; main()"
 
 
@@ -158,7 +159,7 @@ def test_hunt_keeps_its_hits(unpacked: Path, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "case/case.json").read_text())["gaps"] == []
 
 
-@pytest.mark.parametrize("verb", ["info", "symbols", "run"])
+@pytest.mark.parametrize("verb", ["info", *(pytest.param(verb, marks=AGAIN) for verb in ("symbols", "run"))])
 def test_verbs_that_keep_nothing_leave_nothing(verb: str, unpacked: Path, tmp_path: Path) -> None:
     words = {
         "info": ["info", str(unpacked), "--sha256"],
@@ -182,6 +183,7 @@ def test_a_query_ends(unpacked: Path, tmp_path: Path) -> None:
     assert "memir: interrupted" in screen
 
 
+@AGAIN
 def test_verify_says_how_far_it_came(make_node: MakeNode, avml: Path, tmp_path: Path) -> None:  # noqa: F811
     node = make_node(LOW, Segment(0x10_0000, contents(300 * MIB, 8)))
     options = Options(tool_path=avml, format="lime", context=False)

@@ -104,12 +104,17 @@ def inode_of(source: RamSource, path: bytes) -> tuple[int, int]:
     return int(every.names.inode[number]), int(source.kernel.space.physical(text)[0][0])
 
 
+MORE = pytest.mark.long("more of the same")
+
+
 @pytest.mark.parametrize(
     ("name", "put"),
     [
         (b"../../../x", "%2E%2E%2F%2E%2E%2F%2E%2E%2Fx"), (b"/etc/shado", "%2Fetc%2Fshado"),
-        (b"a\nb\x1b[2J.lg", "a%0Ab%1B[2J.lg"), (b".wh.passwd", ".wh.passwd"), (b"C:\\con.txt", "C%3A%5Ccon.txt"),
-        (b"..........", ".........."), (b"\xff\xfe\x80log.x", None),
+        (b"a\nb\x1b[2J.lg", "a%0Ab%1B[2J.lg"), (b".wh.passwd", ".wh.passwd"),
+        *(pytest.param(*names, marks=MORE) for names in (
+            (b"C:\\con.txt", "C%3A%5Ccon.txt"), (b"..........", ".........."), (b"\xff\xfe\x80log.x", None),
+        )),
     ],
 )  # fmt: skip
 def test_planted_names(good: RamSource, tmp_path: Path, name: bytes, put: str | None) -> None:
@@ -132,7 +137,7 @@ def test_planted_names(good: RamSource, tmp_path: Path, name: bytes, put: str | 
         assert names == [f"tmp/{put}".replace("tmp/.wh.", "tmp/%2Ewh.")]
 
 
-@pytest.mark.parametrize("size", [1 << 62, (1 << 63) - 1, -1, 1 << 40])
+@pytest.mark.parametrize("size", [1 << 62, -1, *(pytest.param(size, marks=MORE) for size in ((1 << 63) - 1, 1 << 40))])
 def test_absurd_sizes(good: RamSource, tmp_path: Path, size: int) -> None:
     address, _ = inode_of(good, b"/tmp/server.log")
     place = np.array([address + good.kernel.types.offset("inode", "i_size")], np.uint64)
