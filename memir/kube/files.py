@@ -250,20 +250,23 @@ class Files:
         return dict(roots), dict(volumes)
 
     def _overlay_owners(self, superblock: int) -> set[Owner]:
-        """Containers whose root is this overlay: by their processes, else by where the runtime mounted it."""
+        """Containers whose root is this overlay: by where the runtime mounted it, else by their processes.
+
+        The runtime's directory names the container whose snapshot the upper layer is; who is in its mount namespace may
+        have come from elsewhere.
+        """
         mounts = self._node.mounts
-        owners = {
+        path = self.tops.get(superblock)
+        container = container_id_of(_text(path)) if path else None
+        if container:
+            return {self._who.container(container)}
+        return {
             owner
             for space, mount in self._mounts_of.get(superblock, [])
             if space != self._host and mounts.known[mount].root in self._roots()
             for owner in self._of_space.get(space, ())
             if (space, mounts.known[mount].superblock) in self._root_of
         }
-        if not owners:
-            path = self.tops.get(superblock)
-            container = container_id_of(_text(path)) if path else None
-            owners = {self._who.container(container)} if container else set()
-        return owners
 
     def _roots(self) -> set[int]:
         """Roots of mounts that processes in containers have as /; fills _root_of: (namespace, superblock)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from memir.kube.membership import Membership
     from memir.kube.node_identity import NodeMatch
     from memir.kube.pods import Pod
-    from memir.kube.processes import ProcessList
+    from memir.kube.processes import Process, ProcessList
 
 __all__ = ["NODE", "PARTS", "Owner", "OwnerBatch", "Owners", "sort_owners"]
 
@@ -181,14 +181,12 @@ class Owners:
 
     @functools.cached_property
     def by_mount_namespace(self) -> dict[int, tuple[Owner, ...]]:
-        """Containers by address of mount namespace; the node's own, and strangers in it, left out."""
+        """Containers by address of mount namespace; the node's own, and strangers in one, left out."""
         processes, host = self._source.processes, self._source.host_mnt_ns
-        owners_of: dict[int, set[Owner]] = defaultdict(set)
-        for space, process in zip(processes.mnt_ns.tolist(), processes.rows, strict=True):
-            owner = self.process(process.tgid)
-            if space not in (0, host) and owner is not None and owner.container_id:
-                owners_of[space].add(owner)
-        return {space: tuple(owners) for space, owners in owners_of.items()}
+        spaces = zip(processes.mnt_ns.tolist(), processes.rows, strict=True)
+        inside = self._at_home((space, process) for space, process in spaces if space not in (0, host))
+        owners = {space: tuple(owner for owner in who if owner.container_id) for space, who in inside.items()}
+        return {space: who for space, who in owners.items() if who}
 
     def _of_container(self, row: Container) -> Owner:
         # A name that its own container does not know may be known of its pod, from the API or another container.
@@ -287,13 +285,26 @@ class Owners:
 
     @functools.cached_property
     def _namespaces(self) -> dict[Hashable, tuple[Owner, ...]]:
-        owners_of: dict[int, set[Owner]] = defaultdict(set)
-        for process in self._source.processes.rows:
+        rows = [(inum, row) for row in self._source.processes.rows for inum in row.namespaces.values() if inum]
+        host = {inum for inum in self._source.membership.host.values() if inum}
+        owners: dict[Hashable, tuple[Owner, ...]] = dict(self._at_home(rows, host))
+        return owners
+
+    def _at_home(self, rows: Iterable[tuple[int, Process]], host: Set[int] = frozenset()) -> dict[int, tuple[Owner, ...]]:
+        """Whose namespaces are, from (namespace, a process in it); host: those that are the node's own.
+
+        Those of a container are what its first process has: whoever joined later (nsenter, a debugger, an intruder) has
+        its own elsewhere, and one that left its cgroup for another's does not make them that one's. Only where no first
+        process is known they are of all that are in them.
+        """
+        known = self._source.membership
+        first = {process.task: container in known.stand_in for container, process in known.init.items()}
+        ranks: dict[int, dict[int, set[Owner]]] = defaultdict(lambda: defaultdict(set))
+        for space, process in rows:
             owner = self._processes.get(process.task)
-            for inum in process.namespaces.values():
-                if inum and owner is not None:
-                    owners_of[inum].add(owner)
-        for inum in self._source.membership.host.values():
-            if inum:
-                owners_of[inum].add(NODE)
-        return {inum: tuple(sorted(owners, key=owner_order)) for inum, owners in owners_of.items()}
+            if owner is not None:
+                rank = 2 if process.task not in first else int(first[process.task])
+                ranks[space][rank if space not in host or rank == 2 else 0].add(owner)
+        for space in host:
+            ranks[space][0].add(NODE)
+        return {space: tuple(sorted(of[min(of)], key=owner_order)) for space, of in ranks.items()}

@@ -90,6 +90,33 @@ def test_namespaces(node: RamSource) -> None:
     assert agent in {owner for owners in node.owners.by_mount_namespace.values() for owner in owners}
 
 
+def test_what_joins_a_namespace_does_not_share_it(node_of: NodeOf) -> None:
+    """miner-0's mount and network namespaces also hold a process of the node and one in the cgroup of web; pods that
+    stepped onto the node do not make its namespaces theirs, one that was given them does."""
+    node = node_of("s-6.12-intruded")
+    miner, web, agent = (container(node, name) for name in ("miner", "web", "agent"))
+    first = node.membership.init[str(miner.container_id)]
+    mnt, net = first.namespaces["mnt"], first.namespaces["net"]
+    inside = {node.owners.process(row.pid) for row in node.processes.rows if row.namespaces["mnt"] == mnt}
+    assert {miner, web} <= inside
+    batch = node.owners.by_namespace([mnt, net])
+    assert batch[0] == (miner,)
+    assert {owner.whole_pod() for owner in batch[1]} == {miner.whole_pod()}
+    assert [owners for owners in node.owners.by_mount_namespace.values() if miner in owners] == [(miner,)]
+    infos = node.file_owners.of(np.unique(page.pages(node.kernel).mapping).tolist()).values()
+    assert {(info.path, info.owners) for info in infos if info.path == "/tmp/dropper"} == {("/tmp/dropper", (miner,))}
+    host = node.owners.by_namespace([node.membership.host["mnt"], node.membership.host["net"]])
+    assert host[0] == (NODE,)
+    assert {owner.pod_name for owner in host[1]} == {None, agent.pod_name}
+
+
+def test_where_no_first_process_is_known_all_that_are_inside_share_it(node_of: NodeOf) -> None:
+    node = RamSource(node_of("s-6.12-intruded").kernel)
+    miner, web = container(node, "miner"), container(node, "web")
+    mnt = node.membership.init.pop(str(miner.container_id)).namespaces["mnt"]
+    assert set(node.owners.by_namespace([mnt])[0]) == {miner, web}
+
+
 def test_files_file_systems_and_pages(node: RamSource) -> None:
     """An inode, its superblock, its pages and their addresses have one answer."""
     pages = page.pages(node.kernel)

@@ -27,14 +27,18 @@ def test_rows(image: str, node_of: NodeOf) -> None:
 
 
 def test_owner_is_the_one_pod_that_has_it(image: str, node_of: NodeOf) -> None:
+    strangers = case(image).beside("labels.json").is_file()  # who is in it is then not always whose it is
     for row in TABLE.read(node_of(image)).rows():
+        assert set(row["shared_by"] or [row["pod_uid"]]) - {None} <= set(row["pods"])
         if row["initial"]:  # the node's own is nobody's, though one pod alone may share it
             assert row["pod_uid"] is None
-            assert (row["shared_by"] or []) == row["pods"]
+            assert strangers or (row["shared_by"] or []) == row["pods"]
         elif len(row["pods"]) == 1 and row["pod_uid"] is not None:
             assert ([row["pod_uid"]], row["shared_by"]) == (row["pods"], None)
         elif row["pod_uid"] is None:
             assert (row["shared_by"] or []) == row["pods"]
+        else:
+            assert strangers
 
 
 def test_frame(node_of: NodeOf) -> None:
