@@ -206,10 +206,11 @@ class Case:
 
     def listing(self) -> Answer:
         """The case's tables: name and number of rows, as case.json has it."""
-        from memir.case.query import Answer
+        from memir.case.query import GAPS, Answer
 
         counts = self.record.tables if self.record is not None else {}
-        return Answer(("table", "rows"), [(name, counts.get(name)) for name in self.tables])
+        rows = [(name, counts.get(name)) for name in self.tables]
+        return Answer(("table", "rows"), [*rows, (GAPS, len(self.record.gaps) if self.record is not None else 0)])
 
     def schema(self, table: str) -> Answer:
         """A table's columns: name, type, and what it means."""
@@ -227,6 +228,10 @@ class Case:
 
     def __getitem__(self, name: str) -> pa.Table:
         """One table as Arrow. CaseError if the case has none of this name, or it is damaged."""
+        if name == "gaps":
+            from memir.case.partial import gap_table
+
+            return gap_table(self.record)
         if name not in self.tables:
             raise CaseError(f"{self.folder} has no table {name}; it has {', '.join(self.tables)}")
         return store.read_table(store.table_path(self.folder, name))

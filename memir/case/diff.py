@@ -19,6 +19,7 @@ from memir.case.read_record import read_record
 from memir.case.record import CaseRecord
 from memir.case.workload import workloads
 from memir.errors import CaseError, UsageError
+from memir.kernel.timekeeping import utc
 
 _ARGS = "regexp_replace(array_to_string(t.args, ' '), 'hmac:? ?[0-9a-f]{8,64}', 'hmac', 'g')"
 """Arguments, without the fingerprints of masked secrets, which each case makes with a key of its own."""
@@ -85,12 +86,14 @@ class Difference:
 
 @dataclass(frozen=True)
 class Diff:
-    """What differs. facts: of the images themselves, old and new; lacking: kinds that a case has no table for."""
+    """What differs. facts: of the images themselves, old and new; lacking: kinds that a case has no table for;
+    notes: what makes differences of the cases where the nodes have none."""
 
     facts: dict[str, tuple[Any, Any]]
     differences: tuple[Difference, ...]
     compared: tuple[str, ...]
     lacking: dict[str, str]
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """For documents."""
@@ -98,6 +101,7 @@ class Diff:
             "facts": {name: {"old": old, "new": new} for name, (old, new) in self.facts.items()},
             "compared": list(self.compared),
             "lacking": self.lacking,
+            "notes": list(self.notes),
             "differences": [
                 {"kind": each.kind, "state": each.state, "key": each.key, "old": each.old, "new": each.new,
                  "count": {"old": each.count[0], "new": each.count[1]}}
@@ -133,7 +137,37 @@ def diff(old: str | Path, new: str | Path, kinds: Sequence[str] = ()) -> Diff:
             lacking[kind.name] = f"a table {kind.table} lacks a column: an earlier memir wrote it"
             continue
         compared.append(kind.name)
-    return Diff(_facts(*records), tuple(differences), tuple(compared), lacking)
+    notes = [words for words in (_order(*records),) if words]
+    if (records[0].cluster is None) != (records[1].cluster is None):
+        blind = int(records[1].cluster is None)
+        kept = [each for each in differences if not _of_the_view(each, blind)]
+        side = ("NEW", "OLD")[blind]
+        notes.append(
+            f"only {side} has the API's view (--cluster): what the other case does not know for that is no change "
+            f"({len(differences) - len(kept)} left out); pods that the API alone knows are new or gone for it"
+        )
+        differences = kept
+    return Diff(_facts(*records), tuple(differences), tuple(compared), lacking, tuple(notes))
+
+
+def _order(old: CaseRecord, new: CaseRecord) -> str | None:
+    """A warning where OLD was taken after NEW, by the images' own clocks."""
+    clocks = [record.identity.clock if record.identity is not None else None for record in (old, new)]
+    if clocks[0] is None or clocks[1] is None or clocks[0] <= clocks[1]:
+        return None
+    first, second = (f"{utc(clock):%Y-%m-%d %H:%M:%S}" for clock in clocks if clock is not None)
+    return (
+        f"OLD was taken after NEW ({first} and {second}): what is called new had been there before, "
+        "and what is gone came later; give the earlier case first"
+    )
+
+
+def _of_the_view(each: Difference, blind: int) -> bool:
+    """Whether a change is only that one side, which has no view of the API (0: old), does not know a value."""
+    sides = (each.old, each.new)
+    return each.state == "changed" and each.kind in ("pods", "containers") and all(
+        value is None for value in sides[blind].values()
+    )  # fmt: skip
 
 
 def _record(folder: Path) -> CaseRecord:

@@ -8,7 +8,7 @@ from memir.case.event import Event, same
 _LINE = f"{same('log')} || ' and line = ' || line"
 _WHO = "coalesce(\"user\", 'nobody') || coalesce(' as ' || impersonated, '') || coalesce(' from ' || source_ips[1], '')"
 _OBJECT = "coalesce(object_namespace || '/', '') || coalesce(object_name, '')"
-_ANSWER = "coalesce(', ' || code, '')"
+_ANSWER = "coalesce(', HTTP ' || code, '')"
 _READ = "verb in ('get', 'list', 'watch') and coalesce(code, 200) < 400 and resource is distinct from 'secrets'"
 _SESSION = "coalesce(subresource in ('exec', 'attach', 'portforward'), false)"
 _ONCE = "coalesce(stage, 'ResponseComplete') in ('ResponseComplete', 'Panic')"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from memir.case.partial import gap_table
 from memir.case.read_record import read_record
 from memir.case.store import PRIVATE, table_files
 from memir.errors import CaseError, UsageError
@@ -22,6 +23,8 @@ _MADE_BY = {
     "hits": "memir hunt IMAGE -o CASE",
     "secret_values": "--reveal attaches it",
 }
+GAPS = "gaps"
+"""The table of what could not be read: made of case.json, and no file."""
 _STREAM = "reading the stream registered as"
 """DuckDB's words for a table whose pages Arrow could not read: no fault of the SQL."""
 
@@ -102,7 +105,7 @@ def datasets(folder: Path, *, reveal: bool) -> dict[str, Any]:
     import pyarrow as pa
     import pyarrow.dataset as ds
 
-    datasets = {}
+    datasets: dict[str, Any] = {}
     for name, path in table_files(folder).items():
         if name in PRIVATE and not reveal:
             continue
@@ -110,7 +113,7 @@ def datasets(folder: Path, *, reveal: bool) -> dict[str, Any]:
             datasets[name] = ds.dataset(path, format="parquet")
         except (OSError, pa.ArrowException) as error:
             raise CaseError(f"{path}: cannot be read: {error}") from error
-    return datasets
+    return datasets | {GAPS: gap_table(read_record(folder))}
 
 
 def _list(tables: Mapping[str, Any]) -> str:

@@ -3,7 +3,8 @@
 
 A file begins with comments: the licence; the number, a full stop and the question; after `tables:` the tables that it
 cannot do without; after `values:` what it asks for (with a ? behind it: or not); after `command:` a command each, which
-is printed and never run. The rest is SQL, in which $pid is the value, null where it was not given.
+is printed and never run; after `limits:` of what (`kernel`) the answer also says what nothing looked at. The rest is
+SQL, in which $pid is the value, null where it was not given.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Question:
     values: tuple[str, ...]
     optional: tuple[str, ...]
     commands: tuple[str, ...]
+    limits: tuple[str, ...]
     sql: str
 
 
@@ -49,7 +51,7 @@ def questions() -> dict[str, Question]:
 
 
 def _parsed(path: Path) -> Question:
-    head: dict[str, list[str]] = {"tables": [], "values": [], "command": []}
+    head: dict[str, list[str]] = {"tables": [], "values": [], "command": [], "limits": []}
     lines = path.read_text(encoding="utf-8").splitlines()
     first = re.fullmatch(r"-- (\d+)\. (.+)", lines[1])
     if first is None:
@@ -64,7 +66,7 @@ def _parsed(path: Path) -> Question:
     needed = tuple(value for value in head["values"] if not value.endswith("?"))
     optional = tuple(value[:-1] for value in head["values"] if value.endswith("?"))
     return Question(int(first.group(1)), path.stem, first.group(2), tuple(head["tables"]), needed, optional,
-                    tuple(head["command"]), "\n".join(lines[rest:]).strip())  # fmt: skip
+                    tuple(head["command"]), tuple(head["limits"]), "\n".join(lines[rest:]).strip())  # fmt: skip
 
 
 def question_of(name: str) -> Question:
@@ -75,7 +77,9 @@ def question_of(name: str) -> Question:
     for question in known.values():
         if name in (question.name, str(question.number)):
             return question
-    near = get_close_matches(name, known, 3, 0.6)
+    word = name.casefold()
+    about = [each for each, question in known.items() if len(word) > 2 and word in f"{each} {question.text}".casefold()]
+    near = list(dict.fromkeys([*get_close_matches(name, known, 3, 0.6), *about]))[:5]
     hint = f"do you mean {' or '.join(near)}? " if near else ""
     raise UsageError(f"there is no question {name!r}: {hint}`memir ask --list` has all")
 

@@ -59,8 +59,10 @@ EVENTS = (
     Event("finding", "findings", "first_seen", "severity || ' ' || kind || ': ' || title", same("id"), "Event Time"),
 )  # fmt: skip
 """Every kind of event. A file's times are listed where a container changed it: an image's own files are old."""
-__all__ = ["COLUMNS", "EVENTS", "KINDS", "WORDS", "Event", "missing", "timeline"]
+__all__ = ["COLUMNS", "EVENTS", "KINDS", "NOTES", "WORDS", "Event", "check_pod", "missing", "of_pod", "timeline"]
 KINDS = tuple(event.kind for event in (*EVENTS, *LOG_EVENTS))
+NOTES = {"process-start": "a process starts when it is forked: the program that it runs may have been started later"}
+"""What a kind's time is, where its name may be taken for something else."""
 WORDS = {event.kind: event.words for event in (*EVENTS, *LOG_EVENTS)}
 
 
@@ -90,7 +92,7 @@ def timeline(
         remedy = f"`memir analyze IMAGE -o {shlex.quote(str(folder))} --force` makes them"
         raise CaseError(f"{folder} has no table with times of these kinds: {remedy}")
     if pod is not None and "pods" in tables:
-        _check_pod(tables, pod)
+        check_pod(tables, pod)
     union = " union all ".join(event.select() for event in chosen)
     return ask(
         {event.table: tables[event.table] for event in chosen},
@@ -109,8 +111,9 @@ def missing(folder: str | Path) -> dict[str, list[str]]:
     return lacking
 
 
-def _check_pod(tables: Mapping[str, Any], pod: str) -> None:
-    known = ask({"pods": tables["pods"]}, f"select 1 from pods where {_of_pod(pod)}").rows
+def check_pod(tables: Mapping[str, Any], pod: str) -> None:
+    """UsageError, which lists the pods that there are, if the case's table `pods` has none of this name or UID."""
+    known = ask({"pods": tables["pods"]}, f"select 1 from pods where {of_pod(pod)}").rows
     if not known:
         names = ask({"pods": tables["pods"]}, "select namespace || '/' || pod_name as n from pods order by n").rows
         listed = ", ".join(str(name) for (name,) in names[:_LISTED] if name)
@@ -120,13 +123,14 @@ def _check_pod(tables: Mapping[str, Any], pod: str) -> None:
 def _condition(pod: str | None, begin: datetime | None, end: datetime | None) -> str:
     conditions = ["true"]
     if pod is not None:
-        conditions.append(_of_pod(pod))
+        conditions.append(of_pod(pod))
     for limit, sign in ((begin, ">="), (end, "<")):
         conditions += [f"time {sign} timestamptz '{limit.isoformat()}'"] if limit is not None else []
     return " and ".join(conditions)
 
 
-def _of_pod(pod: str) -> str:
+def of_pod(pod: str) -> str:
+    """SQL: whether a row is of this pod (NAME, NAMESPACE/NAME or UID)."""
     namespace, _, name = pod.rpartition("/")
     condition = f"(pod_name = {_quoted(name)} or pod_uid = {_quoted(name)})"
     return f"{condition} and namespace = {_quoted(namespace)}" if namespace else condition

@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 import shlex
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from memir.cli.common import CsvOption, JsonlOption, JsonOption, LimitOption, print_json, print_rows
 from memir.errors import UsageError
 from memir.text import say, say_all
+
+if TYPE_CHECKING:
+    from memir.case.questions import Question
+    from memir.case.record import CaseRecord
 
 
 def register(app: typer.Typer) -> None:
@@ -37,7 +41,9 @@ def ask(
 
     Where a command answers it, or goes on from the answer, it is printed and not run. Exit 0: done.
     """
+    import memir
     from memir.case.export import json_rows
+    from memir.case.partial import partial
     from memir.case.questions import answer, question_of, questions
 
     if listing:
@@ -58,14 +64,18 @@ def ask(
     if sql:
         say_all(question.sql.splitlines() or ["-- no SQL: commands answer it"])
         return
-    given = dict(_value(word) for word in values or ())
+    given = dict(_value(word, question) for word in values or ())
     commands = [command.replace("CASE", shlex.quote(case), 1) if " CASE" in command else command
                 for command in question.commands]  # fmt: skip
     result = answer(case, question, given) if question.sql else None
+    record = memir.Case(case).record if result is not None else None
+    lacks, limits = partial(record), _limits(question, record)
+    if lacks is not None and (json or csv or jsonl):
+        say(lacks, err=True)
     if json:
         rows_ = list(json_rows(result.columns, result.rows[:limit])) if result else []
         print_json({"question": question.text, "columns": result.columns if result else [], "rows": rows_,
-                    "commands": commands})  # fmt: skip
+                    "commands": commands, "partial": lacks, "not_checked": limits})  # fmt: skip
         return
     if csv or jsonl:
         if result is None:
@@ -73,30 +83,48 @@ def ask(
         print_rows(result.columns, result.rows, csv=csv, jsonl=jsonl, limit=limit)
         return
     say(question.text)
+    if lacks is not None:
+        say(lacks)
     if result is not None:
         say("")
         if result.rows:
             print_rows(result.columns, result.rows, csv=False, jsonl=False, limit=limit)
         else:
-            _say_none(case)
+            _say_none(record, limits)
+    if limits:
+        say("", f"Nothing looked at: {', '.join(limits)}.")
     if commands:
         say("", "Go on with:" if result is not None else "Answered by:")
         say_all(f"  {command}" for command in commands)
 
 
-def _say_none(case: str) -> None:
-    import memir
+def _say_none(record: CaseRecord | None, limits: list[str]) -> None:
+    from memir.case.partial import gap_words
 
-    record = memir.Case(case).record
-    count = sum(gap.count for gap in record.gaps) if record is not None else 0
-    unread = f"{count:,} thing{'s' * (count != 1)} could not be read: what lay there is not in them"
-    say(
-        f"Nothing of it is in the case's tables. {unread if count else 'Everything that was looked for could be read'}."
-    )
+    unread = gap_words(record.gaps) if record is not None else ""
+    known = f"What could not be read is not in them: {unread}." if unread else (
+        "Of the rest everything that was looked for could be read." if limits
+        else "Everything that was looked for could be read."
+    )  # fmt: skip
+    say(f"Nothing of it is in the case's tables. {known}")
 
 
-def _value(word: str) -> tuple[str, str]:
+def _limits(question: Question, record: CaseRecord | None) -> list[str]:
+    """What of the thing that is asked about nothing looked at."""
+    from memir.report.kernel import not_checked
+
+    if "kernel" not in question.limits or record is None:
+        return []
+    return not_checked(record.tables, {gap.kind for gap in record.gaps})
+
+
+def _value(word: str, question: Question) -> tuple[str, str]:
+    """NAME=VALUE; the value alone where the question takes one only."""
     name, equals, value = word.partition("=")
-    if not equals:
-        raise UsageError(f"{word!r}: write a value as NAME=VALUE, as pid=1176")
-    return name, value
+    if equals:
+        return name, value
+    takes = (*question.values, *question.optional)
+    if len(takes) == 1:
+        return takes[0], word
+    known = f"{question.name} takes {', '.join(takes)}" if takes else f"{question.name} takes none"
+    raise UsageError(f"{word!r}: write a value as NAME=VALUE, as pid=1176; {known}")

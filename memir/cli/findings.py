@@ -37,6 +37,9 @@ def findings(
         list[str] | None, typer.Argument(metavar="CASE...", help="Case folders, as `memir analyze -o` writes them.")
     ] = None,
     severity: SeverityOption = None,
+    pod: Annotated[
+        str | None, typer.Option("--pod", help="Only findings of this pod: NAME, NAMESPACE/NAME or UID.")
+    ] = None,
     explain: Annotated[
         str | None, typer.Option("--explain", metavar="KIND", help="How a kind is decided; needs no case.")
     ] = None,
@@ -62,7 +65,7 @@ def findings(
     from memir.case.logs import read_logs
 
     sources = {case: read_logs(memir.Case(case), logs) for case in cases} if logs else {}
-    rows = {case: _rows(case, severity, ioc, sources.get(case)) for case in cases}
+    rows = {case: _of_pod(case, _rows(case, severity, ioc, sources.get(case)), pod) for case in cases}
     shared = _across(list(rows)) if len(rows) > 1 else None
     if json:
         document: dict[str, Any] = {"cases": {case: {"findings": every} for case, every in rows.items()}}
@@ -103,6 +106,23 @@ def _rows(case: str, severity: str | None, ioc: Path | None, logs: LogSource | N
         rows = [*indicated(opened, ioc), *(row for row in rows if row["kind"] != KIND)]
         rows.sort(key=lambda row: -SEVERITIES.index(row["severity"]))
     return [row for row in rows if severity is None or at_least(row["severity"], severity)]
+
+
+def _of_pod(case: str, rows: list[dict[str, Any]], pod: str | None) -> list[dict[str, Any]]:
+    """Those of a pod, by NAME, NAMESPACE/NAME or UID. UsageError if the case has no such pod."""
+    if pod is None:
+        return rows
+    import memir
+    from memir.case.timeline import check_pod
+
+    opened = memir.Case(case)
+    if "pods" in opened.tables:
+        check_pod({"pods": opened["pods"]}, pod)
+    namespace, _, name = pod.rpartition("/")
+    return [
+        row for row in rows
+        if name in (row["pod_name"], row["pod_uid"]) and namespace in ("", row["namespace"])
+    ]  # fmt: skip
 
 
 def _print(rows: dict[str, list[dict[str, Any]]], sources: dict[str, LogSource]) -> None:

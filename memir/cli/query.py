@@ -11,6 +11,7 @@ import typer
 
 from memir.cli.common import CsvOption, JsonlOption, JsonOption, LimitOption, print_json, print_rows
 from memir.errors import UsageError
+from memir.text import say
 
 
 def register(app: typer.Typer) -> None:
@@ -39,6 +40,7 @@ def query(
     """Ask a case's tables in SQL (DuckDB): processes, containers, pods, namespaces, ..."""
     import memir
     from memir.case.export import json_rows
+    from memir.case.partial import partial
 
     if sum((json, csv, jsonl, parquet is not None)) > 1:
         raise UsageError("--json, --csv, --jsonl and --parquet: one of them")
@@ -54,19 +56,26 @@ def query(
         answer = opened.sql(sql, reveal=reveal)
     else:
         answer = opened.schema(schema) if schema is not None else opened.listing()
+    lacks = partial(opened.record)
+    if lacks is not None:
+        say(lacks, err=True)
     if json:
-        print_json({"columns": answer.columns, "rows": list(json_rows(answer.columns, answer.rows[:limit]))})
+        rows = list(json_rows(answer.columns, answer.rows[:limit]))
+        print_json({"columns": answer.columns, "rows": rows, "partial": lacks})
     else:
         print_rows(answer.columns, answer.rows, csv=csv, jsonl=jsonl, limit=limit)
 
 
 def _write(case: str, sql: str | None, reveal: bool, file: Path) -> None:
     """The rows as a Parquet file, whole or not at all."""
+    from memir.case.partial import partial
     from memir.case.query import parquet
+    from memir.case.read_record import read_record
     from memir.report.write import write_report
-    from memir.text import say
 
     if sql is None:
         raise UsageError("--parquet writes the rows of SQL")
+    if (lacks := partial(read_record(Path(case)))) is not None:
+        say(lacks, err=True)
     size = write_report([parquet(Path(case), sql, reveal=reveal)], file)
     say(f"{file}: {size:,} bytes")

@@ -59,7 +59,7 @@ def timeline(
     """
     import memir
     from memir.case.logs import clocks, read_logs, tables_of
-    from memir.case.timeline import COLUMNS
+    from memir.case.timeline import COLUMNS, NOTES
     from memir.case.timeline import timeline as events_of
 
     sources = {case: read_logs(memir.Case(case), logs) for case in cases} if logs else {}
@@ -85,6 +85,8 @@ def timeline(
         print_rows(columns, rows, csv=format_ is Format.csv, jsonl=format_ is Format.jsonl)
     else:
         say_all(_lines(rows, several=len(cases) > 1))
+        kinds = {row[1] for row in rows}
+        say_all(f"{name}: {words}" for name, words in NOTES.items() if name in kinds)
         _say_missing(cases, len(rows))
         for case, source in sources.items():
             _say_logs(case, source.tables, source.gaps, clocks(source))

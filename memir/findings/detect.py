@@ -105,7 +105,7 @@ def _once(detection: Detection, look: Look) -> Iterable[Match]:
 
 
 def _row(detection: Detection, match: Match, look: Look) -> dict[str, Any]:
-    attack = technique(detection.technique)
+    attack = technique(match.technique or detection.technique)
     start = match.row.get("start_time")
     return {
         "id": detection.id_of(match),
@@ -117,7 +117,7 @@ def _row(detection: Detection, match: Match, look: Look) -> dict[str, Any]:
         "start_time": start,
         "node": look.facts.node,
         "path": match.path,
-        "technique": detection.technique,
+        "technique": attack.id,
         "technique_name": attack.name,
         "tactics": list(attack.tactics),
         "attack_version": VERSION,

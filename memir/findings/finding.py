@@ -67,6 +67,7 @@ class Match:
     first_seen: datetime | None = None
     subject: str = ""
     check_next: tuple[str, ...] = ()
+    technique: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ others say differently stays beside it as a doubt.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 Kind = Literal["process", "container", "pod", "node"]
@@ -202,6 +202,19 @@ class Claims:
         """The resolved value of a field of whole numbers (ns since 1970 UTC for times)."""
         value = self.resolve(subject, field).value
         return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+    def set_aside(self, subject: Subject, field: str, before: int, why: str) -> bool:
+        """Take the word from witnesses whose number is below `before`: their claims stay, by `WITNESS WHY`, and no
+        longer decide. Whether there was one."""
+        claims = self._by.get(subject, {}).get(field, {})
+        wrong = [
+            claim for claim in claims
+            if isinstance(claim.value, int) and claim.value < before and not claim.witness.endswith(why)
+        ]  # fmt: skip
+        for claim in wrong:
+            del claims[claim]
+            claims[replace(claim, witness=f"{claim.witness} {why}")] = None
+        return bool(wrong)
 
     def doubts(self, subject: Subject) -> list[str]:
         """One line for each field of a subject that witnesses dispute, for people; the claims themselves stay data."""

@@ -79,6 +79,8 @@ _TEXTS = (
     "rootfs", "containerd_namespace", "reason",
 )  # fmt: skip
 _NUMBERS = ("exit_code", "restarts", "started_at", "finished_at")
+BEFORE_BOOT = "before the kernel's boot"
+"""Behind the witness of a start that cannot be: its claim decides nothing."""
 _FLAGS = ("host_pid", "host_network", "host_users")
 
 
@@ -93,10 +95,12 @@ def build_containers(
     statuses: Mapping[str, ContainerStatus] | None = None,
     kinds: Mapping[tuple[str, str], SpecKind] | None = None,
     torn: bool = False,
+    booted: int | None = None,
 ) -> dict[str, Container]:
     """Containers by id. roots: by mount namespace number. cluster: of this node's pods alone.
     statuses: what the kubelet last reported, by container id. kinds: by pod UID and name, by the kubelet's events.
 
+    booted: when the kernel began, ns since 1970 UTC: no container that runs began before it, whoever says so.
     torn: processes may be missing, or may lack their container: then none that is not seen can be said to have ended.
     """
     claims = known.claims
@@ -131,6 +135,8 @@ def build_containers(
         _from_api(rows, claims, cluster)
     _share_names(rows, claims)
     for row in rows.values():
+        if booted is not None and row.state == "running":
+            claims.set_aside(of_container(row.container_id), "started_at", booted, BEFORE_BOOT)
         _resolve(row, claims)
     _sidecars(rows)
     return dict(sorted(rows.items(), key=_order))

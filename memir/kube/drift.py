@@ -25,6 +25,8 @@ _MADE_BY_RUNTIME = frozenset({
     "/dev/console", "/dev/pts", "/dev/shm", "/dev/mqueue", "/dev/termination-log", "/run/.containerenv",
     "/run/secrets", "/var/run/secrets",
 })  # fmt: skip
+_SCRATCH = frozenset({"/tmp", "/var/tmp", "/run", "/var/run", "/var/cache", "/var/log"})
+"""Directories that are made where an image lacks them: what lies in them is news, they are not."""
 _PID_FILE = re.compile(r"/(?:var/)?run/(?:[^/]+/)*[^/]+\.pid")
 
 
@@ -86,7 +88,8 @@ def _hidden(source: RamSource, every: NodeInodes, opaque: NDArray[np.int64]) -> 
 
 def noise(source: RamSource, every: NodeInodes, change: list[str | None]) -> list[str | None]:
     """Why a change of an upper layer is no news: `mount point`, `runtime` (made for every container), `directory` (of
-    the image, copied up because something in it changed), `bytecode`, `pid file`; None: it may be news."""
+    the image, copied up because something in it changed, or one for scratch files), `bytecode`, `pid file`; None: it
+    may be news."""
     points = mount_points(source)
     layers, names = source.file_owners.layers, every.names
     reasons: list[str | None] = [None] * len(every)
@@ -111,7 +114,7 @@ def reason(path: str, plain: bool, directory: bool, change: str | None, points: 
         return "mount point"
     if plain and path in _MADE_BY_RUNTIME:
         return "runtime"
-    if directory and change == MODIFIED:
+    if directory and (change == MODIFIED or (change == CREATED and path in _SCRATCH)):
         return "directory"
     if "/__pycache__" in path and (directory or path.endswith(".pyc")):
         return "bytecode"

@@ -43,7 +43,7 @@ class NodeFacts:
 
     kubelet_name: of --hostname-override. addresses: IPv4, of the node's own network namespace, loopback's left out.
     machine_id: /etc/machine-id. system_uuid, asset_tag: of the firmware (the tag is the instance id on EC2).
-    clock: ns since 1970 UTC at which the memory was taken.
+    clock, booted: ns since 1970 UTC at which the memory was taken, and the kernel began.
     """
 
     hostname: str | None = None
@@ -55,6 +55,7 @@ class NodeFacts:
     provider_id: str | None = None
     asset_tag: str | None = None
     clock: int | None = None
+    booted: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ def node_facts(kernel: Kernel, listed: ProcessList, mounts: Mounts) -> NodeFacts
         provider_id=kubelet.get("provider-id"),
         asset_tag=firmware.get("board_asset_tag"),
         clock=boot + now if boot is not None else None,
+        booted=boot,
     )
 
 
@@ -190,9 +192,11 @@ def compare_times(
     cluster: ClusterSnapshot | None,
     clock: int | None,
     gaps: Gaps,
+    booted: int | None = None,
 ) -> None:
-    """Say where a snapshot was taken at another time than the memory; it is joined all the same.
+    """Say where a snapshot was taken at another time than the memory, or its times cannot be; it is joined anyway.
 
+    booted: when the kernel began, ns since 1970 UTC: what runs began later.
     started: start of containers' first processes by container id, ns since 1970 UTC. Later: a container runs there that
     began after the memory's clock. Earlier: one runs here that began after everything the snapshot tells of.
     """
@@ -220,6 +224,13 @@ def compare_times(
     ]  # fmt: skip
     why = "taken earlier than the memory: containers run here that began after it"
     gaps.add("cluster snapshot", where, why, len(earlier))
+    too_early = [
+        container for container in running
+        if booted is not None and container.started_at and _ns(container.started_at) < booted
+        and (row := containers.get(container.container_id or "")) is not None and row.state == "running"
+    ]  # fmt: skip
+    why = "starts of containers that run lie before the kernel's boot: those of their first processes are taken"
+    gaps.add("cluster snapshot", where, why, len(too_early))
 
 
 def _moments(cluster: ClusterSnapshot) -> Sequence[datetime]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 STS, POD_IDENTITY = "sts.amazonaws.com", "pods.eks.amazonaws.com"
 """Audiences of tokens that AWS takes: IRSA's, and EKS Pod Identity's."""
 _API = "https://kubernetes.default.svc"
+_NO_ROLES = "no roles (RBAC) are in the API's view"
 _OF_NODE = "secrets, config maps, volumes and tokens of the pods on it (node authorizer)"
 _GAIN_OF_KIND = {
     "aws secret key": "cloud", "aws session": "cloud", "database url": "data", "url password": "data",
@@ -130,7 +131,7 @@ class Access:
                 gain, opens = opened(grants_of(self._objects, subject))
                 answer = gain, opens or (f"{words}: nothing beyond what everyone may",)
             else:
-                answer = None, (words,)
+                answer = None, (f"{words}: how far is not known, as {_NO_ROLES}",)
             self._known[subject] = answer
         return Opened(subject.user, *answer)
 

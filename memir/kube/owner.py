@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -23,12 +23,12 @@ from memir.kube.owner_batch import (
     PARTS,
     Owner,
     OwnerBatch,
-    owner_order,
     owners_of_keys,
     owners_of_numbers,
     plain_keys,
     sort_owners,
 )
+from memir.kube.residents import residents
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -184,7 +184,10 @@ class Owners:
         """Containers by address of mount namespace; the node's own, and strangers in one, left out."""
         processes, host = self._source.processes, self._source.host_mnt_ns
         spaces = zip(processes.mnt_ns.tolist(), processes.rows, strict=True)
-        inside = self._at_home((space, process) for space, process in spaces if space not in (0, host))
+        inside = residents(
+            ((space, process) for space, process in spaces if space not in (0, host)),
+            self._processes, self._source.membership,
+        )  # fmt: skip
         owners = {space: tuple(owner for owner in who if owner.container_id) for space, who in inside.items()}
         return {space: who for space, who in owners.items() if who}
 
@@ -285,26 +288,8 @@ class Owners:
 
     @functools.cached_property
     def _namespaces(self) -> dict[Hashable, tuple[Owner, ...]]:
-        rows = [(inum, row) for row in self._source.processes.rows for inum in row.namespaces.values() if inum]
-        host = {inum for inum in self._source.membership.host.values() if inum}
-        owners: dict[Hashable, tuple[Owner, ...]] = dict(self._at_home(rows, host))
-        return owners
-
-    def _at_home(self, rows: Iterable[tuple[int, Process]], host: Set[int] = frozenset()) -> dict[int, tuple[Owner, ...]]:
-        """Whose namespaces are, from (namespace, a process in it); host: those that are the node's own.
-
-        Those of a container are what its first process has: whoever joined later (nsenter, a debugger, an intruder) has
-        its own elsewhere, and one that left its cgroup for another's does not make them that one's. Only where no first
-        process is known they are of all that are in them.
-        """
-        known = self._source.membership
-        first = {process.task: container in known.stand_in for container, process in known.init.items()}
-        ranks: dict[int, dict[int, set[Owner]]] = defaultdict(lambda: defaultdict(set))
-        for space, process in rows:
-            owner = self._processes.get(process.task)
-            if owner is not None:
-                rank = 2 if process.task not in first else int(first[process.task])
-                ranks[space][rank if space not in host or rank == 2 else 0].add(owner)
-        for space in host:
-            ranks[space][0].add(NODE)
-        return {space: tuple(sorted(of[min(of)], key=owner_order)) for space, of in ranks.items()}
+        rows: list[tuple[Hashable, Process]] = [
+            (inum, row) for row in self._source.processes.rows for inum in row.namespaces.values() if inum
+        ]
+        host: set[Hashable] = {inum for inum in self._source.membership.host.values() if inum}
+        return residents(rows, self._processes, self._source.membership, host)

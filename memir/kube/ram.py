@@ -253,9 +253,10 @@ class RamSource:
             statuses=self.statuses.containers,
             kinds=self.statuses.kinds,
             torn=torn,
+            booted=self.facts.booted,
         )
         started = {container: init.start for container, init in self.membership.init.items() if init.start is not None}
-        compare_times(containers, started, self.node.cluster, self.facts.clock, self.gaps)
+        compare_times(containers, started, self.node.cluster, self.facts.clock, self.gaps, self.facts.booted)
         return containers
 
     @functools.cached_property

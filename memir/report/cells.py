@@ -74,7 +74,8 @@ def cell(column: str, value: Any) -> str:
     if isinstance(value, datetime.datetime):
         return moment(value)
     if isinstance(value, list | tuple):
-        return " ".join(cell("", part) for part in value)
+        words = [cell("", part) for part in value]
+        return (", " if any(" " in word for word in words) else " ").join(words)
     if isinstance(value, dict):
         return ": ".join(cell("", part) for part in value.values())
     if isinstance(value, bytes):

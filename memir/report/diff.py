@@ -21,6 +21,7 @@ def diff_lines(result: Diff) -> Iterator[str]:
     for name, (old, new) in result.facts.items():
         before, after = _fact(name, old), _fact(name, new)
         yield f"{name:<14}{before}" if before == after else f"{name:<14}{before} -> {after}"
+    yield from (f"note          {words}" for words in result.notes)
     yield ""
     counts = Counter((each.kind, each.state) for each in result.differences)
     same = [kind for kind in result.compared if not any(counts[kind, state] for state in _MARKS)]

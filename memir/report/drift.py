@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,11 +29,13 @@ def drift_rows(inodes: pa.Table) -> list[dict[str, Any]]:
     return rows
 
 
-def drift_lines(rows: Iterable[Row]) -> list[str]:
+def drift_lines(rows: Iterable[Row], containers: Iterable[Row] = ()) -> list[str]:
     """`namespace/pod container: created /tmp/a (deleted), /tmp/b; modified /etc/c`, by pod and container.
 
+    containers: of their table, which tells a pod's sandbox.
     A directory is told where nothing in it is. Deleted files of the image come first, then what was made.
     """
+    sandboxes = {row["container_id"] for row in containers if row["kind"] == "sandbox"}
     changed: dict[str, set[tuple[int, str, str]]] = defaultdict(set)
     for row in rows:
         if row["layer"] != "upper" or row["noise"] or row["freed"] or row["container_path"] in (None, "/"):
@@ -41,13 +43,14 @@ def drift_lines(rows: Iterable[Row]) -> list[str]:
         word = {"whiteout": "deleted", "opaque": "replaced", None: "changed"}.get(row["change"]) or str(row["change"])
         path = row["container_path"] + ("/" if row["kind"] == "directory" else "")
         gone = " (deleted)" if row["deleted"] else ""
-        changed[_container(row)].add((_RANK.get(row["change"], 4), word, path + gone))
+        changed[_container(row, sandboxes)].add((_RANK.get(row["change"], 4), word, path + gone))
     return [f"{name}: {_words(files)}" for name, files in sorted(changed.items()) if files]
 
 
-def _container(row: Row) -> str:
+def _container(row: Row, sandboxes: Collection[str]) -> str:
     pod = f"{row['namespace']}/{row['pod_name']}" if row["pod_name"] else None
-    container = row["container_name"] or (row["container_id"] or "")[:12]
+    ident = row["container_id"] or ""
+    container = row["container_name"] or ("sandbox" if ident in sandboxes else ident[:12])
     return " ".join(part for part in (pod, container) if part) or "container not known"
 
 

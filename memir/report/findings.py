@@ -14,6 +14,8 @@ from memir.report.cells import moment
 Row = Mapping[str, Any]
 _SHORT = ("info", "low")
 """Severities of which the title is enough in a summary."""
+ALERT = "guardduty-claims"
+"""What the analysis was called for, where the alert is among the logs: it is told before all else."""
 _MOST = 12
 """Findings of one kind and severity in a summary; the rest is counted, and in the table."""
 
@@ -28,7 +30,9 @@ def finding_lines(rows: Sequence[Row], tables: Collection[str], *, whole: bool =
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row["severity"], row["kind"]), []).append(row)
-    for (severity, _), members in groups.items():
+    for (severity, kind), members in sorted(groups.items(), key=lambda group: group[0][1] != ALERT):
+        if kind == ALERT and severity not in _SHORT:
+            yield "  The alert, by what memory has seen of it:"
         yield from _brief(members) if severity in _SHORT else _group(members)
     kinds = {row["kind"] for row in rows}
     clean = [detection.kind for detection in able(tables) if detection.kind not in kinds]

@@ -71,8 +71,11 @@ def print_hits(result: Hunted, limit: int | None = None) -> None:
     # images of one node (or of nodes of one name) are told apart by their files
     which = "node" if all(names) and len(set(names)) == len(names) else "image"
     columns = (which, *_COLUMNS) if result.many else _COLUMNS
-    print_grid(columns, [((row[which] or row["image"],) if result.many else ()) + cells(row) for row in rows],
-               limit=limit)  # fmt: skip
+    if rows:
+        print_grid(columns, [((row[which] or row["image"],) if result.many else ()) + cells(row) for row in rows],
+                   limit=limit)  # fmt: skip
+    else:
+        say("No rule hit in what was scanned.")
     if result.many:
         print_grid(("image", "node", "hits", "RAM", "not covered", "failed"), [
             (image.image, image.node, image.hits, _percent(image), _gaps(result, image), _why(image))

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 Row = Mapping[str, Any]
@@ -25,8 +25,7 @@ def kernel_line(tables: Mapping[str, Sequence[Row]], gaps: Iterable[Row]) -> str
     gaps: of the case, each with its `kind`: what could not be read is named, and what is never compared always.
     """
     missing = {gap["kind"] for gap in gaps}
-    unchecked = [kind for kind in _CHECKS if kind in missing]
-    unchecked += ["modules by all witnesses"] if missing & _WITNESSES else []
+    unchecked = _unread(missing)
     parts = []
     if "modules" in tables:
         parts.append(_modules(tables["modules"]))
@@ -37,8 +36,18 @@ def kernel_line(tables: Mapping[str, Sequence[Row]], gaps: Iterable[Row]) -> str
         parts.append(_hooks(tables["hooks"], bool(unchecked)))
     if not parts:
         return None
+    return "; ".join(parts) + "; not checked: " + ", ".join(not_checked(tables, missing))
+
+
+def not_checked(tables: Collection[str], missing: Collection[str]) -> list[str]:
+    """What of the kernel nothing looked at. tables: names of those that were read; missing: kinds of gaps."""
     never = [words for table, each in _NEVER.items() if table in tables or table == "hooks" for words in each]
-    return "; ".join(parts) + "; not checked: " + ", ".join([*unchecked, *never])
+    return [*_unread(missing), *never]
+
+
+def _unread(missing: Collection[str]) -> list[str]:
+    modules = ["modules by all witnesses"] if _WITNESSES.intersection(missing) else []
+    return [kind for kind in _CHECKS if kind in missing] + modules
 
 
 def _modules(rows: Sequence[Row]) -> str:

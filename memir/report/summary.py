@@ -45,6 +45,8 @@ def print_summary(record: Mapping[str, Any], tables: Mapping[str, Sequence[Row]]
     say(f"Evidence    {record['evidence']['image']} ({record['evidence']['format']})")
     words = clock_words if kernel is not None else runtime_words if checkpoint else collected_words
     say(f"Taken       {words(taken)}")
+    if smear := (record["evidence"].get("smear") or {}).get("text"):
+        say(f"            {smear}")
     shown = SHOWN if kernel is not None else OF_POD
     if missing := [name for name in shown if name not in tables and name not in MAYBE]:
         say(f"Not read    {', '.join(missing)}: nothing is said of what they would hold")
@@ -60,9 +62,9 @@ def print_summary(record: Mapping[str, Any], tables: Mapping[str, Sequence[Row]]
         say_all(pod_tree(tables, datetime.fromisoformat(taken) if taken else None, node=kernel is not None))
         say()
     if "sockets" in tables:
-        _network(tables["sockets"])
+        _network(tables["sockets"], whole=record["evidence"]["ram_share"] >= 1)
     if "inodes" in tables:
-        _drift(tables["inodes"])
+        _drift(tables["inodes"], tables.get("containers", ()), whole=record["evidence"]["ram_share"] >= 1)
     if "hits" in tables:
         _hits(tables["hits"])
     gaps = record["gaps"]
@@ -89,19 +91,27 @@ def runtime_words(taken: str | None) -> str:
     return f"{moment(datetime.fromisoformat(taken))} UTC by the runtime's config.dump" if taken else "not known"
 
 
-def _drift(inodes: Sequence[Row]) -> None:
-    """What containers have changed of their images."""
-    lines = drift_lines(inodes)
-    say("Drift" if lines else "Drift: no container has changed its image, as far as memory knows its files")
+def _drift(inodes: Sequence[Row], containers: Sequence[Row], *, whole: bool) -> None:
+    """What containers have changed of their images. whole: all RAM is there, so that no change may be said."""
+    lines = drift_lines(inodes, containers)
+    none = (
+        "Drift: no container has changed its image, as far as memory knows its files" if whole
+        else "Drift: no change of an image is in the RAM that is there, which proves nothing of the rest"
+    )  # fmt: skip
+    say("Drift" if lines else none)
     for line in lines:
         say(f"  {line}")
     say()
 
 
-def _network(sockets: Sequence[Row]) -> None:
+def _network(sockets: Sequence[Row], *, whole: bool) -> None:
     """What pods and the node listen on and whom they talk to."""
     lines = network_lines(sockets)
-    say("Network" if lines else "Network: nothing listens beyond its own host, and nothing is connected")
+    none = (
+        "Network: nothing listens beyond its own host, and nothing is connected" if whole
+        else "Network: no listener and no connection is in the RAM that is there, which proves nothing of the rest"
+    )  # fmt: skip
+    say("Network" if lines else none)
     for line in lines:
         say(f"  {line}")
     say()

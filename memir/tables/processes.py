@@ -26,7 +26,7 @@ COLUMNS = columns("""
     exe_sha256       string       hash of the executable's file; null where a page of it is not in RAM
     exe_code         string       mapped, part or none: how much of its code, by its memory's bounds, is of exe's file
     start_code       uint64       user virtual address where that code begins
-    start_time       timestamp    start, UTC
+    start_time       timestamp    when it was forked, UTC; the program that it runs (exec) may be newer
     uid              uint32       real user id in the initial user namespace
     cap_effective    uint64       effective capabilities, bit n is capability n
     seccomp          int32        0 disabled, 1 strict, 2 filter

@@ -52,7 +52,8 @@ def test_open_and_ask(case: Case) -> None:
     assert case.tables == ("processes",)
     assert case["processes"]["pid"].to_pylist() == [1, 2]
     assert case.sql("select sum(pid) as n from processes").dicts() == [{"n": 3}]
-    assert case.listing().rows == [("processes", 2)]
+    assert case.listing().rows == [("processes", 2), ("gaps", 1)]
+    assert case["gaps"].to_pylist() == case.sql("select * from gaps").dicts()
     assert case.schema("processes").rows == [("pid", "int32", None)]
     assert repr(case) == f"Case({str(case.folder)!r})"
     with pytest.raises(CaseError, match="has no table hits; it has processes"):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,30 @@ def test_owners_that_one_case_alone_knows_are_no_difference(old: Path, tmp_path:
 
     new = written(tmp_path / "new", pods=owned)
     assert diff(old, new).differences == () and diff(new, old).differences == ()
+
+
+def test_the_wrong_order_and_a_view_of_one_side_are_said(old: Path, tmp_path: Path) -> None:
+    """OLD is younger than NEW; and what only the API tells is no change of a node that was read without it."""
+    def told(rows: list[dict[str, Any]]) -> None:
+        for row in rows:
+            row |= {"service_account": "agent", "qos": "Guaranteed"}
+
+    new = written(tmp_path / "new", pods=told)
+    assert diff(old, new, ["hooks"]).notes == ()
+    (words,) = diff(new, old, ["hooks"]).notes
+    assert words.startswith("OLD was taken after NEW (1970-01-01 00:00:00 and 1970-01-01 00:00:00)")
+    seen = diff(old, new, ["pods"]).differences
+    viewed = tmp_path / "viewed"
+    made = {**node(SMALL)[0], "pods": Case(new)["pods"]}
+    Case.create(viewed).add_tables(made, ANALYSIS, replace(SECOND, cluster="pods.json"))
+    result = diff(old, viewed, ["pods"])
+    unknown = [each for each in seen if each.old and all(value is None for value in each.old.values())]
+    assert len(result.differences) == len(seen) - len(unknown)
+    assert result.notes == (
+        "only NEW has the API's view (--cluster): what the other case does not know for that is no change "
+        f"({len(unknown)} left out); pods that the API alone knows are new or gone for it",
+    )
+    assert result.to_json()["notes"] == list(result.notes)
 
 
 def test_what_cannot_be_compared_is_said(old: Path, tmp_path: Path) -> None:

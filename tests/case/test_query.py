@@ -34,15 +34,15 @@ def test_columns_of_one_name_are_told_apart(folder: Path) -> None:
 def test_datasets_leave_clear_values_out(folder: Path) -> None:
     """What is attached: each table by its name, the clear values only where that was asked for."""
     write_table(pa.table({"fingerprint": ["x"], "value": ["y"]}), table_path(folder, "secret_values"))
-    assert list(datasets(folder, reveal=False)) == ["processes"]
-    assert sorted(datasets(folder, reveal=True)) == ["processes", "secret_values"]
+    assert list(datasets(folder, reveal=False)) == ["processes", "gaps"]
+    assert sorted(datasets(folder, reveal=True)) == ["gaps", "processes", "secret_values"]
     assert datasets(folder, reveal=False)["processes"].to_table()["pid"].to_pylist() == [1, 2]
 
 
 def test_statements_without_an_answer(folder: Path) -> None:
     for sql in ("", " ", ";", " ;\n; "):
         with pytest.raises(
-            UsageError, match=r"SQL: nothing is asked. The case has the tables processes; it could have"
+            UsageError, match=r"SQL: nothing is asked. The case has the tables processes, gaps; it could have"
         ):
             query(folder, sql)
     for sql in ("-- nothing", "/* */"):
@@ -52,7 +52,7 @@ def test_statements_without_an_answer(folder: Path) -> None:
 def test_a_table_that_is_not_there(folder: Path) -> None:
     with pytest.raises(UsageError) as caught:
         query(folder, "select * from hits")
-    assert "The case has the tables processes; it could have hits (memir hunt IMAGE -o CASE)" in str(caught.value)
+    assert "The case has the tables processes, gaps; it could have hits (memir hunt IMAGE -o CASE)" in str(caught.value)
     with pytest.raises(UsageError, match="SQL: Parser Error"):
         query(folder, "selec 1")
     with pytest.raises(UsageError, match=r"the columns: `memir query CASE --schema processes`$"):

@@ -33,6 +33,16 @@ def test_findings(memir: Memir, analysed: Path) -> None:
     assert only["cases"][str(analysed)]["findings"] == []
 
 
+def test_of_a_pod(memir: Memir, analysed: Path) -> None:
+    every = memir("findings", analysed, "--json").json()["cases"][str(analysed)]["findings"]
+    pods = {row["pod_name"] for row in every if row["pod_name"]}
+    pod = sorted(pods)[0]
+    rows = memir("findings", analysed, "--pod", pod, "--json").json()["cases"][str(analysed)]["findings"]
+    assert rows == [row for row in every if row["pod_name"] == pod] != []
+    ran = memir("findings", analysed, "--pod", "shop/nope")
+    assert (ran.code, "pod 'shop/nope' is not in the case; it has " in ran.err) == (2, True)
+
+
 def test_several_cases_and_exit_codes(memir: Memir, analysed: Path) -> None:
     ran = memir("findings", analysed, analysed.parent / "case", "--fail-on", "high")
     assert ran.code == 1

@@ -40,6 +40,12 @@ def test_formats_have_the_same_events(memir: Memir, analysed: Path) -> None:
     assert [(row["time"], row["key"]) for row in table] == [(row["time"], row["key"]) for row in rows]
 
 
+def test_what_a_start_is(memir: Memir, analysed: Path) -> None:
+    note = "process-start: a process starts when it is forked: the program that it runs may have been started later"
+    assert note in memir("timeline", analysed, "--kind", "process-start").out.splitlines()
+    assert note not in memir("timeline", analysed, "--kind", "finding").out
+
+
 def test_timesketch(memir: Memir, analysed: Path) -> None:
     """The three mandatory fields, and the timestamp in microseconds that says the same."""
     ran = memir("timeline", analysed, "--format", "timesketch")
@@ -83,7 +89,8 @@ def test_logs(memir: Memir, analysed: Path, tmp_path: Path) -> None:
     ran = memir("timeline", analysed, "--logs", log, "--kind", "audit")
     assert (ran.code, ran.err) == (0, "")
     lines = ran.out.splitlines()
-    assert lines[0] == "2026-11-23 22:27:43.020  audit            the node: alice from 203.0.113.7: create pods , 200"
+    when = "2026-11-23 22:27:43.020  audit            the node"
+    assert lines[0] == f"{when}: alice from 203.0.113.7: create pods , HTTP 200"
     assert lines[-3:] == [
         "Reads of the API are left out: --kind audit-read lists them",
         f"Clocks of {analysed}: the log and the node could not be compared",

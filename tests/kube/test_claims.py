@@ -70,6 +70,17 @@ def test_numbers() -> None:
     assert claims.doubts(BOX) == []  # a later state is no contradiction
 
 
+def test_a_word_that_cannot_be_is_set_aside_and_kept() -> None:
+    claims, subject = Claims(), of_container("c")
+    claims.add(subject, "started_at", 5, "API")
+    claims.add(subject, "started_at", 20, "process")
+    assert claims.number(subject, "started_at") == 5
+    assert claims.set_aside(subject, "started_at", 10, "before the boot")
+    assert claims.number(subject, "started_at") == 20
+    assert {(claim.value, claim.witness) for claim in claims} == {(5, "API before the boot"), (20, "process")}
+    assert not claims.set_aside(subject, "started_at", 10, "before the boot")
+
+
 def test_a_witness_that_may_not_decide() -> None:
     """Whoever wants to writes an environment."""
     claims = Claims()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from memir.kube.apiobjects import ApiContainer, ApiPod
@@ -35,6 +36,22 @@ def built(
     rows = [process(1, 0, "/init.scope", {}), *processes]
     known = memberships(rows, files, cluster)
     return build_containers(rows, identify(rows, known), known, files, {}, cluster, torn=torn), known
+
+
+def test_a_start_before_the_kernels_boot_is_not_believed() -> None:
+    api = ApiContainer("web", "container", ID, (ID,), state="running", started_at=datetime(2020, 1, 1, tzinfo=UTC))
+    snapshot = cluster(api)
+    began = 1_600_000_000 * 10**9
+    rows = [process(1, 0, "/init.scope", {}), replace(INIT, start=began)]
+    for booted, start in ((None, 1_577_836_800 * 10**9), (1_500_000_000 * 10**9, 1_577_836_800 * 10**9),
+                          (1_590_000_000 * 10**9, began)):  # fmt: skip
+        files = RuntimeFiles({ID: SPEC})
+        known = memberships(rows, files, snapshot)
+        found = build_containers(rows, identify(rows, known), known, files, {}, snapshot, booted=booted)
+        assert (found[ID].state, found[ID].started_at) == ("running", start)
+    assert {claim.witness for claim in known.claims if claim.field == "started_at"} == {
+        "process", "API before the kernel's boot",
+    }  # fmt: skip
 
 
 def test_running_with_a_spec() -> None:

@@ -219,6 +219,16 @@ def test_snapshot_of_another_time() -> None:
     assert times(RUNNING, replace(here, pod_uid=None), -60) == []
 
 
+def test_starts_before_the_kernels_boot() -> None:
+    """No container that runs began before its kernel; one that has ended may be of an earlier boot."""
+    why = "starts of containers that run lie before the kernel's boot: those of their first processes are taken"
+    for state, booted, reasons in (("running", -400, [why]), ("running", -600, []), ("exited", -400, [])):
+        snapshot = cluster_of(pod("a", "mine", containers=(RUNNING,)))
+        gaps, row = Gaps(), Container("c", kind="container", pod_uid="a", state=state)
+        compare_times({"c": row}, {}, snapshot, CLOCK, gaps, CLOCK + booted * 10**9)
+        assert [gap.why for gap in gaps if "boot" in gap.why] == reasons
+
+
 def test_what_a_snapshot_skipped_is_counted(tmp_path: Path) -> None:
     (tmp_path / "pods.json").write_bytes((SHAPES / "bare-id.json").read_bytes())
     (tmp_path / "x.json").write_text(json.dumps({"a": 1}))

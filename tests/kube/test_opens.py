@@ -36,7 +36,9 @@ def test_a_token_of_the_api() -> None:
         USER, "cluster",
         (f"reads secrets in every namespace, {by}", f"get secrets in every namespace, {by}"),
     )  # fmt: skip
-    assert Access(None).token(CLAIMS) == Opened(USER, None, (f"the Kubernetes API as {USER}",))
+    assert Access(None).token(CLAIMS) == Opened(USER, None, (
+        f"the Kubernetes API as {USER}: how far is not known, as no roles (RBAC) are in the API's view",
+    ))
     nothing = Access(snapshot()).token({**CLAIMS, "sub": "system:serviceaccount:shop:web"})
     assert (nothing.gain, nothing.opens[0][-34:]) == ("none", ": nothing beyond what everyone may")
 

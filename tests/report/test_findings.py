@@ -29,6 +29,17 @@ def test_the_shortest_useful_form() -> None:
     ]
 
 
+def test_the_alert_comes_first() -> None:
+    """Though others are worse: it is what the analysis was called for."""
+    rows = every(SMALL)
+    alert = {**rows[0], "kind": "guardduty-claims", "severity": "high", "title": "memory confirms it"}
+    lines = list(finding_lines([*rows, alert], ()))
+    assert lines[1:3] == ["  The alert, by what memory has seen of it:",
+                          f"  HIGH  guardduty-claims ({alert['technique']} {alert['technique_name']})"]  # fmt: skip
+    assert "memory confirms it" in lines[3]
+    assert not any("The alert" in line for line in finding_lines(rows, ()))
+
+
 def test_a_part_of_the_ram_proves_no_absence() -> None:
     lines = list(finding_lines([], node(SMALL)[0], whole=False))
     kinds = len(able(node(SMALL)[0]))

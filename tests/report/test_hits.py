@@ -48,6 +48,14 @@ def test_one_image(capsys: pytest.CaptureFixture[str]) -> None:
     assert captured.err.splitlines() == ["note: twice\\e", "not covered: hunt: why (2 times, here)"]
 
 
+def test_no_hit_is_said_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    none = result()
+    print_hits(HuntResult(none.run, View("hits", pa.Table.from_pylist([], schema=pa.schema([]))), none.facts, none.gaps, 1.5,
+                          "a.raw", none.coverage))  # fmt: skip
+    lines = capsys.readouterr().out.splitlines()
+    assert "No rule hit in what was scanned." in lines and not any(line.startswith(("rule", "0 rows")) for line in lines)
+
+
 def test_many_images(capsys: pytest.CaptureFixture[str]) -> None:
     answers = (
         ImageAnswer("b.raw", "n", 1, 1, 5, 0.1, None, 0.75, 100, 75, "iomem_resource"),

@@ -39,8 +39,10 @@ def _find(look: Look) -> Iterator[Match]:
         place = {**row, "pid": pid, "start_time": look.process(pid).get("start_time")}
         if process and not row["pod_uid"]:
             place |= {name: process[name] for name in _OWNER}
-        listed = "; ".join(f"{claim['claim']} {claim['value']}: {claim['verdict']} ({claim['why']})"
-                           for claim in (*against, *seen)[:4])  # fmt: skip
+        listed = "; ".join([
+            *(f"{claim['claim']} {claim['value']}: contradicted ({claim['why']})" for claim in against[:2]),
+            *(["seen: " + ", ".join(f"{claim['claim']} {claim['value']}" for claim in seen[:4])] if seen else []),
+        ])  # fmt: skip
         yield Match(
             severity, reason,
             f"memory {words} GuardDuty's {short(row['type'])}" + (f": {short(listed)}" if listed else ""),

@@ -59,26 +59,26 @@ def _late(look: Look, row: Row, newest: Any) -> bool:
     return clock is None or span is None or start > clock - timedelta(seconds=span) - _SLACK
 
 
-def words(look: Look, row: Row) -> str:
-    """Who knows the task and who does not, and over how long the image was read."""
+def words(row: Row) -> str:
+    """Who knows the task and who does not."""
     missing = ", ".join(sorted(_BOTH - set(row["seen_by"])))
-    smear = f" [of the image: {look.facts.smear}]" if look.facts.smear else ""
     name = f"pid {row['pid']} {short(row['comm'])} ({where(row)})"
-    return f"{name} is known to {', '.join(row['seen_by'])}, not to {missing}{smear}"
+    return f"{name} is known to {', '.join(row['seen_by'])}, not to {missing}"
 
 
-def _reason(row: Row) -> str:
+def _reason(look: Look, row: Row) -> str:
+    smear = f"; of the image: {look.facts.smear}" if look.facts.smear else ""
     if row["unlinked"]:
-        return "its own links say that it was taken out of the list of tasks, and it has not ended"
-    return "all RAM is there, read at one moment, and no list is torn"
+        return f"its own links say that it was taken out of the list of tasks, and it has not ended{smear}"
+    return f"all RAM is there, read at one moment, and no list is torn{smear}"
 
 
 def _find(look: Look) -> Iterator[Match]:
     for row, why in off_the_lists(look):
         if why is None:
             yield Match(
-                "critical", _reason(row),
-                words(look, row),
+                "critical", _reason(look, row),
+                words(row),
                 row, (Proof("processes", f"pid = {row['pid']}"), Proof("threads", f"pid = {row['pid']}")), row["exe"],
             )  # fmt: skip
 
@@ -96,7 +96,7 @@ DETECTION = Detection(
     why="Only code in the kernel can take a task from these lists: it is a rootkit's work, and the node's own tools "
     "lie.",
     check_next=(
-        "modules and hooks: what runs in the kernel that should not",
+        "modules and hooks: `memir ask CASE rootkit` says what is changed in the kernel, and what was not looked at",
         "what the task is: program, connections, files; the node's ps and /proc do not show it",
         "do not trust anything that was or is read on the node itself; replace the node",
     ),

@@ -17,6 +17,9 @@ _TEXTS = {
     "log": ("text", None),
 }
 """Text in which names and addresses are looked for, and the column that leads back to the row."""
+_OF_A_FILE = "T1105"
+"""Technique of a file that a list names: that it was brought there. One at the other end of a connection is T1071."""
+_FEW = 4  # names of programs that are told
 _MOST = 200  # matches of one indicator in one table
 
 
@@ -33,17 +36,48 @@ def _find(look: Look) -> Iterator[Match]:
 def _hashes(look: Look) -> Iterator[Match]:
     if not look.has("inodes"):
         return
-    for file in look.ask("""
+    files = look.ask("""
         select f.*, i.value, i.name from inodes f join indicators i on i.type = 'sha256' and i.value = f.sha256
-    """):
-        path = file["container_path"] or file["node_path"] or file["path"]
-        place = where(file)
+    """)
+    programs: dict[str, set[str]] = {}
+    for file in files:
+        programs.setdefault(file["value"], set()).add((_path(file) or "").rpartition("/")[2])
+    known = look.rows("pods") if look.has("pods") else []
+    pods = {row["pod_uid"]: f"{row['namespace']}/{row['pod_name']}" for row in known}
+    for file in files:
+        path, place = _path(file), _place(file, pods)
         yield Match(
-            "high", "the content's SHA-256 is that of the indicator",
+            "high", f"the content's SHA-256 is that of the indicator{_unlike(programs[file['value']])}",
             f"{short(path or 'a file without name')} ({place}) is {_name(file)}", {**file, "pid": None},
-            (of_file(file, inode=True),), path,
-            first_seen=file["btime"] or file["mtime"], subject=f"{file['value']} {place} {path}",
+            (of_file(file, inode=True),), path, technique=_OF_A_FILE,
+            first_seen=file["btime"] or file["mtime"], subject=f"{file['value']} {where(file)} {path}",
         )  # fmt: skip
+
+
+def _path(file: Row) -> str | None:
+    path: str | None = file["container_path"] or file["node_path"] or file["path"]
+    return path
+
+
+def _place(file: Row, pods: dict[str, str]) -> str:
+    """`where` of a file; of one on a layer that pods share, or of an image, that and not the node."""
+    if where(file) != "node" or file["layer"] != "lower":
+        return where(file)
+    names = sorted(pods.get(uid, f"pod {uid}") for uid in file.get("shared_by") or ())
+    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
+    return f"an image of {', '.join(names[:_FEW])}{more}" if names else "an image"
+
+
+def _unlike(names: set[str]) -> str:
+    """What speaks against a hash that is many programs': one binary of many names (busybox), or an empty shell."""
+    if len(names) < 2:
+        return ""
+    few = ", ".join(short(name) for name in sorted(names)[:_FEW])
+    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
+    return (
+        f"; {len(names)} programs of unlike names have it ({few}{more}): where these are the node's or an image's own, "
+        "the list names a program that many use"
+    )
 
 
 def _addresses(look: Look) -> Iterator[Match]:
@@ -117,14 +151,16 @@ DETECTION = Detection(
     title="What a list of known indicators names",
     how="With `--ioc FILE` (a list, CSV or STIX 2.1): SHA-256 of files whose content is whole in memory; addresses and "
     "networks at the other end of sockets; domains (and names below them) and addresses in command lines and "
-    "environments: high. The same in logs: medium, as a log may speak of what was kept away.",
+    "environments: high. The same in logs: medium, as a log may speak of what was kept away. A file's technique is "
+    "T1105 (Ingress Tool Transfer).",
     technique="T1071",
     tables=("indicators", "processes"),
-    more=("inodes", "sockets", "containers", "log"),
+    more=("inodes", "sockets", "containers", "log", "pods"),
     find=_find,
     why="Others have seen it in an intrusion.",
     check_next=("where else it is: `memir findings CASE... --ioc FILE` over the other nodes", "how old the list is"),
-    benign=("shared hosting and CDNs: an address has many tenants", "resolvers and sensors that have lists themselves"),
+    benign=("a hash of a program with many names (busybox, a runtime of one binary): the reason says how many have it",
+            "shared hosting and CDNs: an address has many tenants", "resolvers and sensors that have lists themselves"),
     missed=("MD5 and SHA-1, which are not computed", "files of which a page is not in memory", "memory itself: "
             "`memir hunt` with a rule of the same words"),
     gaps=("socket", "inode", "log file"),

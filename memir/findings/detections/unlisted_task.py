@@ -18,7 +18,7 @@ def _find(look: Look) -> Iterator[Match]:
         maybe = "the list is not whole, or it" if why == LACKS else "hidden, or"
         yield Match(
             "low" if why == LACKS or why.startswith(ENDED) else "medium", why,
-            f"{words(look, row)}: {maybe} started or ended while RAM was read ({why})",
+            f"{words(row)}: {maybe} started or ended while RAM was read ({why})",
             row, (Proof("processes", f"pid = {row['pid']}"),), row["exe"],
         )  # fmt: skip
 

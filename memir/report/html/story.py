@@ -14,6 +14,7 @@ from typing import Any
 
 from memir.findings.finding import SEVERITIES, short
 from memir.report.cells import moment
+from memir.report.findings import ALERT
 
 Row = Mapping[str, Any]
 Part = str | tuple[str, str]
@@ -61,10 +62,11 @@ def _places(findings: Sequence[Row]) -> list[tuple[str, list[Row]]]:
         if row["severity"] in _GRAVE:
             grouped.setdefault(place_of(row), []).append(row)
 
-    def rank(item: tuple[str, list[Row]]) -> tuple[int, int, str]:
+    def rank(item: tuple[str, list[Row]]) -> tuple[bool, int, int, str]:
+        alert = any(row["kind"] == ALERT for row in item[1])  # what one was called for comes first
         worst = max(SEVERITIES.index(row["severity"]) for row in item[1])
         number = sum(SEVERITIES.index(row["severity"]) == worst for row in item[1])
-        return -worst, -number, item[0]
+        return not alert, -worst, -number, item[0]
 
     return sorted(grouped.items(), key=rank)
 
@@ -255,12 +257,11 @@ def _limits(findings: Sequence[Row], head: Mapping[str, Any]) -> Chapter:
         chapter.sentences.append(
             [(_number(len(head["unable"]), "kind"), "#limits"), " could not be looked for, as a table was not read."]
         )
-    count = sum(gap["count"] for gap in head["gaps"])
-    if count:
+    if head["gaps"]:  # each kind has its own unit: bytes, pages and rows do not add up
         chapter.sentences.append(
             [
-                (f"{_number(count, 'thing')} could not be read", "#limits"),
-                f" ({_number(len(head['gaps']), 'kind')}): what lay there is not in the tables.",
+                (f"{_number(len(head['gaps']), 'kind')} of things could not be read", "#limits"),
+                ": what lay there is not in the tables.",
             ]
         )
     chapter.sentences.append(

@@ -20,7 +20,9 @@ def _of(folder: Path, **more: Any) -> list[dict[str, Any]]:
 def test_confirmed(tmp_path: Path) -> None:
     (row,) = _of(tmp_path)
     assert (row["severity"], row["pid"], row["pod_name"]) == ("high", 221, API)
-    assert row["title"].startswith("memory confirms GuardDuty's Execution:Runtime/NewBinaryExecuted: process.name ")
+    head = "memory confirms GuardDuty's Execution:Runtime/NewBinaryExecuted: seen: process.name "
+    assert row["title"].startswith(head)
+    assert len(row["title"]) < 200 and "has" not in row["title"], "each value once"
     assert {"table": "guardduty_claims", "key": "finding_id = 'f1'"} in row["evidence"]
     assert {"table": "processes", "key": "pid = 221"} in row["evidence"]
     assert [row["severity"] for row in _of(tmp_path, severity=9.5)] == ["critical"]

@@ -30,6 +30,13 @@ def test_there() -> None:
     assert {(row["severity"], row["pid"]) for row in kind(INTRUDED, KIND)} == {("critical", pid) for pid in OFF}
 
 
+def test_how_still_the_image_was_is_in_the_reason() -> None:
+    """A title stands in lists, where the image's own line says it once."""
+    rows = kind(INTRUDED, KIND)
+    assert all(row["reason"].endswith("; of the image: " + facts().smear) and facts().smear for row in rows)
+    assert not any("image" in row["title"] for row in rows)
+
+
 def test_not_there() -> None:
     assert kind(SMALL, KIND) == kind(SMALL, "unlisted-task") == []
 
@@ -91,6 +98,5 @@ def test_a_task_that_ends_while_ram_is_read() -> None:
 
 
 def test_words() -> None:
-    look = Look({}, NOTHING, ImageFacts(smear="torn"))
     row = {"pid": 3, "comm": "x", "seen_by": ["slab"]}
-    assert words(look, row) == "pid 3 x (node) is known to slab, not to pids, tasks [of the image: torn]"
+    assert words(row) == "pid 3 x (node) is known to slab, not to pids, tasks"

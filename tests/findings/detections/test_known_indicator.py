@@ -27,9 +27,21 @@ def test_a_hash(tmp_path: Path) -> None:
     file = files[0]
     rows = with_list(tmp_path, file["sha256"].upper())
     path = file["container_path"] or file["node_path"] or file["path"]
-    assert (rows[0]["severity"], rows[0]["technique"]) == ("high", "T1071")
+    assert (rows[0]["severity"], rows[0]["technique"]) == ("high", "T1105")
     assert path in {row["path"] for row in rows}
     assert with_list(tmp_path, "0" * 64) == []
+
+
+def test_a_hash_of_many_programs_says_so(tmp_path: Path) -> None:
+    """One binary is all of the laboratory's programs: the reason names how many; a shared layer is not the node's."""
+    files = [row for row in node(INTRUDED)[0]["inodes"].to_pylist() if row["container_path"] == "/tmp/.x/kworkerds"]
+    (value,) = {row["sha256"] for row in files if row["sha256"]}
+    rows = with_list(tmp_path, value)
+    names = {str(row["path"]).rpartition("/")[2] for row in rows}
+    assert {"kworkerds", "kubelet"} <= names
+    assert all(f"; {len(names)} programs of unlike names have it (" in row["reason"] for row in rows)
+    shared = next(row["title"] for row in rows if row["path"] == "/app/server")
+    assert shared.startswith("/app/server (an image of ") and "shop/api-58f6c9d7b4-q8xkz" in shared
 
 
 def test_addresses_and_networks(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_nothing_is_said_of_nothing() -> None:
     said = [words(sentence) for sentence in last.sentences]
     assert said[0] == "2 kinds of things that intruders do were looked for and not seen."
     assert said[1] == "1 kind could not be looked for, as a table was not read."
-    assert said[2] == "7 things could not be read (2 kinds): what lay there is not in the tables."
+    assert said[2] == "2 kinds of things could not be read: what lay there is not in the tables."
     partly = [words(sentence) for sentence in told([], {**HEAD, "whole": False})[-1].sentences]
     assert partly[0].endswith("were not seen in the part of the RAM that is there, which proves nothing.")
 

@@ -66,9 +66,9 @@ def test_events_of_logs_are_among_them() -> None:
     })  # fmt: skip
     made = events({"audit": audit, "sessions": sessions}).to_pylist()
     assert [(row["kind"], row["source"], row["row"], row["text"]) for row in made] == [
-        ("audit", "audit", 0, "eve from 10.9.9.9: create pods x, 201"),
-        ("session", "sessions", 0, "exec of x by eve from 10.9.9.9, 101: sh; left 7"),
-        ("audit", "audit", 2, "eve from 10.9.9.9: list secrets , 200"),
+        ("audit", "audit", 0, "eve from 10.9.9.9: create pods x, HTTP 201"),
+        ("session", "sessions", 0, "exec of x by eve from 10.9.9.9, HTTP 101: sh; left 7"),
+        ("audit", "audit", 2, "eve from 10.9.9.9: list secrets , HTTP 200"),
         ("session-end", "sessions", 0, "exec of x by eve from 10.9.9.9"),
     ]
 

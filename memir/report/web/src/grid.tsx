@@ -18,6 +18,7 @@ export interface GridProps {
   columns?: string[];
   selected?: number | null;
   tall?: boolean;
+  sorted?: string; // the column by which rows are ordered at first
 }
 
 export function Grid(props: GridProps) {
@@ -27,10 +28,10 @@ export function Grid(props: GridProps) {
   return <Rows key={props.name} {...props} table={table} />;
 }
 
-function Rows({ table, within = null, query = "", columns, selected = null, tall }: GridProps & { table: Table }) {
+function Rows({ table, within = null, query = "", columns, selected = null, tall, sorted: by }: GridProps & { table: Table }) {
   const [typed, type] = useState(query);
   const [shown, show] = useState(() => columns?.filter((name) => table.head.columns.some((each) => each.name === name)) ?? first(table.head));
-  const [sort, setSort] = useState<Sort | null>(null);
+  const [sort, setSort] = useState<Sort | null>(by ? { column: by, down: false } : null);
   const [rows, setRows] = useState<Int32Array | null>(null);
   const [top, setTop] = useState(0);
   const [cursor, setCursor] = useState(0);

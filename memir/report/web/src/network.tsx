@@ -75,7 +75,7 @@ export function Network() {
         </dl>
       )}
       <h2>Every socket</h2>
-      <Grid name="sockets" />
+      <Grid name="sockets" sorted="family" />
       {tables.has("conntrack") && <><h2>Connections that the kernel tracks</h2><p class="sub">{tables.get("conntrack")!.head.doc}</p><Grid name="conntrack" /></>}
     </>
   );

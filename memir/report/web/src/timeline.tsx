@@ -129,6 +129,7 @@ function Tracks({ events }: { events: Events }) {
         <button onClick={() => around(0.5)} aria-label="Zoom in">+</button><button onClick={() => around(2)} aria-label="Zoom out">−</button>
         <button onClick={() => move(-0.5)} aria-label="Earlier">←</button><button onClick={() => move(0.5)} aria-label="Later">→</button>
         <button onClick={() => zoom([events.first, events.last])}>all</button><button onClick={() => zoom(busy)}>where most is</button>
+        {events.kindNames.includes("process-start") && <span class="count">process-start: when it was forked; its program may be newer</span>}
         <span class="count">{time(span[0]).slice(0, 19)} to {time(span[1]).slice(0, 19)} UTC</span>
       </div>
       <div class="tracks">

@@ -21,7 +21,7 @@ export async function drift(noise: boolean, cancelled: () => boolean): Promise<D
   const made = new Map<string, Drifted>();
   for (let row = 0; row < table.rows; row++) {
     if ((row & 63) === 0) { const wait = turn(); if (wait) { await wait; if (cancelled()) return null; } }
-    const lost = changes[row] === null && deleted[row] === true && owned[row] !== null && kinds[row] === "regular" && at("freed", row) !== true;
+    const lost = changes[row] === null && deleted[row] === true && owned[row] !== null && kinds[row] === "regular" && at("freed", row) !== true && at("layer", row) !== "merged"; // which shows a layer's file once more
     const proved = provedBy.has(`inodes:${row}`);
     if ((changes[row] === null && !lost && !proved) || (noises[row] !== null && !noise && !proved)) continue;
     const each: Row = { row };
@@ -31,7 +31,7 @@ export async function drift(noise: boolean, cancelled: () => boolean): Promise<D
     whole.bytes += Number(each.cached ?? 0);
     add(whole.root, each, proved);
   }
-  return [...made.values()].sort((a, b) => b.root.proved - a.root.proved || (a.title < b.title ? -1 : 1));
+  return [...made.values()].filter((each) => each.root.files.length || each.root.folders.size).sort((a, b) => b.root.proved - a.root.proved || (a.title < b.title ? -1 : 1));
 }
 
 function add(root: Folder, row: Row, proved: boolean): void {
