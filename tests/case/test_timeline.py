@@ -14,7 +14,7 @@ import memir
 from memir.case.case import Case
 from memir.case.query import query
 from memir.case.store import table_path, write_table
-from memir.case.timeline import COLUMNS, EVENTS, KINDS, WORDS, missing, timeline
+from memir.case.timeline import COLUMNS, EVENTS, KINDS, NOTES, WORDS, check_pod, missing, of_pod, timeline
 from memir.errors import CaseError, UsageError
 from tests.case.test_case import ANALYSIS, ONE, processes
 from tests.fuzz import cases
@@ -114,3 +114,14 @@ def test_each_kind_has_plasos_word() -> None:
     assert tuple(WORDS) == KINDS
     assert set(WORDS.values()) <= {"Start Time", "End Time", "Creation Time", "Deletion Time", "Content Time",
                                    "Content Modification Time", "Metadata Modification Time", "Event Time"}  # fmt: skip
+
+
+def test_check_pod_and_of_pod() -> None:
+    pods = pa.table({"namespace": ["dev"], "pod_name": ["miner-0"], "pod_uid": ["u-1"]})
+    for name in ("miner-0", "dev/miner-0", "u-1"):
+        check_pod({"pods": pods}, name)
+        assert of_pod(name).startswith("(pod_name = '")
+    with pytest.raises(UsageError, match=r"^pod 'shop/miner-0' is not in the case; it has dev/miner-0$"):
+        check_pod({"pods": pods}, "shop/miner-0")
+    assert of_pod("a/b'c") == "(pod_name = 'b''c' or pod_uid = 'b''c') and namespace = 'a'"
+    assert set(NOTES) <= set(KINDS)

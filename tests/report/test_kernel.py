@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from memir.report.kernel import kernel_line
+from memir.report.kernel import kernel_line, not_checked
 from memir.tables.hooks import CHECKS
 
 NEVER = "changes of text and read-only data"
@@ -54,3 +54,11 @@ def test_what_is_wrong_is_named() -> None:
         "3 modules, 2 hidden (rootkit, without name), 1 not judged; 2 unexpected hooks (netfilter 1, system call 1), "
         f"1 to review, 1 not judged; not checked: {NEVER}"
     )
+
+
+def test_not_checked() -> None:
+    """What no table looks at yet, and what a gap kept from being looked at."""
+    never = "changes of text and read-only data"
+    assert not_checked((), ()) == [never]
+    assert not_checked(("bpf", "hooks"), ()) == ["BPF attached elsewhere than to cgroups and XDP", never]
+    assert not_checked(("hooks",), {"ftrace", "module list", "args"}) == ["ftrace", "modules by all witnesses", never]
