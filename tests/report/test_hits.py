@@ -50,10 +50,11 @@ def test_one_image(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_no_hit_is_said_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     none = result()
-    print_hits(HuntResult(none.run, View("hits", pa.Table.from_pylist([], schema=pa.schema([]))), none.facts, none.gaps, 1.5,
-                          "a.raw", none.coverage))  # fmt: skip
+    rows = View("hits", pa.Table.from_pylist([], schema=pa.schema([])))
+    print_hits(HuntResult(none.run, rows, none.facts, none.gaps, 1.5, "a.raw", none.coverage))
     lines = capsys.readouterr().out.splitlines()
-    assert "No rule hit in what was scanned." in lines and not any(line.startswith(("rule", "0 rows")) for line in lines)
+    assert "No rule hit in what was scanned." in lines
+    assert not any(line.startswith(("rule", "0 rows")) for line in lines)
 
 
 def test_many_images(capsys: pytest.CaptureFixture[str]) -> None:
