@@ -57,8 +57,11 @@ def test_noise(name: str, node_of: NodeOf) -> None:
     [
         ("/data", True, True, "created", "mount point"), ("/etc/hosts", True, False, "created", "runtime"),
         ("/etc/hosts", False, False, "created", None), ("/etc", True, True, "modified", "directory"),
-        ("/srv", True, True, "created", None), ("/tmp", True, True, "created", "directory"),
-        ("/var/log", True, True, "opaque", None), ("/tmp", True, False, "created", None), ("/a/__pycache__", True, True, "created", "bytecode"),
+        ("/srv", True, True, "created", None),
+        ("/tmp", True, True, "created", "directory"),
+        ("/var/log", True, True, "opaque", None),
+        ("/tmp", True, False, "created", None),
+        ("/a/__pycache__", True, True, "created", "bytecode"),
         ("/a/__pycache__/b.pyc", False, False, "created", "bytecode"),
         ("/a/__pycache__/x.sh", False, False, "created", None),
         ("/run/nginx.pid", False, False, "created", "pid file"),
