@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from memir.cli.collect_ecs import ecs
 from memir.cli.collect_fargate import fargate
 from memir.cli.collect_print import finish, show_dry_run
 from memir.cli.common import BucketOwnerOption, JsonOption, print_json
@@ -127,3 +128,4 @@ def close(
 
 
 app.command("fargate")(fargate)
+app.command("ecs")(ecs)

@@ -51,6 +51,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "snapshot": ("memir snapshot -o view", "memir snapshot --print-role"),
     "collect": ("memir collect pod shop/web-7d4b9c6f5-abcde -o evidence --dry-run",),
     "collect close": ("memir collect close evidence --sign-key sign.pem",),
+    "collect ecs": ("memir collect ecs shop 0123456789abcdef0123456789abcdef -o evidence --dry-run",),
     "collect fargate": ("memir collect fargate shop/web-7d4b9c6f5-abcde -o evidence --dry-run",),
     "collect pod": ("memir collect pod shop/web-7d4b9c6f5-abcde -o evidence --dry-run",),
     "fetch-logs": ("memir fetch-logs --cluster-name shop --from 2026-11-23T20:00 -o logs/",),

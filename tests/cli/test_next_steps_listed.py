@@ -29,6 +29,7 @@ DONE = {
     "memir ask": "cli/test_ask.py", "memir fetch-logs": "cli/test_fetch_logs.py",
     "memir respond": "cli/test_respond.py", "memir collect pod": "cli/test_collect.py",
     "memir collect close": "cli/test_collect.py", "memir collect fargate": "cli/test_collect_fargate.py",
+    "memir collect ecs": "cli/test_collect_ecs.py",
 }  # fmt: skip
 """Command, and the test that does it."""
 

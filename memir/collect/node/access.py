@@ -97,7 +97,7 @@ def refusal(pid: int) -> str:
             return ""
         listed = may(pid, "maps")
     theirs, ours = credentials(pid), credentials("self")
-    if theirs is None or ours is None:
+    if theirs is None or ours is None or ended(pid):
         return ""
     if ours.effective >> SYS_PTRACE & 1:
         return "refused although this reader has SYS_PTRACE: by a security module"
@@ -116,10 +116,19 @@ def refusal(pid: int) -> str:
     if hidden(pid, theirs):
         return "is not dumpable (prctl PR_SET_DUMPABLE, or its program may not be read), without SYS_PTRACE"
     if os.geteuid() == 0 and theirs.users[1]:
-        return "runs as user %d, whom this reader may not become (no SETUID, SETGID), without SYS_PTRACE" % (
-            theirs.users[1]
+        return (
+            "runs as user %d, whom this reader may not become (no SETUID, SETGID), without SYS_PTRACE"
+            % (theirs.users[1])
         )
     return "is not dumpable, or a security module forbids it, without SYS_PTRACE"
+
+
+def ended(pid: int) -> bool:
+    """Whether a process has ended, and waits for its parent (a zombie) if it is still listed: it has no memory."""
+    try:
+        return text(read("/proc/%d/stat" % pid, 4096)).rpartition(")")[2].split()[0] in "ZX"
+    except (OSError, IndexError):
+        return True
 
 
 def hidden(pid: int, theirs: Credentials) -> bool:

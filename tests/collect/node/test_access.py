@@ -13,6 +13,7 @@ from memir.collect.node.access import (
     SYS_PTRACE,
     As,
     credentials,
+    ended,
     hidden,
     may,
     neighbours,
@@ -100,3 +101,12 @@ def test_ours_are_no_neighbours() -> None:
 def test_yama() -> None:
     path = Path("/proc/sys/kernel/yama/ptrace_scope")
     assert yama() == (path.read_text().strip() if path.exists() else "")
+
+
+def test_one_that_has_ended_is_not_refused() -> None:
+    with subprocess.Popen(["sleep", "0"]) as running, as_user(USER):
+        until(lambda: ended(running.pid), lambda: "it does not end")
+        assert credentials(running.pid) is not None, "a zombie is listed"
+        assert refusal(running.pid) == ""
+    assert ended(running.pid)
+    assert not ended(os.getpid())
