@@ -137,8 +137,8 @@ class Channel:
         """Send again what nobody acknowledged, and ask whether someone is there."""
         from websocket import WebSocketException
 
-        for number, (data, at, tries) in list(self._sent.items())[:1]:
-            if now - at > RESEND:
+        for number, (data, when, tries) in list(self._sent.items())[:1]:
+            if now - when > RESEND:
                 if tries >= TRIES:
                     raise ConnectError(f"{self._where}: the agent took no message for {tries * RESEND:.0f} s")
                 self._sent[number] = data, now, tries + 1
@@ -195,7 +195,7 @@ class Channel:
             status = SUCCESS if not why else FAILED if kind == "KMSEncryption" else UNSUPPORTED
             done.append({"ActionType": kind, "ActionStatus": status, "ActionResult": None, "Error": why})
             wrong += [kind] if why else []
-        errors = [one["Error"] for one in done if one["Error"]]
+        errors = [entry["Error"] for entry in done if entry["Error"]]
         answer = {"ClientVersion": CLIENT, "ProcessedClientActions": done, "Errors": errors}
         self._put(json.dumps(answer).encode(), HANDSHAKE_RESPONSE)
         if wrong:

@@ -8,8 +8,9 @@ import pytest
 from memir.aws.client import Connection, service_client
 from memir.aws.session_channel import Channel, open_channel
 from memir.errors import ConnectError, NodeError
+from tests.collect.ecs.agent import AGENT
 from tests.collect.ecs.conftest import ecs_server  # noqa: F401  (fixture)
-from tests.collect.ecs.rig import AGENT, ARN, TASK, EcsServer
+from tests.collect.ecs.rig import ARN, TASK, EcsServer
 from tests.collect.fargate.conftest import fargate_pod  # noqa: F401  (fixture)
 
 

@@ -47,7 +47,7 @@ def prepare(settings: EcsSettings, report: Report = lambda _: None, command: Seq
     # one attempt: an ExecuteCommand whose answer was lost must not run twice
     ecs = service_client("ecs", to, attempts=1)
     task = read_task(ecs, settings.name, settings.task, settings.container)
-    target = Target(task.pod(), tuple(str(one.get("runtimeId") or "") for one in task.document["containers"]))
+    target = Target(task.pod(), tuple(str(entry.get("runtimeId") or "") for entry in task.document["containers"]))
     side = TaskSide(
         target=str(task.running.get("runtimeId") or ""), began=task.began(), shared=task.shared, ptrace=task.ptrace
     )
@@ -89,11 +89,11 @@ def _interfaces(task: EcsTask, folder: Folder, ec2: Client) -> list[CollectedGap
         why = "the task has no interface of its own (network mode is not awsvpc)"
         return [CollectedGap("network interface", task.ident, why)]
     try:
-        found = interfaces_of(ec2, task.address)
+        listed = interfaces_of(ec2, task.address)
     except RemoteError as error:
         return [CollectedGap("network interface", task.address, str(error)[:500], missing=True)]
-    folder.add("api/interfaces.json", as_json({task.address: found}))
-    return [] if found else [CollectedGap("network interface", task.address, "EC2 has none of it", missing=True)]
+    folder.add("api/interfaces.json", as_json({task.address: listed}))
+    return [] if listed else [CollectedGap("network interface", task.address, "EC2 has none of it", missing=True)]
 
 
 def _log(task: EcsTask, folder: Folder, logs: Client) -> list[CollectedGap]:

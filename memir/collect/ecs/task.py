@@ -36,13 +36,13 @@ class EcsTask:
     @property
     def running(self) -> Document:
         """The container as DescribeTasks has it."""
-        return next(one for one in self.document.get("containers") or () if one.get("name") == self.container)
+        return next(entry for entry in self.document.get("containers") or () if entry.get("name") == self.container)
 
     @property
     def defined(self) -> Document:
         """The container as its definition has it; {} where the definition is not known."""
         containers = self.definition.get("containerDefinitions") or ()
-        return next((one for one in containers if one.get("name") == self.container), {})
+        return next((entry for entry in containers if entry.get("name") == self.container), {})
 
     @property
     def ptrace(self) -> bool:
@@ -86,10 +86,10 @@ class EcsTask:
         """As a collection names it: the cluster for the namespace, the task's id for name and UID."""
         containers = tuple(
             CollectedContainer(
-                str(one.get("name") or ""), "container", str(one.get("runtimeId") or ""), str(one.get("image") or ""),
-                str(one.get("imageDigest") or ""), str(one.get("lastStatus") or "").lower(),
+                str(entry.get("name") or ""), "container", str(entry.get("runtimeId") or ""),
+                str(entry.get("image") or ""), str(entry.get("imageDigest") or ""), str(entry.get("lastStatus") or "").lower(),
             )
-            for one in self.document.get("containers") or ()
+            for entry in self.document.get("containers") or ()
         )  # fmt: skip
         node = str(self.document.get("containerInstanceArn") or self.document.get("launchType") or "")
         name = self.cluster.rpartition("/")[2]
@@ -97,8 +97,8 @@ class EcsTask:
 
     def began(self) -> tuple[tuple[str, float], ...]:
         """The container's runtime id and when the task started, in seconds since 1970."""
-        at = self.document.get("startedAt")
-        return ((str(self.running.get("runtimeId") or ""), at.timestamp()),) if isinstance(at, datetime) else ()
+        when = self.document.get("startedAt")
+        return ((str(self.running.get("runtimeId") or ""), when.timestamp()),) if isinstance(when, datetime) else ()
 
 
 def read_task(ecs: Client, cluster: str, task: str, container: str = "") -> EcsTask:
@@ -112,10 +112,10 @@ def read_task(ecs: Client, cluster: str, task: str, container: str = "") -> EcsT
     with calling("ecs:DescribeTasks", where):
         answer = ecs.describe_tasks(cluster=cluster, tasks=[task])
     if not answer.get("tasks"):
-        reasons = ", ".join(str(one.get("reason")) for one in answer.get("failures") or ()) or "no reason is given"
+        reasons = ", ".join(str(entry.get("reason")) for entry in answer.get("failures") or ()) or "no reason is given"
         raise NodeError(f"{where}: ECS has none ({reasons}); a stopped task is forgotten after an hour")
     document = answer["tasks"][0]
-    names = [str(one.get("name")) for one in document.get("containers") or ()]
+    names = [str(entry.get("name")) for entry in document.get("containers") or ()]
     essential = container or next(iter(names), "")
     if essential not in names:
         raise UsageError(f"{where} has no container {container!r}: it has {', '.join(names) or 'none'}")
@@ -128,8 +128,8 @@ def read_task(ecs: Client, cluster: str, task: str, container: str = "") -> EcsT
     cluster_document: Document | None = None
     try:
         with calling("ecs:DescribeClusters", cluster):
-            found = ecs.describe_clusters(clusters=[cluster], include=["CONFIGURATIONS"]).get("clusters") or ()
-            cluster_document = next(iter(found), None)
+            listed = ecs.describe_clusters(clusters=[cluster], include=["CONFIGURATIONS"]).get("clusters") or ()
+            cluster_document = next(iter(listed), None)
     except AccessError:
         cluster_document = None
     return EcsTask(cluster, document, essential, definition, cluster_document)

@@ -95,8 +95,8 @@ class TerminalStream:
         return row
 
     def _over(self) -> ConnectError | NodeError:
-        said = " ".join((bytes(self._noise) + b" " + bytes(self._held[:NOISE])).decode("utf-8", "replace").split())
-        words = said[:400] or self._channel.last or "nothing was said"
+        heard = " ".join((bytes(self._noise) + b" " + bytes(self._held[:NOISE])).decode("utf-8", "replace").split())
+        words = heard[:400] or self._channel.last or "nothing was said"
         if not self._up:
             return NodeError(f"{self._where}: no Python 3 ran in the container, which this needs: {words}")
         return ConnectError(f"{self._where}: the session ended before the script did: {words}")

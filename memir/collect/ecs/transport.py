@@ -54,17 +54,17 @@ class EcsTransport:
 
     def check(self) -> Sequence[Check]:
         """Whether the task has ECS Exec, and where its sessions are logged. Nothing is started."""
-        agents = {one.get("name"): one for one in self.task.running.get("managedAgents") or ()}
+        agents = {entry.get("name"): entry for entry in self.task.running.get("managedAgents") or ()}
         state = str(agents.get("ExecuteCommandAgent", {}).get("lastStatus", "absent"))
         enabled = self.task.document.get("enableExecuteCommand") is True
         later = "it is set when a task starts: a new task has another memory, this one stays as it is"
-        said = "the task has it" if enabled else "the task has not"
+        heard = "the task has it" if enabled else "the task has not"
         runs, role = state == "RUNNING", "the task role needs ssmmessages:*Channel, and a way to ssmmessages"
         ptrace = "the task definition gives it" if self.task.ptrace else (
             "the task definition does not give it: memory of processes of the same user alone"
         )  # fmt: skip
         checks = [
-            Check("enableExecuteCommand", "ok" if enabled else "fail", said, "" if enabled else later),
+            Check("enableExecuteCommand", "ok" if enabled else "fail", heard, "" if enabled else later),
             Check("ExecuteCommandAgent", "ok" if runs else "fail", f"the agent in the container is {state}",
                   "" if runs else role),
             Check("SYS_PTRACE", "ok" if self.task.ptrace else "warn", ptrace),
