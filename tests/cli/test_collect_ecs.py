@@ -6,6 +6,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+import typer
+
 from memir.cli.collect_ecs import ecs
 from tests.cli.test_collect import memir
 from tests.collect.ecs.conftest import ecs_server  # noqa: F401  (fixture)
@@ -38,3 +41,19 @@ def test_collected_and_judged(ecs_server: EcsServer, tmp_path: Path) -> None:  #
     assert any("runs as user 0" in line for line in receipt["missing"])
     judged = memir("verify", str(tmp_path / "ev"))
     assert judged.stdout.endswith(f"{tmp_path}/ev: holds, partial, unsigned\n")
+
+
+def test_as_a_function(
+    ecs_server: EcsServer,  # noqa: F811
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ecs("shop", TASK, str(tmp_path / "ev"), endpoint=ecs_server.endpoint, region="eu-west-1", dry_run=True, json=True)
+    plan = json.loads(capsys.readouterr().out)
+    assert [check["level"] for check in plan["checks"]][:4] == ["ok", "ok", "warn", "ok"]
+    assert not (tmp_path / "ev").exists()
+    ecs_server.deny.add("DescribeClusters")
+    with pytest.raises(typer.Exit) as ended:
+        ecs("shop", TASK, str(tmp_path / "ev"), endpoint=ecs_server.endpoint, region="eu-west-1", dry_run=True)
+    assert ended.value.exit_code == 4
+    assert "--accept-session-log" in capsys.readouterr().out

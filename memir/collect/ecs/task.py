@@ -87,7 +87,8 @@ class EcsTask:
         containers = tuple(
             CollectedContainer(
                 str(entry.get("name") or ""), "container", str(entry.get("runtimeId") or ""),
-                str(entry.get("image") or ""), str(entry.get("imageDigest") or ""), str(entry.get("lastStatus") or "").lower(),
+                str(entry.get("image") or ""), str(entry.get("imageDigest") or ""),
+                str(entry.get("lastStatus") or "").lower(),
             )
             for entry in self.document.get("containers") or ()
         )  # fmt: skip
