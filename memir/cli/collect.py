@@ -44,7 +44,7 @@ def pod(
         str, typer.Option("--to", metavar="s3://...", help="The files go there, and -o DIR has the record of them.")
     ] = "",
     transport: Annotated[
-        str, typer.Option("--transport", help="Way to the node: pod (a privileged one), ssh or local.")
+        str, typer.Option("--transport", help="Way to the node: pod (a privileged one), ssh, ssm or local.")
     ] = "pod",
     host: Annotated[str | None, typer.Option("--host", metavar="USER@HOST", help="The pod's node, over ssh.")] = None,
     port: Annotated[int | None, typer.Option("--port", "-p", min=1, max=65535, help="Of ssh, instead of 22.")] = None,
@@ -61,6 +61,13 @@ def pod(
     image: Annotated[str, typer.Option("--image", help="Pod: image of the privileged pod; needs sh and coreutils.")] = (
         "public.ecr.aws/amazonlinux/amazonlinux:2023"
     ),
+    instance_id: Annotated[
+        str, typer.Option("--instance-id", help="Ssm: instead of the node's of the API server.")
+    ] = "",
+    spool: Annotated[
+        str, typer.Option("--spool", metavar="s3://...", help="Ssm: the stream passes there, if not below --to.")
+    ] = "",
+    ssm_endpoint: Annotated[str | None, typer.Option("--ssm-endpoint", help="Another SSM endpoint.")] = None,
     uid: Annotated[str, typer.Option("--uid", help="The pod's UID: the API server is not asked.")] = "",
     kubeconfig: Annotated[str | None, typer.Option("--kubeconfig", help="Instead of ~/.kube/config.")] = None,
     context: Annotated[str | None, typer.Option("--context", help="Context of the kubeconfig.")] = None,
@@ -97,7 +104,7 @@ def pod(
     settings = Settings(
         name, output, transport, uid, host, port, identity, known_hosts, ssh_config, jump, sudo, root, node, namespace,
         image, kubeconfig, context, memory, rootfs, sign_key, timestamp_url, case, max_size, to, s3_endpoint, region,
-        profile, bucket_owner, object_lock, kms_key, checkpoint,
+        profile, bucket_owner, object_lock, kms_key, checkpoint, instance_id, spool, ssm_endpoint,
     )  # fmt: skip
     with ProgressLine() as line:
         run = prepare(settings, lambda step: line(step.phase, step.done, step.expected), sys.argv[1:])

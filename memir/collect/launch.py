@@ -15,19 +15,23 @@ from memir.acquire.sinks.s3.options import S3Options, lock_of
 from memir.acquire.transports.local_options import LocalOptions
 from memir.acquire.transports.pod.options import IMAGE, PodAcquireOptions
 from memir.acquire.transports.ssh.options import SshOptions
+from memir.acquire.transports.ssm.options import SsmOptions
 from memir.aws.address import S3Address
 from memir.aws.client import Connection, bucket_owner
 from memir.collect.objects import ObjectStore
+from memir.collect.over_ssm import SsmStreams
 from memir.collect.run import CollectOptions, PodCollection
 from memir.collect.target import Target, by_api, by_uid
 from memir.errors import UsageError
 from memir.evidence.progress import Report
 from memir.kubeapi.client import KubeOptions, make_api
+from memir.kubeapi.nodes import instance_of
+from memir.kubeapi.pod import read_node
 
 if TYPE_CHECKING:
     from memir.acquire.transports.base import Transport
 
-TRANSPORTS = ("pod", "ssh", "local")
+TRANSPORTS = ("pod", "ssh", "local", "ssm")
 NODE_ROOT = "/proc/1/root"
 """The node's root file system, as a privileged pod that sees the node's processes has it."""
 
@@ -70,6 +74,9 @@ class Settings:
     object_lock: str = ""
     kms_key: str = ""
     checkpoint: bool = False
+    instance_id: str = ""
+    spool: str = ""
+    ssm_endpoint: str | None = None
 
 
 def prepare(settings: Settings, report: Report = lambda _: None, command: Sequence[str] = ()) -> PodCollection:
@@ -91,19 +98,25 @@ def check(settings: Settings) -> None:
         raise UsageError("give the S3 address once: with -o, or with --to and the folder of the record with -o")
     if settings.to and not settings.to.startswith("s3://"):
         raise UsageError(f"--to {settings.to!r} is no S3 address: write s3://BUCKET/PREFIX, or a folder with -o")
-    if settings.transport == "ssm":
-        raise UsageError(
-            "--transport ssm: Run Command carries no stream, and nothing is put on the node's disk. What works: "
-            "--transport pod (a privileged pod, by way of the API server); --transport ssh --host USER@INSTANCE-ID "
-            "with a ProxyCommand of `aws ssm start-session --document-name AWS-StartSSHSession` in ~/.ssh/config; on "
-            "the node itself --transport local"
-        )
     if settings.transport not in TRANSPORTS:
         raise UsageError(f"--transport {settings.transport!r}: write {', '.join(TRANSPORTS)}")
     if settings.transport == "ssh" and not settings.host:
         raise UsageError("--transport ssh: which host? pass --host USER@HOST, the node that the pod is on")
     if settings.transport != "ssh" and settings.host:
         raise UsageError(f"--host is of --transport ssh, not of {settings.transport}")
+    if settings.transport == "ssm" and not passage_of(settings):
+        raise UsageError(
+            "--transport ssm: Run Command carries no stream, so it passes through a bucket and is removed from it: pass "
+            "--spool s3://BUCKET/PREFIX, or store the files there with --to. Without a bucket: --transport pod or ssh"
+        )
+    if settings.spool and not settings.spool.startswith("s3://"):
+        raise UsageError(f"--spool {settings.spool!r} is no S3 address: write s3://BUCKET/PREFIX")
+    if settings.transport != "ssm" and (settings.instance_id or settings.spool or settings.ssm_endpoint):
+        raise UsageError(
+            f"--instance-id, --spool and --ssm-endpoint are of --transport ssm, not of {settings.transport}"
+        )
+    if settings.transport == "ssm" and settings.uid and not settings.instance_id:
+        raise UsageError("--uid does not ask the API server which node the pod is on: pass --instance-id too")
     if settings.checkpoint and settings.uid:
         raise UsageError("--checkpoint asks the kubelet by the API server, which --uid does not ask: leave one out")
     if settings.transport == "pod" and settings.uid and not settings.node:
@@ -126,10 +139,18 @@ def store_of(settings: Settings, folder: Path) -> ObjectStore | None:
         return None
     base = S3Address.parse(there)
     mode, days = lock_of(settings.object_lock)
-    owner = bucket_owner(settings.bucket_owner)
-    connection = Connection(settings.region, settings.s3_endpoint, settings.profile, owner)
-    options = S3Options(connection, lock_mode=mode, lock_days=days, kms_key=settings.kms_key)
+    options = S3Options(connection_of(settings), lock_mode=mode, lock_days=days, kms_key=settings.kms_key)
     return ObjectStore(S3Address(base.bucket, base.key(folder.name)), options)
+
+
+def connection_of(settings: Settings) -> Connection:
+    """How S3 is reached. Raises UsageError for an owner that is no account."""
+    return Connection(settings.region, settings.s3_endpoint, settings.profile, bucket_owner(settings.bucket_owner))
+
+
+def passage_of(settings: Settings) -> str:
+    """s3://BUCKET/PREFIX below which a stream over SSM passes, "" if none was given."""
+    return settings.spool or settings.to or (settings.output if settings.output.startswith("s3://") else "")
 
 
 def target_of(settings: Settings) -> Target:
@@ -150,7 +171,20 @@ def transport_of(settings: Settings, target: Target) -> Transport:
         ).transport(settings.host, shared)  # fmt: skip
     if settings.transport == "local":
         return LocalOptions(settings.root, settings.sudo).transport("", shared)
+    if settings.transport == "ssm":
+        return over_ssm(settings, settings.instance_id or instance_of(read_node(target.api, target.pod.node)))
     node = settings.node or target.pod.node
     # its own sh and Python do the work where the node has none; the static helper cannot
     own = PodAcquireOptions([node], None, settings.namespace, settings.image, "none", host_pid=True)
     return own.transport(node, shared)
+
+
+def over_ssm(settings: Settings, instance: str) -> SsmStreams:
+    """An instance over SSM, as `memir acquire ssm` goes to it; the stream passes through the bucket."""
+    place, kms_key = passage_of(settings), settings.kms_key
+    shared = Shared(
+        to=place, region=settings.region, profile=settings.profile, s3_endpoint=settings.s3_endpoint,
+        bucket_owner=settings.bucket_owner, kms_key=kms_key,
+    )  # fmt: skip
+    inner = SsmOptions([instance], ssm_endpoint=settings.ssm_endpoint).transport(instance, shared)
+    return SsmStreams(inner, S3Address.parse(place), S3Options(connection_of(settings), kms_key=kms_key))

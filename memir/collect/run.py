@@ -89,10 +89,7 @@ class PodCollection:
         look: False where looking leaves what cannot be taken back (side.permanent): only who is asked first is asked.
         """
         if not self.transport.streams:
-            raise NodeError(
-                f"the {self.transport.kind} transport carries no stream, and nothing is put on the node's disk: "
-                "collect the pod with --transport ssh or pod"
-            )
+            raise NodeError(f"the {self.transport.kind} transport carries no stream: write --transport pod, ssh or ssm")
         self.transport.connect()
         checks = [*self.transport.check(), *FileSink(self.evidence).check()]
         checks += self.store.check() if self.store is not None else ()
@@ -206,7 +203,9 @@ class PodCollection:
             processes if isinstance(processes, int) else 0, round(time.monotonic() - begun, 3), self.options.memory,
             self.options.rootfs, tuple(gaps), self.where, tuple(received.layers),
         )  # fmt: skip
-        return self._close(folder, state, plan, key, collection, stopped, archives.left)
+        # of what passes through a bucket, the transport knows what stays
+        left = (*archives.left, *getattr(self.transport, "left", ()))
+        return self._close(folder, state, plan, key, collection, stopped, left)
 
     def _checkpoint(self, folder: Folder, received: Received, out: checkpoint.Checkpoints) -> int | None:
         """Checkpoints of the pod's containers, as more of the same collection; the collector's exit code."""

@@ -27,7 +27,6 @@ def instances(selector: str, kube: KubeOptions) -> Sequence[str]:
 
     Raises NodeError for a node that is no instance, and for those that no command over SSM reaches (no_ssm).
     """
-    ids = []
     nodes = _nodes(selector, kube)
     if closed := {str(node["metadata"]["name"]): why for node in nodes if (why := no_ssm(node))}:
         raise NodeError(
@@ -35,14 +34,17 @@ def instances(selector: str, kube: KubeOptions) -> Sequence[str]:
             f"{' '.join(f'--node {name}' for name in closed)}"
             + (", and SSM for the others (--instance-id, or a narrower --selector)" if len(closed) < len(nodes) else "")
         )
-    for node in nodes:
-        provider = str((node.get("spec") or {}).get("providerID") or "")
-        match = INSTANCE.fullmatch(provider)
-        if not match:
-            name = node["metadata"]["name"]
-            raise NodeError(f"node {name} is no EC2 instance ({provider or 'no provider id'}): Fargate has no node")
-        ids.append(match[1])
-    return ids
+    return [instance_of(node) for node in nodes]
+
+
+def instance_of(node: Mapping[str, Any]) -> str:
+    """The EC2 instance id of a node as the API server has it. Raises NodeError for one that is no instance."""
+    provider = str((node.get("spec") or {}).get("providerID") or "")
+    match = INSTANCE.fullmatch(provider)
+    if not match:
+        name = (node.get("metadata") or {}).get("name")
+        raise NodeError(f"node {name} is no EC2 instance ({provider or 'no provider id'}): Fargate has no node")
+    return match[1]
 
 
 def no_ssm(node: Mapping[str, Any]) -> str:

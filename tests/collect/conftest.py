@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acquire.conftest import aws, bucket, s3, shim  # noqa: F401  (fixtures)
+from tests.acquire.conftest import aws, bucket, s3, shim, ssm_server  # noqa: F401  (fixtures)
 from tests.acquire.rigs.kube import KubeServer
 from tests.collect.podrig import PodRig
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import shlex
 
+from memir.errors import NodeError
 from memir.kube.apiobjects import ApiPod
+from memir.kubeapi.nodes import instance_of, no_ssm
 from memir.respond.cluster import on_fargate
 from memir.respond.plan import Change, Permission, Step
-from memir.respond.steps.acquire import MADE_IN, triggers_of
+from memir.respond.steps.acquire import MADE_IN, rights_of, triggers_of
 from memir.respond.steps.base import Facts, may, may_aws, pod_path
 from memir.respond.steps.collect_fargate import collect_fargate
 
@@ -22,18 +24,22 @@ def collect(facts: Facts, pod: ApiPod) -> Step:
     where, place = f"{pod.namespace}/{pod.name}", facts.options.evidence.rstrip("/")
     remote, name = "://" in place, f"{pod.namespace}_{pod.name}"
     folder = f"{facts.plan_id}-{name}" if remote else f"{place}/pods/{name}"
-    ssh = facts.options.transport == "ssh"
-    way = ("--transport", "ssh", "--host", pod.node) if ssh else ()
-    command = ("memir", "collect", "pod", where, "-o", folder, *(("--to", f"{place}/pods") if remote else ()), *way,
+    way, why_not = _way(facts, pod.node, remote=remote)
+    words = {"pod": (), "ssh": ("--transport", "ssh", "--host", pod.node)}.get(way, ("--transport", "ssm"))
+    instance = _instance(facts, pod.node) if way == "ssm" else ""
+    words = (*words, "--instance-id", instance) if instance else words
+    command = ("memir", "collect", "pod", where, "-o", folder, *(("--to", f"{place}/pods") if remote else ()), *words,
                "--case", facts.plan_id)  # fmt: skip
-    limits = ["nothing is stopped: processes run on while they are read"]
-    if facts.options.transport == "ssm":
-        limits.append("Run Command carries no stream: the way is a privileged pod")
+    limits = ["nothing is stopped: processes run on while they are read", *([why_not] if why_not else [])]
+    if way == "ssm":
+        limits.append("what is read passes through the bucket, below the evidence, and is removed from there")
     return Step(
         f"collect-{pod.namespace}-{pod.name}", "collect", f"Collect pod {where}",
         "Specification, status, events, logs, processes, their memory and what was written end with the pod. They are"
         " read from the node's side, never by exec into it.",
         "command",
+        "Nothing to take back: nothing is written on the node's disk beyond what the receipt lists, and the run removes"
+        " what it makes there. The evidence is kept." if way == "ssm" else
         "Nothing to take back: nothing is written on the node, and the run removes the pod that it makes. The evidence"
         " is kept.",
         (10, 1800),
@@ -44,19 +50,42 @@ def collect(facts: Facts, pod: ApiPod) -> Step:
             ),
         ),
         command=command,
-        permissions=_rights(pod, place if remote else "", ssh=ssh),
-        triggers=(*triggers_of("ssh" if ssh else "pod"), "reads of the API, in the audit log"),
+        permissions=_rights(pod, place if remote else "", way, instance),
+        triggers=(*triggers_of(way), "reads of the API, in the audit log"),
         limits=tuple(limits),
         subject=f"pod {where}",
     )  # fmt: skip
 
 
-def _rights(pod: ApiPod, place: str, *, ssh: bool) -> tuple[Permission, ...]:
+def _way(facts: Facts, node: str, *, remote: bool) -> tuple[str, str]:
+    """(pod, ssh or ssm; why it is not the one that was asked for)."""
+    way = facts.options.transport or "pod"
+    if way != "ssm":
+        return way, ""
+    if not remote:
+        return "pod", "over SSM the stream passes through a bucket, and --evidence names none: the way is a privileged pod"
+    if why := no_ssm(facts.cluster.object("Node", "", node)):
+        return "pod", f"node {node} {why}: the way is a privileged pod"
+    if not _instance(facts, node):
+        return "pod", f"node {node} is no EC2 instance that its object names: the way is a privileged pod"
+    return "ssm", ""
+
+
+def _instance(facts: Facts, node: str) -> str:
+    try:
+        return instance_of(facts.cluster.object("Node", "", node))
+    except NodeError:
+        return ""
+
+
+def _rights(pod: ApiPod, place: str, way: str, instance: str) -> tuple[Permission, ...]:
     rights = [
         may("get", "pods", pod.namespace), may("get", "pods/log", pod.namespace), may("list", "events", pod.namespace),
         may("get", "nodes"),
     ]  # fmt: skip
-    if not ssh:
+    if way == "ssm":
+        rights += rights_of("ssm", instance, f"{place}/pods")
+    if way == "pod":
         rights += [
             may("list", "pods", MADE_IN), may("create", "pods", MADE_IN), may("get", "pods", MADE_IN),
             may("delete", "pods", MADE_IN), may("get", "pods/exec", MADE_IN), may("create", "pods/exec", MADE_IN),
