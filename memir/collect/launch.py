@@ -22,10 +22,10 @@ from memir.collect.objects import ObjectStore
 from memir.collect.over_ssm import SsmStreams
 from memir.collect.run import CollectOptions, PodCollection
 from memir.collect.target import Target, by_api, by_uid
-from memir.errors import UsageError
+from memir.errors import NodeError, UsageError
 from memir.evidence.progress import Report
 from memir.kubeapi.client import KubeOptions, make_api
-from memir.kubeapi.nodes import instance_of
+from memir.kubeapi.nodes import instance_of, no_ssm
 from memir.kubeapi.pod import read_node
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def check(settings: Settings) -> None:
         raise UsageError(f"--host is of --transport ssh, not of {settings.transport}")
     if settings.transport == "ssm" and not passage_of(settings):
         raise UsageError(
-            "--transport ssm: Run Command carries no stream, so it passes through a bucket and is removed from it: pass "
+            "--transport ssm: Run Command carries no stream, so it passes through a bucket and is removed there: pass "
             "--spool s3://BUCKET/PREFIX, or store the files there with --to. Without a bucket: --transport pod or ssh"
         )
     if settings.spool and not settings.spool.startswith("s3://"):
@@ -172,11 +172,19 @@ def transport_of(settings: Settings, target: Target) -> Transport:
     if settings.transport == "local":
         return LocalOptions(settings.root, settings.sudo).transport("", shared)
     if settings.transport == "ssm":
-        return over_ssm(settings, settings.instance_id or instance_of(read_node(target.api, target.pod.node)))
+        return over_ssm(settings, settings.instance_id or instance_for(target))
     node = settings.node or target.pod.node
     # its own sh and Python do the work where the node has none; the static helper cannot
     own = PodAcquireOptions([node], None, settings.namespace, settings.image, "none", host_pid=True)
     return own.transport(node, shared)
+
+
+def instance_for(target: Target) -> str:
+    """The instance that the pod is on. Raises NodeError for a node that SSM does not reach, or that is no instance."""
+    node = read_node(target.api, target.pod.node)
+    if why := no_ssm(node):
+        raise NodeError(f"node {target.pod.node} {why}: use --transport pod")
+    return instance_of(node)
 
 
 def over_ssm(settings: Settings, instance: str) -> SsmStreams:

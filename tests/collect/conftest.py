@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,15 @@ def pod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PodRig]:
         yield rig
     finally:
         rig.stop()
+
+
+@pytest.fixture
+def shm(pod: PodRig) -> Iterator[Path]:
+    """The node's own /dev/shm: its lock, and what is left there, are not those of other tests' nodes."""
+    folder = pod.root / "dev/shm"
+    subprocess.run(["mount", "-t", "tmpfs", "rig", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.fixture

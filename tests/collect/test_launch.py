@@ -7,8 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from memir.collect.launch import Settings, check, folder_of, prepare, store_of, target_of, transport_of
-from memir.errors import UsageError
+from memir.collect.launch import (
+    Settings,
+    check,
+    connection_of,
+    folder_of,
+    instance_for,
+    over_ssm,
+    passage_of,
+    prepare,
+    store_of,
+    target_of,
+    transport_of,
+)
+from memir.collect.over_ssm import SsmStreams
+from memir.errors import NodeError, UsageError
 from tests.acquire.rigs.kube import KubeServer
 from tests.collect.podrig import PodRig
 
@@ -18,8 +31,11 @@ UID = "11111111-2222-3333-4444-555555555555"
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"transport": "ssm"}, "ssm start-session .* on the node itself"),
-        ({"transport": "smoke"}, "write pod, ssh, local"),
+        ({"transport": "ssm"}, "pass --spool s3://BUCKET/PREFIX, or .* with --to. Without a bucket: --transport pod"),
+        ({"transport": "ssm", "spool": "here"}, "--spool 'here' is no S3 address"),
+        ({"transport": "ssm", "spool": "s3://abc/x", "uid": UID}, "pass --instance-id too"),
+        ({"instance_id": "i-1"}, "are of --transport ssm, not of pod"),
+        ({"transport": "smoke"}, "write pod, ssh, local, ssm"),
         ({"transport": "ssh"}, "pass --host USER@HOST"), ({"host": "n"}, "--host is of --transport ssh"),
         ({"uid": UID}, "pass --node too"), ({"to": "ev"}, "is no S3 address: write s3://BUCKET/PREFIX"),
         ({"uid": UID, "node": "n", "checkpoint": True}, "--checkpoint asks the kubelet .*: leave one out"),
@@ -49,6 +65,28 @@ def test_the_node_is_the_one_that_the_api_says(pod: PodRig, kube: KubeServer, tm
     assert run.transport.node == "node-1"  # type: ignore[attr-defined]
     assert run.target.ids == (pod.container,)
     assert kube.requests == [f"GET /api/v1/namespaces/{pod.namespace}/pods/{pod.name}"]
+
+
+def test_over_ssm_the_instance_is_the_node_s(pod: PodRig, kube: KubeServer, aws: None, tmp_path: Path) -> None:
+    (node,) = kube.objects["/api/v1/nodes"]
+    node["spec"] = {"providerID": "aws:///eu-west-1a/i-0123456789abcdef0"}
+    over = Settings(
+        f"{pod.namespace}/{pod.name}", str(tmp_path / "ev"), "ssm", kubeconfig=str(tmp_path / "kubeconfig"),
+        spool="s3://abc/passage", region="eu-west-1", kms_key="alias/k", bucket_owner="123456789012",
+    )  # fmt: skip
+    way = prepare(over).transport
+    assert isinstance(way, SsmStreams)
+    assert way.inner.instance_id == "i-0123456789abcdef0"  # type: ignore[attr-defined]
+    assert (way.spool.url("x"), way.options.kms_key) == ("s3://abc/passage/x", "alias/k")
+    assert way.options.connection == connection_of(over)
+    assert (connection_of(over).region, connection_of(over).owner) == ("eu-west-1", "123456789012")
+    with_files = Settings("shop/web", "s3://abc/ir-7", "ssm", instance_id="i-1", uid=UID)
+    assert passage_of(with_files) == "s3://abc/ir-7"
+    check(with_files)
+    node["metadata"]["labels"] = {"eks.amazonaws.com/compute-type": "auto"}
+    with pytest.raises(NodeError, match="node node-1 is EKS Auto Mode's, .*: use --transport pod"):
+        instance_for(target_of(over))
+    assert over_ssm(over, "i-2").inner.instance_id == "i-2"  # type: ignore[attr-defined]
 
 
 def test_where_it_goes(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from memir.aws.client import Connection, service_client
 from memir.aws.instances import instances_by_tag
 from memir.errors import AccessError, NodeError, UsageError
 from memir.kubeapi.client import KubeOptions
-from memir.kubeapi.nodes import instances, memory_of, no_ssm, node_names
+from memir.kubeapi.nodes import instance_of, instances, memory_of, no_ssm, node_names
 from tests.acquire.rigs.kube import KubeServer
 from tests.acquire.rigs.ssm import SsmServer
 from tests.cli.test_acquire import memir
@@ -109,3 +109,9 @@ def test_a_plan_for_each_node_of_a_label(
     assert "instance i-0bbbbbbbbbbbbbbbb is not online in SSM (ConnectionLost)" in nodes[1]["error"]
     assert [one["exit_code"] for one in nodes] == [2, 4]
     assert done.returncode == 4
+
+
+def test_instance_of_a_node() -> None:
+    assert instance_of(node("n", "web", "aws:///eu-west-1a/i-0aaaaaaaaaaaaaaaa")) == "i-0aaaaaaaaaaaaaaaa"
+    with pytest.raises(NodeError, match=r"node n is no EC2 instance \(kind://x\)"):
+        instance_of(node("n", "web", "kind://x"))

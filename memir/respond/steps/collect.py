@@ -63,7 +63,7 @@ def _way(facts: Facts, node: str, *, remote: bool) -> tuple[str, str]:
     if way != "ssm":
         return way, ""
     if not remote:
-        return "pod", "over SSM the stream passes through a bucket, and --evidence names none: the way is a privileged pod"
+        return "pod", "over SSM it passes through a bucket, and --evidence names none: the way is a privileged pod"
     if why := no_ssm(facts.cluster.object("Node", "", node)):
         return "pod", f"node {node} {why}: the way is a privileged pod"
     if not _instance(facts, node):
