@@ -25,6 +25,7 @@ from memir.collect import checkpoint
 from memir.collect.folder import Folder
 from memir.collect.node_side import script
 from memir.collect.objects import ObjectStore
+from memir.collect.over_ssm import SsmStreams
 from memir.collect.side import Side
 from memir.collect.stream import Received, receive
 from memir.collect.target import Target, write_api
@@ -204,7 +205,7 @@ class PodCollection:
             self.options.rootfs, tuple(gaps), self.where, tuple(received.layers),
         )  # fmt: skip
         # of what passes through a bucket, the transport knows what stays
-        left = (*archives.left, *getattr(self.transport, "left", ()))
+        left = (*archives.left, *(self.transport.left if isinstance(self.transport, SsmStreams) else ()))
         return self._close(folder, state, plan, key, collection, stopped, left)
 
     def _checkpoint(self, folder: Folder, received: Received, out: checkpoint.Checkpoints) -> int | None:

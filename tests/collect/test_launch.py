@@ -84,7 +84,7 @@ def test_over_ssm_the_instance_is_the_node_s(pod: PodRig, kube: KubeServer, aws:
     assert passage_of(with_files) == "s3://abc/ir-7"
     check(with_files)
     node["metadata"]["labels"] = {"eks.amazonaws.com/compute-type": "auto"}
-    with pytest.raises(NodeError, match="node node-1 is EKS Auto Mode's, .*: use --transport pod"):
+    with pytest.raises(NodeError, match=r"node node-1 is EKS Auto Mode's, .*: use --transport pod"):
         instance_for(target_of(over))
     assert over_ssm(over, "i-2").inner.instance_id == "i-2"  # type: ignore[attr-defined]
 
