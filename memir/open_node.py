@@ -96,6 +96,7 @@ def open(
     progress: Progress | None = None,
     logs: Sequence[LogPath] | str | Path = (),
     secrets: bool = True,
+    reference: str | Path | None = None,
 ) -> Node:
     """Open an image file, an evidence folder or an s3:// address and find the kernel in it; or a checkpoint archive.
 
@@ -107,7 +108,8 @@ def open(
     says how much of the node's RAM is there. logs: files, folders and s3:// prefixes of audit logs, CloudTrail, flow
     logs, GuardDuty's findings and more, which become tables beside those of RAM; what lies in S3 is copied until the
     node is closed. secrets: False leaves out the table secrets, for which all RAM is searched; that is then a gap, and
-    what needs the table is not looked for. Raises ImageError, SymbolsError, ClusterError, LogsError (each an
+    what needs the table is not looked for. reference: vmlinuz or vmlinux of the kernel's build, with which its text and
+    read-only data are compared (table hooks). Raises ImageError, SymbolsError, ClusterError, LogsError (each an
     EvidenceError), RemoteError or UsageError.
     """
     from memir.logs.stream import log_files
@@ -115,7 +117,7 @@ def open(
     with ExitStack() as stack:
         named = logs_here([logs] if isinstance(logs, str | Path) else logs, stack)
         log_files(named)  # one that is not there is an error before long work
-        node = _opened(image, cluster, btf, kallsyms, isf, base, cache, allow_truncated, progress, named)
+        node = _opened(image, cluster, btf, kallsyms, isf, base, cache, allow_truncated, progress, named, reference)
         if not secrets:
             node.leave_out("secrets", "left out as asked (--no-secrets): not looked for")
         node.at_close(stack.pop_all().close)
@@ -149,24 +151,25 @@ def _opened(
     allow_truncated: bool,
     progress: Progress | None,
     named: list[LogPath],
+    reference: str | Path | None,
 ) -> Node:
     from memir.checkpoint.archive import is_checkpoint
     from memir.kernel.find import find_kernel
+    from memir.kernel.reference_text import read_reference
     from memir.kube.ram import RamSource
     from memir.kube.snapshot import load_cluster
     from memir.symbols.locate import Given
     from memir.symbols.store import Store
 
+    for_ram = {"cluster": cluster, "btf": btf, "kallsyms": kallsyms, "isf": isf, "base": base, "reference": reference}
     if is_collected(image):
         from memir.collected_node import open_collected
 
-        given_for_ram = {"cluster": cluster, "btf": btf, "kallsyms": kallsyms, "isf": isf, "base": base}
-        return open_collected(image, logs=named, progress=progress, unused=given_for_ram)
+        return open_collected(image, logs=named, progress=progress, unused=for_ram)
     if is_checkpoint(image):
         from memir.checkpoint_node import open_checkpoint
 
-        given_for_ram = {"cluster": cluster, "btf": btf, "kallsyms": kallsyms, "isf": isf, "base": base}
-        return open_checkpoint(image, logs=named, progress=progress, unused=given_for_ram)
+        return open_checkpoint(image, logs=named, progress=progress, unused=for_ram)
     view = cluster if cluster is not None else cluster_beside(image)
     snapshot = load_cluster(Path(view)) if view is not None else None
     given = Given(*(Path(path) if path is not None else None for path in (btf, kallsyms, isf)))
@@ -176,6 +179,8 @@ def _opened(
         if memory.missing:
             gaps.add("image", str(memory.path), "bytes that the headers promise are missing", memory.missing)
         source = RamSource(find_kernel(memory, given, Store(cache_folder(cache)), gaps), snapshot)
+        if reference is not None:
+            source.reference = read_reference(Path(reference), source.kernel)
     except BaseException:
         memory.close()
         raise

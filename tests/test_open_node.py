@@ -11,7 +11,7 @@ import pytest
 
 import memir
 from memir import open_node
-from memir.errors import ImageError, UsageError
+from memir.errors import ImageError, SymbolsError, UsageError
 from tests.collected.made import folder
 from tests.images import cache, case
 
@@ -81,3 +81,14 @@ def test_without_secrets_they_were_not_looked_for(tmp_path: Path) -> None:
 def test_logs_here() -> None:
     with ExitStack() as stack:
         assert open_node.logs_here(["a", Path("b")], stack) == ["a", Path("b")]
+
+
+def test_reference_of_the_kernel_s_build(tmp_path: Path) -> None:
+    """It is looked at when the image is opened, and refused for what has no kernel."""
+    vmlinuz = case("s-6.1-small").image.parent / "s-6.1-small.vmlinuz"
+    with memir.open(case("s-6.1-small").image, reference=vmlinuz, cache=cache()) as node:
+        assert node.source.reference is not None and node.source.reference.text == 256 << 10
+    with pytest.raises(SymbolsError, match="another kernel's build"):
+        memir.open(case("s-5.10-small-v1").image, reference=vmlinuz, cache=cache())
+    with pytest.raises(UsageError, match=r"--reference: .* which has no kernel: leave it out"):
+        memir.open(folder(tmp_path / "ev"), reference=vmlinuz)

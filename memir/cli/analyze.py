@@ -23,6 +23,7 @@ from memir.cli.common import (
     JsonOption,
     KallsymsOption,
     LogsOption,
+    ReferenceOption,
     SignKeyOption,
     TruncatedOption,
     exit_code_of_findings,
@@ -79,6 +80,7 @@ def analyze(
     btf: BtfOption = None,
     kallsyms: KallsymsOption = None,
     isf: IsfOption = None,
+    reference: ReferenceOption = None,
 ) -> None:
     """Find every process, container and pod in an image, say how they belong together, and keep it as a case.
 
@@ -92,7 +94,7 @@ def analyze(
             image, output, tables=_names(tables) or None, rules=rules or None, ioc=ioc, extra=_plugins(plugins, isf),
             force=force, sha256=sha256, sign_key=signing_key(sign_key), cluster=cluster, cache=cache, base=base,
             btf=btf, kallsyms=kallsyms, isf=isf, progress=line, logs=logs or (),
-            secrets=not no_secrets,
+            secrets=not no_secrets, reference=reference,
         )  # fmt: skip
     record = analysis.document()
     if json:

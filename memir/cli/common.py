@@ -40,6 +40,10 @@ KallsymsOption = Annotated[Path | None, typer.Option("--kallsyms", help="A copy 
 IsfOption = Annotated[
     Path | None, typer.Option("--isf", help="A volatility3 symbol file for the kernel, of any origin.")
 ]
+ReferenceOption = Annotated[
+    Path | None,
+    typer.Option("--reference", metavar="FILE", help="The build's vmlinuz or vmlinux: the kernel's text is compared."),
+]
 ClusterOption = Annotated[
     Path | None,
     typer.Option("--cluster", help="The API's view: pods.json, or a folder with it (kubectl get pods -A -o json)."),

@@ -103,6 +103,10 @@ class CodeMap:
         symbol = self._symbols_of(module).get(target)
         return Code("module", symbol, 0, module)
 
+    def symbol_at(self, address: int) -> str | None:
+        """The kernel's symbol that an address lies in, be it text or data, and the distance from its start."""
+        return self._kernel_symbol("kernel", address).text
+
     def next_symbol(self, address: int) -> int:
         """The first kernel symbol above an address; 0 if there is none."""
         place = bisect.bisect_right(self._addresses, address)

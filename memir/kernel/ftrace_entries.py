@@ -51,7 +51,7 @@ def changed_entries(kernel: Kernel, code: CodeMap) -> list[Hook]:
                     int(lost.sum()))  # fmt: skip
     return [
         Hook("text", code.find(int(place[row])).symbol or f"{int(place[row]):#x}", int(place[row]),
-             _jump(int(place[row]), raw[row].tobytes()))
+             jump_target(int(place[row]), raw[row].tobytes()))
         for row in np.flatnonzero(changed & ~lost).tolist()
     ]  # fmt: skip
 
@@ -80,7 +80,7 @@ def _records(kernel: Kernel) -> tuple[U64, U64]:
     return place[read].astype(np.uint64), flags
 
 
-def _jump(place: int, raw: bytes) -> int:
+def jump_target(place: int, raw: bytes) -> int:
     """Where the instruction leads: jmp or call rel32, movabs rax and jmp rax, b or bl; 0 for another."""
     if raw[0] in (0xE9, 0xE8):
         return (place + 5 + int.from_bytes(raw[1:5], "little", signed=True)) & (1 << 64) - 1

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The table `hooks`: what is hooked in the kernel, and whether that is what a kernel and its modules do themselves.
 
-Kernel text and read-only data are not compared with a copy of theirs: a changed instruction has a row here only at the
-entry of a function that ftrace knows, where all have the same.
+Kernel text and read-only data are compared with a copy of theirs where one is given (`--reference`). Without it a
+changed instruction has a row only at the entry of a function that ftrace knows, where all have the same.
 """
 
 from __future__ import annotations
@@ -15,20 +15,21 @@ import numpy as np
 from memir.kernel import ftrace, ftrace_entries, idt, kprobes, netfilter, sys_call_table, tracepoint, tty_ldisc, umh
 from memir.kernel.code_address import Code, CodeMap, Hook
 from memir.kernel.engine import texts
+from memir.kernel.reference_text import changed_text
 from memir.kernel.space import u64
 from memir.kube.ram import RamSource
 from memir.tables.frame import Frame
 from memir.tables.table import Table, columns
 
 COLUMNS = columns("""
-    kind             string       system call, interrupt, ftrace, text, kprobe, tracepoint, netfilter, terminal, core_pattern, modprobe_path
+    kind             string       system call, interrupt, ftrace, text, rodata, kprobe, tracepoint, netfilter, terminal, core_pattern, modprobe_path
     name             string       which: sys_call_table[62], vector 128, a function, a tracepoint, `ipv4 LOCAL_IN`, ...
     judgement        string       expected: the kernel's or its modules' own; review: rare, know why; unexpected; null: not known
     why              string       what the judgement rests on
     target           uint64       address of the code that is called
     symbol           string       symbol there, with the distance from its start
     module           string       module whose text that is; null for the kernel's own, and for nobody's
-    value            string       of core_pattern and modprobe_path: what it is set to
+    value            string       of core_pattern and modprobe_path: what it is set to; of text and rodata against a reference: 16 bytes, before -> now
     priority         int32        of netfilter: order among the hooks of one point
     net_ns           uint64       of netfilter: network namespace inum
     address          uint64       where the pointer or text lies
@@ -48,6 +49,7 @@ _DUMPERS = re.compile(
     r"\|(/usr)?/(lib|libexec|share|sbin|bin)/(systemd/systemd-coredump|abrt-hook-ccpp|apport/apport|false)( |$)"
 )
 _ONLY_CHANGED = ("system call", "interrupt", "terminal")  # which the kernel has many of
+_TEXT = ("text", "rodata")  # with a value: compared with the reference
 _DEFAULTS = ("core", "/sbin/modprobe")  # as the kernel is built
 _MODPROBE = ("/sbin/modprobe", "/usr/sbin/modprobe", "/bin/modprobe", "/usr/bin/modprobe")
 Judgement = tuple[str | None, str]
@@ -70,7 +72,7 @@ def read(source: RamSource) -> Frame:
         rows.append(made | {
             "target": hook.target or None, "module": module, "value": hook.value, "priority": hook.priority,
             "net_ns": spaces.get(hook.net) or None, "address": hook.address,
-            "source": _SOURCES.get(hook.kind, hook.kind),
+            "source": "--reference" if hook.kind in _TEXT and hook.value else _SOURCES.get(hook.kind, hook.kind),
         })  # fmt: skip
     rows.sort(key=lambda row: (row["kind"], row["net_ns"] or 0, row["name"], row["address"]))
     names = [column.name for column in COLUMNS]
@@ -99,12 +101,15 @@ def _hooks(source: RamSource, code: CodeMap) -> list[Hook]:
         *netfilter.netfilter_hooks(kernel, net, devices.device, net[devices.net]),
         *tty_ldisc.line_disciplines(kernel, code),
         *umh.helper_paths(kernel),
+        *(changed_text(kernel, code, source.reference) if source.reference is not None else ()),
     ]
 
 
 def _judge(source: RamSource, code: CodeMap, hook: Hook, place: Code) -> Judgement:
     if hook.kind in umh.VARIABLES:
         return _judge_text(hook)
+    if hook.kind in _TEXT and hook.value:
+        return "unexpected", "differs from the kernel's build where the kernel itself writes nothing"
     if hook.kind == "text":
         return "unexpected", "the function begins with another instruction than ftrace leaves there"
     if hook.kind == "interrupt" and place.area == "init" and "early_idt_handler_array" in place.names:

@@ -62,3 +62,10 @@ def test_not_checked() -> None:
     assert not_checked((), ()) == [never]
     assert not_checked(("bpf", "hooks"), ()) == ["BPF attached elsewhere than to cgroups and XDP", never]
     assert not_checked(("hooks",), {"ftrace", "module list", "args"}) == ["ftrace", "modules by all witnesses", never]
+
+
+def test_text_that_was_compared_with_a_reference() -> None:
+    assert kernel_line({"hooks": [hook("unexpected", "text")]}, [{"kind": "kernel text"}]) == (
+        "1 unexpected hook (text 1); not checked: "
+        "text and read-only data where the kernel writes itself, and pages that are not there"
+    )

@@ -9,14 +9,17 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import pytest
 
 from memir.kernel.engine import Kernel
+from memir.kernel.reference_text import read_reference
 from memir.kernel.space import u64
 from memir.kube.ram import RamSource
 from memir.symbols.table import Symbols
 from memir.tables.hooks import CHECKS, TABLE, read
 from memir.tables.modules import TABLE as MODULES
+from tests.images import ROOT
 from tests.kernel.hooked import IMAGES, X86, changed, free_place, kinds, offset, word
 
 NodeOf = Callable[[str], RamSource]
@@ -163,6 +166,23 @@ def test_paths_of_programs(name: str, variable: str, value: bytes, judgement: st
     (row,) = rows_of(node, {node.kernel.symbols[variable]: value + b"\0"})
     assert (row["kind"], row["value"], row["judgement"]) == (variable, value.decode(), judgement)
     assert (row["target"], row["address"]) == (None, node.kernel.symbols[variable])
+
+
+def test_text_and_data_against_the_build(node_of: NodeOf) -> None:
+    """samples/s-6.1-small.vmlinuz is a part of the kernel's build: a byte of text and one of data are a row each."""
+    clean = node_of("s-6.1-small")
+    reference = read_reference(ROOT / "samples" / "s-6.1-small.vmlinuz", clean.kernel)
+    text, data = (reference.start + int(np.flatnonzero(reference.judged)[place]) for place in (1000, -1000))
+    for bytes_at, kinds_told in (({}, []), ({text: b"\x06", data: b"\x06"}, ["rodata", "text"])):
+        node = changed(clean, bytes_at)
+        node.reference = reference
+        rows = [row for row in TABLE.read(node).rows() if row not in rows_before(clean)]
+        assert [(row["kind"], row["judgement"], row["source"]) for row in rows] == [
+            (kind, "unexpected", "--reference") for kind in kinds_told
+        ]
+        assert sorted(row["address"] for row in rows) == sorted(bytes_at)
+        assert all(row["value"].endswith("-> 06") for row in rows)
+        assert "kernel text" in kinds(node)
 
 
 def test_where_text_lies_is_not_known(node_of: NodeOf) -> None:

@@ -17,10 +17,11 @@ def _find(look: Look) -> Iterator[Match]:
     for hook in look.ask(_SQL):
         severity: Severity = "critical" if hook["judgement"] == "unexpected" else "low"
         target = hook["symbol"] or (f"{hook['target']:#x}" if hook["target"] else "code that is not known")
+        leads = f"leads to {short(target)}{' of module ' + short(hook['module']) if hook['module'] else ''}"
+        if hook["source"] == "--reference" and not hook["target"]:
+            leads = "differs from the kernel's build"
         yield Match(
-            severity, hook["why"] or "the table hooks says no more",
-            f"{hook['kind']} {short(hook['name'])} leads to {short(target)}"
-            f"{' of module ' + short(hook['module']) if hook['module'] else ''}",
+            severity, hook["why"] or "the table hooks says no more", f"{hook['kind']} {short(hook['name'])} {leads}",
             {}, (Proof("hooks", f"address = {hook['address']}"),),
             subject=f"{hook['kind']} {hook['name']} {hook['address']}",
         )  # fmt: skip
@@ -39,7 +40,7 @@ DETECTION = Detection(
     check_next=("the code at the target, and the memory around it", "hidden-module, hidden-task, hidden-socket",
                 "do not trust what the node itself shows"),
     benign=("live patches, security sensors and tracers that use kprobes and ftrace (review)",),
-    missed=("patched instructions and read-only data, which the table does not compare", "eBPF programs"),
+    missed=("patched instructions and read-only data, which are compared with --reference alone", "eBPF programs"),
     gaps=("hook", "ftrace", "kprobe", "netfilter"),
     also_known=("Google Cloud: Unexpected system call handler", "Google Cloud: Unexpected ftrace handler"),
 )  # fmt: skip
