@@ -62,8 +62,8 @@ class Vmlinux:
         self.sections: Mapping[str, Section] = {
             name: Section(name, address - (address >> 63 << 64), offset, length, bool(
                 flags & _SHF_ALLOC and kind != _SHT_NOBITS))
-            for at, kind, flags, address, offset, length, *_ in table
-            if (name := text[at : max(text.find(b"\0", at), at)].decode("ascii", "replace"))
+            for word, kind, flags, address, offset, length, *_ in table
+            if (name := text[word : max(text.find(b"\0", word), word)].decode("ascii", "replace"))
         }  # fmt: skip
         ends = [row[4] + row[5] for row in table if row[1] != _SHT_NOBITS]
         self._end = max(*ends, place + count * size)

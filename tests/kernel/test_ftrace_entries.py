@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from memir.kernel.ftrace_entries import KIND, changed_entries
+from memir.kernel.ftrace_entries import KIND, changed_entries, jump_target
 from memir.kernel.space import u64
 from memir.kube.ram import RamSource
 from tests.kernel.hooked import IMAGES, X86, changed, code_of, free_place, kinds
@@ -56,6 +56,12 @@ def test_a_branch_of_arm64(node_of: NodeOf) -> None:
     hooked = changed(node, {place: branch})
     (hook,) = changed_entries(hooked.kernel, code_of(hooked))
     assert (hook.address, hook.target) == (place, target)
+
+
+def test_where_an_instruction_leads() -> None:
+    assert jump_target(0x1000, b"\xe8\x10\0\0\0".ljust(16, b"\0")) == 0x1015
+    assert jump_target(0x1000, b"\xe9\xfb\xff\xff\xff".ljust(16, b"\0")) == 0x1000
+    assert jump_target(0x1000, b"\x90" * 16) == 0
 
 
 def test_pages_that_hold_something_else(node_of: NodeOf) -> None:
