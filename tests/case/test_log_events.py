@@ -38,10 +38,12 @@ def test_events(tmp_path: Path) -> None:
             column = f'"{event.time}"'
             assert ask(tables, f"select {column} from {table} where {key}").rows == [(time,)]
     assert texts == {
-        "session": ["exec of shop/api by alice from 203.0.113.7, 101: sh"],
+        "session": ["exec of shop/api by alice from 203.0.113.7, HTTP 101: sh"],
         "session-end": ["exec of shop/api by alice from 203.0.113.7"],
-        "audit": ["alice from 203.0.113.7: create pods p, 200", "alice from 203.0.113.7: get secrets n/s, 200"],
-        "audit-read": ["alice from 203.0.113.7: list /api/v1/pods , 200"],
+        "audit": [
+            "alice from 203.0.113.7: create pods p, HTTP 200", "alice from 203.0.113.7: get secrets n/s, HTTP 200",
+        ],
+        "audit-read": ["alice from 203.0.113.7: list /api/v1/pods , HTTP 200"],
         "iam-login": ["access granted: arn:y as dev"],
         "cloudtrail": ["arn:x from 198.51.100.7: s3.amazonaws.com GetObject"],
         "guardduty": ["8.0 Execution:Runtime/NewBinaryExecuted: title"],

@@ -146,18 +146,19 @@ def test_summary_for_people(memir: Memir, raw_image: Path, tmp_path: Path) -> No
     inside = sum(row["in_container"] for row in rows["processes"])
     kernel = sum(row["kernel_thread"] for row in rows["processes"])
     assert lines[3] == "Taken       2026-11-23 22:12:42.272000 UTC by the image's own clock"
-    assert lines[4] == (
+    assert lines[4] == "            all clocks in it show one moment; 0 lists torn, 0 contradicting claims"
+    assert lines[5] == (
         f"Counts      {len(rows['processes'])} processes ({inside} in containers, {kernel} kernel threads), "
         f"7 containers (7 running), 3 pods, {len(rows['namespaces'])} namespaces"
     )
     assert "Gaps: none: everything that was looked for could be read" in lines
     for words in ("web-7d4b9c6f5-abcde", "miner-0", "agent-x9z2k"):
         assert any(words in line for line in lines)
-    assert lines[5] == (
+    assert lines[6] == (
         "Kernel      2 modules, none seen to hide; 0 BPF programs; no unexpected hook; "
         "not checked: BPF attached elsewhere than to cgroups and XDP, changes of text and read-only data"
     )
-    assert lines[7] == "Findings: 4 high, 1 medium"
+    assert lines[8] == "Findings: 4 high, 1 medium"
     assert "  HIGH  deleted-executable (T1070.004 File Deletion)" in lines
 
 

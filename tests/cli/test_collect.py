@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from memir.cli import collect
+from memir.cli.collect_ecs import ecs
 from memir.cli.collect_fargate import fargate
 from tests.acquire.conftest import aws, bucket, s3, shim  # noqa: F401  (fixtures)
 from tests.acquire.rigs.s3shim import Shim
@@ -60,7 +61,8 @@ def test_register() -> None:
     app = typer.Typer()
     collect.register(app)
     assert [group.name for group in app.registered_groups] == ["collect"]
-    assert [command.callback for command in collect.app.registered_commands] == [collect.pod, collect.close, fargate]
+    verbs = [command.callback for command in collect.app.registered_commands]
+    assert verbs == [collect.pod, collect.close, fargate, ecs]
 
 
 def test_into_s3_and_verified_from_there(

@@ -16,6 +16,7 @@ import subprocess
 import uuid
 from pathlib import Path
 
+from tests.acquire.rigs.binds import bind
 from tests.acquire.rigs.wait import until
 
 BINDS = ("usr", "bin", "sbin", "lib", "lib64", "etc", "dev", "sys")
@@ -69,10 +70,11 @@ class PodRig:
                 (root / name).symlink_to(source.readlink())
             elif source.is_dir():
                 (root / name).mkdir()
-                self._mount(root / name, "--rbind", str(source))
+                bind(source, root / name)
+                self._mounted.append(root / name)
         for name in ("run", "var", "tmp", "root", "proc", "cgroup"):
             (root / name).mkdir()
-        for name in ("run", "var"):
+        for name in ("run", "var", "dev/shm"):
             self._mount(root / name, "-t", "tmpfs", "rig")
         self._mount(root / "proc", "-t", "proc", "proc")
         self._mount(root / "cgroup", "-t", "cgroup2", "cgroup2")
@@ -208,8 +210,6 @@ class PodRig:
 
     def _mount(self, target: Path, *arguments: str) -> None:
         subprocess.run(["mount", *arguments, str(target)], check=True, capture_output=True)
-        if "--rbind" in arguments:
-            subprocess.run(["mount", "--make-rslave", str(target)], check=True, capture_output=True)
         self._mounted.append(target)
 
 

