@@ -57,7 +57,7 @@ def test_timeline(case: Case, tmp_path: Path) -> None:
     assert rows[session][0] == START - timedelta(seconds=0.1)
     (cat,) = [number for number, row in enumerate(rows) if row[1] == "process-start" and "pid 279 cat" in row[2]]
     assert session < cat
-    assert case.timeline(logs=[log], kinds=("audit-read",)).rows[0][2] == "alice from 203.0.113.7: get nodes , 200"
+    assert case.timeline(logs=[log], kinds=("audit-read",)).rows[0][2] == "alice from 203.0.113.7: get nodes , HTTP 200"
     assert "audit-read" not in {row[1] for row in case.timeline(logs=[log]).rows}
     late = case.timeline(logs=[log], begin=START, kinds=("session",)).rows
     assert late == []

@@ -24,7 +24,7 @@ def test_every_table_is_typed_and_owned(tmp_path: Path) -> None:
     source = CollectedSource(folder(tmp_path / "ev"))
     read = {name: frame.to_arrow().to_pylist() for name, frame in read_tables(source).items()}
     assert sorted(read) == [
-        "collections", "containers", "files", "mounts", "pods", "processes", "sockets", "threads", "vmas",
+        "collections", "containers", "files", "inodes", "mounts", "pods", "processes", "sockets", "threads", "vmas",
     ]  # fmt: skip
     (process,) = read["processes"]
     assert (process["comm"], process["uid"], process["seccomp"]) == ("nginx", 101, 2)

@@ -22,5 +22,6 @@ def test_every_column_of_every_table_is_on_it() -> None:
         rows = re.findall(r"^\| (\w+) \| ", section, flags=re.M)
         assert rows == ["column", *(column.name for column in table.columns)], table.name
         assert table.doc in section
-    assert "| start_time | timestamp | start, UTC |" in reference()
+    row = "| start_time | timestamp | when it was forked, UTC; the program that it runs (exec) may be newer |"
+    assert row in reference()
     assert "Read from: checkpoint, pod, ram. volatility3 plugin: `linux.pods`." in reference()
