@@ -12,7 +12,7 @@ from typing import cast
 from memir.acquire.options import Options
 from memir.acquire.resume import PreviousRun, read_previous
 from memir.acquire.run import Acquisition
-from memir.acquire.settings import Shared, TransportOptions, size_of
+from memir.acquire.settings import Shared, StoreSettings, TransportOptions, size_of
 from memir.acquire.sinks.base import Sink
 from memir.acquire.sinks.file import FileSink
 from memir.acquire.sinks.s3.direct import S3DirectSink
@@ -92,13 +92,23 @@ def evidence_folder(shared: Shared, name: str, *, many: bool) -> Path:
     """Where a node's evidence goes on the controller."""
     if shared.resume is not None:
         return shared.resume
-    safe = re.sub(r"[^A-Za-z0-9._-]", "_", name.rpartition("@")[2])[:80] or "node"
+    safe = file_name(name.rpartition("@")[2], 80) or "node"
     given = shared.output
     if given is None and shared.to is not None and not shared.to.startswith("s3://"):
         given = Path(shared.to)
     if given is None:
-        return Path(f"memir-{safe}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}")
+        return stamped(safe)
     return given / safe if many else given
+
+
+def file_name(text: str, most: int) -> str:
+    """Text as a file's name of `most` characters at most: what is no letter, digit, dot or dash is an underscore."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", text)[:most]
+
+
+def stamped(name: str) -> Path:
+    """A folder's name for what begins now, where the user gave none."""
+    return Path(f"memir-{name}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}")
 
 
 def previous_run(shared: Shared, names: Sequence[str]) -> PreviousRun | None:
@@ -126,21 +136,25 @@ def make_sink(shared: Shared, folder: Path, transport: Transport) -> Sink:
         return FileSink(folder)
     if shared.via not in {"", "node", "controller"}:
         raise UsageError(f"--via {shared.via!r}: write node or controller")
-    mode, days = lock_of(shared.object_lock)
-    base = S3Address.parse(shared.to)
-    address = S3Address(base.bucket, base.key(folder.name))
-    options = S3Options(
-        connection_of(shared), lock_mode=mode, lock_days=days, kms_key=shared.kms_key,
-        rate=float(size_of(shared.limit_rate)),
-    )  # fmt: skip
+    address, options = stored_below(shared, shared.to, folder, rate=float(size_of(shared.limit_rate)))
     if shared.via == "controller" and transport.streams:
         return S3StreamSink(address, options)
     return S3DirectSink(address, options)
 
 
-def connection_of(shared: Shared) -> Connection:
+def stored_below(settings: StoreSettings, place: str, folder: Path, rate: float = 0.0) -> tuple[S3Address, S3Options]:
+    """Where in S3 a run is stored, PREFIX/NAME-OF-ITS-FOLDER, and how. Raises UsageError."""
+    mode, days = lock_of(settings.object_lock)
+    base = S3Address.parse(place)
+    options = S3Options(
+        connection_of(settings), lock_mode=mode, lock_days=days, kms_key=settings.kms_key, rate=rate
+    )  # fmt: skip
+    return S3Address(base.bucket, base.key(folder.name)), options
+
+
+def connection_of(settings: StoreSettings) -> Connection:
     """How S3 is reached. Raises UsageError for an owner that is no account."""
-    return Connection(shared.region, shared.s3_endpoint, shared.profile, bucket_owner(shared.bucket_owner))
+    return Connection(settings.region, settings.s3_endpoint, settings.profile, bucket_owner(settings.bucket_owner))
 
 
 def cluster_snapshot(shared: Shared) -> Callable[[Path], Sequence[Path]]:

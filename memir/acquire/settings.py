@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `memir acquire` takes as options: the shared ones here, a transport's in its own file (transports/registry.py).
 
-An option is a field of a dataclass. The command line is made from the fields (memir/cli/acquire.py); a library user
+An option is a field of a dataclass. The command line is made from the fields (memir/cli/common.py); a library user
 fills the dataclass. Nothing heavy is imported: `memir acquire --help` reads this.
 """
 
@@ -16,17 +16,21 @@ from typing import Any, Protocol
 from memir.errors import UsageError
 
 
-def option(default: Any, help: str, *flags: str, minimum: int | None = None, maximum: int | None = None) -> Any:
-    """A field that is an option. flags: as on the command line; none: made from the field's name."""
-    metadata = {"help": help, "flags": flags, "min": minimum, "max": maximum}
+def option(
+    default: Any, help: str, *flags: str, minimum: int | None = None, maximum: int | None = None,
+    metavar: str | None = None,
+) -> Any:  # fmt: skip
+    """A field that is an option. flags: as on the command line; none: made from the field's name. default: MISSING of
+    dataclasses for one that must be given."""
+    metadata = {"help": help, "flags": flags, "min": minimum, "max": maximum, "metavar": metavar}
     if isinstance(default, list):
         return dataclasses.field(default_factory=list, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def argument(help: str, metavar: str) -> Any:
-    """A field that is what the command is about: the words without a flag."""
-    return dataclasses.field(metadata={"help": help, "metavar": metavar, "argument": True})
+def argument(help: str, metavar: str, *, kw_only: bool = False) -> Any:
+    """A field that is what the command is about: the words without a flag. kw_only: for one behind options."""
+    return dataclasses.field(metadata={"help": help, "metavar": metavar, "argument": True}, kw_only=kw_only)
 
 
 @dataclass
@@ -61,6 +65,17 @@ class Shared:
     region: str | None = option(None, "AWS region.")
     profile: str | None = option(None, "AWS profile.")
     as_json: bool = option(False, "One JSON document on standard output.", "--json")
+
+
+class StoreSettings(Protocol):
+    """What settings say of S3, of an acquisition and of a collection."""
+
+    region: str | None
+    s3_endpoint: str | None
+    profile: str | None
+    bucket_owner: str | None
+    object_lock: str
+    kms_key: str
 
 
 class TransportOptions(Protocol):

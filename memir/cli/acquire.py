@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import sys
-import typing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +13,7 @@ import typer
 
 from memir.acquire.settings import Shared
 from memir.acquire.transports.registry import TRANSPORTS
+from memir.cli.common import made_verb, parameters_of
 from memir.cli.group import Group
 
 app = typer.Typer(
@@ -41,31 +40,7 @@ def verb(own: type) -> Callable[..., None]:
         names, make = prepare(own(**mine), shared, sys.argv[1:])
         go(shared, names, make)
 
-    parameters = [*_parameters(own), *_parameters(Shared)]
-    run.__doc__ = own.__doc__
-    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters} | {"return": None}
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what typer reads
-    return run
-
-
-def _parameters(options: type) -> list[inspect.Parameter]:
-    kinds = typing.get_type_hints(options)
-    return [_parameter(field, kinds[field.name]) for field in dataclasses.fields(options)]
-
-
-def _parameter(field: dataclasses.Field[Any], kind: Any) -> inspect.Parameter:
-    about, default = field.metadata, field.default
-    if about.get("argument"):
-        info: Any = typer.Argument(metavar=about["metavar"], help=about["help"])
-        default = inspect.Parameter.empty
-    else:
-        flags = about["flags"] or (f"--{field.name.replace('_', '-')}",)
-        info = typer.Option(*flags, help=about["help"], min=about["min"], max=about["max"])
-        if field.default_factory is not dataclasses.MISSING:
-            default = []
-    return inspect.Parameter(
-        field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info]
-    )
+    return made_verb(run, own.__doc__, [*parameters_of(own), *parameters_of(Shared)])
 
 
 for name, options in TRANSPORTS.items():

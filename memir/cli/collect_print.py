@@ -1,20 +1,62 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A pod that is collected, by whatever way, and what is printed of it."""
+"""A pod that is collected, by whatever way: its verb, the run, and what is printed of it."""
 
 from __future__ import annotations
 
+import inspect
 import shlex
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import typer
 
-from memir.cli.common import print_json
+from memir.cli.common import BucketOwnerOption, JsonOption, made_verb, parameters_of, print_json
 from memir.errors import EXIT_REMOTE, MemirError
 from memir.text import say
 
 if TYPE_CHECKING:
     from memir.collect.run import PodCollection
+    from memir.evidence.progress import Report
+
+
+Chosen = TypeVar("Chosen", bound="Options")
+
+
+class Options(Protocol):
+    """What each way's settings have, as memir.collect.settings declares it."""
+
+    dry_run: bool
+
+
+def verb(options: type[Chosen], run: Callable[..., None]) -> Callable[..., None]:
+    """What typer makes a verb of: a parameter for each field. run: called with the settings, and with as_json."""
+
+    def of_words(json: bool, **values: Any) -> None:
+        run(options(**values), as_json=json)
+
+    kinds = {"bucket_owner": BucketOwnerOption}
+    json = inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=JsonOption)
+    return made_verb(of_words, options.__doc__, [*parameters_of(options, kinds), json])
+
+
+def go(
+    settings: Chosen,
+    prepare: Callable[[Chosen, Report, Sequence[str]], PodCollection],
+    *,
+    as_json: bool,
+    look: Callable[[PodCollection], None] = lambda _: None,
+) -> None:
+    """Prepare a run, and do it, or show what it would do. look: before either, at what was prepared."""
+    from memir.report.progress import ProgressLine
+
+    with ProgressLine() as line:
+        run = prepare(settings, lambda step: line(step.phase, step.done, step.expected), sys.argv[1:])
+        look(run)
+        if settings.dry_run:
+            show_dry_run(run, as_json=as_json)
+        else:
+            finish(run, as_json=as_json)
 
 
 def finish(run: PodCollection, *, as_json: bool) -> None:

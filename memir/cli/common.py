@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import dataclasses
+import inspect
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -123,6 +126,41 @@ BucketOwnerOption = Annotated[
         is_eager=True,
     ),
 ]  # fmt: skip
+
+
+def parameters_of(options: type, known: Mapping[str, Any] | None = None) -> list[inspect.Parameter]:
+    """A parameter for typer of each field of a dataclass of options (memir.acquire.settings).
+
+    known: annotations of some by name, which are taken in place of what the fields say.
+    """
+    kinds = typing.get_type_hints(options)
+    known = known or {}
+    return [_parameter(field, kinds[field.name], known.get(field.name)) for field in dataclasses.fields(options)]
+
+
+def _parameter(field: dataclasses.Field[Any], kind: Any, known: Any) -> inspect.Parameter:
+    about, default = field.metadata, field.default
+    if about.get("argument"):
+        info: Any = typer.Argument(metavar=about["metavar"], help=about["help"])
+    else:
+        flags = about["flags"] or (f"--{field.name.replace('_', '-')}",)
+        info = typer.Option(*flags, help=about["help"], min=about["min"], max=about["max"], metavar=about["metavar"])
+    if field.default_factory is not dataclasses.MISSING:
+        default = []
+    return inspect.Parameter(
+        field.name, inspect.Parameter.KEYWORD_ONLY, annotation=known or Annotated[kind, info],
+        default=inspect.Parameter.empty if default is dataclasses.MISSING else default,
+    )  # fmt: skip
+
+
+def made_verb(
+    run: Callable[..., None], about: str | None, parameters: Sequence[inspect.Parameter]
+) -> Callable[..., None]:
+    """A function of keywords as typer makes a verb of it: its parameters, and what its help says."""
+    run.__doc__ = about
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters} | {"return": None}
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what typer reads
+    return run
 
 
 def signing_key(path: Path | None) -> Ed25519PrivateKey | None:

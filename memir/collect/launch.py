@@ -3,24 +3,23 @@
 
 from __future__ import annotations
 
-import re
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from memir.acquire.launch import connection_of, file_name, stamped, stored_below
 from memir.acquire.settings import Shared, size_of
-from memir.acquire.sinks.s3.options import S3Options, lock_of
+from memir.acquire.sinks.s3.options import S3Options
 from memir.acquire.transports.local_options import LocalOptions
-from memir.acquire.transports.pod.options import IMAGE, PodAcquireOptions
+from memir.acquire.transports.pod.options import PodAcquireOptions
 from memir.acquire.transports.ssh.options import SshOptions
 from memir.acquire.transports.ssm.options import SsmOptions
 from memir.aws.address import S3Address
-from memir.aws.client import Connection, bucket_owner
 from memir.collect.objects import ObjectStore
 from memir.collect.over_ssm import SsmStreams
 from memir.collect.run import CollectOptions, PodCollection
+from memir.collect.settings import Collecting, Settings
 from memir.collect.target import Target, by_api, by_uid
 from memir.errors import NodeError, UsageError
 from memir.evidence.progress import Report
@@ -36,57 +35,11 @@ NODE_ROOT = "/proc/1/root"
 """The node's root file system, as a privileged pod that sees the node's processes has it."""
 
 
-@dataclass
-class Settings:
-    """What the command line takes. name: NAMESPACE/NAME. uid: the pod's, so that the API server is not asked.
-
-    output: a folder, or s3://BUCKET/PREFIX, where `to` is then not given: the folder of the record gets a name.
-    """
-
-    name: str
-    output: str
-    transport: str = "pod"
-    uid: str = ""
-    host: str | None = None
-    port: int | None = None
-    identity: Path | None = None
-    known_hosts: Path | None = None
-    ssh_config: Path | None = None
-    jump: str | None = None
-    sudo: bool = False
-    root: Path | None = None
-    node: str | None = None
-    namespace: str = "default"
-    image: str = IMAGE
-    kubeconfig: str | None = None
-    context: str | None = None
-    memory: bool = True
-    rootfs: bool = False
-    sign_key: Path | None = None
-    timestamp_url: str = ""
-    case: str = ""
-    max_size: str = ""
-    to: str = ""
-    s3_endpoint: str | None = None
-    region: str | None = None
-    profile: str | None = None
-    bucket_owner: str | None = None
-    object_lock: str = ""
-    kms_key: str = ""
-    checkpoint: bool = False
-    instance_id: str = ""
-    spool: str = ""
-    ssm_endpoint: str | None = None
-
-
 def prepare(settings: Settings, report: Report = lambda _: None, command: Sequence[str] = ()) -> PodCollection:
     """The run. Raises UsageError for options that do not go together, RemoteError where the API server refuses."""
     check(settings)
-    options = CollectOptions(
-        memory=settings.memory, rootfs=settings.rootfs, checkpoint=settings.checkpoint, case=settings.case,
-        sign_key=settings.sign_key, timestamp_url=settings.timestamp_url, command=command,
-        max_size=size_of(settings.max_size, "--max-size"), root=NODE_ROOT if settings.transport == "pod" else "",
-    )  # fmt: skip
+    root = NODE_ROOT if settings.transport == "pod" else ""
+    options = replace(options_of(settings, command), checkpoint=settings.checkpoint, root=root)
     target = target_of(settings)
     folder = folder_of(settings, target)
     return PodCollection(transport_of(settings, target), target, folder, options, report, store_of(settings, folder))
@@ -123,29 +76,28 @@ def check(settings: Settings) -> None:
         raise UsageError("--uid does not ask the API server which node the pod is on: pass --node too")
 
 
-def folder_of(settings: Settings, target: Target) -> Path:
+def options_of(settings: Collecting, command: Sequence[str]) -> CollectOptions:
+    """What every way of collecting takes of its options. Raises UsageError for a size that is none."""
+    return CollectOptions(
+        memory=settings.memory, rootfs=settings.rootfs, sign_key=settings.sign_key, case=settings.case,
+        timestamp_url=settings.timestamp_url, command=command, max_size=size_of(settings.max_size, "--max-size"),
+    )  # fmt: skip
+
+
+def folder_of(settings: Collecting, target: Target) -> Path:
     """The folder of the record, and of the files unless they go to S3."""
     if not settings.output.startswith("s3://"):
         return Path(settings.output)
     pod = target.pod
-    safe = re.sub(r"[^A-Za-z0-9._-]", "_", f"{pod.namespace}-{pod.name}" if pod.name else pod.uid)[:120]
-    return Path(f"memir-{safe}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}")
+    return stamped(file_name(f"{pod.namespace}-{pod.name}" if pod.name else pod.uid, 120))
 
 
-def store_of(settings: Settings, folder: Path) -> ObjectStore | None:
+def store_of(settings: Collecting, folder: Path) -> ObjectStore | None:
     """Where the files go, below PREFIX/NAME-OF-THE-FOLDER; None for into the folder. Raises UsageError."""
     there = settings.to or (settings.output if settings.output.startswith("s3://") else "")
     if not there:
         return None
-    base = S3Address.parse(there)
-    mode, days = lock_of(settings.object_lock)
-    options = S3Options(connection_of(settings), lock_mode=mode, lock_days=days, kms_key=settings.kms_key)
-    return ObjectStore(S3Address(base.bucket, base.key(folder.name)), options)
-
-
-def connection_of(settings: Settings) -> Connection:
-    """How S3 is reached. Raises UsageError for an owner that is no account."""
-    return Connection(settings.region, settings.s3_endpoint, settings.profile, bucket_owner(settings.bucket_owner))
+    return ObjectStore(*stored_below(settings, there, folder))
 
 
 def passage_of(settings: Settings) -> str:

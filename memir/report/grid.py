@@ -84,17 +84,17 @@ def grid(columns: Sequence[str], rows: Sequence[Sequence[Any]], room: int | None
 def _stacked(table: _Texts, room: int) -> list[str]:
     """The table without its longest columns, whose texts stand below each row; [] if the rest still does not fit."""
     every = _widths(table)
+    longest = sorted(range(len(every)), key=every.__getitem__)
     for count in range(1, min(_BELOW, len(table.names) - 3) + 1):
-        below = sorted(sorted(range(len(every)), key=every.__getitem__)[-count:])
+        below = sorted(longest[-count:])
         beside = [number for number in range(len(every)) if number not in below]
         rest = _Texts([table.names[number] for number in beside], [[row[n] for n in beside] for row in table.rows])
         widths = _narrowed(rest, _widths(rest), room)
         if _total(widths) > room or _too_tall(rest, widths):
             continue
-        head, rule, *_ = _aligned(_Texts(rest.names, []), widths)
-        lines = [head, rule]
+        lines = list(_aligned(_Texts(rest.names, []), widths))
         for row, short in zip(table.rows, rest.rows, strict=True):
-            lines += list(_aligned(_Texts(rest.names, [short]), widths))[2:]
+            lines += _row(short, widths)
             lines += [f"{_INDENT}{table.names[number]}: {row[number]}" for number in below if row[number]]
         return lines
     return []
@@ -157,12 +157,16 @@ def _aligned(table: _Texts, widths: Sequence[int]) -> Iterator[str]:
     yield _line(table.names, widths)
     yield _line(["-" * wide for wide in widths], widths)
     for row in table.rows:
-        if all(width(text) <= wide for text, wide in zip(row, widths, strict=True)):
-            yield _line(row, widths)
-            continue
-        parts = [_wrapped(text, wide) for text, wide in zip(row, widths, strict=True)]
-        for number in range(max(map(len, parts))):
-            yield _line([part[number] if number < len(part) else "" for part in parts], widths)
+        yield from _row(row, widths)
+
+
+def _row(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
+    if all(width(text) <= wide for text, wide in zip(row, widths, strict=True)):
+        yield _line(row, widths)
+        return
+    parts = [_wrapped(text, wide) for text, wide in zip(row, widths, strict=True)]
+    for number in range(max(map(len, parts))):
+        yield _line([part[number] if number < len(part) else "" for part in parts], widths)
 
 
 def _line(texts: Sequence[str], widths: Sequence[int]) -> str:

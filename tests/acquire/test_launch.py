@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,14 @@ from memir.acquire.launch import (
     cluster_snapshot,
     connection_of,
     evidence_folder,
+    file_name,
     make_sink,
     prepare,
     previous_run,
     resumed_sink,
     run_options,
+    stamped,
+    stored_below,
 )
 from memir.acquire.resume import PreviousRun
 from memir.acquire.settings import Shared
@@ -70,6 +74,16 @@ def test_folders() -> None:
     assert evidence_folder(Shared(to="x"), "kim@a:b", many=True) == Path("x/a_b")
     assert evidence_folder(Shared(resume=Path("r")), "a", many=False) == Path("r")
     assert evidence_folder(Shared(), "n", many=False).name.startswith("memir-n-20")
+
+
+def test_names_and_places() -> None:
+    assert (file_name("root@n:2222/x", 6), file_name("a b", 9)) == ("root_n", "a_b")
+    assert re.fullmatch(r"memir-n-\d{8}-\d{6}", stamped("n").name)
+    shared = Shared(object_lock="GOVERNANCE:3", kms_key="k")
+    address, options = stored_below(shared, "s3://abc/ir-7/", Path("ev/web"), rate=5.0)
+    assert (address.url(), options.lock_mode, options.lock_days, options.kms_key, options.rate) == (
+        "s3://abc/ir-7/web", "GOVERNANCE", 3, "k", 5.0,
+    )  # fmt: skip
 
 
 def test_sinks(tmp_path: Path, aws: None) -> None:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import json
 import subprocess
 from pathlib import Path
@@ -11,8 +13,9 @@ from typing import Any
 import typer
 
 from memir.cli import collect
-from memir.cli.collect_ecs import ecs
-from memir.cli.collect_fargate import fargate
+from memir.collect.ecs.settings import EcsSettings
+from memir.collect.fargate.settings import FargateSettings
+from memir.collect.settings import Settings
 from tests.acquire.conftest import aws, bucket, s3, shim  # noqa: F401  (fixtures)
 from tests.acquire.rigs.s3shim import Shim
 from tests.cli.test_acquire import memir as run_memir
@@ -61,8 +64,12 @@ def test_register() -> None:
     app = typer.Typer()
     collect.register(app)
     assert [group.name for group in app.registered_groups] == ["collect"]
-    verbs = [command.callback for command in collect.app.registered_commands]
-    assert verbs == [collect.pod, collect.close, fargate, ecs]
+    made: dict[str, Any] = {command.name or "close": command.callback for command in collect.app.registered_commands}
+    assert list(made) == ["pod", "close", "fargate", "ecs"]
+    assert made["close"] is collect.close
+    for name, settings in (("pod", Settings), ("fargate", FargateSettings), ("ecs", EcsSettings)):
+        fields = [field.name for field in dataclasses.fields(settings)]
+        assert [*inspect.signature(made[name]).parameters] == [*fields, "json"]
 
 
 def test_into_s3_and_verified_from_there(

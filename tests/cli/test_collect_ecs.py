@@ -10,6 +10,8 @@ import pytest
 import typer
 
 from memir.cli.collect_ecs import ecs
+from memir.cli.collect_print import verb
+from memir.collect.ecs.settings import EcsSettings
 from tests.cli.test_collect import memir
 from tests.collect.ecs.conftest import ecs_server  # noqa: F401  (fixture)
 from tests.collect.ecs.rig import TASK, EcsServer
@@ -30,7 +32,7 @@ def test_printed_and_nothing_run(ecs_server: EcsServer, tmp_path: Path) -> None:
     assert refused.returncode == 4
     assert "enableExecuteCommand: the task has not" in refused.stderr
     assert ecs_server.sessions == {}
-    assert "enableExecuteCommand" in (ecs.__doc__ or "")
+    assert "enableExecuteCommand" in (verb(EcsSettings, ecs).__doc__ or "")
 
 
 def test_collected_and_judged(ecs_server: EcsServer, tmp_path: Path) -> None:  # noqa: F811
@@ -48,12 +50,15 @@ def test_as_a_function(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    ecs("shop", TASK, str(tmp_path / "ev"), endpoint=ecs_server.endpoint, region="eu-west-1", dry_run=True, json=True)
+    asked = EcsSettings(
+        "shop", str(tmp_path / "ev"), task=TASK, endpoint=ecs_server.endpoint, region="eu-west-1", dry_run=True
+    )
+    ecs(asked, as_json=True)
     plan = json.loads(capsys.readouterr().out)
     assert [check["level"] for check in plan["checks"]][:4] == ["ok", "ok", "warn", "ok"]
     assert not (tmp_path / "ev").exists()
     ecs_server.deny.add("DescribeClusters")
     with pytest.raises(typer.Exit) as ended:
-        ecs("shop", TASK, str(tmp_path / "ev"), endpoint=ecs_server.endpoint, region="eu-west-1", dry_run=True)
+        ecs(asked, as_json=False)
     assert ended.value.exit_code == 4
     assert "--accept-session-log" in capsys.readouterr().out

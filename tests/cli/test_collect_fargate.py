@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 
 from memir.cli import collect_fargate
+from memir.cli.collect_print import verb
+from memir.collect.fargate.settings import FargateSettings
 from tests.cli.test_collect import memir
 from tests.collect.fargate.conftest import fargate_pod, server  # noqa: F401  (fixtures)
 from tests.collect.fargate.rig import FargateRig, FargateServer
@@ -74,4 +76,4 @@ def test_a_pod_on_fargate_is_sent_here(
     assert sent.returncode == 4
     name = f"{fargate_pod.namespace}/{fargate_pod.name}"
     assert f"`memir collect fargate {name} -o DIR` collects it from within" in sent.stderr
-    assert "cannot be taken back" in (collect_fargate.fargate.__doc__ or "")
+    assert "cannot be taken back" in (verb(FargateSettings, collect_fargate.fargate).__doc__ or "")

@@ -10,8 +10,9 @@ import pytest
 import typer
 
 from memir.acquire.transports.local import LocalTransport
-from memir.cli.collect_print import finish, show_dry_run
+from memir.cli.collect_print import finish, go, show_dry_run, verb
 from memir.collect.run import CollectOptions, PodCollection
+from memir.collect.settings import Settings
 from memir.collect.target import by_uid
 from memir.errors import PartialError
 from tests.collect.conftest import pod  # noqa: F401  (fixture)
@@ -38,6 +39,25 @@ def test_finish(pod: PodRig, tmp_path: Path, capsys: pytest.CaptureFixture[str])
         finish(run(pod, tmp_path / "d", OTHER), as_json=True)
     assert stopped.value.exit_code == 4
     assert json.loads(capsys.readouterr().out)["status"] == "partial"
+
+
+def test_go_and_verb(pod: PodRig, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+    """Settings from words, what is prepared looked at first, then done or only shown."""
+    seen: list[object] = []
+
+    def prepare(settings: Settings, report: object, command: object) -> PodCollection:
+        return run(pod, Path(settings.output), pod.uid)
+
+    def done(settings: Settings, *, as_json: bool) -> None:
+        go(settings, prepare, as_json=as_json, look=lambda made: seen.append(made.evidence))
+
+    made = verb(Settings, done)
+    made(name="shop/web", output=str(tmp_path / "a"), dry_run=True, json=True)
+    assert json.loads(capsys.readouterr().out)["evidence"] == str(tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+    made(name="shop/web", output=str(tmp_path / "a"), json=True)
+    assert json.loads(capsys.readouterr().out)["status"] == "complete"
+    assert seen == [tmp_path / "a"] * 2
 
 
 def test_show_dry_run(pod: PodRig, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811

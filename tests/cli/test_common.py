@@ -5,11 +5,26 @@ from __future__ import annotations
 
 import ast
 import json
+from dataclasses import MISSING, dataclass
+from inspect import Parameter
 from pathlib import Path
+from typing import Annotated, get_args
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
-from memir.cli.common import exit_code_of_findings, gap_rows, print_json, print_rows, progress, signing_key
+from memir.acquire.settings import argument, option
+from memir.cli.common import (
+    exit_code_of_findings,
+    gap_rows,
+    made_verb,
+    parameters_of,
+    print_json,
+    print_rows,
+    progress,
+    signing_key,
+)
 from memir.gaps import Gap
 from tests.images import ROOT
 
@@ -25,6 +40,34 @@ def test_print_rows(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out) == {"pid": 1, "name": "=cmd\x1b"}
     print_rows(COLUMNS, ROWS, limit=1)
     assert capsys.readouterr().out.endswith("2 rows, 1 more not shown (--limit)\n")
+
+
+@dataclass
+class Wanted:
+    """What it does."""
+
+    place: str = argument("Where.", "PLACE")
+    output: str = option(MISSING, "To.", "-o", metavar="DIR")
+    many: list[str] = option([], "More.")
+    times: int = option(3, "How often.", minimum=1)
+    known: str = option("x", "As said elsewhere.")
+
+
+def test_parameters_of_fields_make_a_verb() -> None:
+    known = Annotated[str, "as it is"]
+    place, output, many, times, taken = parameters_of(Wanted, {"known": known})
+    assert [each.default for each in (place, output, many, times)] == [Parameter.empty, Parameter.empty, [], 3]
+    assert taken.annotation is known
+    info = get_args(output.annotation)[1]
+    assert (info.metavar, get_args(times.annotation)[1].min) == ("DIR", 1)
+    told: list[dict[str, object]] = []
+    made = made_verb(lambda **values: told.append(values), Wanted.__doc__, [place, output, many, times])
+    assert made.__doc__ == "What it does."
+    app = typer.Typer()
+    app.command()(made)
+    assert CliRunner().invoke(app, ["here", "-o", "out", "--many", "a", "--many", "b"]).exit_code == 0
+    assert told == [{"place": "here", "output": "out", "many": ["a", "b"], "times": 3}]
+    assert CliRunner().invoke(app, ["here"]).exit_code == 2
 
 
 def test_print_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,12 +16,8 @@ from tests.collect.podrig import PodRig
 
 @pytest.fixture(scope="session")
 def pod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PodRig]:
-    rig = PodRig(tmp_path_factory.mktemp("pod"))
-    try:
-        rig.start()
+    with PodRig(tmp_path_factory.mktemp("pod")) as rig:
         yield rig
-    finally:
-        rig.stop()
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import uuid
 from pathlib import Path
+from typing import Self
 
 from tests.acquire.rigs.binds import bind
 from tests.acquire.rigs.wait import until
@@ -60,6 +61,17 @@ class PodRig:
         self._cgroups: list[Path] = []
         self._process: subprocess.Popen[bytes] | None = None
         self.pid = 0
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def start(self) -> None:
         root = self.root

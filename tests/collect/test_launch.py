@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from memir.acquire.launch import connection_of
 from memir.collect.launch import (
-    Settings,
     check,
-    connection_of,
     folder_of,
     instance_for,
+    options_of,
     over_ssm,
     passage_of,
     prepare,
@@ -21,6 +21,8 @@ from memir.collect.launch import (
     transport_of,
 )
 from memir.collect.over_ssm import SsmStreams
+from memir.collect.run import CollectOptions
+from memir.collect.settings import Settings
 from memir.errors import NodeError, UsageError
 from tests.acquire.rigs.kube import KubeServer
 from tests.collect.podrig import PodRig
@@ -48,10 +50,13 @@ def test_options_that_do_not_go_together(settings: dict[str, object], words: str
 
 
 def test_transports(tmp_path: Path) -> None:
-    over = Settings("shop/web", str(tmp_path), "ssh", uid=UID, host="root@n:2222")
+    over = Settings("shop/web", str(tmp_path), transport="ssh", uid=UID, host="root@n:2222")
     target = target_of(over)
     assert transport_of(over, target).kind == "ssh"
-    assert transport_of(Settings("shop/web", str(tmp_path), "local"), target).kind == "local"
+    assert transport_of(Settings("shop/web", str(tmp_path), transport="local"), target).kind == "local"
+    assert options_of(Settings("shop/web", "ev", memory=False, case="C"), ["memir"]) == CollectOptions(
+        memory=False, case="C", command=["memir"]
+    )
     through = prepare(Settings("shop/web", str(tmp_path), uid=UID, node="node-7", max_size="2G", case="C"))
     assert (through.transport.kind, through.options.root, through.options.max_size) == ("pod", "/proc/1/root", 2 << 30)
     assert through.transport.node == "node-7"  # type: ignore[attr-defined]
@@ -71,7 +76,7 @@ def test_over_ssm_the_instance_is_the_node_s(pod: PodRig, kube: KubeServer, aws:
     (node,) = kube.objects["/api/v1/nodes"]
     node["spec"] = {"providerID": "aws:///eu-west-1a/i-0123456789abcdef0"}
     over = Settings(
-        f"{pod.namespace}/{pod.name}", str(tmp_path / "ev"), "ssm", kubeconfig=str(tmp_path / "kubeconfig"),
+        f"{pod.namespace}/{pod.name}", str(tmp_path / "ev"), transport="ssm", kubeconfig=str(tmp_path / "kubeconfig"),
         spool="s3://abc/passage", region="eu-west-1", kms_key="alias/k", bucket_owner="123456789012",
     )  # fmt: skip
     way = prepare(over).transport
@@ -80,7 +85,7 @@ def test_over_ssm_the_instance_is_the_node_s(pod: PodRig, kube: KubeServer, aws:
     assert (way.spool.url("x"), way.options.kms_key) == ("s3://abc/passage/x", "alias/k")
     assert way.options.connection == connection_of(over)
     assert (connection_of(over).region, connection_of(over).owner) == ("eu-west-1", "123456789012")
-    with_files = Settings("shop/web", "s3://abc/ir-7", "ssm", instance_id="i-1", uid=UID)
+    with_files = Settings("shop/web", "s3://abc/ir-7", transport="ssm", instance_id="i-1", uid=UID)
     assert passage_of(with_files) == "s3://abc/ir-7"
     check(with_files)
     node["metadata"]["labels"] = {"eks.amazonaws.com/compute-type": "auto"}

@@ -16,12 +16,8 @@ from tests.collect.podrig import PodRig
 
 @pytest.fixture(scope="session")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PodRig]:
-    made = PodRig(tmp_path_factory.mktemp("collected-pod"))
-    try:
-        made.start()
+    with PodRig(tmp_path_factory.mktemp("collected-pod")) as made:
         yield made
-    finally:
-        made.stop()
 
 
 @pytest.fixture(scope="session")

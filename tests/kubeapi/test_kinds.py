@@ -20,7 +20,7 @@ from memir.kubeapi.snapshot import Notes, write_list
 from tests.acquire.rigs.kube import KubeServer
 from tests.aws.eks import CLUSTER, OPS, ROLE, eks, lead
 from tests.kubeapi.test_snapshot import SECRET, recorded
-from tests.respond.kube_rig import KubeRig, binaries
+from tests.respond.kube_rig import KubeRig, running
 
 VALUE = "aHVudGVyMg"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
@@ -96,16 +96,8 @@ def test_least_role() -> None:
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeRig]:
     """A real API server."""
-    lab = binaries()
-    if lab is None:
-        pytest.skip("no kube-apiserver and etcd: tests/lab/check respond builds them")
-    made = KubeRig(tmp_path_factory.mktemp("kube"), Path(lab))
-    try:
-        made.start()
-        made.node("node-1")
+    with running(tmp_path_factory.mktemp("kube")) as made:
         yield made
-    finally:
-        made.stop()
 
 
 def test_a_real_api_server_with_the_least_role(rig: KubeRig, tmp_path: Path) -> None:

@@ -13,21 +13,13 @@ import memir
 from memir.aws.client import Connection
 from tests.images import case
 from tests.respond.aws_rig import AwsRig
-from tests.respond.kube_rig import KubeRig, binaries
+from tests.respond.kube_rig import KubeRig, running
 
 
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeRig]:
-    lab = binaries()
-    if lab is None:
-        pytest.skip("no kube-apiserver and etcd: tests/lab/check respond builds them")
-    made = KubeRig(tmp_path_factory.mktemp("kube"), Path(lab))
-    try:
-        made.start()
-        made.node("node-1")
+    with running(tmp_path_factory.mktemp("kube")) as made:
         yield made
-    finally:
-        made.stop()
 
 
 @pytest.fixture(scope="session")

@@ -12,11 +12,13 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -172,6 +174,21 @@ current-context: rig
             "phase": "Running", "podIP": "10.0.1.9", "startTime": since,
             "conditions": [{"type": "Ready", "status": str(ready), "lastTransitionTime": since}],
         }})  # fmt: skip
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[KubeRig]:
+    """One with a node, in this folder, until the end. Without the binaries the test is skipped, which says how."""
+    lab = binaries()
+    if lab is None:
+        pytest.skip("no kube-apiserver and etcd: tests/lab/check respond builds them")
+    made = KubeRig(folder, lab)
+    try:
+        made.start()
+        made.node("node-1")
+        yield made
+    finally:
+        made.stop()
 
 
 def _free_port() -> int:

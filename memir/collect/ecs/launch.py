@@ -4,41 +4,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
-from memir.acquire.settings import size_of
 from memir.aws.client import Client, Connection, service_client
 from memir.aws.errors import calling
+from memir.collect.ecs.settings import EcsSettings
 from memir.collect.ecs.side import TaskSide
 from memir.collect.ecs.task import EcsTask, read_task
 from memir.collect.ecs.transport import EcsTransport
 from memir.collect.fargate.interfaces import interfaces_of
 from memir.collect.fargate.launch import as_json
 from memir.collect.folder import Folder
-from memir.collect.launch import Settings, folder_of, store_of
-from memir.collect.run import CollectOptions, PodCollection
+from memir.collect.launch import folder_of, options_of, store_of
+from memir.collect.run import PodCollection
 from memir.collect.target import Target
 from memir.errors import RemoteError
 from memir.evidence.collected import CollectedGap
 from memir.evidence.progress import Report
 
 MAX_LOG = 256 << 20
-
-
-@dataclass
-class EcsSettings(Settings):
-    """What the command line takes, beside what `memir collect pod` does. name: the cluster; task: id or ARN.
-
-    eni: ask EC2 for the task's interface. logs: ask CloudWatch Logs for what awslogs got. endpoint: of ECS, EC2, logs.
-    """
-
-    task: str = ""
-    container: str = ""
-    eni: bool = False
-    logs: bool = False
-    accept_log: bool = False
-    endpoint: str | None = None
 
 
 def prepare(settings: EcsSettings, report: Report = lambda _: None, command: Sequence[str] = ()) -> PodCollection:
@@ -51,10 +35,7 @@ def prepare(settings: EcsSettings, report: Report = lambda _: None, command: Seq
     side = TaskSide(
         target=str(task.running.get("runtimeId") or ""), began=task.began(), shared=task.shared, ptrace=task.ptrace
     )
-    options = CollectOptions(
-        memory=settings.memory, rootfs=settings.rootfs, sign_key=settings.sign_key, case=settings.case,
-        timestamp_url=settings.timestamp_url, command=command, max_size=size_of(settings.max_size, "--max-size"),
-    )  # fmt: skip
+    options = options_of(settings, command)
     folder = folder_of(settings, target)
     more = partial(
         write_facts, task, ec2=service_client("ec2", to) if settings.eni else None,

@@ -4,19 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, get_args
 
-from memir.acquire.settings import size_of
 from memir.acquire.transports.pod.options import IMAGE
 from memir.aws.client import Client, Connection, service_client
 from memir.collect.fargate.container import began, running, user_of
 from memir.collect.fargate.interfaces import interfaces_of
+from memir.collect.fargate.settings import FargateSettings
 from memir.collect.fargate.transport import ContainerTransport, Way
 from memir.collect.folder import Folder
-from memir.collect.launch import Settings, folder_of, store_of
-from memir.collect.run import CollectOptions, PodCollection
+from memir.collect.launch import folder_of, options_of, store_of
+from memir.collect.run import PodCollection
 from memir.collect.side import Beside
 from memir.collect.target import Target, by_api, on_fargate
 from memir.errors import NodeError, RemoteError, UsageError
@@ -26,21 +25,6 @@ from memir.kubeapi.client import KubeOptions, make_api
 from memir.kubeapi.pod import container_ids
 
 ENI = "api/interfaces.json"
-
-
-@dataclass
-class FargateSettings(Settings):
-    """What the command line takes, beside what `memir collect pod` does. way: ephemeral or exec. user: UID[:GID].
-
-    accept_ephemeral: that the ephemeral container cannot be taken back. eni: ask AWS for the pod's network interface.
-    """
-
-    container: str = ""
-    way: str = "ephemeral"
-    user: str = ""
-    accept_ephemeral: bool = False
-    eni: bool = False
-    ec2_endpoint: str | None = None
 
 
 def prepare(
@@ -68,10 +52,7 @@ def prepare(
         left=f"ephemeral container {transport.name} of pod {settings.name}, in its specification until it is gone; "
         "its process was told to end" if way == "ephemeral" else "",
     )  # fmt: skip
-    options = CollectOptions(
-        memory=settings.memory, rootfs=settings.rootfs, sign_key=settings.sign_key, case=settings.case,
-        timestamp_url=settings.timestamp_url, command=command, max_size=size_of(settings.max_size, "--max-size"),
-    )  # fmt: skip
+    options = options_of(settings, command)
     folder = folder_of(settings, target)
     more = None
     if settings.eni:

@@ -11,7 +11,8 @@ import pytest
 
 import memir
 from memir.aws.client import Connection, service_client
-from memir.collect.ecs.launch import EcsSettings, prepare, write_facts
+from memir.collect.ecs.launch import prepare, write_facts
+from memir.collect.ecs.settings import EcsSettings
 from memir.collect.ecs.task import read_task
 from memir.collect.folder import Folder
 from memir.collect.run import PodCollection

@@ -13,12 +13,8 @@ from tests.collect.fargate.rig import FargateRig, FargateServer
 
 @pytest.fixture(scope="session")
 def fargate_pod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FargateRig]:
-    rig = FargateRig(tmp_path_factory.mktemp("fargate"))
-    try:
-        rig.start()
+    with FargateRig(tmp_path_factory.mktemp("fargate")) as rig:
         yield rig
-    finally:
-        rig.stop()
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ import pytest
 
 import memir
 from memir.aws.client import Connection, service_client
-from memir.collect.fargate.launch import FargateSettings, as_json, prepare, where_it_runs, write_interfaces
+from memir.collect.fargate.launch import as_json, prepare, where_it_runs, write_interfaces
+from memir.collect.fargate.settings import FargateSettings
 from memir.collect.folder import Folder
 from memir.collect.run import PodCollection
 from memir.collect.target import by_api

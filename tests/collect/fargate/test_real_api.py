@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from memir.collect.fargate.transport import ContainerTransport
 from memir.errors import ConnectError, RemoteError
 from memir.kubeapi.client import KubeOptions
-from tests.respond.kube_rig import KubeRig, binaries
+from tests.respond.kube_rig import KubeRig, running
 
 POD = "/api/v1/namespaces/default/pods/web"
 STARTED = {"running": {"startedAt": "2026-11-20T10:01:00Z"}}
@@ -20,13 +19,7 @@ STARTED = {"running": {"startedAt": "2026-11-20T10:01:00Z"}}
 
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeRig]:
-    lab = binaries()
-    if lab is None:
-        pytest.skip("no kube-apiserver and etcd: tests/lab/check respond builds them")
-    made = KubeRig(tmp_path_factory.mktemp("kube"), Path(lab))
-    try:
-        made.start()
-        made.node("node-1")
+    with running(tmp_path_factory.mktemp("kube")) as made:
         spec: dict[str, Any] = {"containers": [{"name": "web", "image": "registry.example/web:1"}]}
         pod = {"metadata": {"name": "web", "namespace": "default"}, "spec": spec}
         made.call("POST", "/api/v1/namespaces/default/pods", pod)
@@ -35,8 +28,6 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeRig]:
                   "containerID": f"containerd://{'ab' * 32}"}  # fmt: skip
         made.merge(f"{POD}/status", {"status": {"containerStatuses": [status]}})
         yield made
-    finally:
-        made.stop()
 
 
 def ours(rig: KubeRig, **more: Any) -> ContainerTransport:
