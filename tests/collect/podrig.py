@@ -151,13 +151,17 @@ class PodRig:
         (logs / "1.log").write_text("2026-11-29T12:01:00.000000000Z stdout F second run\n")
         (logs / "2.log").symlink_to("/etc/shadow")
 
-    def _begin(self) -> None:
-        cgroup = self.root / "cgroup" / self.cgroup_path[1:]
+    def _make_cgroup(self) -> Path:
+        """The container's cgroup, and those above it, which are taken away again."""
+        cgroup = folder = self.root / "cgroup" / self.cgroup_path[1:]
         cgroup.mkdir(parents=True)
-        folder = cgroup
         while folder != self.root / "cgroup":
             self._cgroups.append(folder)
             folder = folder.parent
+        return cgroup
+
+    def _begin(self) -> None:
+        cgroup = self._make_cgroup()
         merged = self.root / TASKS[1:] / self.container / "rootfs"
         inside = f'echo $$ > "{cgroup}/cgroup.procs" && exec unshare --mount --pid --net --uts --fork "$@"'
         self._process = subprocess.Popen(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 from tests.lab import pods
@@ -243,3 +244,18 @@ def all_containers() -> list[tuple[Pod | None, Container]]:
         (pod, container) for pod in pods.PODS for container in (pod.sandbox, *pod.containers)
     ]
     return [*known, (None, HELPER)]
+
+
+def write_container(spec: Path, pod: Pod | None, container: Container) -> None:
+    """spec/ID/: config.json, state.json (without its pid) and environment, as the guest's `enter` takes them."""
+    own = spec / container.id
+    own.mkdir()
+    (own / "config.json").write_text(json.dumps(config_json(pod, container), separators=(",", ":")))
+    (own / "state.json.in").write_text(state_json(pod, container))
+    (own / "env").write_text("\n".join(pods.environment(pod, container) if pod else [pods.PATH]) + "\n")
+
+
+def write_token(spec: Path, pod: Pod) -> None:
+    """spec/UID/token: of the pod's service account."""
+    (spec / pod.uid).mkdir()
+    (spec / pod.uid / "token").write_text(token(pod))

@@ -15,7 +15,7 @@ import subprocess
 from pathlib import Path
 
 from tests.lab import pods
-from tests.lab.documents import config_json, state_json, token
+from tests.lab.documents import write_container, write_token
 from tests.lab.pods import AGENT, API, NODE_IP, WEB, Container, Pod, container_id
 from tests.lab.scenario import pod_words
 
@@ -162,14 +162,9 @@ def write(folder: Path) -> None:
     spec.mkdir()
     (spec / "nat.rules").write_text(nat_rules())
     for pod in PODS:
-        (spec / pod.uid).mkdir()
-        (spec / pod.uid / "token").write_text(token(pod))
+        write_token(spec, pod)
         for container in (pod.sandbox, *pod.containers):
-            own = spec / container.id
-            own.mkdir()
-            (own / "config.json").write_text(json.dumps(config_json(pod, container), separators=(",", ":")))
-            (own / "state.json.in").write_text(state_json(pod, container))
-            (own / "env").write_text("\n".join(pods.environment(pod, container)) + "\n")
+            write_container(spec, pod, container)
     base = folder / "layers" / "base"
     for name, text in LAYER.items():
         (base / name).parent.mkdir(parents=True, exist_ok=True)

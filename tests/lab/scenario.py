@@ -7,10 +7,9 @@ import json
 import shlex
 from pathlib import Path
 
-from tests.lab import pods
 from tests.lab.containerd_db import meta_db
-from tests.lab.documents import all_containers, config_json, state_json, token
-from tests.lab.pods import HELPER, HELPER_CGROUP, INTRUDERS, PATH, PODS, Container, Intruder, Pod
+from tests.lab.documents import all_containers, write_container, write_token
+from tests.lab.pods import HELPER, HELPER_CGROUP, INTRUDERS, PODS, Container, Intruder, Pod
 
 _SNAPSHOTS = "/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots"
 _SHIM = "system.slice/containerd.service"
@@ -92,11 +91,6 @@ def write(folder: Path) -> None:
     for pod, container in all_containers():
         if pod is not None and pod.ended:
             continue
-        own = spec / container.id
-        own.mkdir()
-        (own / "config.json").write_text(json.dumps(config_json(pod, container), separators=(",", ":")))
-        (own / "state.json.in").write_text(state_json(pod, container))
-        (own / "env").write_text("\n".join(pods.environment(pod, container) if pod else [PATH]) + "\n")
+        write_container(spec, pod, container)
     for pod in PODS:
-        (spec / pod.uid).mkdir()
-        (spec / pod.uid / "token").write_text(token(pod))
+        write_token(spec, pod)

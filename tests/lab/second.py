@@ -10,7 +10,6 @@ token.
 
 from __future__ import annotations
 
-import json
 import shlex
 import shutil
 import subprocess
@@ -20,7 +19,7 @@ from typing import Any
 from tests.findings.labels.make import Label, label
 from tests.images import small_records
 from tests.lab import pods
-from tests.lab.documents import api_pod, config_json, state_json, token
+from tests.lab.documents import api_pod, token, write_container, write_token
 from tests.lab.pods import AGENT, WEB, Container, Pod, container_id
 from tests.lab.scenario import pod_words
 
@@ -105,14 +104,9 @@ def write(folder: Path) -> None:
     spec = folder / "spec"
     spec.mkdir()
     for pod in PODS:
-        (spec / pod.uid).mkdir()
-        (spec / pod.uid / "token").write_text(token(pod))
+        write_token(spec, pod)
         for container in (pod.sandbox, *pod.containers):
-            own = spec / container.id
-            own.mkdir()
-            (own / "config.json").write_text(json.dumps(config_json(pod, container), separators=(",", ":")))
-            (own / "state.json.in").write_text(state_json(pod, container))
-            (own / "env").write_text("\n".join(pods.environment(pod, container)) + "\n")
+            write_container(spec, pod, container)
     (spec / "stolen").write_text(f"KUBE_TOKEN={token(COLLECTOR)}\n")
     (spec / "preload").write_text("LD_PRELOAD=/cache/libaudit.so\n")
     _programs(folder)

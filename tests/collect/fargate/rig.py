@@ -75,12 +75,7 @@ class FargateRig(PodRig):
 
     def _begin(self) -> None:
         time.sleep(1.3)  # the image was unpacked before: more than the collector's margin
-        cgroup = self.root / "cgroup" / self.cgroup_path[1:]
-        cgroup.mkdir(parents=True)
-        folder = cgroup
-        while folder != self.root / "cgroup":
-            self._cgroups.append(folder)
-            folder = folder.parent
+        cgroup = self._make_cgroup()
         merged = self.merged
         mounts = (
             f"mount -t proc proc {merged}/proc && mount --rbind -o ro /usr {merged}/usr && "
