@@ -8,8 +8,6 @@ import re
 from typing import Any
 
 import pytest
-from cfnlint import decode
-from cfnlint.api import lint
 
 from tests.images import ROOT
 
@@ -71,16 +69,22 @@ def test_no_policy_has_stars_that_it_need_not(path: Any) -> None:
 
 
 def test_the_template_passes_cfn_lint() -> None:
+    from cfnlint.api import lint  # two seconds to import, which every process of a run would wait for
+
     found = lint((EKS / "evidence-bucket.yaml").read_text(), regions=["eu-west-1", "us-east-1"])
     assert [(match.rule.id, match.linenumber, match.message) for match in found] == []
 
 
 def test_cfn_lint_would_say_what_is_wrong() -> None:
+    from cfnlint.api import lint
+
     wrong = (EKS / "evidence-bucket.yaml").read_text().replace("ObjectLockEnabled: Enabled", "ObjectLockEnabled: Maybe")
     assert lint(wrong, regions=["eu-west-1"]) != []
 
 
 def test_the_template_locks_encrypts_and_keeps() -> None:
+    from cfnlint import decode
+
     template, faults = decode.decode(str(EKS / "evidence-bucket.yaml"))
     assert not faults
     resources = template["Resources"]
