@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from dataclasses import dataclass
@@ -96,14 +97,37 @@ def service_client(service: str, to: Connection, *, attempts: int = 5) -> Client
     return _client(service, to, {"retries": {"mode": "standard", "total_max_attempts": tries}})
 
 
+@functools.cache
+def _models(data_path: str | None) -> Any:
+    """botocore's reader of endpoints and service models, which keeps what it has read: once for all sessions.
+
+    Reading and parsing them anew was 0.2 s of processor time a client.
+    """
+    from botocore.loaders import Loader, create_loader
+
+    paths = tuple(create_loader(data_path).search_paths)
+
+    class Shared(Loader):
+        @property
+        def search_paths(self) -> list[str]:
+            return list(paths)  # anew: each boto3.Session appends its own folder, which has none of our services
+
+    return Shared()
+
+
 def _client(service: str, to: Connection, settings: dict[str, Any], **credentials: str) -> Client:
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
+    from botocore.session import get_session
 
     try:
         # a session of its own: boto3's default one remembers the credentials of the first call
-        session: Any = boto3.Session(profile_name=to.profile, region_name=to.region)
+        inner = get_session()
+        if to.profile is not None:  # before anything is asked of the session, which then keeps the profile it found
+            inner.set_config_variable("profile", to.profile)
+        inner.register_component("data_loader", _models(inner.get_config_variable("data_path")))
+        session: Any = boto3.Session(region_name=to.region, botocore_session=inner)
         return session.client(
             service, endpoint_url=to.endpoint, config=Config(connect_timeout=10, read_timeout=60, **settings),
             **credentials,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from memir.aws.client import Connection, bucket_owner, s3_client, service_client
+from memir.aws.client import Connection, _models, bucket_owner, s3_client, service_client
 from memir.errors import AccessError, UsageError
 
 
@@ -47,9 +47,33 @@ def test_a_profile_gives_its_region_and_an_unknown_one_is_said() -> None:
         service_client("ssm", Connection())
 
 
-@pytest.mark.parametrize(
-    ("region", "domain"), [("cn-north-1", "amazonaws.com.cn"), ("us-gov-west-1", "amazonaws.com")]
-)
+def test_each_client_has_its_own_profile_and_keys_though_models_are_read_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    text = "[{}]\naws_access_key_id = AKIA{}\naws_secret_access_key = s\n"
+    (tmp_path / "keys").write_text("".join(text.format(name, name.upper()) for name in ("default", "ir", "red")))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "keys"))
+    (tmp_path / "config").write_text(
+        "[default]\nregion = eu-west-3\n[profile ir]\nregion = eu-north-1\n[profile red]\n"
+    )
+    before = _models.cache_info().misses
+    clients = [service_client("sts", Connection(region, profile=name))
+               for region, name in ((None, None), (None, "ir"), ("us-east-2", "red"))]  # fmt: skip
+    keys = [client._request_signer._credentials.access_key for client in clients]
+    assert keys == ["AKIADEFAULT", "AKIAIR", "AKIARED"]
+    assert [client.meta.region_name for client in clients] == ["eu-west-3", "eu-north-1", "us-east-2"]
+    assert _models.cache_info().misses - before <= 1
+
+
+def test_models_of_a_folder_of_the_users_own_are_read(tmp_path: Path) -> None:
+    assert _models(str(tmp_path)).search_paths[0] == str(tmp_path)
+    _models(str(tmp_path)).search_paths.append("/nowhere")
+    assert "/nowhere" not in _models(str(tmp_path)).search_paths
+
+
+@pytest.mark.parametrize(("region", "domain"), [("cn-north-1", "amazonaws.com.cn"), ("us-gov-west-1", "amazonaws.com")])
 def test_other_partitions_have_their_own_names(region: str, domain: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """China and GovCloud: the region alone leads there, in the node's URLs too."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
