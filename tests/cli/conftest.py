@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -76,6 +79,27 @@ def raw_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
             file.write(view.data)
         file.truncate(memory.end)
     return path
+
+
+@pytest.fixture(scope="session")
+def analysed_once(raw_image: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    """The case that `memir analyze raw_image --json` makes, and what it printed; for tests that only read it."""
+    folder = tmp_path_factory.mktemp("analysed")
+    out = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out):
+        words = ["analyze", raw_image, "-o", folder / "case", "--json", "--cache", folder / "cache"]
+        patch.setattr(sys, "argv", ["memir", *map(str, words)])
+        try:
+            main()
+        except SystemExit as ended:
+            assert ended.code in (None, 0)
+    return folder / "case", Ran(0, out.getvalue(), "").json()
+
+
+@pytest.fixture
+def analysed(analysed_once: tuple[Path, Any], tmp_path: Path) -> Path:
+    """A copy of that case, to do with as a test likes."""
+    return shutil.copytree(analysed_once[0], tmp_path / "case", copy_function=shutil.copy2)
 
 
 def registered(module: ModuleType) -> list[str]:

@@ -5,19 +5,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from memir.case.case import Case
 from memir.cli import findings
 from tests.case.test_case import ANALYSIS, ONE, processes
 from tests.cli.conftest import Memir, registered
 from tests.logs.made import exec_of, written
-
-
-@pytest.fixture
-def analysed(memir: Memir, raw_image: Path, tmp_path: Path) -> Path:
-    assert memir("analyze", raw_image, "-o", tmp_path / "case").code == 0
-    return tmp_path / "case"
 
 
 def test_findings(memir: Memir, analysed: Path) -> None:

@@ -66,7 +66,7 @@ def test_escape_codes_are_not_emitted(nasty_image: tuple[Path, int], memir: Memi
         assert re.findall(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", ran.out + ran.err) == []
         assert "[31m" in ran.out  # it is there, harmless
     assert "\\e[31m" in shown[1].out
-    document = memir("analyze", image, "--json")
+    document = memir("analyze", image, "--tables", "processes", "--json")
     assert document.out.isascii()
     assert "\x1b" not in document.out
     (row,) = [one for one in document.json()["rows"]["processes"] if one["pid"] == pid]

@@ -9,24 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-import pytest
 
 from memir.case.case import Case
 from memir.cli import query
 from tests.cli.conftest import Memir, registered
 
 
-@pytest.fixture
-def analysed(memir: Memir, raw_image: Path, tmp_path: Path) -> tuple[Path, Any]:
-    """A case folder, and what `analyze --json` printed."""
-    folder = tmp_path / "case"
-    ran = memir("analyze", raw_image, "-o", folder, "--json", "--cache", tmp_path / "cache")
-    assert (ran.code, ran.err) == (0, "")
-    return folder, ran.json()
-
-
-def test_query(memir: Memir, analysed: tuple[Path, Any]) -> None:
-    folder, printed = analysed
+def test_query(memir: Memir, analysed_once: tuple[Path, Any]) -> None:
+    folder, printed = analysed_once
     sql = "select pid, comm, pod_name, start_time from processes where in_container order by pid"
     document = memir("query", folder, sql, "--json").json()
     want = [row for row in printed["rows"]["processes"] if row["in_container"]]
@@ -43,8 +33,8 @@ def test_query(memir: Memir, analysed: tuple[Path, Any]) -> None:
     assert lines[2:] == [[str(len(printed["rows"]["processes"])), "1"], [], ["1", "row"]]
 
 
-def test_queries_that_are_wrong(memir: Memir, analysed: tuple[Path, Any], tmp_path: Path) -> None:
-    folder, _ = analysed
+def test_queries_that_are_wrong(memir: Memir, analysed: Path, tmp_path: Path) -> None:
+    folder = analysed
     for sql in ("selec 1", "select * from nothing", "select no_column from pods"):
         ran = memir("query", folder, sql)
         assert (ran.code, ran.out) == (2, "")
@@ -58,8 +48,8 @@ def test_queries_that_are_wrong(memir: Memir, analysed: tuple[Path, Any], tmp_pa
     assert ran.err.startswith(f"memir: {folder / 'tables' / 'pods.parquet'}: cannot be read: ")
 
 
-def test_a_query_reaches_nothing_but_the_case(memir: Memir, analysed: tuple[Path, Any], tmp_path: Path) -> None:
-    folder, _ = analysed
+def test_a_query_reaches_nothing_but_the_case(memir: Memir, analysed: Path, tmp_path: Path) -> None:
+    folder = analysed
     secret = tmp_path / "secret.csv"
     secret.write_text("a,b\nhidden,1\n")
     for sql in (
@@ -78,11 +68,11 @@ def test_a_query_reaches_nothing_but_the_case(memir: Memir, analysed: tuple[Path
         ran = memir("query", folder, sql)
         assert (ran.code, ran.out) == (2, ""), sql
         assert "hidden" not in ran.err
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "case", "secret.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["case", "secret.csv"]
 
 
-def test_other_outputs(memir: Memir, analysed: tuple[Path, Any]) -> None:
-    folder, _ = analysed
+def test_other_outputs(memir: Memir, analysed: Path) -> None:
+    folder = analysed
     sql = "select pod_name, namespace from pods order by pod_name"
     ran = memir("query", folder, sql, "--csv", "--limit", 2)
     assert ran.out == "pod_name,namespace\nagent-x9z2k,kube-system\nminer-0,dev\n"
@@ -96,8 +86,8 @@ def test_other_outputs(memir: Memir, analysed: tuple[Path, Any]) -> None:
     assert nan["rows"] == [{"n": "NaN", "n_1": 1}]
 
 
-def test_parquet(memir: Memir, analysed: tuple[Path, Any], tmp_path: Path) -> None:
-    folder, _ = analysed
+def test_parquet(memir: Memir, analysed: Path, tmp_path: Path) -> None:
+    folder = analysed
     file = tmp_path / "rows.parquet"
     ran = memir("query", folder, "select pid, args, start_time from processes order by pid", "--parquet", file)
     assert (ran.code, ran.out) == (0, f"{file}: {file.stat().st_size:,} bytes\n")
@@ -111,8 +101,8 @@ def test_parquet(memir: Memir, analysed: tuple[Path, Any], tmp_path: Path) -> No
     assert memir("query", folder, "select 1", "--parquet", file).code == 3
 
 
-def test_what_is_asked_in_the_wrong_way(memir: Memir, analysed: tuple[Path, Any]) -> None:
-    folder, _ = analysed
+def test_what_is_asked_in_the_wrong_way(memir: Memir, analysed: Path) -> None:
+    folder = analysed
     for words, message in (
         ([folder], "one question: SQL, --list or --schema TABLE"),
         ([folder, "select 1", "--list"], "one question"),

@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from memir.cli import run
 from tests.cli.conftest import Memir, registered
 
 
-def test_run_a_plugin(memir: Memir, raw_image: Path) -> None:
+def test_run_a_plugin(memir: Memir, raw_image: Path, analysed_once: tuple[Path, Any]) -> None:
     document = memir("run", "linux.pslist", raw_image, "--json").json()
     rows = {row["PID"]: row for row in document["rows"]}
-    want = {row["pid"]: row for row in memir("analyze", raw_image, "--json").json()["rows"]["processes"]}
+    want = {row["pid"]: row for row in analysed_once[1]["rows"]["processes"]}
     assert rows.keys() == want.keys()
     assert document["failure"] is None
     for pid, row in rows.items():

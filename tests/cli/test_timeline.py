@@ -16,12 +16,6 @@ from tests.cli.conftest import Memir, registered
 from tests.logs.made import audit, written
 
 
-@pytest.fixture
-def analysed(memir: Memir, raw_image: Path, tmp_path: Path) -> Path:
-    assert memir("analyze", raw_image, "-o", tmp_path / "case").code == 0
-    return tmp_path / "case"
-
-
 def test_formats_have_the_same_events(memir: Memir, analysed: Path) -> None:
     asked = ("timeline", analysed, "--kind", "process-start", "--pod", "dev/miner-0")
     document = memir(*asked, "--json").json()

@@ -18,7 +18,6 @@ from memir.cli.verify import register, verify
 from tests.acquire.rigs.noderig import NodeRig
 from tests.acquire.rigs.nodes import small_node  # noqa: F401  (fixture)
 from tests.cli.conftest import Memir
-from tests.images import case as image_case
 
 
 def acquired(node: NodeRig, folder: Path, tool: Path, key: Path | None = None) -> Path:
@@ -74,10 +73,9 @@ def test_no_evidence(memir: Memir, tmp_path: Path) -> None:
     assert (ran.code, "has no manifest.jsonl" in ran.err) == (3, True)
 
 
-def test_a_case(memir: Memir, tmp_path: Path) -> None:
+def test_a_case(memir: Memir, analysed: Path) -> None:
     """Its seal is shown entry by entry; a changed table is named, and unsigned is no success."""
-    case = tmp_path / "case"
-    assert memir("analyze", image_case("s-6.1-small").image, "-o", case).code == 0
+    case = analysed
     whole = memir("verify", case)
     lines = whole.out.splitlines()
     assert whole.code == 5
