@@ -62,7 +62,7 @@ def test_rules_travel(tmp_path: Path) -> None:
     assert [match.rule for match in again.without([("rules.yar", "R1")]).match(data=b"abcdef")] == ["R0"]
 
 
-@pytest.mark.slow
+@pytest.mark.long("a dozen workers are started and killed; one after another the same is tested below")
 def test_failures_stay_where_they_are(images: Path, tmp_path: Path) -> None:
     secret = case(SMALL[0]).raw_truth()["secret"]["heap_secret"]
     rules = strings(tmp_path, secret)
