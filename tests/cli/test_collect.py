@@ -73,12 +73,7 @@ def test_register() -> None:
 
 
 def test_into_s3_and_verified_from_there(
-    pod: PodRig,
-    kube: object,
-    s3: Any,
-    bucket: str,
-    shim: Shim,
-    tmp_path: Path,  # noqa: F811
+    pod: PodRig, kube: object, s3: Any, bucket: str, shim: Shim, tmp_path: Path,  # noqa: F811
 ) -> None:
     name, to = f"{pod.namespace}/{pod.name}", f"s3://{bucket}/ir-7"
     there = ["--s3-endpoint", shim.endpoint, "--region", shim.region]
@@ -101,11 +96,7 @@ def test_into_s3_and_verified_from_there(
 
 
 def test_a_prefix_alone_names_the_folder_of_the_record(
-    pod: PodRig,
-    s3: Any,
-    bucket: str,
-    shim: Shim,
-    tmp_path: Path,  # noqa: F811
+    pod: PodRig, s3: Any, bucket: str, shim: Shim, tmp_path: Path,  # noqa: F811
 ) -> None:
     words = ["collect", "pod", f"{pod.namespace}/{pod.name}", "--transport", "local", "--root", str(pod.root), "--uid",
              pod.uid, "--no-memory", "-o", f"s3://{bucket}/ir-7", "--s3-endpoint", shim.endpoint, "--region",

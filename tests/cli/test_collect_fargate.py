@@ -24,9 +24,7 @@ def words(pod: FargateRig, tmp_path: Path, *more: str) -> list[str]:
 
 
 def test_printed_first_and_nothing_done(
-    fargate_pod: FargateRig,
-    server: FargateServer,
-    tmp_path: Path,  # noqa: F811
+    fargate_pod: FargateRig, server: FargateServer, tmp_path: Path  # noqa: F811
 ) -> None:
     plan = memir(*words(fargate_pod, tmp_path, "--dry-run"))
     assert plan.returncode == 0, plan.stderr
@@ -39,9 +37,7 @@ def test_printed_first_and_nothing_done(
 
 
 def test_asked_on_the_terminal(
-    fargate_pod: FargateRig,
-    server: FargateServer,
-    tmp_path: Path,  # noqa: F811
+    fargate_pod: FargateRig, server: FargateServer, tmp_path: Path  # noqa: F811
 ) -> None:
     ours, theirs = pty.openpty()
     run = [sys.executable, "-c", "from memir.cli.main import main; main()", *words(fargate_pod, tmp_path)]
@@ -57,9 +53,7 @@ def test_asked_on_the_terminal(
 
 
 def test_collected_and_judged(
-    fargate_pod: FargateRig,
-    server: FargateServer,
-    tmp_path: Path,  # noqa: F811
+    fargate_pod: FargateRig, server: FargateServer, tmp_path: Path  # noqa: F811
 ) -> None:
     done = memir(*words(fargate_pod, tmp_path, "--accept-ephemeral", "--no-memory", "--user", "1000:1000", "--json"))
     assert done.returncode == 4
@@ -76,9 +70,7 @@ def test_collected_and_judged(
 
 
 def test_a_pod_on_fargate_is_sent_here(
-    fargate_pod: FargateRig,
-    server: FargateServer,
-    tmp_path: Path,  # noqa: F811
+    fargate_pod: FargateRig, server: FargateServer, tmp_path: Path  # noqa: F811
 ) -> None:
     sent = memir("collect", "pod", *words(fargate_pod, tmp_path)[2:])
     assert sent.returncode == 4
