@@ -69,9 +69,11 @@ def open_memory(
 
 def is_collected(image: str | Path) -> bool:
     """Whether it is a folder that a pod was collected into (`memir collect pod`). CustodyError for a bad receipt."""
+    if str(image).startswith("s3://") or not Path(image).is_dir():
+        return False
     from memir.evidence.pod_receipt import pod_receipt_of
 
-    return not str(image).startswith("s3://") and Path(image).is_dir() and pod_receipt_of(Path(image)) is not None
+    return pod_receipt_of(Path(image)) is not None
 
 
 def cluster_beside(image: str | Path) -> Path | None:

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from memir.checkpoint.files import KINDS, OpenFile, socket_rows
 from memir.checkpoint.pages import PAGE
-from memir.checkpoint.source import CheckpointSource
-from memir.checkpoint.tree import Process
 from memir.kernel import resource
 from memir.kube.oci import OciMount
 from memir.kube.volumes import volume_of_mount
+
+if TYPE_CHECKING:
+    from memir.checkpoint.source import CheckpointSource
+    from memir.checkpoint.tree import Process
 
 Row = dict[str, Any]
 _NONE = (1 << 64) - 1

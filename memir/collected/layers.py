@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from memir.collected.rows import Row, Rows, mount_rows, shown
-from memir.collected.source import CollectedSource
 from memir.evidence.layer_list import list_of
 from memir.kube import drift
+
+if TYPE_CHECKING:
+    from memir.collected.source import CollectedSource
 
 MOST = 1 << 21
 """Rows of all layers together."""

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from memir.collected.source import CollectedSource
 from memir.kube.volumes import volume_of_mount
+
+if TYPE_CHECKING:
+    from memir.collected.source import CollectedSource
 
 Row = dict[str, Any]
 Rows = tuple[list[Row], list[str]]

@@ -7,10 +7,12 @@ import ipaddress
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from memir.collected.rows import Row, Rows, inode_of, number_of, shown
-from memir.collected.source import CollectedSource
+
+if TYPE_CHECKING:
+    from memir.collected.source import CollectedSource
 
 STATES = {
     1: "ESTABLISHED", 2: "SYN_SENT", 3: "SYN_RECV", 4: "FIN_WAIT1", 5: "FIN_WAIT2", 6: "TIME_WAIT", 7: "CLOSE",

@@ -12,7 +12,7 @@ import numpy as np
 from memir.kernel import proc_fd, task_mmu
 from memir.kernel.mm import page_roots
 from memir.kernel.pagetable import U64
-from memir.kernel.rows import spread
+from memir.kernel.rows import distinct, spread
 from memir.kernel.swap import swap_of
 from memir.kernel.user_pages import user_mappings
 from memir.kernel.vma import vmas
@@ -64,7 +64,7 @@ def spaces(source: RamSource, mm: U64) -> Iterator[Space]:
     """The address space of each of these mm_structs, in their order; pages as the page tables map them, and
     those that were swapped out where RAM holds them compressed."""
     kernel = source.kernel
-    unique = np.unique(mm)
+    unique = distinct(mm)
     every = vmas(kernel, unique)
     bare = task_mmu.names(kernel, unique, every)
     file, back = np.unique(every.file, return_inverse=True)

@@ -30,6 +30,7 @@ from memir.hunt.wanted import Wanted
 from memir.kernel import sched
 from memir.kernel.engine import Kernel
 from memir.kernel.pagetable import U64, Bools
+from memir.kernel.rows import distinct
 from memir.kernel.rss_stat import page_counts
 from memir.kube.owner import NODE
 from memir.kube.ram import RamSource
@@ -198,7 +199,7 @@ def _wanted(memory: Memory, node: RamSource, wanted: Wanted) -> tuple[Bools, U64
     mapped = kernel.pointer(memory.vmas.file[mine], "file", "f_mapping", gap=False)
     owned: list[int] = []
     if not wanted.pids:
-        every = np.unique(memory.pages.mapping)
+        every = distinct(memory.pages.mapping)
         owners = Attribution(node, memory).files.of(every.tolist())
         owned = [address for address, info in owners.items() if any(wanted.has(owner, None) for owner in info.owners)]
     return chosen, np.union1d(mapped, np.array(owned, np.uint64))

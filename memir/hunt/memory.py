@@ -16,7 +16,7 @@ from memir.kernel.engine import Kernel
 from memir.kernel.mm import page_roots
 from memir.kernel.page import Pages
 from memir.kernel.pagetable import U64, Bools, Mappings
-from memir.kernel.rows import spread
+from memir.kernel.rows import distinct, spread
 from memir.kernel.swap import is_swapped, swap_of
 from memir.kernel.user_pages import user_mappings
 from memir.kernel.vma import Vmas, vmas
@@ -94,7 +94,7 @@ def read_memory(kernel: Kernel, task: U64, tgid: NDArray[np.int32], workers: int
     """Everything that units are cut from: page uses, regions and page tables of the processes of these
     tasks."""
     mm_of = kernel.pointer(task, "task_struct", "mm")
-    mm = np.unique(mm_of[mm_of != 0])
+    mm = distinct(mm_of[mm_of != 0])
     pids: list[set[int]] = [set() for _ in mm]
     for row, pid in zip(np.searchsorted(mm, mm_of[mm_of != 0]).tolist(), tgid[mm_of != 0].tolist(), strict=True):
         pids[row].add(pid)

@@ -20,7 +20,7 @@ from memir.kernel import page
 from memir.kernel.page import ANON, FILE, FREE, KERNEL
 from memir.kernel.pagetable import U64
 from memir.kernel.rmap import anonymous_regions
-from memir.kernel.rows import rows_of
+from memir.kernel.rows import distinct, rows_of
 from memir.kernel.swap import BEYOND
 from memir.kube.owner import NODE, PARTS, Owner
 from memir.kube.ram import RamSource
@@ -50,7 +50,7 @@ class Attribution:
     def rows(self, hits: Iterable[Hit], kinds: frozenset[str], wanted: Wanted) -> list[dict[str, Any]]:
         """Rows of all hits; kinds: owners to keep (as --kinds); wanted: whose hits to keep."""
         ordered = sorted(hits, key=lambda hit: (hit.paddr, hit.rule_namespace, hit.rule, hit.string or "", hit.length))
-        frames = np.unique(np.array([frame for hit in ordered for frame in hit.pages], np.uint64))
+        frames = distinct(np.array([frame for hit in ordered for frame in hit.pages], np.uint64))
         places = mapped_at(self._memory, frames)
         use = dict(zip(frames.tolist(), self._memory.pages.use_of(frames).tolist(), strict=True))
         mapping = self._mappings(frames)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from memir.hunt.memory import PAGE, SHIFT, Memory, expand, swapped, used
 from memir.kernel.page import ANON, FILE, FREE, KERNEL, UNKNOWN
 from memir.kernel.pagetable import U64, Bools
+from memir.kernel.rows import among
 
 Kind = Literal["process", "files", "kernel", "free", "unknown"]
 KINDS: tuple[Kind, ...] = ("process", "files", "kernel", "free", "unknown")
@@ -186,7 +187,7 @@ def file_units(memory: Memory, wanted: U64 | None = None) -> list[Unit]:
     pages = memory.pages
     keep = used(memory, pages.file_pfn)
     if wanted is not None:
-        keep &= np.isin(pages.mapping, wanted)
+        keep &= among(pages.mapping, wanted)
     frame, mapping, index = pages.file_pfn[keep], pages.mapping[keep], pages.index[keep]
     index = np.minimum(index, np.uint64(1 << 52))
     order = np.lexsort((frame, index, mapping))

@@ -9,6 +9,7 @@ import numpy as np
 
 from memir.kernel.list import hash_nodes, hlist_nodes, slots
 from memir.kernel.pagetable import U64
+from memir.kernel.rows import distinct
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -29,7 +30,7 @@ def netlink(kernel: Kernel) -> U64:
     size = kernel.read(table, "bucket_table", "size").astype(np.uint64)
     heads = slots(kernel, kernel.embedded(table, "bucket_table", "buckets"), size, 8, "netlink table")
     _, node = hash_nodes(kernel, heads, "netlink table", locked=True)
-    return np.unique(kernel.container(node, "netlink_sock", "node"))
+    return distinct(kernel.container(node, "netlink_sock", "node"))
 
 
 def packet(kernel: Kernel, net: U64) -> U64:
@@ -37,4 +38,4 @@ def packet(kernel: Kernel, net: U64) -> U64:
     if not kernel.types.has("net", "packet.sklist"):
         return np.zeros(0, np.uint64)
     _, node = hlist_nodes(kernel, kernel.embedded(net, "net", "packet.sklist"), "packet sockets")
-    return np.unique(kernel.container(node, "sock_common", "skc_node"))
+    return distinct(kernel.container(node, "sock_common", "skc_node"))

@@ -9,6 +9,7 @@ import numpy as np
 
 from memir.kernel.list import hash_nodes, slots
 from memir.kernel.pagetable import U64
+from memir.kernel.rows import distinct
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -29,7 +30,7 @@ def unix(kernel: Kernel, net: U64) -> U64:
         kernel.gaps.add("UNIX table", "unix_socket_table", "symbol not known: only sockets that files hold are seen")
         return np.zeros(0, np.uint64)
     _, node = hash_nodes(kernel, heads, "UNIX table")
-    return np.unique(kernel.container(node, "sock_common", "skc_node"))
+    return distinct(kernel.container(node, "sock_common", "skc_node"))
 
 
 def names(kernel: Kernel, sock: U64) -> list[str | None]:

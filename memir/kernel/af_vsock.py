@@ -14,6 +14,7 @@ from memir.kernel.list import list_nodes
 from memir.kernel.module import types_with_module
 from memir.kernel.module_kallsyms import symbols
 from memir.kernel.pagetable import I64, U64
+from memir.kernel.rows import distinct
 from memir.kernel.space import u64
 from memir.symbols.types import KernelTypes, Member, TypeRef
 
@@ -73,7 +74,7 @@ def vsock(kernel: Kernel) -> U64:
         heads = np.uint64(head) + np.arange(count, dtype=np.uint64) * np.uint64(16)
         node = list_nodes(kernel, heads, "vsock table", _MOST)[1]
         nodes.append(node - np.uint64(types.offset("vsock_sock", table)))
-    return np.unique(np.concatenate(nodes)) if nodes else np.zeros(0, np.uint64)
+    return distinct(np.concatenate(nodes)) if nodes else np.zeros(0, np.uint64)
 
 
 def ends(kernel: Kernel, sock: U64) -> Ends:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memir.kernel.pagetable import U64, Bools
+from memir.kernel.rows import distinct
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -24,7 +25,7 @@ def whole(kernel: Kernel, address: U64, size: int) -> Bools:
     address = np.asarray(address, np.uint64)
     first = address & ~np.uint64(_PAGE - 1)
     last = (address + np.uint64(max(size, 1) - 1)) & ~np.uint64(_PAGE - 1)
-    pages = np.unique(np.concatenate((first, last)))
+    pages = distinct(np.concatenate((first, last)))
     good = np.zeros(len(pages), bool)
     for begin in range(0, len(pages), _AT_ONCE):
         raw, ok = kernel.read_bytes(pages[begin : begin + _AT_ONCE], _PAGE)

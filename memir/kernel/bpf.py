@@ -12,6 +12,7 @@ from memir.kernel import xarray
 from memir.kernel.engine import texts
 from memir.kernel.list import hlist_nodes, list_nodes, slots
 from memir.kernel.pagetable import I64, U64
+from memir.kernel.rows import among
 from memir.kernel.space import u64
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def of_files(kernel: Kernel, file: U64) -> list[tuple[int, str, int]]:
     for kind, symbols in {
         "program": ("bpf_prog_fops",), "map": ("bpf_map_fops",), "link": ("bpf_link_fops", "bpf_link_fops_poll")
     }.items():  # fmt: skip
-        mine = np.isin(operations, [kernel.symbols[name] for name in symbols if name in kernel.symbols])
+        mine = among(operations, [kernel.symbols[name] for name in symbols if name in kernel.symbols])
         rows += [(row, kind, int(private[row])) for row in np.flatnonzero(mine).tolist()]
     return rows
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from memir.kernel.list import list_nodes
 from memir.kernel.pagetable import U64, Bools
+from memir.kernel.rows import distinct
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -54,7 +55,7 @@ def kernfs_paths(kernel: Kernel, node: U64) -> list[str | None]:
     parent_name = kernel.first_member("kernfs_node", "__parent", "parent")
     node = np.asarray(node, np.uint64)
     known: dict[int, tuple[int, bytes | None]] = {}
-    frontier = np.unique(node[node != 0])
+    frontier = distinct(node[node != 0])
     for _ in range(_MAX_DEPTH):
         if not len(frontier):
             break
@@ -62,7 +63,7 @@ def kernfs_paths(kernel: Kernel, node: U64) -> list[str | None]:
         names = kernel.strings(kernel.pointer(frontier, "kernfs_node", "name"), 4096)
         for address, parent, name, fine in zip(frontier.tolist(), parents.tolist(), names, ok.tolist(), strict=True):
             known[address] = (int(parent), name if fine and (name or not parent) else None)  # only a root has no name
-        upward = np.unique(parents[parents != 0].astype(np.uint64))
+        upward = distinct(parents[parents != 0].astype(np.uint64))
         frontier = upward[[address not in known for address in upward.tolist()]]
     return [_path(known, address) if address else None for address in node.tolist()]
 
@@ -121,9 +122,9 @@ def hierarchies(kernel: Kernel, task: U64) -> list[Hierarchies | None]:
 
 def roots_of_tasks(kernel: Kernel, task: U64) -> U64:
     """struct cgroup_root of every hierarchy that these tasks are in, v1 and unified, sorted; no symbol is needed."""
-    css_set = np.unique(kernel.pointer(task, "task_struct", "cgroups"))
+    css_set = distinct(kernel.pointer(task, "task_struct", "cgroups"))
     _, cgroup = _cgroups(kernel, css_set, kernel.pointer(css_set, "css_set", "dfl_cgrp"))
-    root = np.unique(kernel.pointer(cgroup, "cgroup", "root"))
+    root = distinct(kernel.pointer(cgroup, "cgroup", "root"))
     sound: U64 = root[_is_root(kernel, root)]
     return sound
 
@@ -167,7 +168,7 @@ def _controllers(kernel: Kernel, css_set: U64, root: U64, number: NDArray[np.int
         label = (text or b"").decode("utf-8", "backslashreplace")
         if label and label not in controllers.setdefault(of, []):
             controllers[of].append(label)
-    roots = np.unique(root[number != 0])
+    roots = distinct(root[number != 0])
     name_at = kernel.embedded(roots, "cgroup_root", "name")
     for of, name in zip(roots.tolist(), kernel.strings(name_at, 64), strict=True):
         if name:

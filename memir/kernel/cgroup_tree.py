@@ -13,6 +13,7 @@ from memir.kernel.blank import whole
 from memir.kernel.cgroup import kernfs_paths, roots_of_tasks
 from memir.kernel.list import list_nodes
 from memir.kernel.pagetable import I64, U64, Bools
+from memir.kernel.rows import among
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -60,7 +61,7 @@ def cgroups(kernel: Kernel, task: U64) -> Cgroups:
     every = np.concatenate((every, late[late != 0]))
     good = whole(kernel, every, kernel.types.size("cgroup"))
     back = kernel.try_read(every, "cgroup", "root")[0].astype(np.uint64)
-    good &= np.isin(back, root)
+    good &= among(back, root)
     kernel.count_unread("cgroup", every, good, "torn")
     every, back = every[good], back[good]
     number = dict(zip(root.tolist(), kernel.read(root, "cgroup_root", "hierarchy_id").tolist(), strict=True))

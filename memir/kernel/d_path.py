@@ -10,7 +10,7 @@ import numpy as np
 
 from memir.kernel.dcache import NAME_MAX
 from memir.kernel.pagetable import I64, U64, Bools
-from memir.kernel.rows import rows_of, spread
+from memir.kernel.rows import distinct, rows_of, spread
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -61,7 +61,7 @@ class Tree:
 
 def tree(kernel: Kernel, dentry: U64) -> Tree:
     """The tree of these dentries and everything above them. What cannot be read is counted."""
-    every, parents = _with_ancestors(kernel, np.unique(dentry[dentry != 0]))
+    every, parents = _with_ancestors(kernel, distinct(dentry[dentry != 0]))
     parent = rows_of(every, parents)
     # 7.2 has the name in a union with __d_name
     pointer = kernel.pointer(every, "dentry", kernel.first_member("dentry", "d_name.name", "__d_name.name"), gap=False)

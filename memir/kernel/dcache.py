@@ -9,6 +9,7 @@ import numpy as np
 
 from memir.kernel.list import hlist_nodes, list_nodes
 from memir.kernel.pagetable import U64, Bools
+from memir.kernel.rows import distinct
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -29,7 +30,7 @@ class Dentries:
         kernel = self._kernel
         # 7.2 has the name in a union with __d_name
         name_path = kernel.first_member("dentry", "d_name.name", "__d_name.name")
-        frontier = np.unique(dentry[dentry != 0])
+        frontier = distinct(dentry[dentry != 0])
         for _ in range(_MAX_DEPTH):
             frontier = frontier[[address not in self._known for address in frontier.tolist()]]
             if not len(frontier):
@@ -40,7 +41,7 @@ class Dentries:
             kernel.count_unread("dentry", frontier, ok)
             for address, up, text in zip(frontier.tolist(), parent.tolist(), names, strict=True):
                 self._known[address] = (int(up), text or None)  # no file has an empty name
-            frontier = np.unique(parent[parent != 0].astype(np.uint64))
+            frontier = distinct(parent[parent != 0].astype(np.uint64))
         kernel.gaps.add("dentry", f"{int(frontier[0]):#x}", "deeper than a path can be", len(frontier))
 
     def parent(self, dentry: int) -> int:

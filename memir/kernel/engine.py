@@ -154,15 +154,18 @@ class Kernel:
         size = min(_STRING_STEP, limit)
         while len(open_rows):
             raw, ok = self._string_bytes(unique[open_rows], size)
-            ended = (raw == 0).any(axis=1)
             lengths = (raw == 0).argmax(axis=1)
-            for row in np.flatnonzero(ok & ended):
-                texts[open_rows[row]] = raw[row, : lengths[row]].tobytes()
+            ended = raw[np.arange(len(raw)), lengths] == 0
+            whole, every = np.flatnonzero(ok & ended), raw.tobytes()
+            for row, start, length in zip(
+                open_rows[whole].tolist(), (whole * size).tolist(), lengths[whole].tolist(), strict=True
+            ):
+                texts[row] = every[start : start + length]
             open_rows = open_rows[ok & ~ended]
             if size >= limit:
                 break
             size = min(size * 4, limit)
-        return [texts[row] for row in back]
+        return [texts[row] for row in back.tolist()]
 
     def _string_bytes(self, addresses: U64, size: int) -> tuple[NDArray[np.uint8], Bools]:
         """Like read_bytes, but a string that ends before unreadable memory is still read."""

@@ -18,7 +18,7 @@ from memir.kernel import memcontrol, page, percpu_counter, vmalloc
 from memir.kernel.mm import page_roots
 from memir.kernel.page_struct import BLOCK, Layout, of_heads, struct_pages
 from memir.kernel.pagetable import I64, U64, Bools, tables
-from memir.kernel.rows import spread
+from memir.kernel.rows import distinct, spread
 from memir.kernel.space import u64
 from memir.kernel.user_pages import user_mappings
 
@@ -196,7 +196,7 @@ def spaces_of(kernel: Kernel, known: Frames, mm: U64) -> tuple[I64, I64, I64, I6
     count = (maps.size >> _SHIFT).astype(np.int64)
     row, step = spread(count)
     place = known.pages.position((maps.pa[row] >> _SHIFT) + step.astype(np.uint64))
-    pairs = np.unique((place[place >= 0] << 20) | maps.owner[row][place >= 0])
+    pairs = distinct((place[place >= 0] << 20) | maps.owner[row][place >= 0])
     place, owner = pairs >> 20, pairs & 0xFFFFF
     first = np.flatnonzero(np.concatenate(([True], place[1:] != place[:-1]))) if len(place) else np.zeros(0, np.int64)
     token = np.random.default_rng(0).integers(0, 1 << 63, len(mm), np.int64)

@@ -9,6 +9,7 @@ import numpy as np
 
 from memir.kernel.list import chain, hash_nodes, slots
 from memir.kernel.pagetable import U64
+from memir.kernel.rows import distinct
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -81,7 +82,7 @@ def _of_protos(kernel: Kernel, proto: U64, member: str) -> U64:
     """What protocols say their table is, for kernels whose symbols of data are not known."""
     if not kernel.types.has("proto", f"h.{member}"):
         return np.zeros(0, np.uint64)
-    table = np.unique(kernel.pointer(proto, "proto", f"h.{member}"))
+    table = distinct(kernel.pointer(proto, "proto", f"h.{member}"))
     return table[kernel.space.is_kernel_pointer(table)]
 
 
@@ -91,4 +92,4 @@ def _symbols(kernel: Kernel, *names: str) -> U64:
 
 def _sockets(kernel: Kernel, heads: U64, link: str, kind: str) -> U64:
     _, node = hash_nodes(kernel, heads, kind)
-    return np.unique(kernel.container(node, "sock_common", link))
+    return distinct(kernel.container(node, "sock_common", link))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from memir.kernel import slab
 from memir.kernel.blank import whole
 from memir.kernel.pagetable import I64, U64, Bools
+from memir.kernel.rows import among, distinct
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -68,7 +69,7 @@ def sound(kernel: Kernel, inode: U64, superblock: U64) -> Bools:
     of = kernel.try_read(inode, "inode", "i_sb")[0]
     mode = kernel.try_read(inode, "inode", "i_mode")[0].astype(np.int64)
     mapping = kernel.pointer(inode, "inode", "i_mapping", gap=False)
-    fine: Bools = np.isin(of, superblock) & np.isin(mode >> 12, list(KINDS)) & kernel.space.is_kernel_pointer(mapping)
+    fine: Bools = among(of, superblock) & among(mode >> 12, list(KINDS)) & kernel.space.is_kernel_pointer(mapping)
     return fine & whole(kernel, inode, kernel.types.size("inode"))
 
 
@@ -78,7 +79,7 @@ def every_slot(kernel: Kernel, inode: U64) -> U64:
     Each file system's own struct has its inode somewhere inside: where, the inodes that are known say.
     """
     cache, start = slab.caches_of(kernel, inode)
-    caches = np.unique(cache[cache != 0])
+    caches = distinct(cache[cache != 0])
     size = np.maximum(kernel.read(caches, "kmem_cache", "size").astype(np.uint64), np.uint64(1))
     inside = np.zeros(len(caches), np.uint64)
     for number, each in enumerate(caches.tolist()):
@@ -86,7 +87,7 @@ def every_slot(kernel: Kernel, inode: U64) -> U64:
         values, counts = np.unique(offset, return_counts=True)
         inside[number] = values[counts.argmax()]
     row, slot = slab.slots(kernel, caches)
-    return np.unique(slot + inside[row])
+    return distinct(slot + inside[row])
 
 
 def freed(kernel: Kernel, inode: U64) -> Bools:

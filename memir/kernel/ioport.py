@@ -15,14 +15,22 @@ if TYPE_CHECKING:
 IORESOURCE_MEM = 0x200
 IORESOURCE_SYSRAM = 0x0100_0000  # 4.6 (782b86641e5d): before, System RAM was told by its name alone
 _ROOT_NAME = b"\0PCI mem\0"  # of iomem_resource, in kernel/resource.c
+_READ = "ioport.system_ram"
 _MAX_RESOURCES = 1 << 14  # a machine with hundreds of devices has some thousand
 
 
 def system_ram(kernel: Kernel) -> list[Range] | None:
     """Ranges of System RAM of iomem_resource, ascending; None if the tree is not found or cannot be read to its end.
 
-    What lies inside System RAM (Kernel code, Crash kernel) carries the same flag and is not followed.
+    What lies inside System RAM (Kernel code, Crash kernel) carries the same flag and is not followed. Read once.
     """
+    if _READ not in kernel.read_once:
+        kernel.read_once[_READ] = _system_ram(kernel)
+    ranges: list[Range] | None = kernel.read_once[_READ]
+    return None if ranges is None else list(ranges)
+
+
+def _system_ram(kernel: Kernel) -> list[Range] | None:
     root = _root(kernel)
     if root is None or not kernel.types.exists("resource"):
         return None

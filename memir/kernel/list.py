@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memir.kernel.pagetable import U64
+from memir.kernel.rows import among, distinct
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -64,7 +65,7 @@ def ring(kernel: Kernel, struct: str, link: str, members: U64, kind: str) -> U64
 
     For a list whose head no symbol names. Where it is torn, the pieces that members lie on are walked one by one.
     """
-    addresses = np.unique(np.asarray(members, np.uint64))
+    addresses = distinct(np.asarray(members, np.uint64))
     addresses = rest = addresses[addresses != 0]
     for _ in range(_PIECES):
         if not len(rest):
@@ -72,7 +73,7 @@ def ring(kernel: Kernel, struct: str, link: str, members: U64, kind: str) -> U64
         _, node = list_nodes(kernel, kernel.embedded(rest[:1], struct, link), kind)
         node = node[kernel.try_pointers(node)[1]]  # the last one met may be an address of nothing
         piece = np.concatenate((rest[:1], kernel.container(node, struct, link)))
-        addresses, rest = np.union1d(addresses, piece), rest[~np.isin(rest, piece)]
+        addresses, rest = np.union1d(addresses, piece), rest[~among(rest, piece)]
     return addresses
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memir.kernel.pagetable import U64, Bools
+from memir.kernel.rows import among
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -56,7 +57,7 @@ def _fresh(kernel: Kernel, kind: str, node: U64, seen: U64) -> Bools:
     """Nodes met for the first time: a hostile tree may lead back into itself, or repeat a child."""
     fresh = np.zeros(len(node), bool)
     fresh[np.unique(node, return_index=True)[1]] = True
-    fresh &= ~np.isin(node, seen)
+    fresh &= ~among(node, seen)
     if not fresh.all():
         kernel.gaps.add(kind, f"{int(node[~fresh][0]):#x}", "maple tree loops", int((~fresh).sum()))
     return fresh
@@ -95,7 +96,7 @@ def _down(
                 np.full(len(row), code == _LEAF),
             )
         )
-    odd = ~np.isin(variety, list(_STRUCT))
+    odd = ~among(variety, list(_STRUCT))
     if odd.any():
         kernel.gaps.add(kind, f"{int(entry[odd][0]):#x}", "maple node of an unknown type", int(odd.sum()))
     if not parts:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memir.kernel.pagetable import U64
+from memir.kernel.rows import among
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -34,12 +35,12 @@ def cgroups_of(kernel: Kernel, data: U64, cgroup: U64) -> U64:
     unique, back = np.unique(data[some], return_inverse=True)
     plain = np.where((unique & _VECTOR) != 0, np.uint64(0), unique & ~_FLAGS)
     direct = kernel.pointer(plain, "mem_cgroup", "css.cgroup", gap=False)
-    charged = np.where(np.isin(direct, cgroup) & ((unique & _KERNEL) == 0), direct, np.uint64(0))
+    charged = np.where(among(direct, cgroup) & ((unique & _KERNEL) == 0), direct, np.uint64(0))
     if kernel.types.has("obj_cgroup", "memcg"):
         # kernel memory by an obj_cgroup since 5.12 (b4e0b68fbd9d); all memory where mem_cgroup lost its own
         memory = kernel.pointer(np.where(charged == 0, plain, np.uint64(0)), "obj_cgroup", "memcg", gap=False)
         through = kernel.pointer(memory, "mem_cgroup", "css.cgroup", gap=False)
-        charged = np.where((charged == 0) & np.isin(through, cgroup), through, charged)
+        charged = np.where((charged == 0) & among(through, cgroup), through, charged)
     result: U64 = np.zeros(len(data), np.uint64)
     result[some] = charged[back]
     return result

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from memir.kernel import rbtree
 from memir.kernel.list import list_nodes, ring
 from memir.kernel.pagetable import U64, Bools
+from memir.kernel.rows import among, distinct
 from memir.kernel.space import u64
 
 if TYPE_CHECKING:
@@ -54,9 +55,9 @@ def modules(kernel: Kernel, known: Callable[[], U64]) -> Modules:
     """
     listed = _list(kernel, known)
     sets = {"list": listed, "kset": _kset(kernel, listed[0]), "tree": _tree(kernel), "scan": _scan(kernel)}
-    module = np.unique(np.concatenate([addresses for addresses, _ in sets.values()]))
+    module = distinct(np.concatenate([addresses for addresses, _ in sets.values()]))
     module = module[(module != 0) & kernel.try_read(module, "module", "state")[1]]
-    seen = {name: np.isin(module, addresses) for name, (addresses, _) in sets.items()}
+    seen = {name: among(module, addresses) for name, (addresses, _) in sets.items()}
     judged = {name: np.full(len(module), complete) for name, (_, complete) in sets.items()}
     judged["scan"] &= _page_has_data(kernel, kernel.embedded(module, "module", "mkobj.mod"))
     whole = is_module(kernel, module)
@@ -122,7 +123,7 @@ def _kset(kernel: Kernel, listed: U64) -> tuple[U64, bool]:
         kset = kernel.pointers(u64(place))
     else:
         named = kernel.pointer(listed, "module", "mkobj.kobj.kset", gap=False)
-        kset = np.unique(named[named != 0])[:1]
+        kset = distinct(named[named != 0])[:1]
     head = kernel.embedded(kset, "kset", "list")
     if not len(head) or not head[0]:
         kernel.gaps.add(kind, "", "no kset is known" if place is None else "not readable")
@@ -149,14 +150,14 @@ def _tree(kernel: Kernel) -> tuple[U64, bool]:
     entry = kernel.container(inside, "mod_tree_node", "node")
     module = kernel.pointer(entry, "mod_tree_node", "mod")
     kernel.count_unread(kind, entry, module != 0, "a node without a module")
-    return np.unique(module[module != 0]), kernel.gaps.total == before
+    return distinct(module[module != 0]), kernel.gaps.total == before
 
 
 def _tied(kernel: Kernel, root: U64, copy: NDArray[np.int64], node: U64) -> bool:
     """Whether each node of the trees names its parent, and a root none: a page of zeros looks like a leaf otherwise."""
     word = kernel.try_read(node, "rb_node", "__rb_parent_color")[0].astype(np.uint64)
     top = node == root[copy]
-    return bool(np.where(top, word == 1, np.isin(word & ~np.uint64(3), node)).all())  # bit 0: black, as roots are
+    return bool(np.where(top, word == 1, among(word & ~np.uint64(3), node)).all())  # bit 0: black, as roots are
 
 
 def _scan(kernel: Kernel) -> tuple[U64, bool]:

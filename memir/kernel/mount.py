@@ -13,6 +13,7 @@ from memir.kernel import rbtree
 from memir.kernel.dcache import Dentries
 from memir.kernel.list import list_nodes
 from memir.kernel.pagetable import U64
+from memir.kernel.rows import distinct
 from memir.kernel.space import u64
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Mounts:
     def load(self, mount: U64) -> None:
         """Read these mounts, all mounts above them, and the dentries that join them."""
         kernel = self._kernel
-        frontier = np.unique(mount[mount != 0])
+        frontier = distinct(mount[mount != 0])
         for _ in range(_MAX_DEPTH):
             frontier = frontier[[address not in self.known for address in frontier.tolist()]]
             if not len(frontier):
@@ -64,7 +65,7 @@ class Mounts:
             )
             for address, *fields in rows:
                 self.known[address] = Mount(*fields)
-            frontier = np.unique(parent[parent != 0].astype(np.uint64))
+            frontier = distinct(parent[parent != 0].astype(np.uint64))
 
     def paths(self, mount: U64, dentry: U64) -> list[bytes | None]:
         """d_path() of each (mount, dentry), from the root of the mount's own namespace; None where unreadable.
@@ -74,10 +75,11 @@ class Mounts:
         self.load(mount)
         self.dentries.load(dentry)
         return [
-            self._path(address, of) if of else None for address, of in zip(mount.tolist(), dentry.tolist(), strict=True)
+            self.path(address, of) if of else None for address, of in zip(mount.tolist(), dentry.tolist(), strict=True)
         ]
 
-    def _path(self, mount: int, dentry: int) -> bytes | None:
+    def path(self, mount: int, dentry: int) -> bytes | None:
+        """The same of one pair that has been loaded."""
         key = (mount, dentry)
         if key not in self._paths:
             self._paths[key] = self._climb(mount, dentry)
@@ -127,4 +129,4 @@ def superblocks(kernel: Kernel, mounts: Mounts) -> U64:
     """Superblocks of all loaded mounts, unique."""
     del kernel
     addresses = u64(*{mount.superblock for mount in mounts.known.values() if mount.superblock})
-    return np.unique(addresses)
+    return distinct(addresses)

@@ -14,7 +14,7 @@ from memir.kernel.blank import whole
 from memir.kernel.engine import texts
 from memir.kernel.mount import Mounts, mount_of, namespace_mounts
 from memir.kernel.pagetable import U64, Bools
-from memir.kernel.rows import rows_of
+from memir.kernel.rows import among, distinct, rows_of
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -69,7 +69,7 @@ def reader_roots(kernel: Kernel, task: U64) -> tuple[U64, U64]:
     plain = entry == kernel.pointer(root, "mount", "mnt.mnt_root", gap=False)
     known = (space != 0) & (root != 0)
     pairs, count = np.unique(np.stack((space[known], root[known]), 1), axis=0, return_counts=True)
-    whole_root = np.isin(pairs[:, 1], root[plain])
+    whole_root = among(pairs[:, 1], root[plain])
     order = np.lexsort((pairs[:, 1], -count, ~whole_root, pairs[:, 0]))
     unique, first = np.unique(pairs[order, 0], return_index=True)
     return unique, pairs[order, 1][first]
@@ -84,18 +84,18 @@ def every_mount(kernel: Kernel, space: U64, superblock: U64) -> tuple[U64, U64, 
     owner, mount = namespace_mounts(kernel, space)
     whose = dict(zip(mount.tolist(), space[owner].tolist(), strict=True))
     _, other = fs.mounts_of(kernel, fs.superblocks(kernel, superblock))
-    other = np.unique(other)
+    other = distinct(other)
     of = kernel.pointer(other, "mount", "mnt_ns", gap=False)
-    known = np.isin(of, space) | (of == 0)
-    rest = np.unique(of[~known & kernel.space.is_kernel_pointer(of) & (of < np.uint64(0xFFFF_FFFF_FFFF_F000))])
+    known = among(of, space) | (of == 0)
+    rest = distinct(of[~known & kernel.space.is_kernel_pointer(of) & (of < np.uint64(0xFFFF_FFFF_FFFF_F000))])
     real = np.concatenate((space, rest[nsproxy.numbers(kernel, "mnt", rest) != 0], np.zeros(1, np.uint64)))
-    other, of = other[np.isin(of, real)], of[np.isin(of, real)]
-    every = np.unique(np.concatenate((mount, other)))
+    other, of = other[among(of, real)], of[among(of, real)]
+    every = distinct(np.concatenate((mount, other)))
     by_list = dict(zip(other.tolist(), of.tolist(), strict=True))
     spaces = np.array([whose.get(address, by_list.get(address, 0)) for address in every.tolist()], np.uint64)
     sound = _sound(kernel, every)
     kernel.count_unread("mount", every, sound, "torn")
-    seen = {"namespace": np.isin(every, mount)[sound], "superblock": np.isin(every, other)[sound]}
+    seen = {"namespace": among(every, mount)[sound], "superblock": among(every, other)[sound]}
     return every[sound], spaces[sound], seen
 
 
@@ -114,7 +114,7 @@ def mountinfo(kernel: Kernel, mounts: Mounts, space: U64, root: U64) -> MountInf
     The options that a file system prints itself (overlay's layers, a tmpfs's size) are not among super_options.
     """
     mounts.load(root)
-    begin = np.unique(kernel.pointer(root, "mount", "mnt.mnt_sb", gap=False))
+    begin = distinct(kernel.pointer(root, "mount", "mnt.mnt_sb", gap=False))
     mount, of, seen = every_mount(kernel, space, begin)
     mounts.load(mount)
     fields = {name: kernel.pointer(mount, "mount", name) for name in ("mnt_parent", "mnt_mountpoint", "mnt_master")}
@@ -204,7 +204,7 @@ def _propagation(
         moved = kernel.read(mount, "mount", "mnt_t_flags")
         shared, unbindable = (moved & 1) != 0, (moved & 2) != 0
     above = {int(member): int(up) for member, up in zip(mount, master, strict=True)}
-    strange = np.unique(master[(master != 0) & ~np.isin(master, mount)])
+    strange = distinct(master[(master != 0) & ~among(master, mount)])
     number = dict(zip(mount.tolist(), group, strict=True))
     number |= dict(zip(strange.tolist(), kernel.read(strange, "mount", "mnt_group_id").tolist(), strict=True))
     in_sight = {(int(of), member) for of, member, see in zip(space, group, visible, strict=True) if see}

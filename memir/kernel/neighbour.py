@@ -13,6 +13,7 @@ from memir.kernel.blank import whole
 from memir.kernel.ip_fib import address
 from memir.kernel.list import chain, hlist_nodes
 from memir.kernel.pagetable import U64
+from memir.kernel.rows import among, distinct
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -52,9 +53,9 @@ def tables(kernel: Kernel, device: U64) -> U64:
     for member, struct, parms in (("ip_ptr", "in_device", "arp_parms"), ("ip6_ptr", "inet6_dev", "nd_parms")):
         if kernel.types.has(struct, parms):
             inside = kernel.pointer(device, "net_device", member)
-            own = np.unique(kernel.pointer(inside, struct, parms))
+            own = distinct(kernel.pointer(inside, struct, parms))
             known.append(kernel.pointer(own, "neigh_parms", "tbl"))
-    every = np.unique(np.concatenate(known)) if known else np.zeros(0, np.uint64)
+    every = distinct(np.concatenate(known)) if known else np.zeros(0, np.uint64)
     every = every[every != 0]
     family, length = (kernel.try_read(every, "neigh_table", name)[0].tolist() for name in ("family", "key_len"))
     good = np.array([_KEYS.get(int(kind)) == size for kind, size in zip(family, length, strict=True)], bool)
@@ -87,7 +88,7 @@ def neighbours(kernel: Kernel, device: U64) -> Neighbours:
         )
     own = table[owner[which]]
     home = kernel.try_read(entry, "neighbour", "dev")[0].astype(np.uint64)
-    good = whole(kernel, entry, kernel.types.size("neighbour") + 16) & np.isin(home, device)
+    good = whole(kernel, entry, kernel.types.size("neighbour") + 16) & among(home, device)
     good &= kernel.try_read(entry, "neighbour", "tbl")[0].astype(np.uint64) == own
     kernel.count_unread("neighbour", entry, good)
     return _fields(kernel, entry[good], home[good], own[good])

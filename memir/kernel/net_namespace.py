@@ -10,6 +10,7 @@ import numpy as np
 from memir.kernel import nsproxy
 from memir.kernel.list import ring
 from memir.kernel.pagetable import U64
+from memir.kernel.rows import among, distinct
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -19,13 +20,13 @@ _FIRST_INUM = 0xEFFF_FFF0  # PROC_*_INIT_INO: the initial namespaces' numbers li
 
 def net_namespaces(kernel: Kernel, known: U64) -> tuple[U64, U64]:
     """(struct net, inum) of every network namespace, by number; some have to be known, as no symbol is needed then."""
-    known = np.unique(known[known != 0])
+    known = distinct(known[known != 0])
     every = ring(kernel, "net", "list", known, "network namespace list")
     low, high = kernel.space.direct
     # the list's head lies in the kernel image, as init_net does: what is taken for a net there has a net's number
     dynamic = (every >= np.uint64(low)) & (every < np.uint64(high))
     number, ok = kernel.try_read(every, "net", "ns.inum")
-    every = every[(dynamic | np.isin(every, known)) & ok | (ok & (number >= np.uint64(_FIRST_INUM)))]
+    every = every[(dynamic | among(every, known)) & ok | (ok & (number >= np.uint64(_FIRST_INUM)))]
     inum = nsproxy.numbers(kernel, "net", every)
     every, inum = every[inum >= np.uint64(_FIRST_INUM)], inum[inum >= np.uint64(_FIRST_INUM)]
     order = np.argsort(inum, kind="stable")

@@ -16,6 +16,7 @@ from memir.kernel.blank import whole
 from memir.kernel.list import hash_nodes, slots
 from memir.kernel.module_kallsyms import named, symbols
 from memir.kernel.pagetable import I64, U64, Bools
+from memir.kernel.rows import among, distinct
 from memir.kernel.space import u64
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def connections(kernel: Kernel, net: U64, modules: Callable[[], U64]) -> Connect
     fits = read & (direction[:, 0] <= 1) & whole(kernel, node, int(way))
     kernel.count_unread("conntrack entry", node, fits)
     node, direction = node[fits], direction[fits, 0].astype(np.uint64)
-    entry = np.unique(kernel.container(node - way * direction, "nf_conn", "tuplehash"))
+    entry = distinct(kernel.container(node - way * direction, "nf_conn", "tuplehash"))
     good, _ = _sound(kernel, entry, net)
     kernel.count_unread("conntrack entry", entry, good, "torn")
     live = entry[good]
@@ -124,9 +125,9 @@ def _sound(kernel: Kernel, entry: U64, net: U64) -> tuple[Bools, Bools]:
     space, read = kernel.try_read(entry, "nf_conn", "ct_net.net")
     status, _ = kernel.try_read(entry, "nf_conn", "status")
     family, protocol = (tuples[:, :, where] for where in (_FAMILY, _PROTOCOL))
-    good = ok & read & np.isin(space, net) & whole(kernel, entry, kernel.types.size("nf_conn"))
+    good = ok & read & among(space, net) & whole(kernel, entry, kernel.types.size("nf_conn"))
     good &= (tuples[:, 0, _DIRECTION] == 0) & (tuples[:, 1, _DIRECTION] == 1)
-    good &= (family[:, 0] == family[:, 1]) & (protocol[:, 0] == protocol[:, 1]) & np.isin(family[:, 0], list(_LENGTHS))
+    good &= (family[:, 0] == family[:, 1]) & (protocol[:, 0] == protocol[:, 1]) & among(family[:, 0], list(_LENGTHS))
     return good, (status.astype(np.int64) & CONFIRMED) != 0
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from memir.kernel.blank import whole
 from memir.kernel.module import module_of_filesystem, types_with_module
 from memir.kernel.pagetable import U64, Bools
+from memir.kernel.rows import distinct
 from memir.symbols.types import KernelTypes, Member, TypeRef
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def overlay_types(kernel: Kernel, superblock: U64) -> KernelTypes | None:
     """Types that include overlayfs's own, for a kernel of which these are overlay superblocks; None if not known."""
     if kernel.types.exists("ovl_fs"):
         return kernel.types
-    modules = np.unique(module_of_filesystem(kernel, superblock))
+    modules = distinct(module_of_filesystem(kernel, superblock))
     modules = modules[modules != 0]
     types = types_with_module(kernel, modules[:1]) if len(modules) else None
     if types is not None and types.exists("ovl_fs"):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from memir.kernel import pcp
 from memir.kernel.page_struct import BLOCK, MAX_ORDER, U8, Layout, of_heads, struct_pages
 from memir.kernel.pagetable import U64, Bools
+from memir.kernel.rows import distinct
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -198,7 +199,7 @@ def _adopt(pages: Pages) -> None:
 def _spread_kept(kernel: Kernel, pages: Pages) -> None:
     """Mark the frames of free blocks that a processor keeps to itself, of which the later ones say nothing."""
     first, order = pcp.blocks(kernel)
-    for size in np.unique(order).tolist():
+    for size in distinct(order).tolist():
         row = pages.position(of_blocks(first[order == size], size))
         row = row[row >= 0]
         pages.use[row[pages.use[row] == UNKNOWN]] = FREE
@@ -213,6 +214,6 @@ def of_blocks(first: U64, order: int) -> U64:
 
 def _spread_free(pages: Pages, first: U64, order: NDArray[np.int64]) -> None:
     """Mark all frames of the buddy allocator's blocks: only a block's first frame says that it is free."""
-    for size in np.unique(order[order > 0]).tolist():
+    for size in distinct(order[order > 0]).tolist():
         row = pages.position(of_blocks(first[order == size], size))
         pages.use[row[row >= 0]] = FREE

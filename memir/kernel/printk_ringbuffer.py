@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from memir.kernel.engine import texts
 from memir.kernel.list import slots
 from memir.kernel.pagetable import U64
+from memir.kernel.rows import among, distinct
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -62,7 +63,7 @@ def log(kernel: Kernel) -> Log | None:
     state, ok = kernel.try_read(desc, "prb_desc", "state_var.counter")
     kernel.count_unread("kernel log record", desc, ok)
     state = state.astype(np.int64).view(np.uint64)
-    used = np.flatnonzero(ok & np.isin(state >> np.uint64(62), (_COMMITTED, _FINALIZED)))
+    used = np.flatnonzero(ok & among(state >> np.uint64(62), (_COMMITTED, _FINALIZED)))
     desc, info, state = desc[used], info[used], state[used]
     fields = {name: kernel.read(info, "printk_info", name).astype(np.int64) for name in (
         "seq", "ts_nsec", "text_len", "level", "facility")}  # fmt: skip
@@ -109,7 +110,7 @@ def _texts(
     answer: list[bytes | None] = [None] * len(desc)
     for row in np.flatnonzero(~has).tolist():
         answer[row] = b""
-    for count in np.unique(length[good]).tolist():
+    for count in distinct(length[good]).tolist():
         rows = np.flatnonzero(good & (length == count))
         raw, read = kernel.read_bytes(block[rows] + np.uint64(8), max(count, 1))
         for row, data, fine in zip(rows.tolist(), raw, read.tolist(), strict=True):

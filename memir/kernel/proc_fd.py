@@ -15,6 +15,7 @@ from memir.kernel.dcache import unlinked
 from memir.kernel.engine import texts
 from memir.kernel.mount import Mounts, mount_of
 from memir.kernel.pagetable import U64, Bools
+from memir.kernel.rows import among
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -106,7 +107,7 @@ def links(kernel: Kernel, mounts: Mounts, mount: U64, dentry: U64, inode: U64) -
                 text.append(spaces[row])
             case _:
                 text.append(None if kind is None else path)
-    odd = np.isin(np.array([kind or b"" for kind in kinds], object), (b"sockfs", b"pipefs", b"anon_inodefs", b"nsfs"))
+    odd = among(np.array([kind or b"" for kind in kinds], object), (b"sockfs", b"pipefs", b"anon_inodefs", b"nsfs"))
     odd |= np.array([kind == b"pidfs" for kind in kinds], bool)
     gone = unlinked(kernel, dentry) | pseudo
     # of a mount that is torn the root is not known, so that any root looks like one that has no name

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memir.kernel.pagetable import U64, Bools
+from memir.kernel.rows import among
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -69,7 +70,7 @@ def _x86(kernel: Kernel, raw: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], o
     limit = np.uint64(kernel.space.user_limit)
     inside = (words[:, _X86.index("ip")] < limit) & (words[:, _X86.index("sp")] < limit)
     words[:, _X86.index("cs")], words[:, _X86.index("ss")] = code, data
-    return words, ok & np.isin(code, _USER_CODE) & (data == _USER_DATA) & inside
+    return words, ok & among(code, _USER_CODE) & (data == _USER_DATA) & inside
 
 
 def _arm(kernel: Kernel, raw: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], ok: Bools) -> tuple[U64, Bools]:

@@ -20,6 +20,7 @@ from memir.kernel.code_address import CodeMap, Hook
 from memir.kernel.ftrace_entries import jump_target
 from memir.kernel.pagetable import I64, U64, Bools
 from memir.kernel.patch_sites import patch_sites
+from memir.kernel.rows import distinct
 from memir.kernel.vmlinux import Bytes, Vmlinux
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def _relocate(path: Path, vmlinux: Vmlinux, content: Bytes, base: int, shift: in
                            "the build's vmlinuz, which has them")  # fmt: skip
     for places, kind, add in ((table.words, "<u4", shift), (table.inverse, "<u4", -shift), (table.quads, "<u8", shift)):
         width = np.dtype(kind).itemsize
-        inside = np.unique(places[(places >= base) & (places - base <= len(content) - width)] - base)
+        inside = distinct(places[(places >= base) & (places - base <= len(content) - width)] - base)
         index = inside[:, None] + np.arange(width)
         value = np.ascontiguousarray(content[index]).view(kind)[:, 0]
         value = value + np.array(add % (1 << 8 * width), kind)

@@ -26,6 +26,7 @@ from memir.kernel import pid as pids
 from memir.kernel import slab
 from memir.kernel.list import list_nodes
 from memir.kernel.pagetable import U64, Bools
+from memir.kernel.rows import among, distinct
 from memir.kernel.space import u64
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def usage_member(kernel: Kernel) -> str:
 
 
 def _accept(kernel: Kernel, task: U64, kind: str) -> U64:
-    task = np.unique(task[task != 0])
+    task = distinct(task[task != 0])
     good = plausible(kernel, task)
     kernel.count_unread(kind, task, good)
     return task[good]
@@ -117,7 +118,7 @@ def _follow(kernel: Kernel, start: U64, offset: int) -> dict[int, int]:
         base = np.uint64(kernel.types.offset("task_struct", "tasks"))
         following = np.where(ok, node - base, np.uint64(0))
         links.update(zip(frontier.tolist(), following.tolist(), strict=True))
-        new = np.unique(following[following != 0])
+        new = distinct(following[following != 0])
         new = new[[task not in links for task in new.tolist()]]
         frontier = new[plausible(kernel, new)] if len(new) else new
     return links
@@ -138,7 +139,7 @@ def _chain(links: dict[int, int], start: int) -> tuple[list[int], bool]:
 def _from_list(kernel: Kernel, init: int, known: U64) -> U64:
     """The tasks on the list of init_task; where it is broken, both of its ends are followed."""
     offset = kernel.types.offset("task_struct", "tasks")
-    start = np.unique(np.append(known, np.uint64(init)))
+    start = distinct(np.append(known, np.uint64(init)))
     order, closed = _chain(_follow(kernel, start, offset), init)
     if not closed:
         backward, _ = _chain(_follow(kernel, start, offset + 8), init)
@@ -148,11 +149,11 @@ def _from_list(kernel: Kernel, init: int, known: U64) -> U64:
             "link not readable: followed from both ends",
         )
         order += backward
-    return np.unique(np.array([init, *order], np.uint64))
+    return distinct(np.array([init, *order], np.uint64))
 
 
 def _from_threads(kernel: Kernel, known: U64) -> U64:
-    signals = np.unique(kernel.pointer(known, "task_struct", "signal"))
+    signals = distinct(kernel.pointer(known, "task_struct", "signal"))
     _, nodes = list_nodes(kernel, kernel.embedded(signals, "signal_struct", "thread_head"), "thread list")
     return _accept(kernel, kernel.container(nodes, "task_struct", "thread_node"), "task in a thread list")
 
@@ -163,7 +164,7 @@ def _from_children(kernel: Kernel, known: U64) -> U64:
 
 
 def _from_css_sets(kernel: Kernel, known: U64) -> U64:
-    css_sets = np.unique(kernel.pointer(known, "task_struct", "cgroups"))
+    css_sets = distinct(kernel.pointer(known, "task_struct", "cgroups"))
     _, nodes = list_nodes(kernel, kernel.embedded(css_sets[css_sets != 0], "css_set", "tasks"), "css_set task list")
     return _accept(kernel, kernel.container(nodes, "task_struct", "cg_list"), "task in a css_set")
 
@@ -182,7 +183,7 @@ def _from_slab(kernel: Kernel, known: U64) -> U64:
     stack = kernel.pointer(task, "task_struct", "stack")
     ended = kernel.read(task, "task_struct", "exit_state") != 0
     alive = kernel.space.is_kernel_pointer(stack) & ~ended
-    living: U64 = task[alive | np.isin(task, known)]
+    living: U64 = task[alive | among(task, known)]
     return living
 
 
@@ -238,7 +239,7 @@ def _columns(kernel: Kernel, task: U64, witness: dict[str, U64]) -> Tasks:
     kernel.count_unread("comm", task, whole)
     comm = [row.tobytes().split(b"\0", 1)[0] if fine else None for row, fine in zip(raw, whole.tolist(), strict=True)]
     leader = (kernel.pointer(task, "task_struct", "group_leader") == task) & (pid == tgid)
-    seen = {name: np.isin(task, witness[name]) for name in WITNESSES}
+    seen = {name: among(task, witness[name]) for name in WITNESSES}
     order = np.lexsort((task, pid))
     known = Tasks(task, pid, tgid, ppid, comm, read("flags").astype(np.uint32), _states(kernel, task), leader, seen)
     return known.select(order)

@@ -14,6 +14,7 @@ import numpy as np
 from memir.kernel.engine import texts
 from memir.kernel.list import chain
 from memir.kernel.pagetable import I64, U64
+from memir.kernel.rows import distinct
 from memir.kernel.space import u64
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def labels(kernel: Kernel, task: U64) -> list[str | None]:
     if not policy[0]:
         told: dict[int, str | None] = {_KERNEL: "kernel"}
     else:
-        unique = np.unique(sid[sid > 0])
+        unique = distinct(sid[sid > 0])
         told = dict(zip(unique.tolist(), _contexts(kernel, policy, unique), strict=True))
     shown = [told.get(number) for number in sid.tolist()]
     kernel.count_unread("security label", task, np.array([label is not None for label in shown], bool))

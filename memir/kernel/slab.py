@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memir.kernel.pagetable import U64, Bools
-from memir.kernel.rows import spread
+from memir.kernel.rows import among, spread
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -130,7 +130,7 @@ def _pages_of(kernel: Kernel, cache: U64) -> tuple[U64, NDArray[np.int64]]:
             shift = (first - int(va[0])) % space.page_struct
             many = (len(flat) - shift) // space.page_struct
             column = np.ascontiguousarray(np.ndarray((many,), "<u8", flat, shift + offset, (space.page_struct,)))
-            hit = np.flatnonzero(np.isin(column, cache))
+            hit = np.flatnonzero(among(column, cache))
             caches_met.append(column[hit])
             pages_met.append(va[0] + np.uint64(shift) + hit.astype(np.uint64) * np.uint64(space.page_struct))
     if not pages_met:

@@ -13,7 +13,7 @@ import numpy as np
 
 from memir.kernel import slab
 from memir.kernel.pagetable import I64, U64
-from memir.kernel.rows import spread
+from memir.kernel.rows import among, spread
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -81,7 +81,7 @@ def _summed(kernel: Kernel, parts: list[tuple[U64, U64]], cgroup: U64) -> Charge
     unique, back = np.unique(holder, return_inverse=True)
     memory = kernel.pointer(unique, "obj_cgroup", "memcg", gap=False) if len(unique) else none
     own = kernel.pointer(memory, "mem_cgroup", "css.cgroup", gap=False) if len(unique) else none
-    known = np.isin(own, cgroup)
+    known = among(own, cgroup)
     kept = known[back.reshape(-1)]
     kernel.gaps.add("charges of slabs", "obj_cgroup", "leads to no cgroup that there is", int((~kept).sum()))
     pairs = np.stack((cache, own[back.reshape(-1)]), 1)[kept]

@@ -12,6 +12,7 @@ import numpy as np
 from memir.kernel import slab
 from memir.kernel.blank import whole
 from memir.kernel.pagetable import I64, U64, Bools
+from memir.kernel.rows import among, distinct
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -54,8 +55,8 @@ def sound(kernel: Kernel, sock: U64, net: U64) -> Bools:
     """Socks that are whole and in one of these namespaces."""
     mini = _mini(kernel, sock)
     size = np.where(mini, kernel.types.size("sock_common"), kernel.types.size("sock"))
-    good = np.isin(kernel.try_read(sock, "sock_common", "skc_net.net")[0].astype(np.uint64), net)
-    for bytes_ in np.unique(size).tolist():
+    good = among(kernel.try_read(sock, "sock_common", "skc_net.net")[0].astype(np.uint64), net)
+    for bytes_ in distinct(size).tolist():
         rows = size == bytes_
         good[rows] &= whole(kernel, sock[rows], bytes_)
     answer: Bools = good
@@ -65,7 +66,7 @@ def sound(kernel: Kernel, sock: U64, net: U64) -> Bools:
 def _mini(kernel: Kernel, sock: U64) -> Bools:
     family = kernel.try_read(sock, "sock_common", "skc_family")[0]
     state = kernel.try_read(sock, "sock_common", "skc_state")[0]
-    mini: Bools = np.isin(family, (INET, INET6)) & np.isin(state, (TIME_WAIT, NEW_SYN_RECV))
+    mini: Bools = among(family, (INET, INET6)) & among(state, (TIME_WAIT, NEW_SYN_RECV))
     return mini
 
 
@@ -84,7 +85,7 @@ def socks(kernel: Kernel, sock: U64) -> Socks:
     uid = kernel.read(inode, "inode", "i_uid").astype(np.int64) & 0xFFFF_FFFF
     request = np.where(mini & (common["state"] == NEW_SYN_RECV), sock, np.uint64(0))
     listener = kernel.pointer(request, "sock_common", "skc_listener")
-    ip = np.isin(common["family"], (INET, INET6))
+    ip = among(common["family"], (INET, INET6))
     protocol = kernel.read(full, "sock", "sk_protocol").astype(np.int64)
     ends = [_addresses(kernel, sock, common["family"], which) for which in ("rcv_saddr", "daddr")]
     rx, tx = _queues(kernel, full, protocol, common["state"], ip)
@@ -158,7 +159,7 @@ def _queues(kernel: Kernel, sock: U64, protocol: I64, state: I64, ip: Bools) -> 
     tx = (of_tcp("write_seq") - of_tcp("snd_una")) & 0xFFFF_FFFF
     memory = kernel.read(sock, "sock", "sk_backlog.rmem_alloc.counter").astype(np.int64)
     sent = kernel.read(sock, "sock", kernel.first_member("sock", "sk_wmem_alloc.refs.counter")).astype(np.int64) - 1
-    datagram = np.where(ip & np.isin(protocol, (socket.IPPROTO_UDP, 136)), sock, np.uint64(0))
+    datagram = np.where(ip & among(protocol, (socket.IPPROTO_UDP, 136)), sock, np.uint64(0))
     if kernel.types.has("udp_sock", "forward_deficit"):
         memory -= kernel.read(datagram, "udp_sock", "forward_deficit").astype(np.int64)
     rx = np.where(is_tcp, np.where(state == LISTEN, waiting, rx), memory)
@@ -174,7 +175,7 @@ def ended(kernel: Kernel, proto: U64) -> U64:
     Their caches are SLAB_TYPESAFE_BY_RCU, which are not wiped: a reference count of 0, the protocol, and an address
     remain until the slot is used anew. No list says that a slot is free.
     """
-    proto = np.unique(proto[proto != 0])
+    proto = distinct(proto[proto != 0])
     cache = kernel.pointer(proto, "proto", "slab")
     proto, cache = proto[cache != 0], cache[cache != 0]
     if not len(cache):
@@ -184,7 +185,7 @@ def ended(kernel: Kernel, proto: U64) -> U64:
     same = kernel.try_read(every, "sock_common", "skc_prot")[0].astype(np.uint64) == proto[row]
     family = kernel.try_read(every, "sock_common", "skc_family")[0]
     end4 = kernel.try_read(every, "sock_common", "skc_daddr")[0] != 0
-    gone: U64 = np.unique(every[ok & (count == 0) & same & end4 & np.isin(family, (INET, INET6))])
+    gone: U64 = distinct(every[ok & (count == 0) & same & end4 & among(family, (INET, INET6))])
     return gone
 
 

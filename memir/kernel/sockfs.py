@@ -9,6 +9,7 @@ import numpy as np
 
 from memir.kernel import slab, sock
 from memir.kernel.pagetable import U64
+from memir.kernel.rows import among, distinct
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -31,5 +32,5 @@ def in_slab(kernel: Kernel, known: U64) -> U64:
     back = kernel.try_read(own, "sock", "sk_socket")[0].astype(np.uint64)
     family = kernel.try_read(own, "sock_common", "skc_family")[0]
     user = kernel.space.is_kernel_pointer(kernel.pointer(held, "socket", "file", gap=False))
-    good = (own != 0) & (back == held) & (user | ~np.isin(family, (sock.INET, sock.INET6, sock.NETLINK)))
-    return np.unique(own[good])
+    good = (own != 0) & (back == held) & (user | ~among(family, (sock.INET, sock.INET6, sock.NETLINK)))
+    return distinct(own[good])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memir.kernel.pagetable import I64, U64
+from memir.kernel.rows import among
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -28,7 +29,7 @@ def unlinked(kernel: Kernel, task: U64) -> I64:
     before, second = kernel.try_read(task, "task_struct", "tasks.prev")
     after, before = after.astype(np.uint64), before.astype(np.uint64)
     own = task + np.uint64(kernel.types.offset("task_struct", "tasks"))
-    out = np.isin(after, _POISON) | np.isin(before, _POISON) | ((after == own) & (before == own))
+    out = among(after, _POISON) | among(before, _POISON) | ((after == own) & (before == own))
     # zeros are a page that was not read: the kernel writes none there
     sound = known & first & second & (after != 0) & (before != 0)
     return np.where(sound, out & (ended == 0), -1).astype(np.int64)

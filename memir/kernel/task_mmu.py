@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from memir.kernel.engine import texts
 from memir.kernel.mm import page_roots
+from memir.kernel.rows import among
 from memir.kernel.space import u64
 from memir.kernel.swap import swap_of
 from memir.kernel.user_pages import user_mappings
@@ -112,7 +113,7 @@ def resident_swapped(kernel: Kernel, mm: U64, every: Vmas) -> tuple[NDArray[np.i
     swap = swap_of(kernel)
     maps = user_mappings(kernel, page_roots(kernel, mm), swap.named if swap.spaces else None)
     gone = ~kernel.space.fmt.present(maps.entry, 0) & (maps.size == _PAGE)
-    rss = _by_region(mm, every, maps, ~gone & ~np.isin(maps.pa, _zeros(kernel)))
+    rss = _by_region(mm, every, maps, ~gone & ~among(maps.pa, _zeros(kernel)))
     rss = np.where((every.flags & np.uint64(_PFNMAP)) != 0, 0, rss)
     if not swap.spaces:
         return rss, np.zeros(len(every), np.int64) if "swap_info" in kernel.symbols else None

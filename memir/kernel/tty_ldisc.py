@@ -11,6 +11,7 @@ from memir.kernel.code_address import CodeMap, Hook
 from memir.kernel.engine import texts
 from memir.kernel.list import list_nodes, slots
 from memir.kernel.pagetable import U64
+from memir.kernel.rows import distinct
 from memir.kernel.space import u64
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _MAX_TERMINALS = 1 << 16
 
 def line_disciplines(kernel: Kernel, code: CodeMap) -> list[Hook]:
     """receive_buf and receive_buf2 of every line discipline that is registered or that a terminal uses."""
-    ops = np.unique(np.concatenate((_registered(kernel, code), _used(kernel))))
+    ops = distinct(np.concatenate((_registered(kernel, code), _used(kernel))))
     ops = ops[kernel.space.is_kernel_pointer(ops)]
     name = texts(kernel.strings(kernel.pointer(ops, "tty_ldisc_ops", "name"), 32))
     hooks = []

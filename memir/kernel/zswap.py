@@ -17,7 +17,7 @@ from memir.kernel import rbtree, xarray, zsmalloc
 from memir.kernel.engine import texts
 from memir.kernel.list import slots
 from memir.kernel.pagetable import I64, U64, Bools
-from memir.kernel.rows import rows_of
+from memir.kernel.rows import distinct, rows_of
 from memir.kernel.space import u64
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def zswap(kernel: Kernel, type_: int, pages: int) -> Zswap | None:
     """The pages of a swap space (its number, its size in pages) that zswap has; None where it has none."""
     if "zswap_trees" not in kernel.symbols or not kernel.types.exists("zswap_entry"):
         return None
-    entry = np.unique(_entries(kernel, type_))
+    entry = distinct(_entries(kernel, type_))
     if not len(entry):
         return None
     types = kernel.types

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from memir.kernel.pagetable import U64
+from memir.kernel.rows import among
 from memir.kube.log_line import LogLine, text_of
 
 _STAMP = re.compile(rb"#([0-9]{9,10})\0")
@@ -76,7 +77,7 @@ class _Memory:
         """(address, value) of every aligned word that is one of these."""
         pairs = []
         for start, words in zip(self._start, self._words, strict=True):
-            place = np.flatnonzero(np.isin(words, values))
+            place = np.flatnonzero(among(words, values))
             pairs += [(start + 8 * step, int(words[step])) for step in place.tolist()]
         return pairs
 

@@ -11,6 +11,7 @@ import numpy as np
 from memir.kernel import io_uring, scm, sock
 from memir.kernel.engine import Kernel
 from memir.kernel.pagetable import I64, U64
+from memir.kernel.rows import distinct
 
 IN_FLIGHT, IO_URING = "in flight", "io_uring"
 _MOST_STEPS = 5  # a socket in flight may hold files in flight itself: MAX_RECURSION_LEVEL is 4
@@ -79,8 +80,8 @@ def _registered(
 ) -> tuple[list[list[Holder]], U64, list[str]]:
     """(whose ring, struct file, which ring in words) of what is registered with io_urings, however those are held."""
     task, fd, file = opened
-    own, ring_file = io_uring.own_rings(kernel, np.unique(task))
-    parts = [(task, fd, file), (np.unique(task)[own], np.full(len(own), -1), ring_file),
+    own, ring_file = io_uring.own_rings(kernel, distinct(task))
+    parts = [(task, fd, file), (distinct(task)[own], np.full(len(own), -1), ring_file),
              (mapped[0], np.full(len(mapped[0]), -1), mapped[1])]  # fmt: skip
     task, fd, file = (np.concatenate([part[column] for part in parts]) for column in range(3))
     ring = io_uring.rings(kernel, file)

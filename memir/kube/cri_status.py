@@ -17,6 +17,7 @@ from memir.kernel.engine import Kernel
 from memir.kernel.mount import Mounts
 from memir.kernel.pagemap import file_pages
 from memir.kernel.pagetable import U64
+from memir.kernel.rows import distinct
 from memir.kube.annotations import CONTAINER_ID
 from memir.kube.fields import Fields
 from memir.kube.tornjson import read_object
@@ -46,7 +47,7 @@ class CriStatus:
 def cri_statuses(kernel: Kernel, mounts: Mounts, database: U64) -> dict[str, CriStatus]:
     """Status files by container id. database: dentries of meta.db, which lies two folders below containerd's root."""
     root = np.array([mounts.dentries.parent(mounts.dentries.parent(entry)) for entry in database.tolist()], np.uint64)
-    folder = np.unique(root[root != 0])
+    folder = distinct(root[root != 0])
     for name in _FOLDERS:
         folder, _ = _inside(kernel, mounts, folder, name)
     owner, ident = children(kernel, folder)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from memir.kernel import overlayfs
 from memir.kernel.pagetable import Bools
-from memir.kernel.rows import rows_of
+from memir.kernel.rows import among, rows_of
 
 if TYPE_CHECKING:
     from memir.kube.inodes import NodeInodes
@@ -53,7 +53,7 @@ def _of_overlays(source: RamSource, every: NodeInodes, upper: NDArray[np.int64])
     names, files = every.names, source.file_owners
     overlays = np.array(sorted(files.overlays), np.uint64)
     types = overlayfs.overlay_types(source.kernel, overlays) if len(overlays) else None
-    rows = np.flatnonzero(np.isin(names.superblock, overlays) & names.positive)
+    rows = np.flatnonzero(among(names.superblock, overlays) & names.positive)
     if types is None or not len(rows) or not len(upper):
         return np.full(len(upper), -1), np.zeros(len(upper), bool)
     entries = overlayfs.entries(source.kernel, types, names.tree.dentry[rows], names.inode[rows])

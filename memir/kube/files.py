@@ -219,7 +219,7 @@ class Files:
         mounts = self._node.mounts
         for _, mount in sorted(self._mounts_of.get(superblock, []), key=lambda place: place[0] == self._host):
             if mounts.dentries.below(dentry, mounts.known[mount].root) is not None:
-                path = mounts.paths(np.array([mount], np.uint64), np.array([dentry], np.uint64))[0]
+                path = mounts.path(mount, dentry)  # both are loaded: the mount by its table, the dentry with its page
                 if path is not None:
                     return _text(path)
         return None

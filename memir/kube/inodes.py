@@ -24,7 +24,7 @@ from memir.kernel.dcache import unlinked
 from memir.kernel.engine import texts
 from memir.kernel.inode import Inodes
 from memir.kernel.pagetable import I64, U64, Bools
-from memir.kernel.rows import rows_of
+from memir.kernel.rows import among, distinct, rows_of
 from memir.kube.volumes import volume_of_path
 from memir.kube.whiteouts import whiteout_names
 
@@ -86,7 +86,7 @@ class Names:
 
 def superblocks(source: Mounted) -> U64:
     """Every superblock that is known, by the list of all."""
-    begin = np.unique(source.mount_table.superblock)
+    begin = distinct(source.mount_table.superblock)
     blocks = fs.superblocks(source.kernel, begin[begin != 0])
     return blocks[whole(source.kernel, blocks, source.kernel.types.size("super_block"))]
 
@@ -95,7 +95,7 @@ def names(source: Mounted, superblock: U64) -> Names:
     """Every dentry on these superblocks (sorted addresses), by the slab of dentries."""
     kernel = source.kernel
     slot = source.dentry_slots
-    slot = slot[np.isin(kernel.pointer(slot, "dentry", "d_sb", gap=False), superblock)]
+    slot = slot[among(kernel.pointer(slot, "dentry", "d_sb", gap=False), superblock)]
     good = whole(kernel, slot, kernel.types.size("dentry"))
     hashed = kernel.pointer(slot, "dentry", "d_hash.pprev", gap=False) != 0
     inode = kernel.pointer(slot, "dentry", "d_inode", gap=False)
@@ -108,9 +108,9 @@ def names(source: Mounted, superblock: U64) -> Names:
     kernel.count_unread("inode", inode, positive, "torn, or not its name's")
     gone = unlinked(kernel, tree.dentry)
     files = source.file_owners
-    layer = tree.nearest(np.isin(tree.dentry, np.array(list(files.layers), np.uint64)))
+    layer = tree.nearest(among(tree.dentry, np.array(list(files.layers), np.uint64)))
     marks = np.array([*files.layers, *files.container_roots, *files.volumes], np.uint64)
-    place = tree.nearest(np.isin(tree.dentry, marks))
+    place = tree.nearest(among(tree.dentry, marks))
     path = tree.below(np.zeros(len(tree.dentry), bool))
     return Names(
         tree, superblocks_of, np.where(positive, inode, np.uint64(0)), positive,
@@ -136,9 +136,9 @@ def _on_node(source: Mounted, superblock: U64, path: list[bytes | None]) -> list
 def _inside(source: Mounted, tree: Tree, superblock: U64) -> list[bytes | None]:
     """Paths as a container sees them: from the root of a layer, or of what it has mounted alone or as a volume."""
     prefix = _prefixes(source)
-    start = np.isin(tree.dentry, np.array(list(prefix), np.uint64))
+    start = among(tree.dentry, np.array(list(prefix), np.uint64))
     begin = [prefix.get(entry) for entry in tree.dentry.tolist()]
-    overlay = np.isin(superblock, np.array(sorted(source.file_owners.overlays), np.uint64))
+    overlay = among(superblock, np.array(sorted(source.file_owners.overlays), np.uint64))
     above, below = tree.nearest(start).tolist(), tree.below(start)
     inside: list[bytes | None] = []
     for row, (place, rest) in enumerate(zip(above, below, strict=True)):
@@ -154,7 +154,7 @@ def _prefixes(source: Mounted) -> dict[int, bytes | None]:
     own = {
         block: bool(files.private(block))
         or volume_of_path(files.tops.get(block, b"").decode("utf-8", "replace")) is not None
-        for block in np.unique(info.superblock).tolist()
+        for block in distinct(info.superblock).tolist()
     }
     seen: dict[int, set[str | None]] = {}
     for mount, space, block, point in zip(
@@ -227,16 +227,16 @@ def every_inode(source: Mounted) -> NodeInodes:
     kernel = source.kernel
     blocks = superblocks(source)
     known = names(source, blocks)
-    named = np.unique(known.inode[known.positive])
-    mapping = np.unique(source.pages.mapping)
-    paged = np.unique(kernel.pointer(mapping, "address_space", "host", gap=False))
+    named = distinct(known.inode[known.positive])
+    mapping = distinct(source.pages.mapping)
+    paged = distinct(kernel.pointer(mapping, "address_space", "host", gap=False))
     paged = paged[kernel_inode.sound(kernel, paged, blocks)]
-    slot = kernel_inode.every_slot(kernel, np.unique(np.concatenate((named, paged))))
+    slot = kernel_inode.every_slot(kernel, distinct(np.concatenate((named, paged))))
     kernel.count_unread(
         "inode", slot, whole(kernel, slot, kernel.types.size("inode")), "blank page of a slab of inodes"
     )
     slot = slot[kernel_inode.sound(kernel, slot, blocks)]
-    every = np.unique(np.concatenate((named, paged, slot)))
+    every = distinct(np.concatenate((named, paged, slot)))
     rows, row = kernel_inode.inodes(kernel, every), _first_name(known, every)
     on_layer = known.positive & ~known.unlinked & (known.layer >= 0)
     take, row = whiteout_names(rows, row, known.inode, on_layer)
@@ -245,7 +245,7 @@ def every_inode(source: Mounted) -> NodeInodes:
         rows = kernel_inode.inodes(kernel, every)
     kinds = np.array([kind or b"" for kind in fs.types_of(kernel, blocks)], object)
     fstype = kinds[np.searchsorted(blocks, rows.superblock)]
-    seen = {"dentry": np.isin(every, named), "slab": np.isin(every, slot), "page": np.isin(every, paged)}
+    seen = {"dentry": among(every, named), "slab": among(every, slot), "page": among(every, paged)}
     return NodeInodes(
         rows, fstype, known, row, _representatives(source, rows, known, row), seen,
         _layers(source, fstype, known, row, blocks), kernel_inode.swapped(kernel, every, fstype),
@@ -269,15 +269,21 @@ def _representatives(source: Mounted, rows: Inodes, known: Names, row: I64) -> U
     if not len(tree.dentry):
         return rows.inode
     single |= tree.parent[where] == where  # a root is its file system's, or an object without a name
-    single |= ~np.isin(rows.superblock, np.array(list(tops), np.uint64)) & (known.layer[where] < 0)
+    single |= ~among(rows.superblock, np.array(list(tops), np.uint64)) & (known.layer[where] < 0)
     names_owner = [path is not None and _NAMES_OWNER.search(path) is not None for path in known.on_node]
     single |= np.array(names_owner, bool)[where] & (known.layer[where] < 0)
     place = np.where(single, -2, known.place[where])
     own = np.where(single, rows.inode, np.uint64(0))
-    _, first, back = np.unique(
-        np.stack((rows.superblock, place.astype(np.uint64), own), 1), axis=0, return_index=True, return_inverse=True
-    )
-    return np.where(rows.freed, np.uint64(0), rows.inode[first][back.reshape(-1)])
+    order = np.lexsort((own, place, rows.superblock))  # rows of one place side by side, each place's first one first
+    new = np.ones(len(order), bool)
+    for column in (rows.superblock, place, own):
+        values = column[order]
+        new[1:] &= values[1:] == values[:-1]
+    new[1:] = ~new[1:]
+    first = order[np.flatnonzero(new)[np.cumsum(new) - 1]]
+    stands = np.empty(len(order), np.uint64)
+    stands[order] = rows.inode[first]
+    return np.where(rows.freed, np.uint64(0), stands)
 
 
 def _layers(source: Mounted, fstype: NDArray[np.object_], known: Names, row: I64, blocks: U64) -> list[str | None]:
@@ -285,8 +291,9 @@ def _layers(source: Mounted, fstype: NDArray[np.object_], known: Names, row: I64
     kinds: list[str | None] = []
     complete = _complete(source, blocks)
     top = [source.file_owners.upper.get(entry) for entry in known.tree.dentry.tolist()]
+    layers = known.layer.tolist()
     for kind, name in zip(fstype.tolist(), row.tolist(), strict=True):
-        layer = known.layer[name] if name >= 0 else -1
+        layer = layers[name] if name >= 0 else -1
         if layer >= 0:
             kinds.append("upper" if top[layer] else "lower")
         elif kind in KERNEL_OWN or not kind:

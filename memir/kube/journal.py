@@ -58,6 +58,7 @@ class _Reader:
         self.wanted: list[int] = []
         self.output = 0
         self.values: dict[int, tuple[bytes, bytes] | None] = {}
+        self.texts: dict[tuple[bytes, bytes], str] = {}
 
     def hole(self, why: str) -> None:
         self.journal.holes[why] = self.journal.holes.get(why, 0) + 1
@@ -142,7 +143,10 @@ class _Reader:
         raw = self.file.read(offset + 64, min(max(size - 64, 0) // step, _MOST_ITEMS) * step)
         if raw is None:
             return []
-        return [int.from_bytes(raw[place : place + min(step, 8)], "little") for place in range(0, len(raw), step)]
+        # behind each offset of 8 bytes stands a hash; compact ones have 4 and none
+        if step == 4:
+            return list(struct.unpack(f"<{len(raw) // 4}I", raw))
+        return list(struct.unpack(f"<{len(raw) // 8}Q", raw)[::2])
 
     def _entry(self, offset: int) -> LogLine | None:
         size = self.types[offset][2]
@@ -163,7 +167,7 @@ class _Reader:
         return LogLine(
             time=realtime,
             text=text_of(first[b"MESSAGE"]) if b"MESSAGE" in first else None,
-            fields=[f"{text_of(name)}={text_of(value)}" for name, value in known if name not in _OWN],
+            fields=[self._text(pair) for pair in known if pair[0] not in _OWN],
             sequence=sequence if sequence < 1 << 63 else None,
             level=_small(first.get(b"PRIORITY"), 7),
             facility=_small(first.get(b"SYSLOG_FACILITY"), 127),
@@ -171,6 +175,12 @@ class _Reader:
             boot_id=boot.hex(),
             cgroup=text_of(first[b"_SYSTEMD_CGROUP"]) if b"_SYSTEMD_CGROUP" in first else None,
         )
+
+    def _text(self, pair: tuple[bytes, bytes]) -> str:
+        """NAME=value: most fields are objects that many entries share."""
+        if pair not in self.texts:
+            self.texts[pair] = f"{text_of(pair[0])}={text_of(pair[1])}"
+        return self.texts[pair]
 
     def _value(self, offset: int) -> tuple[bytes, bytes] | None:
         """(name, value) of a DATA object; None where it cannot be read."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from memir.kernel import fs
 from memir.kernel.pagemap import file_pages
+from memir.kernel.rows import among
 from memir.kube.cached_file import CachedFile
 
 if TYPE_CHECKING:
@@ -98,5 +99,5 @@ def _dentries(node: Cached) -> U64:
     kernel, every = node.kernel, node.dentry_slots
     superblock, ok = kernel.try_read(every, "dentry", "d_sb")
     known = np.array(sorted({mount.superblock for mount in node.mounts.known.values()}), np.uint64)
-    used: U64 = every[ok & np.isin(superblock, known) & (kernel.try_read(every, "dentry", "d_inode")[0] != 0)]
+    used: U64 = every[ok & among(superblock, known) & (kernel.try_read(every, "dentry", "d_inode")[0] != 0)]
     return used

@@ -11,6 +11,7 @@ from memir.kernel import fs, overlayfs
 from memir.kernel.engine import Kernel
 from memir.kernel.mount import Mounts, namespace_mounts
 from memir.kernel.pagetable import U64
+from memir.kernel.rows import distinct
 
 
 @dataclass
@@ -33,7 +34,7 @@ def mount_sources(kernel: Kernel, mounts: Mounts, namespace: U64, host: int) -> 
     mounts.load(mount)
     sources = MountSources(host=mount[namespace[owner] == host])
     on_node = node_paths(mounts, sources.host)
-    superblocks = np.unique(
+    superblocks = distinct(
         np.array([known.superblock for known in mounts.known.values() if known.superblock], np.uint64)
     )
     kinds = dict(zip(superblocks.tolist(), fs.types_of(kernel, superblocks), strict=True))

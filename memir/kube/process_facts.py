@@ -11,7 +11,7 @@ from memir.kernel import apparmor, binfmt_elf, ptrace, resource, seccomp, selinu
 from memir.kernel.engine import Kernel
 from memir.kernel.filemap import contents, sha256
 from memir.kernel.pagetable import U64
-from memir.kernel.rows import rows_of
+from memir.kernel.rows import distinct, rows_of
 from memir.kube.ram import RamSource
 
 MAX_HASHED = 256 << 20
@@ -61,7 +61,7 @@ def code(source: RamSource) -> dict[str, Any]:
     kernel = source.kernel
     mm, every = source.regions
     program = binfmt_elf.program_code(kernel, mm, every)
-    hashes = _hashes(source, np.unique(program.mapping[program.mapping != 0]))
+    hashes = _hashes(source, distinct(program.mapping[program.mapping != 0]))
     row = rows_of(mm, kernel.pointer(source.processes.living, "task_struct", "mm")).tolist()
     starts, files = program.start.tolist(), program.mapping.tolist()
     return {

@@ -13,7 +13,7 @@ from memir.kernel.cgroup import Hierarchies
 from memir.kernel.engine import Kernel
 from memir.kernel.mount import Mounts
 from memir.kernel.pagetable import U64
-from memir.kernel.rows import rows_of
+from memir.kernel.rows import among, distinct, rows_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def processes(kernel: Kernel, mounts: Mounts) -> ProcessList:
     """Every process of the node. A thread is never one: threads without their main thread are a counted gap."""
     every = sched.tasks(kernel)
     leaders = every.select(every.leader)
-    without = np.unique(every.tgid[~np.isin(every.tgid, leaders.pid)])
+    without = distinct(every.tgid[~among(every.tgid, leaders.pid)])
     kernel.gaps.add("process", f"pid {without[0]}" if len(without) else "", "known by its threads alone", len(without))
     task = leaders.task
     living, thread = living_threads(every, leaders)

@@ -25,6 +25,7 @@ from memir.kernel.page import Pages, pages
 from memir.kernel.pagetable import U64
 from memir.kernel.ram import Coverage, coverage
 from memir.kernel.reference_text import Reference
+from memir.kernel.rows import distinct
 from memir.kernel.smear import Smear, smear
 from memir.kernel.vma import Vmas, mapped_files, vmas
 from memir.kube.addresses import Addresses
@@ -121,7 +122,7 @@ class RamSource:
     @functools.cached_property
     def modules(self) -> Modules:
         """Every kernel module that any witness has."""
-        return modules(self.kernel, lambda: module_of_filesystem(self.kernel, np.unique(self.mount_table.superblock)))
+        return modules(self.kernel, lambda: module_of_filesystem(self.kernel, distinct(self.mount_table.superblock)))
 
     @functools.cached_property
     def net_namespaces(self) -> tuple[U64, U64]:
@@ -183,7 +184,7 @@ class RamSource:
     def regions(self) -> tuple[U64, Vmas]:
         """(mm_structs of living tasks, each once, their memory regions, by the mm's row)."""
         space = self.kernel.pointer(self.processes.living, "task_struct", "mm")
-        mm = np.unique(space[space != 0])
+        mm = distinct(space[space != 0])
         return mm, vmas(self.kernel, mm)
 
     def users_of(self, mm: int) -> list[tuple[int, int]]:
@@ -211,7 +212,7 @@ class RamSource:
     @functools.cached_property
     def sources(self) -> MountSources:
         """What each mount namespace shows, and where it comes from on the node."""
-        spaces = np.unique(self.processes.mnt_ns[self.processes.mnt_ns != 0])
+        spaces = distinct(self.processes.mnt_ns[self.processes.mnt_ns != 0])
         return mount_sources(self.kernel, self.mounts, spaces, self.host_mnt_ns)
 
     @functools.cached_property

@@ -18,6 +18,7 @@ from memir.kernel.fdtable import open_files
 from memir.kernel.mount import Mounts
 from memir.kernel.pagemap import file_pages
 from memir.kernel.pagetable import U64
+from memir.kernel.rows import distinct
 from memir.kube.bolt import read_bolt
 from memir.kube.carve import best_by_container, carve_specs
 from memir.kube.containerd import Registry, registry
@@ -125,7 +126,7 @@ def _tmpfs_files(kernel: Kernel, mounts: Mounts, host_mounts: U64) -> list[tuple
         known = mounts.known.get(address)
         if known is not None:
             of_superblock.setdefault(known.superblock, address)
-    superblock = np.unique(
+    superblock = distinct(
         np.array([mount.superblock for mount in mounts.known.values() if mount.superblock], np.uint64)
     )
     kinds = fs.types_of(kernel, superblock)
@@ -150,11 +151,11 @@ def _tmpfs_files(kernel: Kernel, mounts: Mounts, host_mounts: U64) -> list[tuple
 def _databases(kernel: Kernel, mounts: Mounts, task: U64) -> U64:
     """Dentries of containerd's metadata files: any meta.db that a process has open."""
     _, _, file = open_files(kernel, task)
-    file = np.unique(file)
+    file = distinct(file)
     dentry = kernel.pointer(file, "file", "f_path.dentry")
     mounts.dentries.load(dentry)
     named = np.array([mounts.dentries.name(address) == _METADATA for address in dentry.tolist()], bool)
-    return np.unique(dentry[named])
+    return distinct(dentry[named])
 
 
 def _metadata(kernel: Kernel, mounts: Mounts, dentry: U64) -> tuple[Registry | None, list[OciSpec]]:

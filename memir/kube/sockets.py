@@ -12,6 +12,7 @@ from memir.kernel import af_netlink, af_unix, af_vsock, fdtable, fs, inet_hashta
 from memir.kernel.cgroup import kernfs_paths
 from memir.kernel.engine import Kernel
 from memir.kernel.pagetable import I64, U64, Bools
+from memir.kernel.rows import among, distinct
 from memir.kube.carried import Carried, Holder, carried
 from memir.kube.owner import Owner, Owners, sort_owners
 
@@ -85,16 +86,16 @@ def sockets(kernel: Kernel, task: U64, namespaces: tuple[U64, U64], mapped: tupl
     mapped = mapped or (np.zeros(0, np.uint64), np.zeros(0, np.uint64))
     held = open_sockets(kernel, task)
     # by socket.sk: unbound, unconnected, MPTCP sockets are in no table
-    bare = np.unique(kernel.pointer(np.unique(held.socket), "socket", "sk"))
+    bare = distinct(kernel.pointer(distinct(held.socket), "socket", "sk"))
     bare = bare[sock.sound(kernel, bare, net)]
     fields = (kernel.read(bare, "sock", f"sk_{name}").astype(np.int64) for name in ("protocol", "type"))
     protocol, kind = (np.where(_of_ip(kernel, bare), value, -1) for value in fields)
     own = kernel.pointer(bare, "sock_common", "skc_prot")  # which knows the table, where no symbol does
-    stream, datagram, is_raw = (kind == 1) & (protocol == 6), (kind == 2) & np.isin(protocol, (17, 136)), kind == 3
+    stream, datagram, is_raw = (kind == 1) & (protocol == 6), (kind == 2) & among(protocol, (17, 136)), kind == 3
     tables = {
-        "tcp": inet_hashtables.tcp(kernel, net, np.unique(own[stream])),
-        "udp": inet_hashtables.udp(kernel, net, np.unique(own[datagram])),
-        "raw": inet_hashtables.raw(kernel, np.unique(own[is_raw])),
+        "tcp": inet_hashtables.tcp(kernel, net, distinct(own[stream])),
+        "udp": inet_hashtables.udp(kernel, net, distinct(own[datagram])),
+        "raw": inet_hashtables.raw(kernel, distinct(own[is_raw])),
         "unix": af_unix.unix(kernel, net),
         "packet": af_netlink.packet(kernel, net),
         "netlink": af_netlink.netlink(kernel),
@@ -112,14 +113,14 @@ def sockets(kernel: Kernel, task: U64, namespaces: tuple[U64, U64], mapped: tupl
     tables["file"] = np.setdiff1d(bare, known)
     everything = carried(kernel, (held.opener, held.number, held.file), tables["unix"], mapped)
     sent_sockets = _sent(kernel, everything)
-    sent = np.unique(kernel.pointer(np.array([value for value, _, _ in sent_sockets], np.uint64), "socket", "sk"))
+    sent = distinct(kernel.pointer(np.array([value for value, _, _ in sent_sockets], np.uint64), "socket", "sk"))
     sent = np.setdiff1d(sent[sock.sound(kernel, sent, net)], known)
     tables["file"] = np.union1d(tables["file"], sent)
     some = np.union1d(held.socket, kernel.pointer(tables["unix"], "sock", "sk_socket"))
     rest = np.setdiff1d(sockfs.in_slab(kernel, some), np.union1d(known, tables["file"]))
     tables["slab"] = rest[sock.sound(kernel, rest, net)]
-    full = live[~np.isin(state, (sock.TIME_WAIT, sock.NEW_SYN_RECV))]
-    tcp_proto = np.unique(kernel.pointer(full, "sock_common", "skc_prot"))
+    full = live[~among(state, (sock.TIME_WAIT, sock.NEW_SYN_RECV))]
+    tcp_proto = distinct(kernel.pointer(full, "sock_common", "skc_prot"))
     dead = np.setdiff1d(sock.ended(kernel, tcp_proto), np.concatenate(list(tables.values())))
     tables["free slot"] = dead[sock.sound(kernel, dead, net)]
     made = _joined(kernel, tables, held, dict(zip(net.tolist(), number.tolist(), strict=True)), (of_queue, child))
@@ -132,7 +133,7 @@ def sockets(kernel: Kernel, task: U64, namespaces: tuple[U64, U64], mapped: tupl
 
 
 def _of_ip(kernel: Kernel, address: U64) -> Bools:
-    is_ip: Bools = np.isin(kernel.read(address, "sock_common", "skc_family"), (sock.INET, sock.INET6))
+    is_ip: Bools = among(kernel.read(address, "sock_common", "skc_family"), (sock.INET, sock.INET6))
     return is_ip
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from memir.kernel.inode import Inodes
 from memir.kernel.pagetable import I64, U64, Bools
-from memir.kernel.rows import rows_of
+from memir.kernel.rows import among, rows_of
 
 _CHAR = 2  # S_IFCHR >> 12
 
@@ -20,7 +20,7 @@ def whiteout_names(rows: Inodes, first: I64, inode: U64, on_layer: Bools) -> tup
     "ovl: whiteout inode sharing"), and keeps one more name of it in its workdir.
     """
     mark = (rows.mode >> 12 == _CHAR) & (rows.rdev == 0) & ~rows.freed
-    name = np.flatnonzero(on_layer & np.isin(inode, rows.inode[mark]))
+    name = np.flatnonzero(on_layer & among(inode, rows.inode[mark]))
     place = rows_of(rows.inode, inode[name])
     rest = np.setdiff1d(np.arange(len(first)), place)
     index, named = np.concatenate((rest, place)), np.concatenate((first[rest], name))

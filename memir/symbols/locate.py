@@ -210,7 +210,7 @@ def _symbols_from_image(memory: PhysicalMemory, place: _Place, extra: dict[str, 
     for layout in layouts:
         offsets_va = (low + layout.offsets + place.delta) & ADDRESS_MASK
         addresses = kallsyms.addresses(span, layout, offsets_va)
-        if check and not np.isin(np.array(list(check.values()), np.uint64), addresses).any():
+        if check and not any((addresses == np.uint64(address)).any() for address in check.values()):
             continue
         names = store.names(span, layout)
         symbols = Symbols(names, addresses, "kallsyms in the image")

@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from memir.checkpoint.pages import PAGE
-from memir.checkpoint.source import CheckpointSource
 from memir.tables.frame import Frame
 from memir.tables.table import Table, columns, frame_of
+
+if TYPE_CHECKING:
+    from memir.checkpoint.source import CheckpointSource
 
 COLUMNS = columns("""
     archive          string       path of the archive

@@ -9,6 +9,7 @@ import numpy as np
 
 from memir.kernel import proc_fd, task_mmu
 from memir.kernel.private_code import PrivateCode, private_code
+from memir.kernel.rows import distinct
 from memir.kube.ram import RamSource
 from memir.tables.frame import Frame, known
 from memir.tables.table import Table, columns
@@ -41,7 +42,7 @@ def read(source: RamSource) -> Frame:
     data = _columns(source, code)
     rows, pids, tasks = [], [], []
     home = every.owner[code.region]
-    for owner in np.unique(home).tolist():
+    for owner in distinct(home).tolist():
         for pid, task in source.users_of(int(mm[owner])):
             here = np.flatnonzero(home == owner)
             rows.append(here)

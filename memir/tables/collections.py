@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from memir.collected.source import CollectedSource
 from memir.tables.frame import Frame
 from memir.tables.table import Table, columns, frame_of
+
+if TYPE_CHECKING:
+    from memir.collected.source import CollectedSource
 
 COLUMNS = columns("""
     folder           string       path of the folder

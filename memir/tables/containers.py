@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from memir.checkpoint.rows import container_rows
-from memir.checkpoint.source import CheckpointSource
 from memir.collected import rows as collected
-from memir.collected.source import CollectedSource
 from memir.kube.ram import RamSource
 from memir.tables.frame import Frame
 from memir.tables.table import Table, columns, frame_of
+
+if TYPE_CHECKING:
+    from memir.checkpoint.source import CheckpointSource
+    from memir.collected.source import CollectedSource
 
 COLUMNS = columns("""
     container_id     string       64 hex digits

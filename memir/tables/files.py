@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from memir.checkpoint.rows import file_rows
-from memir.checkpoint.source import CheckpointSource
 from memir.collected import rows as collected
-from memir.collected.source import CollectedSource
 from memir.kernel import fdtable, proc_fd
 from memir.kernel.mount import mount_of
 from memir.kernel.pagetable import U64
@@ -18,6 +16,10 @@ from memir.kube.carried import IN_FLIGHT, IO_URING, Carried
 from memir.kube.ram import RamSource
 from memir.tables.frame import Frame
 from memir.tables.table import Table, columns, frame_of
+
+if TYPE_CHECKING:
+    from memir.checkpoint.source import CheckpointSource
+    from memir.collected.source import CollectedSource
 
 COLUMNS = columns("""
     pid              int32        process that uses the file; in flight: that can receive it, null if none can

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memir.collected.layers import inode_rows
-from memir.collected.source import CollectedSource
 from memir.kernel import fs, inode
 from memir.kernel.engine import texts
 from memir.kernel.filemap import PAGE, contents, dirty, sha256
@@ -19,6 +18,9 @@ from memir.kube.inodes import NodeInodes
 from memir.kube.ram import RamSource
 from memir.tables.frame import Frame
 from memir.tables.table import Table, columns, frame_of
+
+if TYPE_CHECKING:
+    from memir.collected.source import CollectedSource
 
 MAX_HASHED = 256 << 20
 """Bytes of files that are hashed for one table, those of containers' own changes first, then small before large."""

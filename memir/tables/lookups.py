@@ -9,7 +9,7 @@ import numpy as np
 
 from memir.kernel import fs
 from memir.kernel.engine import texts
-from memir.kernel.rows import rows_of
+from memir.kernel.rows import among, rows_of
 from memir.kube.ram import RamSource
 from memir.tables.frame import Frame
 from memir.tables.table import Table, columns
@@ -36,7 +36,7 @@ def read(source: RamSource) -> Frame:
     """
     every, kernel = source.inodes, source.kernel
     names = every.names
-    rows = np.flatnonzero(names.negative & np.isin(names.superblock, every.inodes.superblock))
+    rows = np.flatnonzero(names.negative & among(names.superblock, every.inodes.superblock))
     blocks, back = np.unique(names.superblock[rows], return_inverse=True)
     kinds, devices = texts([kind or None for kind in fs.types_of(kernel, blocks)]), fs.devices(kernel, blocks)
     upper = source.file_owners.upper

@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from memir.checkpoint.rows import mount_rows
-from memir.checkpoint.source import CheckpointSource
 from memir.collected import rows as collected
-from memir.collected.source import CollectedSource
 from memir.kernel.mountinfo import MountInfo
 from memir.kube.mountpoints import node_paths
 from memir.kube.ram import RamSource
 from memir.kube.volumes import Volume, volume_of_mount, volume_of_path
 from memir.tables.frame import Frame
 from memir.tables.table import Table, columns, frame_of
+
+if TYPE_CHECKING:
+    from memir.checkpoint.source import CheckpointSource
+    from memir.collected.source import CollectedSource
 
 COLUMNS = columns("""
     mnt_ns           uint64       mount namespace inum; null for one in none: the kernel's own, or detached (umount -l)

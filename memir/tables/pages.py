@@ -13,6 +13,7 @@ from memir.kernel import fs
 from memir.kernel.code_address import CodeMap
 from memir.kernel.engine import texts
 from memir.kernel.pagetable import U64
+from memir.kernel.rows import distinct
 from memir.kube.owner import NODE, Owner, OwnerBatch, sort_owners
 from memir.kube.page_holders import NOBODY, REVERSE, Groups, groups
 from memir.kube.ram import RamSource
@@ -84,7 +85,7 @@ def _objects(
     kernel, charged = source.kernel, every.objects
     size = charged.bytes
     bytes_ = data["bytes"].copy()
-    for cache in np.unique(charged.cache).tolist():
+    for cache in distinct(charged.cache).tolist():
         left = int(size[charged.cache == np.uint64(cache)].sum())
         for row in np.flatnonzero((every.kind == used.SLAB) & (every.holder == np.uint64(cache))).tolist():
             taken = min(left, int(bytes_[row]))
@@ -165,7 +166,7 @@ def _names(source: RamSource, every: Groups) -> list[str | None]:
 def _symbols(source: RamSource, code: U64) -> dict[int, str | None]:
     """The function that each address lies in; of a module's none."""
     known = CodeMap(source.kernel, source.modules)
-    return {address: known.find(address).symbol for address in np.unique(code).tolist()}
+    return {address: known.find(address).symbol for address in distinct(code).tolist()}
 
 
 def _cgroups(source: RamSource, every: Groups) -> list[tuple[str | None, bool | None, Owner | None]]:

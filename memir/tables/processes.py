@@ -3,17 +3,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from memir.checkpoint.rows import process_rows
-from memir.checkpoint.source import CheckpointSource
 from memir.collected import rows as collected
-from memir.collected.source import CollectedSource
 from memir.kernel.nsproxy import KINDS
 from memir.kube.process_facts import code, confinement
 from memir.kube.ram import RamSource
 from memir.tables.frame import Frame
 from memir.tables.table import Table, columns, frame_of
+
+if TYPE_CHECKING:
+    from memir.checkpoint.source import CheckpointSource
+    from memir.collected.source import CollectedSource
 
 COLUMNS = columns("""
     pid              int32        process id in the node's initial pid namespace; of a checkpoint, in its container's

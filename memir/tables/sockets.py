@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from memir.checkpoint.rows import sockets_of
-from memir.checkpoint.source import CheckpointSource
 from memir.collected import sockets as collected
-from memir.collected.source import CollectedSource
 from memir.kernel import sock
+from memir.kernel.rows import among
 from memir.kube.addresses import Remote
 from memir.kube.nat import behind, translated
 from memir.kube.owner import OwnerBatch
@@ -20,6 +19,10 @@ from memir.kube.ram import RamSource
 from memir.kube.sockets import Sockets
 from memir.tables.frame import Frame, known
 from memir.tables.table import Table, columns, frame_of
+
+if TYPE_CHECKING:
+    from memir.checkpoint.source import CheckpointSource
+    from memir.collected.source import CollectedSource
 
 COLUMNS = columns("""
     net_ns           uint64       network namespace inum
@@ -120,7 +123,7 @@ def _protocol(family: int, number: int) -> str | None:
 
 def _states(every: Sockets) -> list[str | None]:
     """Names of states; sockets without connections (raw, netlink, packet) have none."""
-    stateful = np.isin(every.rows.family, (sock.UNIX, sock.INET, sock.INET6, socket.AF_VSOCK))
+    stateful = among(every.rows.family, (sock.UNIX, sock.INET, sock.INET6, socket.AF_VSOCK))
     stateful &= every.rows.type != socket.SOCK_RAW
     rows = zip(every.rows.state.tolist(), every.ended.tolist(), stateful.tolist(), strict=True)
     return [

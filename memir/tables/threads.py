@@ -3,18 +3,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from memir.checkpoint.rows import thread_rows
-from memir.checkpoint.source import CheckpointSource
 from memir.collected import rows as collected
-from memir.collected.source import CollectedSource
 from memir.kernel import kthread
 from memir.kernel.sched import WITNESSES
 from memir.kube.processes import text
 from memir.kube.ram import RamSource
 from memir.tables.frame import Frame
 from memir.tables.table import Table, columns, frame_of
+
+if TYPE_CHECKING:
+    from memir.checkpoint.source import CheckpointSource
+    from memir.collected.source import CollectedSource
 
 COLUMNS = columns("""
     tid              int32        thread id in the node's initial pid namespace, as /proc/PID/task has it

@@ -4,20 +4,22 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from memir.checkpoint.rows import vma_rows
-from memir.checkpoint.source import CheckpointSource
 from memir.collected import rows as collected
-from memir.collected.source import CollectedSource
 from memir.kernel import proc_fd, task_mmu
 from memir.kernel.blank import whole
 from memir.kernel.vma import Vmas
 from memir.kube.ram import RamSource
 from memir.tables.frame import Frame
 from memir.tables.table import Table, columns, frame_of
+
+if TYPE_CHECKING:
+    from memir.checkpoint.source import CheckpointSource
+    from memir.collected.source import CollectedSource
 
 COLUMNS = columns("""
     pid              int32        process whose memory it is

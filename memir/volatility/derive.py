@@ -15,6 +15,7 @@ from memir.image.memory import PhysicalMemory
 from memir.kernel.engine import Kernel
 from memir.kernel.fdtable import open_files
 from memir.kernel.list import list_nodes
+from memir.kernel.rows import distinct
 from memir.kernel.sched import tasks
 from memir.kernel.space import u64
 from memir.symbols.anchors import Anchors
@@ -39,7 +40,7 @@ def missing_symbols(memory: PhysicalMemory, anchors: Anchors) -> dict[str, int]:
 def _socket_operations(kernel: Kernel) -> dict[str, int]:
     """The tables of functions that every socket's file and directory entry point to."""
     _, _, files = open_files(kernel, tasks(kernel).task)
-    files = np.unique(files)
+    files = distinct(files)
     inode = kernel.pointer(files, "file", "f_inode")
     mode = kernel.read(inode, "inode", "i_mode")
     sockets = files[(mode & _S_IFMT) == _S_IFSOCK]

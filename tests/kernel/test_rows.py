@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from memir.kernel.rows import rows_of, spread
+from memir.kernel.rows import among, distinct, rows_of, spread
 
 
 def test_rows_of() -> None:
@@ -15,6 +15,25 @@ def test_rows_of() -> None:
     assert rows_of(column, sought).tolist() == [-1, 0, -1, 1, 3, -1, 4]
     assert rows_of(column[:0], sought[:2]).tolist() == [-1, -1]
     assert rows_of(column, sought[:0]).tolist() == []
+
+
+def test_distinct() -> None:
+    """As numpy's unique(): ascending, of its type, of any shape; none and one of none."""
+    values = np.array([[9, 2**64 - 1, 0], [0, 9, 5]], np.uint64)
+    assert distinct(values).tolist() == [0, 5, 9, 2**64 - 1]
+    assert (distinct(values).dtype.name, distinct(values[0][:1]).tolist(), distinct(values[:0]).tolist()) == (
+        "uint64", [9], [],
+    )  # fmt: skip
+    assert values.tolist() == [[9, 2**64 - 1, 0], [0, 9, 5]]
+
+
+def test_among() -> None:
+    """As numpy's isin(): any shape, any order of the known; addresses that a float could not tell apart."""
+    values = np.array([[2**64 - 1, 2**64 - 2], [0, 7]], np.uint64)
+    assert among(values, (2**64 - 2, 0)).tolist() == [[False, True], [True, False]]
+    assert among(values, values[:0, 0]).tolist() == [[False, False], [False, False]]
+    assert among(np.array([1, -1], np.int32), np.array([2**32 - 1, 1], np.uint64)).tolist() == [True, False]
+    assert among(np.array([b"a", b"", b"c"], object), (b"c", b"a")).tolist() == [True, False, True]
 
 
 def test_spread() -> None:
