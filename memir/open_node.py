@@ -15,6 +15,9 @@ from memir.ram_node import RamNode
 
 if TYPE_CHECKING:
     from memir.image.memory import PhysicalMemory
+    from memir.kernel.engine import Kernel
+    from memir.kernel.reference_image import ImageReference
+    from memir.kernel.reference_text import Reference
     from memir.logs.stream import LogPath
 
 
@@ -111,7 +114,8 @@ def open(
     logs, GuardDuty's findings and more, which become tables beside those of RAM; what lies in S3 is copied until the
     node is closed. secrets: False leaves out the table secrets, for which all RAM is searched; that is then a gap, and
     what needs the table is not looked for. reference: vmlinuz or vmlinux of the kernel's build, with which its text and
-    read-only data are compared (table hooks). Raises ImageError, SymbolsError, ClusterError, LogsError (each an
+    read-only data are compared (table hooks); or another image of that build, what differs from which is counted and
+    not judged. Raises ImageError, SymbolsError, ClusterError, LogsError (each an
     EvidenceError), RemoteError or UsageError.
     """
     from memir.logs.stream import log_files
@@ -157,7 +161,6 @@ def _opened(
 ) -> Node:
     from memir.checkpoint.archive import is_checkpoint
     from memir.kernel.find import find_kernel
-    from memir.kernel.reference_text import read_reference
     from memir.kube.ram import RamSource
     from memir.kube.snapshot import load_cluster
     from memir.symbols.locate import Given
@@ -182,8 +185,31 @@ def _opened(
             gaps.add("image", str(memory.path), "bytes that the headers promise are missing", memory.missing)
         source = RamSource(find_kernel(memory, given, Store(cache_folder(cache)), gaps), snapshot)
         if reference is not None:
-            source.reference = read_reference(Path(reference), source.kernel)
+            source.reference = _reference(Path(reference), source.kernel, cache)
     except BaseException:
         memory.close()
         raise
     return RamNode(source, cluster=str(view) if view is not None else None, progress=progress, logs=named)
+
+
+def _reference(path: Path, kernel: Kernel, cache: str | Path | None) -> Reference | ImageReference:
+    """Of the build's own file, or of another image in which a kernel of the build runs."""
+    from memir.errors import EvidenceError, SymbolsError
+    from memir.kernel.bzimage import is_kernel
+    from memir.kernel.find import find_kernel
+    from memir.kernel.reference_image import read_image_reference
+    from memir.kernel.reference_text import read_reference
+    from memir.symbols.store import Store
+
+    if is_kernel(path) or not path.exists():
+        return read_reference(path, kernel)
+    try:
+        with open_memory(path, cache=cache) as memory:
+            return read_image_reference(path, find_kernel(memory, store=Store(cache_folder(cache))), kernel)
+    except SymbolsError as error:
+        if "--reference" in str(error):
+            raise
+        raise SymbolsError(f"--reference {path}: neither a vmlinuz or vmlinux nor an image with a kernel in it: "
+                           f"{error}") from error  # fmt: skip
+    except EvidenceError as error:
+        raise SymbolsError(f"--reference {path}: neither a vmlinuz or vmlinux nor an image: {error}") from error

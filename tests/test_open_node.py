@@ -12,6 +12,8 @@ import pytest
 import memir
 from memir import open_node
 from memir.errors import ImageError, SymbolsError, UsageError
+from memir.kernel.reference_image import ImageReference
+from memir.kernel.reference_text import Reference
 from tests.collected.made import folder
 from tests.images import cache, case
 
@@ -83,11 +85,30 @@ def test_logs_here() -> None:
         assert open_node.logs_here(["a", Path("b")], stack) == ["a", Path("b")]
 
 
+def test_another_image_as_reference(tmp_path: Path) -> None:
+    """One of the same build is taken; one of another build, and what is neither kernel nor image, are refused."""
+    image = case("s-6.1-small").image
+    with memir.open(image, reference=image.with_name("s-6.1-hidden.raw.zst"), cache=cache()) as node:
+        assert isinstance(node.source.reference, ImageReference) and node.source.reference.sites > 20_000
+    with pytest.raises(SymbolsError, match=r"an image of another kernel's build .build id [0-9a-f]{40}, the analysed"):
+        memir.open(image, reference=case("s-5.10-small-v1").image, cache=cache())
+    text = tmp_path / "notes.txt"
+    text.write_text("no kernel\n")
+    with pytest.raises(SymbolsError, match=r"neither a vmlinuz or vmlinux nor an image: .*notes\.txt"):
+        memir.open(image, reference=text, cache=cache())
+    blank = tmp_path / "blank.raw"
+    blank.write_bytes(bytes(1 << 20))
+    with pytest.raises(SymbolsError, match="neither a vmlinuz or vmlinux nor an image with a kernel in it: "):
+        memir.open(image, reference=blank, cache=cache())
+    with pytest.raises(SymbolsError, match=r"absent: cannot be read"):
+        memir.open(image, reference=tmp_path / "absent", cache=cache())
+
+
 def test_reference_of_the_kernel_s_build(tmp_path: Path) -> None:
     """It is looked at when the image is opened, and refused for what has no kernel."""
     vmlinuz = case("s-6.1-small").image.parent / "s-6.1-small.vmlinuz"
     with memir.open(case("s-6.1-small").image, reference=vmlinuz, cache=cache()) as node:
-        assert node.source.reference is not None and node.source.reference.text == 256 << 10
+        assert isinstance(node.source.reference, Reference) and node.source.reference.text == 256 << 10
     with pytest.raises(SymbolsError, match="another kernel's build"):
         memir.open(case("s-5.10-small-v1").image, reference=vmlinuz, cache=cache())
     with pytest.raises(UsageError, match=r"--reference: .* which has no kernel: leave it out"):

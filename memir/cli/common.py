@@ -45,7 +45,8 @@ IsfOption = Annotated[
 ]
 ReferenceOption = Annotated[
     Path | None,
-    typer.Option("--reference", metavar="FILE", help="The build's vmlinuz or vmlinux: the kernel's text is compared."),
+    typer.Option("--reference", metavar="FILE",
+                 help="The build's vmlinuz or vmlinux, or an image of it: the kernel's text is compared."),
 ]
 ClusterOption = Annotated[
     Path | None,

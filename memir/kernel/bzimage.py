@@ -19,6 +19,7 @@ from memir.errors import SymbolsError
 
 _MOST_PACKED, MOST = 256 << 20, 512 << 20
 """Bytes of a bzImage, and of the kernel in it: many times what distributions have."""
+_CORE = b"\4\0"  # ET_CORE: an image of RAM
 _LZ4_MAGIC, _LZ4_BLOCK = 0x184C2102, 8 << 20  # lz4 -l, lib/decompress_unlz4.c
 _OTHERS = {b"BZh": "bzip2", b"\x5d\0\0": "lzma", b"\x89LZO": "lzo"}
 _HINT = "give the build's vmlinuz (/boot/vmlinuz-RELEASE of the node) or vmlinux"
@@ -41,6 +42,16 @@ class KernelFile:
         if len(data) != size:
             raise SymbolsError(f"{self.path}: cannot be read at {offset:#x}: a damaged copy; {_HINT}")
         return data
+
+
+def is_kernel(path: Path) -> bool:
+    """Whether it begins as a vmlinuz or an ELF file that is no core dump; False for what cannot be read, too."""
+    try:
+        with path.open("rb") as handle:
+            head = handle.read(0x206)
+    except OSError:
+        return False
+    return head[0x202:] == b"HdrS" or (head[:4] == b"\x7fELF" and head[16:18] != _CORE)
 
 
 def open_kernel(path: Path) -> KernelFile:

@@ -30,7 +30,7 @@ _TOO_MANY = 0.5  # share of the entries of a page that differ: its content is no
 def changed_entries(kernel: Kernel, code: CodeMap) -> list[Hook]:
     """Entries that hold something else though nobody has them traced; name: the function, target: where it jumps to, 0
     if that is no plain jump."""
-    place, flags = _records(kernel)
+    place, flags = records(kernel)
     size = _NOP[kernel.anchors.arch]
     if not len(place):
         return []
@@ -56,8 +56,8 @@ def changed_entries(kernel: Kernel, code: CodeMap) -> list[Hook]:
     ]  # fmt: skip
 
 
-def _records(kernel: Kernel) -> tuple[U64, U64]:
-    """(address of the entry, flags) of every function that ftrace knows, of modules too."""
+def records(kernel: Kernel) -> tuple[U64, U64]:
+    """(address of the entry, flags), uint64[n] both, of every function that ftrace knows, of modules too."""
     nothing = np.zeros(0, np.uint64)
     if "ftrace_pages_start" not in kernel.symbols or not kernel.types.exists("ftrace_page"):
         kernel.gaps.add(KIND, "", "no symbol `ftrace_pages_start`, or no type `ftrace_page`")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 KIND = "kernel text"
 _PAGE = 4096
-_MOST = 128 << 20  # bytes of text and read-only data; 27 MB in Debian's kernels
+MOST = 128 << 20  # bytes of text and read-only data; 27 MB in Debian's kernels
 _NEAR = 16  # bytes: differences that are not further apart are one change
 _MOST_CHANGES = 1 << 12
 _TOO_MANY = 0.5  # share of the bytes of a page that differ: its content is something else
@@ -64,7 +64,7 @@ def read_reference(path: Path, kernel: Kernel) -> Reference:
         raise SymbolsError(f"--reference {path}: another kernel's build (build id {theirs or 'none'}, the image's is "
                            f"{ours}): give {wanted} of the node or of its package")  # fmt: skip
     text, data, after = (vmlinux.sections.get(name) for name in (".text", ".rodata", ".data"))
-    if text is None or data is None or after is None or not 0 < text.size <= data.address - text.address < _MOST:
+    if text is None or data is None or after is None or not 0 < text.size <= data.address - text.address < MOST:
         raise SymbolsError(f"{path}: without text and read-only data; give the build's vmlinuz or vmlinux")
     return _reference(path, vmlinux, kernel, text.address, text.size)
 
@@ -75,7 +75,7 @@ def _reference(path: Path, vmlinux: Vmlinux, kernel: Kernel, base: int, text: in
                            "its addresses with --kallsyms")  # fmt: skip
     shift = kernel.symbols["_text"] - (base + (1 << 64))
     first = vmlinux.sections[".rodata"].address
-    last = min(vmlinux.sections[".data"].address, base + _MOST)
+    last = min(vmlinux.sections[".data"].address, base + MOST)
     parts = [vmlinux.sections[".text"]] + [
         section for section in vmlinux.sections.values()
         if section.loaded and first <= section.address and section.address + section.size <= last
@@ -94,7 +94,7 @@ def _reference(path: Path, vmlinux: Vmlinux, kernel: Kernel, base: int, text: in
         begin, end = (min(max(int(name or 0) - kernel.symbols["_text"], 0), size) for name in names)
         judged[begin:end] = False
     whole = int(judged.sum())
-    _strike(judged, [(places - base, sizes) for places, sizes in patch_sites(vmlinux, kernel, shift)])
+    strike(judged, [(places - base, sizes) for places, sizes in patch_sites(vmlinux, kernel, shift)])
     return Reference(kernel.symbols["_text"], content, text, judged, whole - int(judged.sum()))
 
 
@@ -115,7 +115,7 @@ def _relocate(path: Path, vmlinux: Vmlinux, content: Bytes, base: int, shift: in
         content[index] = value.astype(kind).view(np.uint8).reshape(-1, width)
 
 
-def _strike(judged: Bools, sites: list[tuple[I64, I64]]) -> None:
+def strike(judged: Bools, sites: list[tuple[I64, I64]]) -> None:
     """What the kernel writes itself is not judged. sites: (places from the start of `judged`, anywhere; bytes)."""
     edges = np.zeros(len(judged) + 1, np.int32)
     for places, sizes in sites:

@@ -24,6 +24,7 @@ from memir.kernel.nf_conntrack import Connections, connections
 from memir.kernel.page import Pages, pages
 from memir.kernel.pagetable import U64
 from memir.kernel.ram import Coverage, coverage
+from memir.kernel.reference_image import ImageReference
 from memir.kernel.reference_text import Reference
 from memir.kernel.rows import distinct
 from memir.kernel.smear import Smear, smear
@@ -57,7 +58,7 @@ class RamSource:
         """cluster: what the Kubernetes API said, to be joined with what memory says."""
         self.kernel = kernel
         self.cluster = cluster
-        self.reference: Reference | None = None
+        self.reference: Reference | ImageReference | None = None
         """Text and read-only data as the kernel was built, where that was given: the table hooks compares with it."""
         self.secret_key: bytes | None = None
         """Key of fingerprints of passwords, a case's own; set before tables are read, else a random one is used."""

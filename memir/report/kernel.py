@@ -13,6 +13,7 @@ _CHECKS = ("system call table", "interrupt table", "ftrace", "function entries",
            "BPF attachments")  # fmt: skip
 _TEXT = "changes of text and read-only data"
 _SITES = "text and read-only data where the kernel writes itself, and pages that are not there"
+_OTHER = "text and read-only data where another image of the build differs"
 _NEVER = {
     "bpf": ["BPF attached elsewhere than to cgroups and XDP"],  # tc, tcx, trampolines, perf events, network namespaces
     "hooks": [_TEXT],  # but for entries of functions
@@ -44,8 +45,9 @@ def kernel_line(tables: Mapping[str, Sequence[Row]], gaps: Iterable[Row]) -> str
 def not_checked(tables: Collection[str], missing: Collection[str]) -> list[str]:
     """What of the kernel nothing looked at. tables: names of those that were read; missing: kinds of gaps."""
     never = [words for table, each in _NEVER.items() if table in tables or table == "hooks" for words in each]
-    if "kernel text" in missing:
-        never = [_SITES if words == _TEXT else words for words in never]
+    for kind, instead in (("kernel text", _SITES), ("kernel text beside another image", _OTHER)):
+        if kind in missing:
+            never = [instead if words == _TEXT else words for words in never]
     return [*_unread(missing), *never]
 
 

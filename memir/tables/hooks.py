@@ -15,6 +15,7 @@ import numpy as np
 from memir.kernel import ftrace, ftrace_entries, idt, kprobes, netfilter, sys_call_table, tracepoint, tty_ldisc, umh
 from memir.kernel.code_address import Code, CodeMap, Hook
 from memir.kernel.engine import texts
+from memir.kernel.reference_image import ImageReference, not_judged
 from memir.kernel.reference_text import changed_text
 from memir.kernel.space import u64
 from memir.kube.ram import RamSource
@@ -101,8 +102,16 @@ def _hooks(source: RamSource, code: CodeMap) -> list[Hook]:
         *netfilter.netfilter_hooks(kernel, net, devices.device, net[devices.net]),
         *tty_ldisc.line_disciplines(kernel, code),
         *umh.helper_paths(kernel),
-        *(changed_text(kernel, code, source.reference) if source.reference is not None else ()),
+        *_changed_text(source, code),
     ]
+
+
+def _changed_text(source: RamSource, code: CodeMap) -> list[Hook]:
+    """Against the build's own file rows; against another image gaps alone."""
+    if isinstance(source.reference, ImageReference):
+        not_judged(source.kernel, code, source.reference)
+        return []
+    return changed_text(source.kernel, code, source.reference) if source.reference is not None else []
 
 
 def _judge(source: RamSource, code: CodeMap, hook: Hook, place: Code) -> Judgement:
