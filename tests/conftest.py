@@ -16,6 +16,8 @@ from memir.kernel.engine import Kernel
 from memir.kube.ram import RamSource
 from memir.symbols.locate import locate
 from tests.acquire.rigs.seaweed import Seaweed
+from tests.collect.fargate.rig import FargateRig
+from tests.collect.podrig import PodRig
 from tests.images import case, cases, kept
 from tests.longer import does_more
 
@@ -47,6 +49,20 @@ def seaweed() -> Iterator[Seaweed]:
     yield server
     server.stop()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def pod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PodRig]:
+    """A pod in a node of this machine, one for every folder: a fixture that is imported is made anew for each file."""
+    with PodRig(tmp_path_factory.mktemp("pod")) as rig:
+        yield rig
+
+
+@pytest.fixture(scope="session")
+def fargate_pod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FargateRig]:
+    """A pod as on Fargate, one for every folder."""
+    with FargateRig(tmp_path_factory.mktemp("fargate")) as rig:
+        yield rig
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -11,7 +11,6 @@ from memir.errors import ConnectError, NodeError
 from tests.collect.ecs.agent import AGENT
 from tests.collect.ecs.conftest import ecs_server  # noqa: F401  (fixture)
 from tests.collect.ecs.rig import ARN, TASK, EcsServer
-from tests.collect.fargate.conftest import fargate_pod  # noqa: F401  (fixture)
 
 
 def channel(server: EcsServer, command: str) -> Channel:

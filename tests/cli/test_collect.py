@@ -19,7 +19,7 @@ from memir.collect.settings import Settings
 from tests.acquire.conftest import aws, bucket, s3, shim  # noqa: F401  (fixtures)
 from tests.acquire.rigs.s3shim import Shim
 from tests.cli.test_acquire import memir as run_memir
-from tests.collect.conftest import kube, pod  # noqa: F401  (fixtures)
+from tests.collect.conftest import kube  # noqa: F401  (a fixture)
 from tests.collect.killed import killed_after
 from tests.collect.podrig import PASSWORD, PodRig
 
@@ -108,7 +108,7 @@ def test_a_prefix_alone_names_the_folder_of_the_record(
     assert json.loads(done.stdout)["collection"]["where"] == f"s3://{bucket}/ir-7/{record.name}"
 
 
-def test_close(pod: PodRig, tmp_path: Path) -> None:  # noqa: F811
+def test_close(pod: PodRig, tmp_path: Path) -> None:
     killed_after(pod, tmp_path / "ev", 300_000)
     judged = memir("verify", str(tmp_path / "ev"))
     assert judged.returncode == 3

@@ -15,7 +15,6 @@ from memir.collect.ecs.settings import EcsSettings
 from tests.cli.test_collect import memir
 from tests.collect.ecs.conftest import ecs_server  # noqa: F401  (fixture)
 from tests.collect.ecs.rig import TASK, EcsServer
-from tests.collect.fargate.conftest import fargate_pod  # noqa: F401  (fixture)
 
 
 def words(server: EcsServer, tmp_path: Path, *more: str) -> list[str]:

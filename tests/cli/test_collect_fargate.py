@@ -14,7 +14,7 @@ from memir.cli import collect_fargate
 from memir.cli.collect_print import verb
 from memir.collect.fargate.settings import FargateSettings
 from tests.cli.test_collect import memir
-from tests.collect.fargate.conftest import fargate_pod, server  # noqa: F401  (fixtures)
+from tests.collect.fargate.conftest import server  # noqa: F401  (a fixture)
 from tests.collect.fargate.rig import FargateRig, FargateServer
 
 

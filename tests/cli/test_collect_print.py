@@ -15,18 +15,17 @@ from memir.collect.run import CollectOptions, PodCollection
 from memir.collect.settings import Settings
 from memir.collect.target import by_uid
 from memir.errors import PartialError
-from tests.collect.conftest import pod  # noqa: F401  (fixture)
 from tests.collect.podrig import PodRig
 
 OTHER = "11111111-2222-3333-4444-555555555555"
 
 
-def run(pod: PodRig, folder: Path, uid: str) -> PodCollection:  # noqa: F811
+def run(pod: PodRig, folder: Path, uid: str) -> PodCollection:
     options = CollectOptions(memory=False)
     return PodCollection(LocalTransport(pod.root), by_uid(uid, "shop/web"), folder, options)
 
 
-def test_finish(pod: PodRig, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+def test_finish(pod: PodRig, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     finish(run(pod, tmp_path / "a", pod.uid), as_json=False)
     out = capsys.readouterr().out
     assert out.startswith(f"complete: pod shop/web in {tmp_path}/a: ")
@@ -41,7 +40,7 @@ def test_finish(pod: PodRig, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert json.loads(capsys.readouterr().out)["status"] == "partial"
 
 
-def test_go_and_verb(pod: PodRig, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+def test_go_and_verb(pod: PodRig, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Settings from words, what is prepared looked at first, then done or only shown."""
     seen: list[object] = []
 
@@ -60,7 +59,7 @@ def test_go_and_verb(pod: PodRig, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert seen == [tmp_path / "a"] * 2
 
 
-def test_show_dry_run(pod: PodRig, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+def test_show_dry_run(pod: PodRig, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     show_dry_run(run(pod, tmp_path / "a", pod.uid), as_json=True)
     assert json.loads(capsys.readouterr().out)["evidence"] == str(tmp_path / "a")
     (tmp_path / "full").mkdir()

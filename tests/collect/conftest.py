@@ -14,12 +14,6 @@ from tests.acquire.rigs.kube import KubeServer
 from tests.collect.podrig import PodRig
 
 
-@pytest.fixture(scope="session")
-def pod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PodRig]:
-    with PodRig(tmp_path_factory.mktemp("pod")) as rig:
-        yield rig
-
-
 @pytest.fixture
 def shm(pod: PodRig) -> Iterator[Path]:
     """The node's own /dev/shm: its lock, and what is left there, are not those of other tests' nodes."""

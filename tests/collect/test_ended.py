@@ -21,6 +21,7 @@ INIT, BEFORE, REMOVED = "1a" * 32, "2b" * 32, "3c" * 32
 
 def test_layers_of_containers_that_have_ended(tmp_path: Path) -> None:
     rig = PodRig(tmp_path / "pod")
+    rig.sandbox = "f" * 64  # behind REMOVED: a gap of several containers names the first
     try:
         rig.start()
         ended: dict[str, tuple[str, int | None, str]] = {

@@ -30,7 +30,7 @@ def test_reduced_kernels_pass_the_schema() -> None:
         schemas.validate(small().document() | {"more": 1}, use_cache=False)
 
 
-@pytest.mark.slow
+@pytest.mark.long("a reduced kernel of each build is held against the schema above")
 def test_a_whole_kernel_passes_the_schema() -> None:
     case = next(case for case in real() if version(case) == "6.12")
     document = IsfSource(btf.parse(kernel_btf(case)), {"_text": TEXT}, BANNER).document()

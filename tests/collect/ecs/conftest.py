@@ -8,12 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.collect.ecs.rig import EcsServer
-from tests.collect.fargate.conftest import fargate_pod  # noqa: F401  (fixture)
 from tests.collect.fargate.rig import FargateRig
 
 
 @pytest.fixture
-def ecs_server(fargate_pod: FargateRig, monkeypatch: pytest.MonkeyPatch) -> Iterator[EcsServer]:  # noqa: F811
+def ecs_server(fargate_pod: FargateRig, monkeypatch: pytest.MonkeyPatch) -> Iterator[EcsServer]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     made = EcsServer(fargate_pod)

@@ -11,12 +11,6 @@ import pytest
 from tests.collect.fargate.rig import FargateRig, FargateServer
 
 
-@pytest.fixture(scope="session")
-def fargate_pod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FargateRig]:
-    with FargateRig(tmp_path_factory.mktemp("fargate")) as rig:
-        yield rig
-
-
 @pytest.fixture
 def server(fargate_pod: FargateRig, tmp_path: Path) -> Iterator[FargateServer]:
     made = FargateServer()

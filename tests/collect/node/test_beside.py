@@ -17,7 +17,6 @@ from memir.collect.node import access
 from memir.collect.node.beside import collect, main
 from memir.collect.node.frames import Frames
 from memir.collect.node_side import BESIDE, Request, bundle, script
-from tests.collect.fargate.conftest import fargate_pod  # noqa: F401  (fixture)
 from tests.collect.fargate.rig import HEAP, PASSWORD, ROOT_HEAP, USER, FargateRig
 from tests.collect.node.limited import as_user
 from tests.collect.streams import items
@@ -30,7 +29,7 @@ def request(pod: FargateRig, **more: Any) -> dict[str, Any]:
 
 
 def test_as_the_container_s_user(
-    fargate_pod: FargateRig, monkeypatch: pytest.MonkeyPatch  # noqa: F811
+    fargate_pod: FargateRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inside = [pid for pid in fargate_pod.members() if Path(f"/proc/{pid}/root").readlink() == fargate_pod.merged]
     monkeypatch.setattr(access, "pids", lambda: inside)
@@ -59,7 +58,7 @@ def test_as_the_container_s_user(
     assert any(name.endswith("/changed.tar") for name in files)
 
 
-def test_no_root_that_we_may_enter(fargate_pod: FargateRig, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_no_root_that_we_may_enter(fargate_pod: FargateRig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access, "pids", lambda: [fargate_pod.root_pid])
     out = io.BytesIO()
     with as_user(USER):
@@ -71,7 +70,7 @@ def test_no_root_that_we_may_enter(fargate_pod: FargateRig, monkeypatch: pytest.
 
 
 def test_a_reader_that_goes_away(
-    fargate_pod: FargateRig, monkeypatch: pytest.MonkeyPatch  # noqa: F811
+    fargate_pod: FargateRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Gone(io.BytesIO):
         def write(self, data: Any) -> int:
@@ -82,7 +81,7 @@ def test_a_reader_that_goes_away(
         main(request(fargate_pod))
 
 
-def test_from_standard_input(fargate_pod: FargateRig) -> None:  # noqa: F811
+def test_from_standard_input(fargate_pod: FargateRig) -> None:
     """As an exec runs it, in the container's own namespaces and as its user."""
     line = bundle(Request("u", {}, memory=False), BESIDE, {"apart": False, "target": "t", "shared": False})
     enter = ["nsenter", "-t", str(fargate_pod.pid), "-m", "-p", "-n", "--", "chroot", f"--userspec={USER}:{USER}",

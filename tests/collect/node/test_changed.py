@@ -10,7 +10,6 @@ from pathlib import Path
 
 from memir.collect.node.changed import Changed, Place, Written, places
 from memir.collect.node.frames import Frames
-from tests.collect.fargate.conftest import fargate_pod  # noqa: F401  (fixture)
 from tests.collect.fargate.rig import FargateRig
 from tests.collect.node.limited import as_user
 from tests.collect.streams import items
@@ -21,7 +20,7 @@ def members(data: bytes) -> set[str]:
         return {member.name for member in file.getmembers()}
 
 
-def test_changed_since(fargate_pod: FargateRig) -> None:  # noqa: F811
+def test_changed_since(fargate_pod: FargateRig) -> None:
     """The container's files on its overlay: what it wrote, the directories above, and nothing else of the image's."""
     out = io.BytesIO()
     frames = Frames(out)
@@ -35,7 +34,7 @@ def test_changed_since(fargate_pod: FargateRig) -> None:  # noqa: F811
     assert trailer["facts"]["older"] > 5
 
 
-def test_a_directory_that_may_not_be_entered(fargate_pod: FargateRig) -> None:  # noqa: F811
+def test_a_directory_that_may_not_be_entered(fargate_pod: FargateRig) -> None:
     """/root was copied up when a file was made in it, /kept was not; elsewhere than on an overlay nobody can tell."""
     for fstype, refused in (("overlay", 1), ("ext4", 2)):
         out = io.BytesIO()
@@ -50,7 +49,7 @@ def test_a_directory_that_may_not_be_entered(fargate_pod: FargateRig) -> None:  
         ]  # fmt: skip
 
 
-def test_places_that_may_be_written_to(fargate_pod: FargateRig) -> None:  # noqa: F811
+def test_places_that_may_be_written_to(fargate_pod: FargateRig) -> None:
     top, others = places(str(fargate_pod.pid))
     assert top is not None
     assert (top.point, top.fstype) == ("/", "overlay")
@@ -58,7 +57,7 @@ def test_places_that_may_be_written_to(fargate_pod: FargateRig) -> None:  # noqa
     assert (points["/data"], points["/dev"], "/proc" in points) == ("tmpfs", "tmpfs", False)
 
 
-def test_a_volume_once_and_no_network(fargate_pod: FargateRig, tmp_path: Path) -> None:  # noqa: F811
+def test_a_volume_once_and_no_network(fargate_pod: FargateRig, tmp_path: Path) -> None:
     out = io.BytesIO()
     frames = Frames(out)
     written = Written(frames, True)
