@@ -63,8 +63,8 @@ def memir(image: Path, runs: int) -> dict[str, float]:
     }
 
 
-def private_memory(image: Path) -> float:
-    """Peak MiB of memir's own memory, the mapped image left out: anonymous pages alone."""
+def private_memory(image: Path, *options: str) -> tuple[float, float]:
+    """(peak MiB of memir's own memory, the mapped image left out: anonymous pages alone; processor seconds)."""
     code = (
         "import sys,threading,time\n"
         "peak=[0]\n"
@@ -73,15 +73,17 @@ def private_memory(image: Path) -> float:
         "    s=open('/proc/self/status').read()\n"
         "    peak[0]=max(peak[0],int(s.split('RssAnon:')[1].split()[0])); time.sleep(0.002)\n"
         "threading.Thread(target=watch,daemon=True).start()\n"
-        "sys.argv=['memir','analyze',sys.argv[1],'-o',sys.argv[2],'--cache',sys.argv[3]]\n"
-        "from memir.cli.main import app\n"
-        "app(standalone_mode=False)\n"
-        "print(peak[0],file=sys.stderr)\n"
+        "sys.argv=['memir','analyze',sys.argv[1],'-o',sys.argv[2],'--cache',*sys.argv[3:]]\n"
+        "from memir.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print(peak[0],time.process_time(),file=sys.stderr)\n"
     )
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-c", code, str(image), f"{folder}/case", f"{folder}/cache"]
+        command = [sys.executable, "-c", code, str(image), f"{folder}/case", f"{folder}/cache", *options]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return int(done.stderr.split()[-1]) / 1024
+    peak, seconds = done.stderr.split()[-2:]
+    return int(peak) / 1024, float(seconds)
 
 
 def stock(image: Path, python: Path) -> dict[str, float]:
@@ -126,7 +128,7 @@ def main() -> None:
         begun = time.time()
         result: dict[str, object] = {"image": image.name, "size_mib": image.stat().st_size >> 20}
         result["memir"] = memir(image, options.runs)
-        result["private_mib"] = private_memory(image)
+        result["private_mib"] = private_memory(image)[0]
         if options.stock:
             found = stock(image, options.stock)
             result["stock"] = found

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _MAX_DEPTH = 512  # PATH_MAX allows 2,048 names of one letter; real paths have below 100: more is a loop
 NAME_MAX = 256
+_AT_ONCE = 1 << 16  # names
 
 
 class Dentries:
@@ -76,6 +78,21 @@ class Dentries:
         """Path within the file system that the dentry is on."""
         parts = self.below(dentry, 0)
         return None if parts is None else b"/" + b"/".join(parts)
+
+
+def named(kernel: Kernel, dentry: U64, wanted: Callable[[bytes], bool]) -> Bools:
+    """Which of these have a wanted name, bool[n]; the names of the others, of which a node may have a million, are not
+    kept. What cannot be read is counted."""
+    # 7.2 has the name in a union with __d_name
+    member = kernel.first_member("dentry", "d_name.name", "__d_name.name")
+    answer = np.zeros(len(dentry), bool)
+    for begin in range(0, len(dentry), _AT_ONCE):
+        part = dentry[begin : begin + _AT_ONCE]
+        name, ok = kernel.try_read(part, "dentry", member)
+        kernel.count_unread("dentry", part, ok)
+        texts = kernel.strings(name.astype(np.uint64), NAME_MAX)
+        answer[begin : begin + len(part)] = [text is not None and wanted(text) for text in texts]
+    return answer
 
 
 def unlinked(kernel: Kernel, dentry: U64) -> Bools:

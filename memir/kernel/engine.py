@@ -20,6 +20,7 @@ from memir.kernel.space import AddressSpace, open_space, u64
 from memir.symbols.anchors import Anchors
 from memir.symbols.types import KernelTypes, Member
 
+_STRINGS = 1 << 16  # read at once
 _STRING_STEP = 64  # most names and paths end in the first 64 bytes: one gather
 
 
@@ -149,6 +150,12 @@ class Kernel:
         Equal addresses are read once. 64 bytes are read first, as most names are short, then the rest.
         """
         unique, back = np.unique(np.asarray(addresses, np.uint64), return_inverse=True)
+        texts: list[bytes | None] = []
+        for begin in range(0, len(unique), _STRINGS):
+            texts += self._strings(unique[begin : begin + _STRINGS], limit)
+        return [texts[row] for row in back.tolist()]
+
+    def _strings(self, unique: U64, limit: int) -> list[bytes | None]:
         texts: list[bytes | None] = [None] * len(unique)
         open_rows = np.flatnonzero(unique != 0)
         size = min(_STRING_STEP, limit)
@@ -165,7 +172,7 @@ class Kernel:
             if size >= limit:
                 break
             size = min(size * 4, limit)
-        return [texts[row] for row in back.tolist()]
+        return texts
 
     def _string_bytes(self, addresses: U64, size: int) -> tuple[NDArray[np.uint8], Bools]:
         """Like read_bytes, but a string that ends before unreadable memory is still read."""

@@ -155,7 +155,7 @@ def _name_stacks(kernel: Kernel, known: Frames, task: U64) -> None:
 def _name_mapped(kernel: Kernel, known: Frames) -> None:
     """What the kernel maps beside the direct map: its vmalloc areas by who asked, struct pages."""
     every = vmalloc.mapped(kernel)
-    low = kernel.space.vmemmap + int(known.pages.first[0]) * kernel.space.page_struct if len(known.pages.first) else 0
+    low = kernel.space.vmemmap + (kernel.memory.ranges[0].start >> 12) * kernel.space.page_struct
     high = kernel.space.vmemmap + (kernel.space.memory.end >> 12) * kernel.space.page_struct
     structs = (every.va >= np.uint64(low & ~0xFFF)) & (every.va < np.uint64(high))
     _give(known, every.pfn[structs], STRUCT_PAGES)

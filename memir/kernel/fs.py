@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from memir.kernel import dcache
 from memir.kernel.list import chain, list_nodes, ring
 from memir.kernel.pagetable import U64
+from memir.kernel.rows import among
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -54,12 +55,12 @@ def tree(kernel: Kernel, superblock: U64, depth: int = 16) -> tuple[NDArray[np.i
     owner = np.flatnonzero(root != 0).astype(np.int64)
     dentry = root[owner]
     owners, dentries, total = [owner], [dentry], 0
-    seen = set(dentry.tolist())
+    seen = dentry
     for _ in range(depth):
         which, child = dcache.children(kernel, dentry)
-        new = np.array([address not in seen for address in child.tolist()], bool)
+        new = ~among(child, seen)
         which, child = which[new], child[new]
-        seen.update(child.tolist())
+        seen = np.concatenate((seen, child))
         owner, dentry = owner[which], child
         total += len(child)
         if not len(child):

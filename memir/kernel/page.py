@@ -14,7 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memir.kernel import pcp
-from memir.kernel.page_struct import BLOCK, MAX_ORDER, U8, Layout, of_heads, struct_pages
+from memir.kernel.page_struct import (
+    BLOCK,
+    CHUNK,
+    MAX_ORDER,
+    U8,
+    Layout,
+    between,
+    free_chunks,
+    of_heads,
+    struct_pages,
+)  # fmt: skip
 from memir.kernel.pagetable import U64, Bools
 from memir.kernel.rows import distinct
 
@@ -60,6 +70,27 @@ class Pages:
         parts = [np.arange(first, first + count, dtype=np.uint64) for first, count in spans]
         return np.concatenate(parts) if parts else np.zeros(0, np.uint64)
 
+    def busy(self) -> tuple[Pages, int]:
+        """(the same without all but the first of the aligned chunks that are free; how many frames it lacks)."""
+        firsts: list[int] = []
+        counts: list[int] = []
+        uses: list[U8] = []
+        place, kept = 0, False
+        for first, count in zip(self.first.tolist(), self.count.tolist(), strict=True):
+            use = self.use[place : place + count]
+            lead = min(-first % CHUNK, count)
+            rows = (use[lead : lead + (count - lead) // CHUNK * CHUNK] == FREE).reshape(-1, CHUNK).all(axis=1)
+            whole = np.uint64(first + lead) + np.flatnonzero(rows).astype(np.uint64) * np.uint64(CHUNK)
+            whole, kept = whole[not kept :], kept or bool(len(whole))
+            for low, high in between(whole, first, first + count):
+                firsts.append(low)
+                counts.append(high - low)
+                uses.append(use[low - first : high - first])
+            place += count
+        left = np.concatenate(uses) if uses else self.use[:0]
+        columns = np.array(firsts, np.uint64), np.array(counts, np.int64), left
+        return Pages(*columns, self.file_pfn, self.mapping, self.index), len(self.use) - len(left)
+
     def use_of(self, pfn: U64) -> U8:
         """The use of page frames; UNKNOWN for those that are not in the image."""
         if not len(self.use):
@@ -82,13 +113,17 @@ def pages(kernel: Kernel, *, count: bool = True) -> Pages:
     files: list[tuple[U64, U64, U64]] = []
     free: list[tuple[U64, NDArray[np.int64]]] = []  # blocks of the buddy allocator: first frame, order
     for first, end in spans:
-        for begin in range(first, end, BLOCK):
-            here = np.arange(begin, min(begin + BLOCK, end), dtype=np.uint64)
-            use, mapping, index, order = _block(kernel, layout, here)
-            uses.append(use)
-            file = use == FILE
-            files.append((here[file], mapping[file], index[file]))
-            free.append((here[order >= 0], order[order >= 0]))
+        whole = free_chunks(kernel, first, end)
+        told = np.full(end - first, FREE, np.uint8)
+        for low, high in between(whole, first, end):
+            for begin in range(low, high, BLOCK):
+                here = np.arange(begin, min(begin + BLOCK, high), dtype=np.uint64)
+                use, mapping, index, order = _block(kernel, layout, here)
+                told[begin - first : begin - first + len(here)] = use
+                file = use == FILE
+                files.append((here[file], mapping[file], index[file]))
+                free.append((here[order >= 0], order[order >= 0]))
+        uses.append(told)
     none = np.zeros(0, np.uint64)
     columns = [np.concatenate(column) for column in zip(*files, strict=True)] if files else [none, none, none]
     read = Pages(starts, counts, np.concatenate(uses) if uses else np.zeros(0, np.uint8), *columns)

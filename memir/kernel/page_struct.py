@@ -16,6 +16,8 @@ from memir.kernel.pagetable import U64, Bools
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
+CHUNK = 1 << 10
+"""Frames of the largest free blocks (order 10) of x86-64 and of arm64 with pages of 4 KiB."""
 BLOCK = 1 << 15
 """Pages told apart at once: 2 MiB of struct pages."""
 MAX_ORDER = 20  # a huge page of 1 GiB has order 18; the allocator's own end at 10 on most
@@ -70,6 +72,28 @@ class Layout:
         typed = (kind >= np.uint64(0x8000_0000)) & (kind < end)
         other: Bools = (kind >> np.uint64(24)) != np.uint64(self.hugetlb_byte & 0xFF)
         return typed & other
+
+
+def free_chunks(kernel: Kernel, first: int, end: int) -> U64:
+    """First frames of the chunks of CHUNK frames in [first, end), that are one free block each, ascending.
+
+    Their struct pages but the first say nothing, and on a large node they are most of all: nobody has to read them.
+    """
+    layout = Layout(kernel)
+    heads = np.arange(-(-first // CHUNK) * CHUNK, end - CHUNK + 1, CHUNK, dtype=np.uint64)
+    place = np.uint64(kernel.space.vmemmap) + heads * np.uint64(layout.size)
+    raw, ok = kernel.read_bytes(place, layout.size)
+    tail = (layout.column(raw, layout.head, "<u8") & np.uint64(1)) != 0
+    free = ok & ~tail & layout.is_buddy(layout.column(raw, layout.type, "<u4"))
+    result: U64 = heads[free & (layout.column(raw, layout.private, "<u8") == np.uint64(CHUNK.bit_length() - 1))]
+    return result
+
+
+def between(free: U64, first: int, end: int) -> list[tuple[int, int]]:
+    """[first, end) without those chunks, as spans (first, end), ascending."""
+    edges = free.tolist()
+    lows, highs = [first, *(edge + CHUNK for edge in edges)], [*edges, end]
+    return [(low, high) for low, high in zip(lows, highs, strict=True) if low < high]
 
 
 def struct_pages(kernel: Kernel, layout: Layout, first: int, count: int) -> tuple[U8, Bools]:

@@ -37,8 +37,8 @@ def among(values: NDArray[Any], known: NDArray[Any] | Sequence[int] | Sequence[b
     """Whether each value is one of those, bool[n]: as isin(), which sorts both where only `known` has to be."""
     wider = isinstance(known, np.ndarray) and known.dtype.itemsize > values.dtype.itemsize
     dtype = known.dtype if isinstance(known, np.ndarray) and wider else values.dtype
-    found: Bools = rows_of(np.sort(np.asarray(known, dtype), axis=None), values.astype(dtype, copy=False)) >= 0
-    return found
+    inside: Bools = rows_of(np.sort(np.asarray(known, dtype), axis=None), values.astype(dtype, copy=False)) >= 0
+    return inside
 
 
 def spread(count: NDArray[np.integer[Any]]) -> tuple[I64, I64]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from memir.kernel.page_struct import between, free_chunks
 from memir.kernel.pagetable import U64, Bools
 from memir.kernel.rows import among, spread
 
@@ -116,9 +117,13 @@ def _pages_of(kernel: Kernel, cache: U64) -> tuple[U64, NDArray[np.int64]]:
     offset = kernel.types.offset(*_member(kernel, "slab_cache"))
     pages_met: list[U64] = []
     caches_met: list[U64] = []
-    for part in kernel.memory.ranges:
-        first = int(space.struct_page(np.array([part.start], np.uint64))[0])
-        last = int(space.struct_page(np.array([part.end - 1], np.uint64))[0]) + space.page_struct
+    spans = [
+        span for part in kernel.memory.ranges
+        for span in between(free_chunks(kernel, part.start >> 12, part.end >> 12), part.start >> 12, -(-part.end >> 12))
+    ]  # fmt: skip
+    for start, end in spans:
+        first = space.vmemmap + start * space.page_struct
+        last = space.vmemmap + end * space.page_struct
         low = first & ~(_PAGE - 1)
         every = np.arange(low, last, _PAGE, dtype=np.uint64)
         for begin in range(0, len(every), _BLOCK):

@@ -115,6 +115,7 @@ def zswap(kernel: Kernel, type_: int, pages: int) -> Zswap | None:
     number, first = np.unique(number[sound], return_index=True)
     entry, size = entry[sound][first], size[sound][first]
     pool, back = np.unique(kernel.pointer(entry, "zswap_entry", "pool"), return_inverse=True)
+    back = back.reshape(-1)
     kind = _kinds(kernel, pool)
     algorithm = texts(kernel.strings(kernel.embedded(pool, "zswap_pool", "tfm_name"), _NAME))
     head = np.zeros(len(pool), np.int64)
@@ -123,9 +124,12 @@ def zswap(kernel: Kernel, type_: int, pages: int) -> Zswap | None:
         evictable = kernel.read(store, "zpool", "evictable").astype(np.int64) != 0
         head = np.where(evictable, types.size("zswap_header"), 0)
     strange = np.array([kind[row] not in _KINDS for row in back.tolist()], bool) & (size > 0)
-    kernel.gaps.add("zswap", f"type {type_}", "pages in a pool of a kind that is not read", int(strange.sum()))
+    for name in sorted({kind[row] for row in back[strange].tolist()}):
+        count = int((strange & np.array([kind[row] == name for row in back.tolist()], bool)).sum())
+        where = f"type {type_}: {name or 'kind not known'}"
+        kernel.gaps.add("zswap", where, "pages in a pool of a kind that is not read", count)
     kept = np.flatnonzero(~strange)
-    of = back.reshape(-1)[kept]
+    of = back[kept]
     handle = kernel.read(entry[kept], "zswap_entry", "handle").astype(np.uint64)
     return Zswap(kernel, Entries(
         number[kept], handle, size[kept], [kind[row] for row in of.tolist()],

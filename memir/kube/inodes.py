@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +78,7 @@ class Names:
     negative: Bools
     unlinked: Bools
     path: list[bytes | None]
-    on_node: list[bytes | None]
+    on_node: Sequence[bytes | None]
     inside: list[bytes | None]
     layer: I64
     place: I64
@@ -125,12 +125,33 @@ def _root_name(name: bytes | None) -> bytes:
     return b"/" if name in (None, b"/") or name.startswith(b"[") else b"/" + name
 
 
-def _on_node(source: Mounted, superblock: U64, path: list[bytes | None]) -> list[bytes | None]:
+class _OnNode(Sequence[bytes | None]):
+    """Paths on the node, put together when they are asked for: of a million files that is a tenth of all memory."""
+
+    def __init__(self, top: list[bytes | None], path: list[bytes | None]) -> None:
+        self._top, self._path = top, path
+
+    def __len__(self) -> int:
+        return len(self._path)
+
+    @overload
+    def __getitem__(self, row: int) -> bytes | None: ...
+    @overload
+    def __getitem__(self, row: slice) -> list[bytes | None]: ...
+    def __getitem__(self, row: int | slice) -> bytes | list[bytes | None] | None:
+        if isinstance(row, slice):
+            return [self[each] for each in range(*row.indices(len(self)))]
+        top, inside = self._top[row], self._path[row]
+        return None if top is None or inside is None else top + inside or b"/"
+
+    def __iter__(self) -> Iterator[bytes | None]:
+        for top, inside in zip(self._top, self._path, strict=True):
+            yield None if top is None or inside is None else top + inside or b"/"
+
+
+def _on_node(source: Mounted, superblock: U64, path: list[bytes | None]) -> _OnNode:
     tops = source.file_owners.tops
-    above = [tops.get(block) for block in superblock.tolist()]
-    return [
-        None if top is None or inside is None else top + inside or b"/" for top, inside in zip(above, path, strict=True)
-    ]
+    return _OnNode([tops.get(block) for block in superblock.tolist()], path)
 
 
 def _inside(source: Mounted, tree: Tree, superblock: U64) -> list[bytes | None]:

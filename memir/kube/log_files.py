@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from memir.kernel import fs
+from memir.kernel.dcache import named
 from memir.kernel.pagemap import file_pages
 from memir.kernel.rows import among
 from memir.kube.cached_file import CachedFile
@@ -64,8 +65,7 @@ def log_files(node: Cached, wanted: Callable[[bytes], bool]) -> list[LogFile]:
     """
     kernel = node.kernel
     dentry = _dentries(node)
-    names = kernel.strings(kernel.pointer(dentry, "dentry", "d_name.name", gap=False), 256)
-    dentry = dentry[np.array([name is not None and wanted(name) for name in names], bool)]
+    dentry = dentry[named(kernel, dentry, wanted)]
     inode = kernel.pointer(dentry, "dentry", "d_inode", gap=False)
     _, first = np.unique(inode, return_index=True)
     inode = inode[np.sort(first)]

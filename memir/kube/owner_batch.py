@@ -140,8 +140,11 @@ def owners_of_keys(known: Mapping[Hashable, tuple[Owner, ...]], keys: Any) -> Ow
 
 def owners_of_numbers(keys: Any, look_up: Callable[[list[int]], list[tuple[Owner, ...]]]) -> OwnerBatch:
     """Owners of numbers (null: not known), each distinct one looked up once."""
-    numbers = [0 if key is None else key for key in plain_keys(keys)]
-    unique, back = np.unique(np.array(numbers, np.uint64), return_inverse=True)
+    if isinstance(keys, np.ndarray) and keys.dtype == np.uint64 and not isinstance(keys, np.ma.MaskedArray):
+        numbers = keys
+    else:
+        numbers = np.array([0 if key is None else key for key in plain_keys(keys)], np.uint64)
+    unique, back = np.unique(numbers, return_inverse=True)
     few = OwnerBatch.of_lists(look_up(unique.tolist()))
     count = np.diff(few.first)[back]
     first = np.concatenate(([0], np.cumsum(count, dtype=np.int64)))

@@ -70,7 +70,8 @@ class Groups:
 def groups(node: Node) -> Groups:
     """Every frame of the image in one group."""
     kernel, mm = node.kernel, node.regions[0]
-    known = kinds.frames(kernel, node.pages, mm=mm, task=node.processes.threads.task, cgroup=node.cgroup_tree.cgroup)
+    pages, idle = node.pages.busy()
+    known = kinds.frames(kernel, pages, mm=mm, task=node.processes.threads.task, cgroup=node.cgroup_tree.cgroup)
     place, owner, first, which = kinds.spaces_of(kernel, known, mm)
     in_sets = np.full(len(known), _NONE, np.int64)
     in_sets[place[first]] = which
@@ -84,11 +85,11 @@ def groups(node: Node) -> Groups:
     _by_reverse_map(kernel, known, mm, in_sets, sets)
     how = np.where(mapped, MAPPED, np.where(in_sets >= 0, REVERSE, NOBODY))
     how[~anonymous] = 0
-    example, count, maps = _grouped(known, in_sets, how, mapped)
+    example, count, maps = _grouped(known, in_sets, how, mapped, idle)
     order = np.lexsort((known.holder[example], known.kind[example], -count))
     row = example[order]
     slabs = np.flatnonzero(known.kind == kinds.SLAB)
-    pfn = node.pages.pfn()[slabs]
+    pfn = pages.pfn()[slabs]
     members = [[int(mm[place]) for place in sets[number]] if number >= 0 else [] for number in in_sets[row].tolist()]
     return Groups(
         known.kind[row].astype(np.int64), known.holder[row], known.charge[row], members, count[order].astype(np.int64),
@@ -96,19 +97,21 @@ def groups(node: Node) -> Groups:
     )  # fmt: skip
 
 
-def _grouped(known: Frames, in_sets: I64, how: I64, mapped: Bools) -> tuple[I64, I64, I64]:
+def _grouped(known: Frames, in_sets: I64, how: I64, mapped: Bools, idle: int) -> tuple[I64, I64, I64]:
     """Of each group: one of its frames, how many it has, how many of those are mapped.
 
-    Only frames that somebody holds are sorted: of the others, on a large node most of RAM, a group is a kind.
+    Only frames that somebody holds are sorted: of the others, on a large node most of RAM, a group is a kind. idle: so
+    many more frames are free, of whole chunks of them that the known ones lack.
     """
     held = (known.holder != 0) | (known.charge != 0) | (in_sets >= 0) | (how != 0)
     row = np.flatnonzero(held)
     parts = [known.kind[row].astype(np.uint64), known.holder[row], known.charge[row]]
     group, first, count = _numbered([*parts, (in_sets[row] + 1).astype(np.uint64), how[row].astype(np.uint64)])
     maps = np.bincount(group, mapped[row], len(count)).astype(np.int64)
-    bare = np.bincount(known.kind[~held], minlength=1)
+    bare = np.bincount(known.kind[~held], minlength=kinds.FREE + 1)
     kinds_left = np.flatnonzero(bare)
     example = [int(np.argmax((known.kind == kind) & ~held)) for kind in kinds_left.tolist()]
+    bare[kinds.FREE] += idle
     bare_maps = np.bincount(known.kind[~held], mapped[~held], len(bare)).astype(np.int64)
     return (
         np.append(row[first], np.array(example, np.int64)),

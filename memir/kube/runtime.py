@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from memir.kernel import fs
+from memir.kernel.dcache import named
 from memir.kernel.engine import Kernel
 from memir.kernel.fdtable import open_files
 from memir.kernel.mount import Mounts
@@ -89,8 +90,8 @@ def runtime_files(kernel: Kernel, mounts: Mounts, host_mounts: U64, task: U64) -
     return files
 
 
-def _wanted(name: bytes | None) -> bool:
-    return name is not None and (name in (_SPEC, _STATE) or name.endswith(_TOKEN))
+def _wanted(name: bytes) -> bool:
+    return name in (_SPEC, _STATE) or name.endswith(_TOKEN)
 
 
 def _token(files: RuntimeFiles, path: bytes, pages: list[bytes | None]) -> None:
@@ -132,9 +133,9 @@ def _tmpfs_files(kernel: Kernel, mounts: Mounts, host_mounts: U64) -> list[tuple
     kinds = fs.types_of(kernel, superblock)
     tmpfs = superblock[[kind == b"tmpfs" for kind in kinds]]
     owner, dentry = fs.tree(kernel, tmpfs)
-    mounts.dentries.load(dentry)
-    wanted = np.array([_wanted(mounts.dentries.name(address)) for address in dentry.tolist()], bool)
+    wanted = named(kernel, dentry, _wanted)
     owner, dentry = owner[wanted], dentry[wanted]
+    mounts.dentries.load(dentry)
     inode = kernel.pointer(dentry, "dentry", "d_inode")
     owner, dentry, inode = owner[inode != 0], dentry[inode != 0], inode[inode != 0]
     mount = np.array([of_superblock.get(int(address), 0) for address in tmpfs[owner]], np.uint64)

@@ -50,17 +50,8 @@ class Frame:
 
     def take(self, order: Sequence[int] | NDArray[np.int64]) -> Frame:
         """These rows, in this order. order: numbers of rows."""
-        import numpy as np
-
-        rows = np.asarray(order, np.int64)
-
-        def taken(values: Any) -> Any:
-            if isinstance(values, np.ndarray):
-                return values[rows]
-            return values.take(rows) if hasattr(values, "take") else [values[row] for row in rows.tolist()]
-
-        return Frame({name: taken(values) for name, values in self.data.items()},
-                     None if self.keys is None else taken(self.keys))  # fmt: skip
+        return Frame({name: taken(values, order) for name, values in self.data.items()},
+                     None if self.keys is None else taken(self.keys, order))  # fmt: skip
 
     def to_arrow(self, schema: pa.Schema | None = None) -> pa.Table:
         """An Arrow table. schema: its columns, in order, and their types; without one Arrow finds the types."""
@@ -79,9 +70,31 @@ class Frame:
         return iter(self.rows())
 
 
+def taken(values: Any, order: Sequence[int] | NDArray[np.int64]) -> Any:
+    """These rows of a column, in this order. order: numbers of rows."""
+    import numpy as np
+
+    rows = np.asarray(order, np.int64)
+    if isinstance(values, np.ndarray):
+        return values[rows]
+    return values.take(rows) if hasattr(values, "take") else [values[row] for row in rows.tolist()]
+
+
 def known(values: NDArray[Any], least: int = 0) -> list[int | None]:
     """Numbers, those below `least` as None: what walks of the kernel do not know they give as -1."""
     return [value if value >= least else None for value in values.tolist()]
+
+
+def text_array(values: Sequence[bytes | None]) -> pa.Array[Any]:
+    """Bytes from the kernel as an Arrow array of strings: what texts() makes of them, but no Python string for each."""
+    import pyarrow as pa
+
+    from memir.kernel.engine import texts
+
+    try:
+        return pa.array(values, pa.binary()).cast(pa.string())  # ArrowInvalid where one is no UTF-8
+    except pa.ArrowInvalid:
+        return pa.array(texts(values), pa.string())
 
 
 def arrow_type(name: str) -> pa.DataType:

@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 
 from memir.collected.layers import inode_rows
 from memir.kernel import fs, inode
-from memir.kernel.engine import texts
 from memir.kernel.filemap import PAGE, contents, dirty, sha256
 from memir.kernel.rows import rows_of
 from memir.kube import drift
 from memir.kube.inodes import NodeInodes
 from memir.kube.ram import RamSource
-from memir.tables.frame import Frame
+from memir.tables.frame import Frame, taken, text_array
 from memir.tables.table import Table, columns, frame_of
 
 if TYPE_CHECKING:
@@ -65,16 +64,15 @@ def read(source: RamSource) -> Frame:
     devices = np.array(fs.devices(kernel, blocks), object)
     change = drift.changes(source, every)
     paths = {
-        column: texts([values[row] if row >= 0 else None for row in every.row.tolist()])
+        column: text_array([values[row] if row >= 0 else None for row in every.row.tolist()])
         for column, values in (("path", names.path), ("node_path", names.on_node), ("container_path", names.inside))
     }
     times = {column: getattr(rows, column) for column in ("mtime", "ctime", "atime")}
     times["btime"] = inode.birth(kernel, rows.inode, every.fstype)
-    seen = [(name, mask.tolist()) for name, mask in every.seen.items()]
     data: dict[str, Any] = {
         "superblock": rows.superblock,
         "device": devices[back],
-        "fstype": texts([kind or None for kind in every.fstype.tolist()]),
+        "fstype": text_array([kind or None for kind in every.fstype.tolist()]),
         "inode": rows.number,
         **paths,
         "kind": [inode.KINDS.get(kind) for kind in (rows.mode >> 12).tolist()],
@@ -90,12 +88,26 @@ def read(source: RamSource) -> Frame:
         "change": change,
         "noise": drift.noise(source, every, change),
         "sha256": _hashes(source, every),
-        "seen_by": [[name for name, mask in seen if mask[row]] for row in range(len(every))],
+        "seen_by": _seen_by(every),
         "address": rows.inode,
         "source": np.full(len(every), "struct inode", object),
     }
     order = np.lexsort((rows.inode, rows.number, rows.superblock))
-    return Frame(data, every.stands_for).take(order)
+    for name in list(data):  # one by one, the old one let go: a node may have a million files
+        data[name] = taken(data.pop(name), order)
+    return Frame(data, every.stands_for[order])
+
+
+def _seen_by(every: NodeInodes) -> Any:
+    """Names of the witnesses of each: there are few sets of them."""
+    import pyarrow as pa
+
+    names = list(every.seen)
+    code = np.zeros(len(every), np.int64)
+    for bit, mask in enumerate(every.seen.values()):
+        code |= mask.astype(np.int64) << bit
+    sets = [[name for bit, name in enumerate(names) if number >> bit & 1] for number in range(1 << len(names))]
+    return pa.array(sets, pa.list_(pa.string())).take(code)
 
 
 def _timestamps(nanoseconds: NDArray[np.int64]) -> Any:

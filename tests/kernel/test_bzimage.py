@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from memir.errors import SymbolsError
-from memir.kernel.bzimage import open_kernel, unpacked
+from memir.kernel.bzimage import is_kernel, open_kernel, unpacked
 from tests.kernel.made_kernel import PACKINGS, bzimage, elf
 
 KERNEL = elf({".text": (-0x7F000000, random.Random(7).randbytes(3000) + bytes(9000))})
@@ -33,6 +33,19 @@ def test_an_elf_file_is_one_already(tmp_path: Path) -> None:
     path = tmp_path / "vmlinux"
     path.write_bytes(KERNEL)
     assert open_kernel(path).read(1, 3) == b"ELF"
+
+
+def test_is_kernel(tmp_path: Path) -> None:
+    """A vmlinuz and a vmlinux; not a core dump, which is an image of RAM, nor what is cut, no file, or a folder."""
+    path = tmp_path / "given"
+    core = KERNEL[:16] + b"\4\0" + KERNEL[18:]
+    for data in (bzimage(KERNEL, "xz"), KERNEL):
+        path.write_bytes(data)
+        assert is_kernel(path)
+    for data in (core, b"\x7fEL", b""):
+        path.write_bytes(data)
+        assert not is_kernel(path)
+    assert not is_kernel(tmp_path) and not is_kernel(tmp_path / "absent")
 
 
 @pytest.mark.parametrize(

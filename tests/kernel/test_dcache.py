@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from memir.kernel import dcache
-from memir.kernel.dcache import Dentries
+from memir.kernel.dcache import Dentries, named
 from memir.kernel.space import u64
 from memir.kube.ram import RamSource
 from memir.symbols.types import Member, TypeRef
@@ -128,3 +128,20 @@ def test_unlinked() -> None:
     assert dcache.unlinked(kernel, u64(at(0), at(1), at(2), 0, DIRECT + (1 << 30))).tolist() == [
         False, False, True, False, False,
     ]  # fmt: skip
+
+
+def test_named(node_of: NodeOf, image: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In blocks of three and all at once: executables of one name, in their places."""
+    node = node_of(image)
+    dentry = np.array([*executables(node).values(), 0], np.uint64)
+    tree = Dentries(node.kernel)
+    tree.load(dentry)
+    one = tree.name(int(dentry[-2]))
+    wanted = [tree.name(each) == one for each in dentry.tolist()]
+    assert any(wanted) and not all(wanted)
+    before = node.kernel.gaps.total
+    assert named(node.kernel, dentry, lambda name: name == one).tolist() == wanted
+    monkeypatch.setattr(dcache, "_AT_ONCE", 3)
+    assert named(node.kernel, dentry, lambda name: name == one).tolist() == wanted
+    assert named(node.kernel, dentry[:0], lambda name: True).tolist() == []
+    assert node.kernel.gaps.total == before

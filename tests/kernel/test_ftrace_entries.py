@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from memir.kernel.ftrace_entries import KIND, changed_entries, jump_target
+from memir.kernel.ftrace_entries import KIND, changed_entries, jump_target, records
 from memir.kernel.space import u64
 from memir.kube.ram import RamSource
 from tests.kernel.hooked import IMAGES, X86, changed, code_of, free_place, kinds
@@ -56,6 +56,18 @@ def test_a_branch_of_arm64(node_of: NodeOf) -> None:
     hooked = changed(node, {place: branch})
     (hook,) = changed_entries(hooked.kernel, code_of(hooked))
     assert (hook.address, hook.target) == (place, target)
+
+
+def test_records(image: str, node_of: NodeOf) -> None:
+    """Each entry once, thousands of them in the kernel's text, and none has a user: nothing is traced here."""
+    kernel = node_of(image).kernel
+    place, flags = records(kernel)
+    if "ftrace_pages_start" not in kernel.symbols:
+        assert not len(place)
+        return
+    text = (place >= kernel.symbols["_stext"]) & (place < kernel.symbols["_etext"])
+    assert len(set(place.tolist())) == len(place) == len(flags) and text.sum() > 20_000
+    assert not (flags & 0x7FFFFF).any()
 
 
 def test_where_an_instruction_leads() -> None:

@@ -16,7 +16,7 @@ import pytest
 from memir.errors import SymbolsError
 from memir.kernel.buildid import build_id
 from memir.kernel.code_address import Hook
-from memir.kernel.reference_text import KIND, Reference, changed_text, read_reference
+from memir.kernel.reference_text import KIND, Reference, changed_text, read_reference, strike
 from memir.kernel.space import u64
 from memir.kube.ram import RamSource
 from memir.symbols.table import Symbols
@@ -151,6 +151,13 @@ def test_relocated_words(tmp_path: Path, node_of: NodeOf) -> None:
     assert int(reference.content[8:12].view("<u4")[0]) == (0xCCCCCCCC + shift) % (1 << 32)
     assert int(reference.content[16:24].view("<u8")[0]) == (0xCCCCCCCCCCCCCCCC + shift) % (1 << 64)
     assert reference.content[:8].tobytes() == b"\xcc" * 8
+
+
+def test_strike() -> None:
+    """Overlapping places, one that runs over the end, some before the start and behind it."""
+    judged = np.ones(10, np.bool_)
+    strike(judged, [(np.array([1, 2, 8]), np.array([2, 2, 9])), (np.array([-1, 10, 5]), np.array([5, 1, 0]))])
+    assert np.flatnonzero(judged).tolist() == [0, 4, 5, 6, 7]
 
 
 def test_symbols_that_are_missing(node_of: NodeOf) -> None:

@@ -65,4 +65,4 @@ def test_hostile_entries_are_gaps() -> None:
     own = zswap(other, space.type, space.pages)
     (gap,) = [gap for gap in other.gaps if gap.kind == "zswap"]
     assert own is not None and len(own) == stored() - gap.count and gap.count > 100
-    assert gap.why == "pages in a pool of a kind that is not read"
+    assert (gap.where, gap.why) == (f"type {space.type}: z3fold", "pages in a pool of a kind that is not read")

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memir.errors import CaseError
-from memir.tables.frame import Frame, arrow_type, known, plain, write_parquet
+from memir.tables.frame import Frame, arrow_type, known, plain, taken, text_array, write_parquet
 
 
 def test_columns_of_every_kind() -> None:
@@ -59,6 +59,22 @@ def test_rows_in_another_order() -> None:
     ]
     assert taken.keys.tolist() == [9, 8]
     assert Frame({"list": [1]}).take(np.zeros(0, np.int64)).keys is None
+
+
+def test_taken() -> None:
+    """Of arrays, masked ones, Arrow's and lists: these rows in this order."""
+    masked = np.ma.masked_array([7, 8, 9], [False, True, False])
+    assert taken(masked, [2, 1]).tolist() == [9, None]
+    assert taken(np.array([7, 8, 9]), np.array([2, 0])).tolist() == [9, 7]
+    assert taken(pa.array(["a", None, "c"]), [1, 2]).to_pylist() == [None, "c"]
+    assert taken(["a", None, "c"], [2, 2]) == ["c", "c"]
+
+
+def test_text_array() -> None:
+    """Strings with no Python string made; one that is no UTF-8 has backslash escapes, as in texts()."""
+    array = text_array([b"/a", None, "/ä".encode(), b""])
+    assert (array.type, array.to_pylist()) == (pa.string(), ["/a", None, "/ä", ""])
+    assert text_array([b"/a", b"/\xff", None]).to_pylist() == ["/a", "/\\xff", None]
 
 
 def test_known() -> None:
