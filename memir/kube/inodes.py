@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, overload
 
 import numpy as np
@@ -63,7 +63,8 @@ class Mounted(Protocol):
 
 @dataclass(frozen=True)
 class Names:
-    """Every dentry in use, and all above them. Columns in the order of tree.dentry (bool[n], uint64[n]).
+    """Every dentry in use, and all above them. Columns in the order of tree.dentry (bool[n], uint64[n]); tree.name is
+    let go, its names being those of the paths.
 
     positive: it has an inode on its own file system; negative: it is hashed and has none: the name is known not to be
     there. inode: 0 where not positive. path: within its file system; on_node, inside: on the node, and as a container
@@ -112,11 +113,13 @@ def names(source: Mounted, superblock: U64) -> Names:
     marks = np.array([*files.layers, *files.container_roots, *files.volumes], np.uint64)
     place = tree.nearest(among(tree.dentry, marks))
     path = tree.below(np.zeros(len(tree.dentry), bool))
+    inside = _inside(source, tree, superblocks_of)
+    roots = [_root_name(tree.name[row]) if text == b"" else text for row, text in enumerate(path)]
     return Names(
-        tree, superblocks_of, np.where(positive, inode, np.uint64(0)), positive,
+        replace(tree, name=[]),  # they are in the paths now, and a node may have a million
+        superblocks_of, np.where(positive, inode, np.uint64(0)), positive,
         own & (inode == 0) & (kernel.pointer(tree.dentry, "dentry", "d_hash.pprev", gap=False) != 0), gone,
-        [_root_name(tree.name[row]) if text == b"" else text for row, text in enumerate(path)],
-        _on_node(source, superblocks_of, path), _inside(source, tree, superblocks_of), layer, place,
+        roots, _on_node(source, superblocks_of, path), inside, layer, place,
     )  # fmt: skip
 
 
