@@ -4,6 +4,7 @@
 pod-images and eks are whole Kubernetes nodes (pod_images.py, eks.py): root, Debian, Go and up to an hour each.
 isolation is such a node with a real enforcer of NetworkPolicies (isolation.py); incident one with an intruder, from an
 alert to findings and back (incident.py). oci-image imports memir's own image into a node's containerd (oci_image.py).
+clean is a node with many ordinary workloads and no intruder (clean_image.py).
 respond is an API server with its controllers and no node: Go, a minute once the binaries are there.
 """
 
@@ -16,7 +17,7 @@ import sys
 from collections.abc import Callable
 
 from tests.images import ROOT
-from tests.lab import eks_image, incident, isolation, kube_image, oci_image, pod_images
+from tests.lab import clean_image, eks_image, incident, isolation, kube_image, oci_image, pod_images
 from tests.lab.build_image import MACHINES, build, folder_of
 from tests.respond.kube_rig import binaries
 
@@ -39,7 +40,7 @@ def respond() -> int:
 
 NODES: dict[str, Callable[[], int]] = {
     "pod-images": pod_images.main, "eks": eks_image.main, "respond": respond, "isolation": isolation.main,
-    "incident": incident.main, "oci-image": oci_image.main,
+    "incident": incident.main, "oci-image": oci_image.main, "clean": clean_image.main,
 }  # fmt: skip
 
 
