@@ -69,7 +69,7 @@ def build() -> None:
     out.mkdir(parents=True)
     given = {"SCENARIO": str(HERE / "scenario.yaml"), "CPU": CPU, "WANT": "11", "WAIT": "3000"}
     try:
-        script("4-up.sh", str(RAM), "init_on_free=1", env=given, limit=3600)
+        script("4-up.sh", str(RAM), "init_on_free=1", env=given)
         until("every pod to be ready", ready, 1800)
         _step("3-debug.sh")
         script("6-capture.sh", str(out), str(RAM))

@@ -84,8 +84,8 @@ def sh(
     return done.stdout
 
 
-def script(name: str, *words: str, limit: float = 1800, env: Mapping[str, str] | None = None) -> None:
-    """One of kube/*.sh, its output on ours."""
+def script(name: str, *words: str, limit: float = 7200, env: Mapping[str, str] | None = None) -> None:
+    """One of kube/*.sh, its output on ours. limit: seconds; the binaries took 40 minutes at a load of 12."""
     environment = {**os.environ, "LAB": str(lab()), **(env or {})}
     subprocess.run(["bash", HERE / name, *words], check=True, timeout=limit, env=environment)
 
