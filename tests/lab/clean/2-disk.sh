@@ -28,6 +28,8 @@ oci csi $E/eks/aws-ebs-csi-driver:v1.48.0 /usr/local/bin/aws-ebs-csi-driver l-cs
 oci agent registry.example/monitoring/agent:7.61.0 /usr/local/bin/agent l-agent
 rm -rf root; cp -a "$PARTS/root-bookworm" root; R=$PWD/root
 rm -f $R/opt/images/*; sed -i '/^ExecStartPre/d' $R/etc/systemd/system/kubelet.service
+# an emulated node that starts a dozen pods at once takes more than kubelet's two minutes for some
+echo 'runtimeRequestTimeout: 15m' >> $R/etc/kubernetes/kubelet.yaml
 printf 'nf_nat\nxt_REDIRECT\nxt_owner\nxt_comment\nxt_multiport\nxt_MASQUERADE\nnft_compat\n' >> $R/etc/modules-load.d/k8s.conf
 printf 'kernel.perf_event_paranoid=2\n' > $R/etc/sysctl.d/perf.conf
 # in namespaces of its own, with a /run of its own, that ends with it
