@@ -260,8 +260,8 @@ def check_image(name: str, config: Path, key: Path | None, out: Path, image: str
 def tools() -> None:
     """The lab's own tool store, with AVML and the helper as its source is now."""
     os.environ.setdefault("MEMIR_TOOLS", str(lab() / "tools"))
-    listed = memir("tools", "list")[1]
-    for tool in ("helper",) if "avml" in listed else ("helper", "avml"):
+    listed = memir("tools", "list", "--json")[1]
+    for tool in ("helper",) if '"tool": "avml"' in listed else ("helper", "avml"):
         code, text, _ = memir("tools", "build", tool)
         if code:
             raise SystemExit(f"memir tools build {tool} ended with {code}: {text}")
