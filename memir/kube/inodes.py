@@ -9,190 +9,27 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol, overload
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from memir.kernel import d_path, fs, overlayfs
+from memir.kernel import fs, overlayfs
 from memir.kernel import inode as kernel_inode
 from memir.kernel.blank import whole
-from memir.kernel.d_path import Tree
-from memir.kernel.dcache import unlinked
 from memir.kernel.engine import texts
 from memir.kernel.inode import Inodes
 from memir.kernel.pagetable import I64, U64, Bools
 from memir.kernel.rows import among, distinct, rows_of
+from memir.kube.dentry_names import Mounted, Names, names, superblocks
 from memir.kube.volumes import volume_of_path
 from memir.kube.whiteouts import whiteout_names
-
-if TYPE_CHECKING:
-    from memir.kernel.engine import Kernel
-    from memir.kernel.mount import Mounts
-    from memir.kernel.mountinfo import MountInfo
-    from memir.kernel.page import Pages
-    from memir.kube.files import Files
-    from memir.kube.owner import Owners
 
 _NAMES_OWNER = re.compile(
     rb"/pods/|/containers/|/sandboxes/|-containers/|/io\.containerd\.runtime\.|/volumes/|/volume-subpaths/|/etc-hosts"
 )
 """In paths that may name a pod or container (memir.kube.paths): each of these files is asked for by itself."""
-
-
-class Mounted(Protocol):
-    """What inodes are told by: memir.kube.ram.RamSource is one."""
-
-    @property
-    def kernel(self) -> Kernel: ...  # noqa: D102
-    @property
-    def mounts(self) -> Mounts: ...  # noqa: D102
-    @property
-    def mount_table(self) -> MountInfo: ...  # noqa: D102
-    @property
-    def dentry_slots(self) -> U64: ...  # noqa: D102
-    @property
-    def owners(self) -> Owners: ...  # noqa: D102
-    @property
-    def file_owners(self) -> Files: ...  # noqa: D102
-    @property
-    def pages(self) -> Pages: ...  # noqa: D102
-
-
-@dataclass(frozen=True)
-class Names:
-    """Every dentry in use, and all above them. Columns in the order of tree.dentry (bool[n], uint64[n]); tree.name is
-    let go, its names being those of the paths.
-
-    positive: it has an inode on its own file system; negative: it is hashed and has none: the name is known not to be
-    there. inode: 0 where not positive. path: within its file system; on_node, inside: on the node, and as a container
-    sees it, None where that is nowhere. layer, place: rows of the nearest root of an overlay's layer, of any place that
-    says whose files are (layer, container's root, volume); -1: none.
-    """
-
-    tree: Tree
-    superblock: U64
-    inode: U64
-    positive: Bools
-    negative: Bools
-    unlinked: Bools
-    path: list[bytes | None]
-    on_node: Sequence[bytes | None]
-    inside: list[bytes | None]
-    layer: I64
-    place: I64
-
-
-def superblocks(source: Mounted) -> U64:
-    """Every superblock that is known, by the list of all."""
-    begin = distinct(source.mount_table.superblock)
-    blocks = fs.superblocks(source.kernel, begin[begin != 0])
-    return blocks[whole(source.kernel, blocks, source.kernel.types.size("super_block"))]
-
-
-def names(source: Mounted, superblock: U64) -> Names:
-    """Every dentry on these superblocks (sorted addresses), by the slab of dentries."""
-    kernel = source.kernel
-    slot = source.dentry_slots
-    slot = slot[among(kernel.pointer(slot, "dentry", "d_sb", gap=False), superblock)]
-    good = whole(kernel, slot, kernel.types.size("dentry"))
-    hashed = kernel.pointer(slot, "dentry", "d_hash.pprev", gap=False) != 0
-    inode = kernel.pointer(slot, "dentry", "d_inode", gap=False)
-    tree = d_path.tree(kernel, slot[good & (hashed | (inode != 0))])
-    own = whole(kernel, tree.dentry, kernel.types.size("dentry"))
-    superblocks_of = np.where(own, kernel.pointer(tree.dentry, "dentry", "d_sb", gap=False), np.uint64(0))
-    inode = np.where(own, kernel.pointer(tree.dentry, "dentry", "d_inode", gap=False), np.uint64(0))
-    same = kernel.pointer(inode, "inode", "i_sb", gap=False) == superblocks_of
-    positive = (inode != 0) & same & kernel_inode.sound(kernel, inode, superblock)
-    kernel.count_unread("inode", inode, positive, "torn, or not its name's")
-    gone = unlinked(kernel, tree.dentry)
-    files = source.file_owners
-    layer = tree.nearest(among(tree.dentry, np.array(list(files.layers), np.uint64)))
-    marks = np.array([*files.layers, *files.container_roots, *files.volumes], np.uint64)
-    place = tree.nearest(among(tree.dentry, marks))
-    path = tree.below(np.zeros(len(tree.dentry), bool))
-    inside = _inside(source, tree, superblocks_of)
-    roots = [_root_name(tree.name[row]) if text == b"" else text for row, text in enumerate(path)]
-    return Names(
-        replace(tree, name=[]),  # they are in the paths now, and a node may have a million
-        superblocks_of, np.where(positive, inode, np.uint64(0)), positive,
-        own & (inode == 0) & (kernel.pointer(tree.dentry, "dentry", "d_hash.pprev", gap=False) != 0), gone,
-        roots, _on_node(source, superblocks_of, path), inside, layer, place,
-    )  # fmt: skip
-
-
-def _root_name(name: bytes | None) -> bytes:
-    """"/" of a file system's root; of a file that lies in no directory (memfd:NAME, SYSV00000000) its own name."""
-    return b"/" if name in (None, b"/") or name.startswith(b"[") else b"/" + name
-
-
-class _OnNode(Sequence[bytes | None]):
-    """Paths on the node, put together when they are asked for: of a million files that is a tenth of all memory."""
-
-    def __init__(self, top: list[bytes | None], path: list[bytes | None]) -> None:
-        self._top, self._path = top, path
-
-    def __len__(self) -> int:
-        return len(self._path)
-
-    @overload
-    def __getitem__(self, row: int) -> bytes | None: ...
-    @overload
-    def __getitem__(self, row: slice) -> list[bytes | None]: ...
-    def __getitem__(self, row: int | slice) -> bytes | list[bytes | None] | None:
-        if isinstance(row, slice):
-            return [self[each] for each in range(*row.indices(len(self)))]
-        top, inside = self._top[row], self._path[row]
-        return None if top is None or inside is None else top + inside or b"/"
-
-    def __iter__(self) -> Iterator[bytes | None]:
-        for top, inside in zip(self._top, self._path, strict=True):
-            yield None if top is None or inside is None else top + inside or b"/"
-
-
-def _on_node(source: Mounted, superblock: U64, path: list[bytes | None]) -> _OnNode:
-    tops = source.file_owners.tops
-    return _OnNode([tops.get(block) for block in superblock.tolist()], path)
-
-
-def _inside(source: Mounted, tree: Tree, superblock: U64) -> list[bytes | None]:
-    """Paths as a container sees them: from the root of a layer, or of what it has mounted alone or as a volume."""
-    prefix = _prefixes(source)
-    start = among(tree.dentry, np.array(list(prefix), np.uint64))
-    begin = [prefix.get(entry) for entry in tree.dentry.tolist()]
-    overlay = among(superblock, np.array(sorted(source.file_owners.overlays), np.uint64))
-    above, below = tree.nearest(start).tolist(), tree.below(start)
-    inside: list[bytes | None] = []
-    for row, (place, rest) in enumerate(zip(above, below, strict=True)):
-        top = begin[place] if place >= 0 else b"" if overlay[row] else None
-        inside.append(None if top is None or rest is None else top + rest or b"/")
-    return inside
-
-
-def _prefixes(source: Mounted) -> dict[int, bytes | None]:
-    """Where containers see these directories (dentries): of several places the one with the shortest path."""
-    files, info = source.file_owners, source.mount_table
-    prefix: dict[int, bytes | None] = {**dict.fromkeys(files.layers, b""), **dict.fromkeys(files.container_roots, b"")}
-    own = {
-        block: bool(files.private(block))
-        or volume_of_path(files.tops.get(block, b"").decode("utf-8", "replace")) is not None
-        for block in distinct(info.superblock).tolist()
-    }
-    seen: dict[int, set[str | None]] = {}
-    for mount, space, block, point in zip(
-        info.mount.tolist(), info.space.tolist(), info.superblock.tolist(), info.mount_point, strict=True
-    ):
-        known = source.mounts.known.get(mount)
-        if known is None or space not in source.owners.by_mount_namespace or block in files.overlays:
-            continue
-        if known.root in files.volumes or own[block]:
-            seen.setdefault(known.root, set()).add(point)
-    for root, points in seen.items():
-        point = min((point for point in points if point is not None), key=lambda path: (len(path), path), default=None)
-        prefix.setdefault(root, None if point is None else point.rstrip("/").encode("utf-8", "surrogateescape"))
-    return prefix
 
 
 @dataclass(frozen=True)

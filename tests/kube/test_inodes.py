@@ -5,13 +5,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
 
-from memir.kernel import fs
-from memir.kube.inodes import KERNEL_OWN, every_inode, names, superblocks
+from memir.kube.inodes import KERNEL_OWN, every_inode
 from memir.kube.ram import RamSource
 from tests.images import case
 
@@ -33,22 +31,6 @@ def test_three_witnesses_agree(image: str, node_of: NodeOf) -> None:
     assert {address: many for address, many in known.items() if many} == by_page
     assert every_inode(node).stands_for.tolist() == every.stands_for.tolist()
     assert not [gap for gap in node.gaps if "inode" in gap.kind or "dentry" in gap.kind]
-
-
-def test_superblocks_and_names(image: str, node_of: NodeOf) -> None:
-    """Every device of the recorded mounts has its superblock; each name's inode lies on its own file system."""
-    node = node_of(image)
-    blocks = superblocks(node)
-    devices = set(fs.devices(node.kernel, blocks))
-    raw: Any = case(image).raw_truth()
-    lines = [" - ".join(line) for rows in raw["mounts"].values() for line in rows] if "mounts" in raw else [
-        line for process in raw["proc"] for line in (process.get("mountinfo") or "").splitlines()]  # fmt: skip
-    assert {line.split(" ")[2] for line in lines} <= devices
-    known = names(node, blocks)
-    of = node.kernel.pointer(known.inode[known.positive], "inode", "i_sb")
-    assert (of == known.superblock[known.positive]).all()
-    assert not (known.positive & known.negative).any() and (known.inode[known.negative] == 0).all()
-    assert (known.layer < len(known.tree.dentry)).all() and ((known.place >= 0) >= (known.layer >= 0)).all()
 
 
 def test_upper_layers_as_recorded(image: str, node_of: NodeOf) -> None:
