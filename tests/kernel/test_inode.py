@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from memir.kernel import inode
-from memir.kube.inodes import superblocks
+from memir.kube.dentry_names import superblocks
 from memir.kube.ram import RamSource
 from memir.tables.table import tables
 from tests.kernel import held

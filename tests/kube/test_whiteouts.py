@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from memir.kernel import inode as kernel_inode
-from memir.kube.inodes import superblocks
+from memir.kube.dentry_names import superblocks
 from memir.kube.whiteouts import whiteout_names
 from tests.kernel.recorded import node
 
