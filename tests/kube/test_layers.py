@@ -31,6 +31,7 @@ def test_layers_of_an_image(name: str, node_of: Callable[[str], RamSource]) -> N
     roots = layer_roots(node.kernel, overlays)
     uppers = [dentry for dentry, layers in roots.items() if any(upper for _, upper in layers)]
     # every pod's container has an upper directory of its own, below the runtime's
+    node.mounts.dentries.load(np.array(uppers, np.uint64))
     paths = {node.mounts.dentries.path(dentry) for dentry in uppers}
     containers = {pod["id"] for pod in case(name).raw_truth()["pod"]}
     assert len(uppers) == len(overlays) >= len(containers)
@@ -51,6 +52,7 @@ def test_nearest_above(node_of: Callable[[str], RamSource]) -> None:
     dentries = node.mounts.dentries
     roots = layer_roots(node.kernel, overlays_of(node.kernel, superblocks(node)))
     upper = next(dentry for dentry, layers in roots.items() if layers[0][1])
+    dentries.load(np.array([upper], np.uint64))
     parent = dentries.parent(upper)
     assert nearest_above(dentries, upper, {upper, parent}) == upper
     assert nearest_above(dentries, upper, {parent}) == parent
