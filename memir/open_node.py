@@ -203,13 +203,13 @@ def _reference(path: Path, kernel: Kernel, cache: str | Path | None) -> Referenc
 
     if is_kernel(path) or not path.exists():
         return read_reference(path, kernel)
-    try:
-        with open_memory(path, cache=cache) as memory:
-            return read_image_reference(path, find_kernel(memory, store=Store(cache_folder(cache))), kernel)
-    except SymbolsError as error:
-        if "--reference" in str(error):
-            raise
-        raise SymbolsError(f"--reference {path}: neither a vmlinuz or vmlinux nor an image with a kernel in it: "
-                           f"{error}") from error  # fmt: skip
-    except EvidenceError as error:
-        raise SymbolsError(f"--reference {path}: neither a vmlinuz or vmlinux nor an image: {error}") from error
+    with ExitStack() as opened:
+        try:
+            memory = opened.enter_context(open_memory(path, cache=cache))
+            other = find_kernel(memory, store=Store(cache_folder(cache)))
+        except SymbolsError as error:
+            raise SymbolsError(f"--reference {path}: neither a vmlinuz or vmlinux nor an image with a kernel in it: "
+                               f"{error}") from error  # fmt: skip
+        except EvidenceError as error:
+            raise SymbolsError(f"--reference {path}: neither a vmlinuz or vmlinux nor an image: {error}") from error
+        return read_image_reference(path, other, kernel)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memir.kernel.dcache import NAME_MAX
+from memir.kernel.dcache import NAME_MAX, name_member
 from memir.kernel.pagetable import I64, U64, Bools
 from memir.kernel.rows import distinct, rows_of, spread
 
@@ -63,8 +63,7 @@ def tree(kernel: Kernel, dentry: U64) -> Tree:
     """The tree of these dentries and everything above them. What cannot be read is counted."""
     every, parents = _with_ancestors(kernel, distinct(dentry[dentry != 0]))
     parent = rows_of(every, parents)
-    # 7.2 has the name in a union with __d_name
-    pointer = kernel.pointer(every, "dentry", kernel.first_member("dentry", "d_name.name", "__d_name.name"), gap=False)
+    pointer = kernel.pointer(every, "dentry", name_member(kernel), gap=False)
     names = [text or None for text in kernel.strings(pointer, NAME_MAX)]  # no file has an empty name
     levels = _levels(parent)
     lost = len(every) - sum(len(level) for level in levels)

@@ -20,6 +20,11 @@ NAME_MAX = 256
 _AT_ONCE = 1 << 16  # names
 
 
+def name_member(kernel: Kernel) -> str:
+    """The path in a dentry to the pointer to its name: 7.2 has it in a union with __d_name."""
+    return kernel.first_member("dentry", "d_name.name", "__d_name.name")
+
+
 class Dentries:
     """Parents and names of dentries, read once: load() brings in a set of dentries with all their ancestors."""
 
@@ -30,8 +35,7 @@ class Dentries:
     def load(self, dentry: U64) -> None:
         """Read these dentries and everything above them; what cannot be read is counted as a gap."""
         kernel = self._kernel
-        # 7.2 has the name in a union with __d_name
-        name_path = kernel.first_member("dentry", "d_name.name", "__d_name.name")
+        name_path = name_member(kernel)
         frontier = distinct(dentry[dentry != 0])
         for _ in range(_MAX_DEPTH):
             frontier = frontier[[address not in self._known for address in frontier.tolist()]]
@@ -83,8 +87,7 @@ class Dentries:
 def named(kernel: Kernel, dentry: U64, wanted: Callable[[bytes], bool]) -> Bools:
     """Which of these have a wanted name, bool[n]; the names of the others, of which a node may have a million, are not
     kept. What cannot be read is counted."""
-    # 7.2 has the name in a union with __d_name
-    member = kernel.first_member("dentry", "d_name.name", "__d_name.name")
+    member = name_member(kernel)
     answer = np.zeros(len(dentry), bool)
     for begin in range(0, len(dentry), _AT_ONCE):
         part = dentry[begin : begin + _AT_ONCE]

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 _SIZES = {".retpoline_sites": 6, ".return_sites": 5, ".call_sites": 5, ".ibt_endbr_seal": 4, ".smp_locks": 1}
 """Bytes at each place of a table of 32-bit distances: a prefixed call, a jump, a call, endbr64, a lock prefix."""
 INSTRUCTION = 5  # of jump labels, static calls and ftrace: a jump, a call, or a nop of that length
-_TABLES = (("__start___jump_table", "__stop___jump_table", 16), ("__start_static_call_sites",
+TABLES = (("__start___jump_table", "__stop___jump_table", 16), ("__start_static_call_sites",
            "__stop_static_call_sites", 8))  # fmt: skip
-_TRAMPOLINES = ("__static_call_text_start", "__static_call_text_end")
+TRAMPOLINES = ("__static_call_text_start", "__static_call_text_end")
 
 
 def patch_sites(vmlinux: Vmlinux, kernel: Kernel, shift: int) -> Iterator[tuple[I64, I64]]:
@@ -39,12 +39,12 @@ def patch_sites(vmlinux: Vmlinux, kernel: Kernel, shift: int) -> Iterator[tuple[
     paravirt = vmlinux.content(".parainstructions")
     rows = paravirt[: len(paravirt) // 16 * 16].reshape(-1, 16)  # struct paravirt_patch_site: instr, type, len
     yield np.ascontiguousarray(rows[:, :8]).view("<i8").reshape(-1).astype(np.int64), rows[:, 9].astype(np.int64)
-    for first, last, entry in _TABLES:
+    for first, last, entry in TABLES:
         start, content = _named(vmlinux, kernel, shift, first, last)
         yield _of_size(_distances(start, content, entry)[0], INSTRUCTION)
     entries = _named(vmlinux, kernel, shift, "__start_mcount_loc", "__stop_mcount_loc")[1]
     yield _of_size(entries[: len(entries) // 8 * 8].view("<i8").astype(np.int64), INSTRUCTION)
-    start, content = _named(vmlinux, kernel, shift, *_TRAMPOLINES)
+    start, content = _named(vmlinux, kernel, shift, *TRAMPOLINES)
     yield np.array([start], np.int64), np.array([len(content)], np.int64)
     for name in vmlinux.sections:
         if name.startswith("runtime_"):  # runtime_ptr_SYMBOL: 8 bytes of a movabs; runtime_shift_SYMBOL: 1 of a shr

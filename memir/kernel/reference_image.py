@@ -19,7 +19,7 @@ from memir.kernel.buildid import build_id
 from memir.kernel.code_address import CodeMap
 from memir.kernel.ftrace_entries import records
 from memir.kernel.pagetable import I64, Bools
-from memir.kernel.patch_sites import INSTRUCTION
+from memir.kernel.patch_sites import INSTRUCTION, TABLES, TRAMPOLINES
 from memir.kernel.reference_text import MOST, strike
 from memir.kernel.vmlinux import Bytes
 
@@ -28,10 +28,8 @@ if TYPE_CHECKING:
 
 KIND = "kernel text beside another image"
 _PAGE = 4096
-_TABLES = (("__start___jump_table", "__stop___jump_table", 16),
-           ("__start_static_call_sites", "__stop_static_call_sites", 8))  # fmt: skip
 _PARTS = (("_text", "_etext"), ("__start_rodata", "__end_rodata"))
-_WRITTEN = (("__start_ro_after_init", "__end_ro_after_init"), ("__static_call_text_start", "__static_call_text_end"))
+_WRITTEN = (("__start_ro_after_init", "__end_ro_after_init"), TRAMPOLINES)
 
 
 @dataclass(frozen=True)
@@ -142,7 +140,7 @@ def pages_of(kernel: Kernel, start: int, size: int) -> tuple[Bytes, Bools]:
 def _of_both(kernel: Kernel, text: int) -> tuple[I64, I64]:
     """(places from `_text` on, bytes) that the tables of a running kernel name."""
     places = [(records(kernel)[0].astype(np.int64) - np.int64(text - (1 << 64)))]
-    for first, last, entry in _TABLES:
+    for first, last, entry in TABLES:
         if first not in kernel.symbols or last not in kernel.symbols:
             continue
         size = kernel.symbols[last] - kernel.symbols[first]

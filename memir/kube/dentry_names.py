@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, overload
 
 import numpy as np
@@ -48,16 +48,17 @@ class Mounted(Protocol):
 
 @dataclass(frozen=True)
 class Names:
-    """Every dentry in use, and all above them. Columns in the order of tree.dentry (bool[n], uint64[n]); tree.name is
-    let go, its names being those of the paths.
+    """Every dentry in use, and all above them: uint64[n], addresses ascending; the others bool[n], uint64[n], int64[n].
 
+    parent: row of the parent, its own for a root.
     positive: it has an inode on its own file system; negative: it is hashed and has none: the name is known not to be
     there. inode: 0 where not positive. path: within its file system; on_node, inside: on the node, and as a container
     sees it, None where that is nowhere. layer, place: rows of the nearest root of an overlay's layer, of any place that
     says whose files are (layer, container's root, volume); -1: none.
     """
 
-    tree: Tree
+    dentry: U64
+    parent: I64
     superblock: U64
     inode: U64
     positive: Bools
@@ -101,7 +102,7 @@ def names(source: Mounted, superblock: U64) -> Names:
     inside = _inside(source, tree, superblocks_of)
     roots = [_root_name(tree.name[row]) if text == b"" else text for row, text in enumerate(path)]
     return Names(
-        replace(tree, name=[]),  # they are in the paths now, and a node may have a million
+        tree.dentry, tree.parent,  # and not the names of a million, which are in the paths
         superblocks_of, np.where(positive, inode, np.uint64(0)), positive,
         own & (inode == 0) & (kernel.pointer(tree.dentry, "dentry", "d_hash.pprev", gap=False) != 0), gone,
         roots, _on_node(source, superblocks_of, path), inside, layer, place,

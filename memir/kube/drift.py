@@ -56,7 +56,7 @@ def _of_overlays(source: RamSource, every: NodeInodes, upper: NDArray[np.int64])
     rows = np.flatnonzero(among(names.superblock, overlays) & names.positive)
     if types is None or not len(rows) or not len(upper):
         return np.full(len(upper), -1), np.zeros(len(upper), bool)
-    entries = overlayfs.entries(source.kernel, types, names.tree.dentry[rows], names.inode[rows])
+    entries = overlayfs.entries(source.kernel, types, names.dentry[rows], names.inode[rows])
     # by inode: a file that was copied up is known to its overlay by the name of the temporary copy
     on_upper = source.kernel.pointer(entries.upper, "dentry", "d_inode", gap=False)
     order, sought = np.argsort(on_upper, kind="stable"), every.inodes.inode[upper]
@@ -75,13 +75,13 @@ def _hidden(source: RamSource, every: NodeInodes, opaque: NDArray[np.int64]) -> 
         (superblock, names.inside[row])
         for row in np.flatnonzero(names.positive & (names.layer >= 0)).tolist()
         if names.inside[row] in wanted
-        for superblock, top in layers[int(names.tree.dentry[names.layer[row]])]
+        for superblock, top in layers[int(names.dentry[names.layer[row]])]
         if not top
     }
     return {
         row
         for row in opaque.tolist()
-        for superblock, _ in layers[int(names.tree.dentry[names.layer[every.row[row]]])]
+        for superblock, _ in layers[int(names.dentry[names.layer[every.row[row]]])]
         if (superblock, names.inside[every.row[row]]) in below
     }
 
@@ -97,7 +97,7 @@ def noise(source: RamSource, every: NodeInodes, change: list[str | None]) -> lis
         if layer != "upper":
             continue
         path = names.inside[every.row[row]]
-        entry = int(names.tree.dentry[names.layer[every.row[row]]])
+        entry = int(names.dentry[names.layer[every.row[row]]])
         inside = set().union(*(points.get(superblock, set()) for superblock, _ in layers[entry]))
         if path is not None:
             plain = every.inodes.mode[row] >> 12 == _DIRECTORY or every.inodes.size[row] == 0

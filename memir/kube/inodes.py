@@ -21,7 +21,7 @@ from memir.kernel.blank import whole
 from memir.kernel.engine import texts
 from memir.kernel.inode import Inodes
 from memir.kernel.pagetable import I64, U64, Bools
-from memir.kernel.rows import among, distinct, rows_of
+from memir.kernel.rows import among, distinct, numbered, rows_of
 from memir.kube.dentry_names import Mounted, Names, names, superblocks
 from memir.kube.volumes import volume_of_path
 from memir.kube.whiteouts import whiteout_names
@@ -116,7 +116,7 @@ def every_inode(source: Mounted) -> NodeInodes:
 def _first_name(known: Names, inode: U64) -> I64:
     """Row of the first name of each inode, one that still stands before one that was deleted."""
     positive = np.flatnonzero(known.positive)
-    order = positive[np.lexsort((known.tree.dentry[positive], known.unlinked[positive], known.inode[positive]))]
+    order = positive[np.lexsort((known.dentry[positive], known.unlinked[positive], known.inode[positive]))]
     unique, first = np.unique(known.inode[order], return_index=True)
     place = rows_of(unique, inode)
     return np.where(place >= 0, order[first[place]] if len(unique) else -1, -1)
@@ -126,32 +126,24 @@ def _representatives(source: Mounted, rows: Inodes, known: Names, row: I64) -> U
     """By which inode the owner of each is asked: the first of those that lie on one place of one file system."""
     single = row < 0
     where = np.maximum(row, 0)
-    tree, tops = known.tree, source.file_owners.tops
-    if not len(tree.dentry):
+    tops = source.file_owners.tops
+    if not len(known.dentry):
         return rows.inode
-    single |= tree.parent[where] == where  # a root is its file system's, or an object without a name
+    single |= known.parent[where] == where  # a root is its file system's, or an object without a name
     single |= ~among(rows.superblock, np.array(list(tops), np.uint64)) & (known.layer[where] < 0)
     names_owner = [path is not None and _NAMES_OWNER.search(path) is not None for path in known.on_node]
     single |= np.array(names_owner, bool)[where] & (known.layer[where] < 0)
     place = np.where(single, -2, known.place[where])
     own = np.where(single, rows.inode, np.uint64(0))
-    order = np.lexsort((own, place, rows.superblock))  # rows of one place side by side, each place's first one first
-    new = np.ones(len(order), bool)
-    for column in (rows.superblock, place, own):
-        values = column[order]
-        new[1:] &= values[1:] == values[:-1]
-    new[1:] = ~new[1:]
-    first = order[np.flatnonzero(new)[np.cumsum(new) - 1]]
-    stands = np.empty(len(order), np.uint64)
-    stands[order] = rows.inode[first]
-    return np.where(rows.freed, np.uint64(0), stands)
+    number, first, _ = numbered([rows.superblock, (place + 2).astype(np.uint64), own])
+    return np.where(rows.freed, np.uint64(0), rows.inode[first][number])
 
 
 def _layers(source: Mounted, fstype: NDArray[np.object_], known: Names, row: I64, blocks: U64) -> list[str | None]:
     """On what each inode lies. Another than a layer is claimed only where all overlays' layers are known."""
     kinds: list[str | None] = []
     complete = _complete(source, blocks)
-    top = [source.file_owners.upper.get(entry) for entry in known.tree.dentry.tolist()]
+    top = [source.file_owners.upper.get(entry) for entry in known.dentry.tolist()]
     layers = known.layer.tolist()
     for kind, name in zip(fstype.tolist(), row.tolist(), strict=True):
         layer = layers[name] if name >= 0 else -1

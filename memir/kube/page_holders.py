@@ -19,7 +19,7 @@ from memir.kernel.frames import ANONYMOUS, Frames
 from memir.kernel.page import Pages
 from memir.kernel.pagetable import I64, U64, Bools
 from memir.kernel.rmap import anonymous_regions
-from memir.kernel.rows import rows_of
+from memir.kernel.rows import numbered, rows_of
 from memir.kernel.slab_charge import Charges
 from memir.kernel.vma import Vmas
 from memir.kube.processes import ProcessList
@@ -27,7 +27,6 @@ from memir.kube.processes import ProcessList
 MAPPED, REVERSE, NOBODY = range(3)
 """How the processes of anonymous frames are known: by page tables, by anon_vma (not mapped now), not at all."""
 _NONE = -1
-_SMALL = 1 << 16  # numbers below are put together without being numbered anew
 
 
 class Node(Protocol):
@@ -106,7 +105,7 @@ def _grouped(known: Frames, in_sets: I64, how: I64, mapped: Bools, idle: int) ->
     held = (known.holder != 0) | (known.charge != 0) | (in_sets >= 0) | (how != 0)
     row = np.flatnonzero(held)
     parts = [known.kind[row].astype(np.uint64), known.holder[row], known.charge[row]]
-    group, first, count = _numbered([*parts, (in_sets[row] + 1).astype(np.uint64), how[row].astype(np.uint64)])
+    group, first, count = numbered([*parts, (in_sets[row] + 1).astype(np.uint64), how[row].astype(np.uint64)])
     maps = np.bincount(group, mapped[row], len(count)).astype(np.int64)
     bare = np.bincount(known.kind[~held], minlength=kinds.FREE + 1)
     kinds_left = np.flatnonzero(bare)
@@ -118,25 +117,6 @@ def _grouped(known: Frames, in_sets: I64, how: I64, mapped: Bools, idle: int) ->
         np.append(count, bare[kinds_left]),
         np.append(maps, bare_maps[kinds_left]),
     )
-
-
-def _numbered(columns: list[U64]) -> tuple[I64, I64, I64]:
-    """(number of each row, the same for rows that are the same in all columns; first row and count of each number).
-
-    Sorting is what costs: columns of small numbers are taken as they are, and put together before they are sorted.
-    """
-    number, span = np.zeros(len(columns[0]), np.int64), 1
-    for column in columns:
-        part = column.astype(np.int64)
-        if int(column.max(initial=0)) >= _SMALL:
-            part = np.unique(column, return_inverse=True)[1].reshape(-1)
-        width = int(part.max(initial=0)) + 1
-        if span * width >= 1 << 62:
-            number = np.unique(number, return_inverse=True)[1].reshape(-1)
-            span = int(number.max(initial=0)) + 1
-        number, span = number * width + part, span * width
-    _, first, back, count = np.unique(number, return_index=True, return_inverse=True, return_counts=True)
-    return back.reshape(-1).astype(np.int64), first.astype(np.int64), count.astype(np.int64)
 
 
 def _by_reverse_map(kernel: Kernel, known: Frames, mm: U64, in_sets: I64, sets: list[list[int]]) -> None:

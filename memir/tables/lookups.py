@@ -50,15 +50,15 @@ def read(source: RamSource) -> Frame:
                 ("path", names.path), ("node_path", names.on_node), ("container_path", names.inside),
             )
         },
-        "dentry": names.tree.dentry[rows].tolist(),
+        "dentry": names.dentry[rows].tolist(),
         "source": ["struct dentry"] * len(rows),
     }  # fmt: skip
-    layers = [int(names.tree.dentry[place]) if place >= 0 else 0 for place in names.layer[rows].tolist()]
+    layers = [int(names.dentry[place]) if place >= 0 else 0 for place in names.layer[rows].tolist()]
     data["layer"] = [
         ("upper" if upper[layer] else "lower") if layer else ("merged" if kind == "overlay" else None)
         for layer, kind in zip(layers, data["fstype"], strict=True)
     ]
-    parent = names.inode[names.tree.parent[rows]]
+    parent = names.inode[names.parent[rows]]
     place = rows_of(every.inodes.inode, parent)
     # a directory whose own inode is not known has no owner that could be asked for
     keys = np.where(place >= 0, every.stands_for[place] if len(every) else np.uint64(0), np.uint64(0))

@@ -99,7 +99,7 @@ def inode_of(source: RamSource, path: bytes) -> tuple[int, int]:
         for row_of, name in enumerate(every.row.tolist())
         if every.layer[row_of] == "upper" and every.names.inside[name] == path
     )
-    dentry = every.names.tree.dentry[number : number + 1]
+    dentry = every.names.dentry[number : number + 1]
     text = source.kernel.pointer(dentry, "dentry", "d_name.name")
     return int(every.names.inode[number]), int(source.kernel.space.physical(text)[0][0])
 

@@ -18,7 +18,7 @@ IMAGES = ("s-6.1-small", "s-7.2-small-la57", "arm64-6.12-small-lpa2")
 @pytest.mark.parametrize("name", IMAGES)
 def test_paths_are_those_of_a_climb(name: str, node_of: Callable[[str], RamSource]) -> None:
     node = node_of(name)
-    tree = d_path.tree(node.kernel, node.inodes.names.tree.dentry)  # with its names, which those of inodes let go
+    tree = d_path.tree(node.kernel, node.inodes.names.dentry)
     single = Dentries(node.kernel)
     chosen = tree.dentry[::7]
     single.load(chosen)
@@ -38,7 +38,7 @@ def test_paths_are_those_of_a_climb(name: str, node_of: Callable[[str], RamSourc
 def test_from_a_chosen_start(node_of: Callable[[str], RamSource]) -> None:
     """The nearest marked directory above, and the path from there."""
     node = node_of(IMAGES[0])
-    tree = d_path.tree(node.kernel, node.inodes.names.tree.dentry)  # with its names, which those of inodes let go
+    tree = d_path.tree(node.kernel, node.inodes.names.dentry)
     paths = tree.below(np.zeros(len(tree.dentry), bool))
     upper = next(row for row, path in enumerate(paths) if path is not None and path.endswith(b"/snapshots/11/fs"))
     start = np.zeros(len(tree.dentry), bool)

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from memir.kernel import dcache
-from memir.kernel.dcache import Dentries, named
+from memir.kernel.dcache import Dentries, name_member, named
 from memir.kernel.space import u64
 from memir.kube.ram import RamSource
 from memir.symbols.types import Member, TypeRef
@@ -145,3 +146,18 @@ def test_named(node_of: NodeOf, image: str, monkeypatch: pytest.MonkeyPatch) -> 
     assert named(node.kernel, dentry, lambda name: name == one).tolist() == wanted
     assert named(node.kernel, dentry[:0], lambda name: True).tolist() == []
     assert node.kernel.gaps.total == before
+
+
+@pytest.mark.usefixtures("dentry")
+def test_name_member(node_of: NodeOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name is there: /init's dentry bears it. Of types that have it in the union alone, in that."""
+    for name in ("s-6.12-intruded", "s-7.2-small-la57"):
+        kernel = node_of(name).kernel
+        place = kernel.pointer(u64(executables(node_of(name))[1]), "dentry", name_member(kernel))
+        assert kernel.strings(place, 256) == [Path(case(name).recorded()[1].exe or "").name.encode()]
+    kernel = fake_kernel({})
+    assert name_member(kernel) == "d_name.name"
+    size, members = MADE_UP["dentry"]
+    monkeypatch.setitem(fake.STRUCTS, "dentry", (size, {f"__{name}" if name == "d_name" else name: place
+                                                        for name, place in members.items()}))  # fmt: skip
+    assert name_member(fake_kernel({})) == "__d_name.name"

@@ -10,6 +10,7 @@ import pytest
 
 from memir.kernel import fs, overlayfs
 from memir.kernel.overlayfs import Layers
+from memir.kernel.rows import rows_of
 from memir.kube.ram import RamSource
 from tests.images import case
 
@@ -63,8 +64,8 @@ def test_entries_of_files(name: str, node_of: Callable[[str], RamSource]) -> Non
     types = overlayfs.overlay_types(kernel, overlays)
     assert types is not None
     rows = np.flatnonzero(np.isin(names.superblock, overlays) & names.positive)
-    entries = overlayfs.entries(kernel, types, names.tree.dentry[rows], names.inode[rows])
-    upper = names.tree.rows(entries.upper)
+    entries = overlayfs.entries(kernel, types, names.dentry[rows], names.inode[rows])
+    upper = rows_of(names.dentry, entries.upper)
     for row, above, count in zip(rows.tolist(), upper.tolist(), entries.lower.tolist(), strict=True):
         inside = names.inside[row]
         assert above < 0 or names.inside[above] == inside

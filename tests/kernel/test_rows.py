@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from memir.kernel.rows import among, distinct, rows_of, spread
+from memir.kernel.rows import among, distinct, numbered, rows_of, spread
 
 
 def test_rows_of() -> None:
@@ -34,6 +34,18 @@ def test_among() -> None:
     assert among(values, values[:0, 0]).tolist() == [[False, False], [False, False]]
     assert among(np.array([1, -1], np.int32), np.array([2**32 - 1, 1], np.uint64)).tolist() == [True, False]
     assert among(np.array([b"a", b"", b"c"], object), (b"c", b"a")).tolist() == [True, False, True]
+
+
+def test_numbered() -> None:
+    """Rows that are the same in all columns have one number, which tells its first row and how many there are; of
+    columns whose numbers together need more than 64 bits, too."""
+    small, large = np.array([3, 1, 3, 1, 3], np.uint64), np.array([2**64 - 1, 7, 2**64 - 1, 8, 7], np.uint64)
+    number, first, count = numbered([small, large, small + np.uint64(60_000)])
+    assert number.tolist() == [3, 0, 3, 1, 2]
+    assert (first.tolist(), count.tolist()) == ([1, 3, 4, 0], [1, 1, 1, 2])
+    wide = [np.array([65_535, 0, 65_535], np.uint64)] * 6
+    assert numbered(wide)[0].tolist() == [1, 0, 1]
+    assert [part.tolist() for part in numbered([small[:0]])] == [[], [], []]
 
 
 def test_spread() -> None:

@@ -28,7 +28,7 @@ def test_superblocks_and_names(image: str, node_of: NodeOf) -> None:
     of = node.kernel.pointer(known.inode[known.positive], "inode", "i_sb")
     assert (of == known.superblock[known.positive]).all()
     assert not (known.positive & known.negative).any() and (known.inode[known.negative] == 0).all()
-    assert (known.layer < len(known.tree.dentry)).all() and ((known.place >= 0) >= (known.layer >= 0)).all()
+    assert (known.layer < len(known.dentry)).all() and ((known.place >= 0) >= (known.layer >= 0)).all()
 
 
 def test_paths_of_a_containers_file(node_of: NodeOf) -> None:

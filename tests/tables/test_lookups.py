@@ -55,19 +55,19 @@ def test_a_directory_whose_inode_is_not_known_gives_no_owner(node_of: NodeOf) ->
     node = RamSource(node_of("s-6.12-intruded").kernel)
     every = node.inodes
     names, overlays = every.names, np.array(sorted(node.file_owners.overlays), np.uint64)
-    inside = np.flatnonzero(np.isin(names.superblock, overlays) & names.positive & (every.names.tree.parent >= 0))
-    directory = names.tree.parent[inside]
+    inside = np.flatnonzero(np.isin(names.superblock, overlays) & names.positive & (every.names.parent >= 0))
+    directory = names.parent[inside]
     rows = inside[(directory != inside) & (names.inode[directory] != 0)]
-    rows = rows[np.unique(names.tree.parent[rows], return_index=True)[1]][:2]
+    rows = rows[np.unique(names.parent[rows], return_index=True)[1]][:2]
     negative = np.zeros(len(names.negative), bool)
     negative[rows] = True
     inode = names.inode.copy()
-    inode[names.tree.parent[rows[1]]] = 0
+    inode[names.parent[rows[1]]] = 0
     node.__dict__["inodes"] = replace(every, names=replace(names, negative=negative, inode=inode))
     keys = dict(zip(read(node)["dentry"], read(node).keys.tolist(), strict=True))
-    place = np.searchsorted(every.inodes.inode, names.inode[names.tree.parent[rows[0]]])
+    place = np.searchsorted(every.inodes.inode, names.inode[names.parent[rows[0]]])
     assert keys == {
-        int(names.tree.dentry[rows[0]]): int(every.stands_for[place]),
-        int(names.tree.dentry[rows[1]]): 0,
+        int(names.dentry[rows[0]]): int(every.stands_for[place]),
+        int(names.dentry[rows[1]]): 0,
     }
-    assert keys[int(names.tree.dentry[rows[0]])] != 0
+    assert keys[int(names.dentry[rows[0]])] != 0
