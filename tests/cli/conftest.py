@@ -39,16 +39,22 @@ class Ran:
 Memir = Callable[..., Ran]
 
 
-@pytest.fixture
-def memir(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Memir:
-    def run(*words: object) -> Ran:
-        capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", ["memir", *map(str, words)])
+def exit_code(*words: object) -> int:
+    """Of `memir WORDS` in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["memir", *map(str, words)])
         try:
             main()
-            code = 0
         except SystemExit as ended:
-            code = ended.code if isinstance(ended.code, int) else 1 if ended.code else 0
+            return ended.code if isinstance(ended.code, int) else 1 if ended.code else 0
+    return 0
+
+
+@pytest.fixture
+def memir(capsys: pytest.CaptureFixture[str]) -> Memir:
+    def run(*words: object) -> Ran:
+        capsys.readouterr()
+        code = exit_code(*words)
         captured = capsys.readouterr()
         return Ran(code, captured.out, captured.err)
 
@@ -86,13 +92,8 @@ def analysed_once(raw_image: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """The case that `memir analyze raw_image --json` makes, and what it printed; for tests that only read it."""
     folder = tmp_path_factory.mktemp("analysed")
     out = io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out):
-        words = ["analyze", raw_image, "-o", folder / "case", "--json", "--cache", folder / "cache"]
-        patch.setattr(sys, "argv", ["memir", *map(str, words)])
-        try:
-            main()
-        except SystemExit as ended:
-            assert ended.code in (None, 0)
+    with contextlib.redirect_stdout(out):
+        assert exit_code("analyze", raw_image, "-o", folder / "case", "--json", "--cache", folder / "cache") == 0
     return folder / "case", Ran(0, out.getvalue(), "").json()
 
 

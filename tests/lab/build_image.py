@@ -17,10 +17,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import zstandard
-
 from tests.images import cache
 from tests.lab import kube_image
+from tests.lab.packed import pack
 
 HERE = Path(__file__).resolve().parent / "small"
 _SUITES = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie", "7.2": "forky"}
@@ -144,9 +143,9 @@ def _finish(name: str, machine: Machine, raw: Path, truth: Path) -> Path:
         (folder / f"{name}.pods.json").write_text(json.dumps(documents.pods_json(), indent=1) + "\n")
     if machine.recorded:
         _without_deleted(truth)
-        _pack(raw.with_suffix(".frames"), folder / f"{name}.frames.zst")
+        pack(raw.with_suffix(".frames"), folder / f"{name}.frames.zst", 19)
     packed = folder / f"{name}.raw.zst"
-    _pack(raw, packed)
+    pack(raw, packed, 19)
     shutil.copy(truth, folder / truth.name)
     raw.unlink()
     return packed
@@ -159,13 +158,6 @@ def _without_deleted(truth: Path) -> None:
     gone = [f'"uid":"{record["uid"]}"' for record in told if record["what"] == "deleted"]
     kept = [line for line in lines if not (line.startswith("@POD ") and any(uid in line for uid in gone))]
     truth.write_text("".join(kept), errors="surrogateescape")
-
-
-def _pack(raw: Path, packed: Path) -> None:
-    """As `zstd -19 --long=27`."""
-    settings = zstandard.ZstdCompressionParameters.from_level(19, window_log=27, enable_ldm=True, threads=2)
-    with raw.open("rb") as source, packed.open("wb") as target:
-        zstandard.ZstdCompressor(compression_params=settings).copy_stream(source, target, size=raw.stat().st_size)
 
 
 def main() -> None:

@@ -18,13 +18,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import zstandard
-
 from memir.case.case import Case
 from tests.images import ROOT, cache
 from tests.lab.clean_labels import SEVERITIES, expected
 from tests.lab.isolation import OWN, alone, until
 from tests.lab.isolation import build as build_parts
+from tests.lab.packed import pack
 from tests.lab.pod_images import kubectl, lab, memir, script
 
 NAME = "clean-lab"
@@ -76,9 +75,7 @@ def build() -> None:
     finally:
         script("7-down.sh")
     raw = out / "node.raw"
-    settings = zstandard.ZstdCompressionParameters.from_level(1, window_log=27, enable_ldm=True, threads=2)
-    with raw.open("rb") as source, (out / f"{NAME}.raw.zst").open("wb") as target:
-        zstandard.ZstdCompressor(compression_params=settings).copy_stream(source, target, size=RAM << 20)
+    pack(raw, out / f"{NAME}.raw.zst", 1)
     raw.unlink()
 
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import zstandard
-
+from tests.lab.packed import pack
 from tests.lab.pod_images import lab, script
 
 NAME = "node-lab"
@@ -36,8 +35,6 @@ def build(folder: Path) -> Path:
     for kind in ("truth.json", "pods.json"):
         shutil.copy(out / kind, folder / f"{NAME}.{kind}")
     packed = folder / f"{NAME}.raw.zst"
-    settings = zstandard.ZstdCompressionParameters.from_level(1, window_log=27, enable_ldm=True, threads=2)
-    with (out / "node.raw").open("rb") as source, packed.open("wb") as target:
-        zstandard.ZstdCompressor(compression_params=settings).copy_stream(source, target, size=RAM << 20)
+    pack(out / "node.raw", packed, 1)
     shutil.rmtree(out)
     return packed

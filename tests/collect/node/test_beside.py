@@ -8,7 +8,6 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,6 @@ from memir.collect.node_side import BESIDE, Request, bundle, script
 from tests.collect.fargate.rig import HEAP, PASSWORD, ROOT_HEAP, USER, FargateRig
 from tests.collect.node.limited import as_user
 from tests.collect.streams import items
-
-
-@pytest.fixture(scope="module")
-def fargate_pod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FargateRig]:
-    """One of this file's own: how many processes it has is told below, and other files leave some in theirs."""
-    with FargateRig(tmp_path_factory.mktemp("fargate")) as rig:
-        yield rig
 
 
 def request(pod: FargateRig, **more: Any) -> dict[str, Any]:
