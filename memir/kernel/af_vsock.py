@@ -38,9 +38,10 @@ class _Known:
     def struct(self, name: str) -> tuple[int, dict[str, Member]] | None:
         if name != "vsock_sock":
             return None
-        places = {"local_addr": 8, "remote_addr": 24, "bound_table": 40, "connected_table": 56}
+        places = {"local_addr": 8, "remote_addr": 24, "bound_table": 40, "connected_table": 56, "pending_links": 104,
+                  "accept_queue": 120}  # fmt: skip
         types = {"local_addr": _ADDRESS, "remote_addr": _ADDRESS}
-        return self.begin + 72, {
+        return self.begin + 136, {
             member: Member(self.begin + offset, types.get(member, _LIST)) for member, offset in places.items()
         }
 
@@ -75,6 +76,23 @@ def vsock(kernel: Kernel) -> U64:
         node = list_nodes(kernel, heads, "vsock table", _MOST)[1]
         nodes.append(node - np.uint64(types.offset("vsock_sock", table)))
     return distinct(np.concatenate(nodes)) if nodes else np.zeros(0, np.uint64)
+
+
+def accept_queues(kernel: Kernel, listener: U64) -> tuple[U64, U64]:
+    """(listener, sock) of connections that no process has accepted yet; listener: vsock socks that listen.
+
+    pending_links: those that are still being made, by VMCI alone.
+    """
+    own = _module(kernel)
+    if own is None or not len(listener):
+        return listener[:0], listener[:0]
+    whose, waiting = [], []
+    for link in ("accept_queue", "pending_links"):  # a list's head and its nodes are the same member
+        offset = np.uint64(own[1].offset("vsock_sock", link))
+        row, node = list_nodes(kernel, listener + offset, "vsock accept queue", _MOST)
+        whose.append(listener[row])
+        waiting.append(node - offset)
+    return np.concatenate(whose), np.concatenate(waiting)
 
 
 def ends(kernel: Kernel, sock: U64) -> Ends:

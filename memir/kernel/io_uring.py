@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""include/linux/io_uring_types.h: files that are registered with a ring, which may be open nowhere else."""
+"""include/linux/io_uring_types.h: files that a ring holds, registered or by requests, and which may be open nowhere."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from memir.kernel.list import hlist_nodes
 from memir.kernel.pagetable import I64, U64
 from memir.kernel.rows import spread
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
 _MOST_FILES = 1 << 15  # IORING_MAX_FIXED_FILES
+_MOST_BITS = 12  # of a table of requests: 2 completions (IORING_MAX_CQ_ENTRIES: 65,536) in 32 a slot
+_MOST_REQUESTS = 1 << 16  # in one slot
+_WORKER = 0x10  # PF_IO_WORKER
+_FIXED = 1  # REQ_F_FIXED_FILE: by its number in the ring's table
 _FLAGS = np.uint64(7)  # FFS_MASK: what the ring knows of a file stands in the low bits
 
 
@@ -51,6 +56,8 @@ def registered(kernel: Kernel, ring: U64) -> tuple[I64, U64]:
     5.12 to 6.12: a table of io_fixed_file. Newer kernels (6.13, 661768085e1c) keep nodes, 5.10 pages of pointers.
     """
     types = kernel.types
+    if not len(ring):
+        return np.zeros(0, np.int64), ring
     if types.has("io_ring_ctx", "file_table.data.nodes"):
         count = kernel.read(ring, "io_ring_ctx", "file_table.data.nr").astype(np.int64)
         first = kernel.pointer(ring, "io_ring_ctx", "file_table.data.nodes")
@@ -71,3 +78,62 @@ def registered(kernel: Kernel, ring: U64) -> tuple[I64, U64]:
         file = kernel.pointer(file, "io_rsrc_node", "file_ptr")
     file &= ~_FLAGS
     return row[file != 0], file[file != 0]
+
+
+def waiting(kernel: Kernel, ring: U64) -> tuple[I64, U64]:
+    """(index of the ring, struct io_kiocb) of requests that wait until a file is ready, as an accept does for a client.
+
+    They lie in hashes so that they can be cancelled: since 5.20 (e6f89be61410) one or two tables of buckets, before one
+    of heads alone.
+    """
+    types = kernel.types
+    if not len(ring):
+        return np.zeros(0, np.int64), ring
+    tables = [name for name in ("cancel_table", "cancel_table_locked") if types.has("io_ring_ctx", f"{name}.hbs")]
+    if tables:
+        size, start = types.size("io_hash_bucket"), types.offset("io_hash_bucket", "list")
+        members = [(f"{name}.hbs", f"{name}.hash_bits") for name in tables]
+    elif types.has("io_ring_ctx", "cancel_hash_bits"):
+        size, start, members = 8, 0, [("cancel_hash", "cancel_hash_bits")]
+    else:
+        kernel.gaps.add("io_uring", "requests", "layout not known: not read", len(ring))
+        return np.zeros(0, np.int64), np.zeros(0, np.uint64)
+    of, heads = [], []
+    for first, bits in members:
+        base = kernel.pointer(ring, "io_ring_ctx", first)
+        power = kernel.read(ring, "io_ring_ctx", bits).astype(np.int64)
+        absurd = (power < 0) | (power > _MOST_BITS)
+        kernel.gaps.add("io_uring", f"{int(ring[absurd][0]) if absurd.any() else 0:#x}", "absurd number of requests",
+                        int(absurd.sum()))  # fmt: skip
+        row, number = spread(np.where(absurd | (base == 0), 0, np.left_shift(1, np.where(absurd, 0, power))))
+        of.append(row)
+        heads.append(base[row] + number.astype(np.uint64) * np.uint64(size) + np.uint64(start))
+    head, node = hlist_nodes(kernel, np.concatenate(heads), "io_uring requests", _MOST_REQUESTS)
+    row, request = np.concatenate(of)[head], kernel.container(node, "io_kiocb", "hash_node")
+    whole = kernel.try_pointers(kernel.embedded(request, "io_kiocb", "ctx"))[0] == ring[row]
+    kernel.count_unread("request of an io_uring", request, whole, "torn")
+    return row[whole], request[whole]
+
+
+def working(kernel: Kernel, thread: U64) -> tuple[I64, U64]:
+    """(index of the thread, struct io_kiocb) of requests that threads made for them are at work on, blocked mostly.
+
+    Since 5.12 (3bfe6106693b) these are threads of the process that made the ring; before, not read.
+    """
+    if not kernel.types.has("task_struct", "worker_private") or not kernel.types.has("io_worker", "cur_work"):
+        return np.zeros(0, np.int64), np.zeros(0, np.uint64)
+    flags = kernel.read(thread, "task_struct", "flags").astype(np.int64)
+    row = np.flatnonzero(flags & _WORKER)
+    worker = kernel.pointer(thread[row], "task_struct", "worker_private", gap=False)
+    work = kernel.pointer(worker, "io_worker", "cur_work", gap=False)
+    return row[work != 0], kernel.container(work[work != 0], "io_kiocb", "work")
+
+
+def of_requests(kernel: Kernel, request: U64) -> tuple[U64, U64, list[str]]:
+    """(struct io_ring_ctx, struct file, name of what is asked for) of requests; 0 for a file that is registered."""
+    ring = kernel.pointer(request, "io_kiocb", "ctx")
+    file = kernel.pointer(request, "io_kiocb", "file", gap=False)
+    fixed = kernel.read(request, "io_kiocb", "flags").astype(np.int64) & _FIXED != 0
+    number = kernel.read(request, "io_kiocb", "opcode").astype(np.int64).tolist()
+    names = {value: name for name, value in ((kernel.types.enum("io_uring_op") or {}) if number else {}).items()}
+    return ring, np.where(fixed, np.uint64(0), file), [names.get(value, f"request {value}") for value in number]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that are held without a descriptor: on their way through a unix socket, or registered with an io_uring."""
+"""Files that are held without a descriptor: on their way through a unix socket, registered with an io_uring, or waited
+for by one of its requests."""
 
 from __future__ import annotations
 
@@ -11,7 +12,6 @@ import numpy as np
 from memir.kernel import io_uring, scm, sock
 from memir.kernel.engine import Kernel
 from memir.kernel.pagetable import I64, U64
-from memir.kernel.rows import distinct
 
 IN_FLIGHT, IO_URING = "in flight", "io_uring"
 _MOST_STEPS = 5  # a socket in flight may hold files in flight itself: MAX_RECURSION_LEVEL is 4
@@ -34,16 +34,18 @@ class Carried:
         return len(self.file)
 
 
-def carried(kernel: Kernel, opened: tuple[U64, I64, U64], unix: U64, mapped: tuple[U64, U64]) -> Carried:
+def carried(
+    kernel: Kernel, opened: tuple[U64, I64, U64], unix: U64, mapped: tuple[U64, U64], thread: U64
+) -> Carried:
     """Every such file, open elsewhere or not.
 
     opened: (task, fd, struct file) of every open file; unix: every unix sock; mapped: (task, struct file) of files in
-    processes' memory, as an io_uring is that its process has closed.
+    processes' memory, as an io_uring is that its process has closed; thread: every living task.
     """
     by_file: dict[int, list[Holder]] = defaultdict(list)
     for task, fd, file in zip(*(part.tolist() for part in opened), strict=True):
         by_file[file].append((task, fd))
-    ring, in_ring, where = _registered(kernel, opened, mapped)
+    ring, in_ring, where = _of_rings(kernel, opened, mapped, thread)
     carrier, sent = scm.in_flight(kernel, unix)
     receiver = kernel.pointer(unix[carrier], "sock", "sk_socket")
     number = kernel.read(sock.inodes(kernel, receiver), "inode", "i_ino").tolist()
@@ -75,13 +77,12 @@ def _receivers(by_file: dict[int, list[Holder]], sent: U64, way: U64) -> list[li
     return answer
 
 
-def _registered(
-    kernel: Kernel, opened: tuple[U64, I64, U64], mapped: tuple[U64, U64]
+def _of_rings(
+    kernel: Kernel, opened: tuple[U64, I64, U64], mapped: tuple[U64, U64], thread: U64
 ) -> tuple[list[list[Holder]], U64, list[str]]:
-    """(whose ring, struct file, which ring in words) of what is registered with io_urings, however those are held."""
-    task, fd, file = opened
-    own, ring_file = io_uring.own_rings(kernel, distinct(task))
-    parts = [(task, fd, file), (distinct(task)[own], np.full(len(own), -1), ring_file),
+    """(whose ring, struct file, where in words) of what io_urings hold, however those are held themselves."""
+    own, ring_file = io_uring.own_rings(kernel, thread)
+    parts = [opened, (thread[own], np.full(len(own), -1), ring_file),
              (mapped[0], np.full(len(mapped[0]), -1), mapped[1])]  # fmt: skip
     task, fd, file = (np.concatenate([part[column] for part in parts]) for column in range(3))
     ring = io_uring.rings(kernel, file)
@@ -89,10 +90,19 @@ def _registered(
     for row in np.flatnonzero(ring).tolist():
         users[int(ring[row])].add((int(task[row]), int(fd[row])))
     contexts = np.array(sorted(users), np.uint64)
-    of, held = io_uring.registered(kernel, contexts) if len(contexts) else (np.zeros(0, np.int64), contexts)
-    whose = [sorted({(task, fd) for task, fd in users[ring] if fd >= 0} or users[ring]) for ring in contexts.tolist()]
-    words = [
-        f"registered with the io_uring of fd {holders[0][1]}" if holders[0][1] >= 0
-        else "registered with an io_uring without fd" for holders in whose
-    ]  # fmt: skip
-    return [whose[row] for row in of.tolist()], held, [words[row] for row in of.tolist()]
+    of, held = io_uring.registered(kernel, contexts)
+    worker, at_work = io_uring.working(kernel, thread)
+    requests = np.concatenate((io_uring.waiting(kernel, contexts)[1], at_work))
+    asked_of, waited_for, name = io_uring.of_requests(kernel, requests)
+    for row, which in zip(worker.tolist(), asked_of[len(requests) - len(at_work) :].tolist(), strict=True):
+        if which not in users:  # closed, and its requests go on
+            users[which].add((int(thread[row]), -1))
+    whose = {which: sorted({holder for holder in users[which] if holder[1] >= 0} or users[which]) for which in users}
+    words = {which: f"the io_uring of fd {holders[0][1]}" if holders[0][1] >= 0 else "an io_uring without fd"
+             for which, holders in whose.items()}  # fmt: skip
+    rows = [(which, file, f"registered with {words[which]}")
+            for which, file in zip(contexts[of].tolist(), held.tolist(), strict=True)]  # fmt: skip
+    asked = zip(asked_of.tolist(), waited_for.tolist(), name, strict=True)
+    rows += [(which, file, f"in {text} of {words[which]}") for which, file, text in asked if file]
+    files = np.array([file for _, file, _ in rows], np.uint64)
+    return [whose[which] for which, _, _ in rows], files, [text for _, _, text in rows]

@@ -143,7 +143,8 @@ class RamSource:
     @functools.cached_property
     def sockets(self) -> Sockets:
         """Every socket, and who holds it."""
-        return sockets(self.kernel, self.file_tasks, self.net_namespaces, self.mapped_files)
+        threads = self.processes.threads.task
+        return sockets(self.kernel, self.file_tasks, self.net_namespaces, self.mapped_files, threads)
 
     @functools.cached_property
     def mapped_files(self) -> tuple[U64, U64]:

@@ -76,14 +76,14 @@ def _sent(kernel: Kernel, every: Carried) -> list[tuple[int, str, list[Holder]]]
     return [(value, every.where[of], every.holders[of]) for value, of in zip(held.tolist(), row.tolist(), strict=True)]
 
 
-def sockets(kernel: Kernel, task: U64, namespaces: tuple[U64, U64], mapped: tuple[U64, U64] | None = None) -> Sockets:
+def sockets(kernel: Kernel, task: U64, namespaces: tuple[U64, U64], mapped: tuple[U64, U64], thread: U64) -> Sockets:
     """Every socket that a table of the kernel or an open file of a task knows, and ended TCP connections.
 
+    task: one for each table of open files; thread: every living one.
     namespaces: (struct net, inum) of every network namespace, as net_namespace.net_namespaces gives them.
     mapped: (task, struct file) of files in processes' memory: a ring of io_uring may be there alone.
     """
     net, number = namespaces
-    mapped = mapped or (np.zeros(0, np.uint64), np.zeros(0, np.uint64))
     held = open_sockets(kernel, task)
     # by socket.sk: unbound, unconnected, MPTCP sockets are in no table
     bare = distinct(kernel.pointer(distinct(held.socket), "socket", "sk"))
@@ -108,10 +108,14 @@ def sockets(kernel: Kernel, task: U64, namespaces: tuple[U64, U64], mapped: tupl
         tables[name] = every[good]
     live = tables["tcp"]
     state = kernel.read(live, "sock_common", "skc_state")
-    of_queue, child = inet_hashtables.accept_queues(kernel, live[state == sock.LISTEN])
+    vsock = tables["vsock"]
+    listens = kernel.read(vsock, "sock_common", "skc_state") == sock.LISTEN
+    queues = (inet_hashtables.accept_queues(kernel, live[state == sock.LISTEN]),
+              af_vsock.accept_queues(kernel, vsock[listens]))  # fmt: skip
+    of_queue, child = (np.concatenate([queue[part] for queue in queues]) for part in range(2))
     known = np.concatenate(list(tables.values()))
     tables["file"] = np.setdiff1d(bare, known)
-    everything = carried(kernel, (held.opener, held.number, held.file), tables["unix"], mapped)
+    everything = carried(kernel, (held.opener, held.number, held.file), tables["unix"], mapped, thread)
     sent_sockets = _sent(kernel, everything)
     sent = distinct(kernel.pointer(np.array([value for value, _, _ in sent_sockets], np.uint64), "socket", "sk"))
     sent = np.setdiff1d(sent[sock.sound(kernel, sent, net)], known)

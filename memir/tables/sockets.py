@@ -30,9 +30,9 @@ COLUMNS = columns("""
     protocol         string       tcp, udp, icmp, mptcp, ...; a number where it has no name; null for unix and vsock
     type             string       stream, dgram, raw, seqpacket, ...
     local            string       address (vsock: CID, * any), or the name that a unix socket is bound to (@: abstract)
-    local_port       int32        port, host order
+    local_port       int64        port, host order; of vsock 32 bits
     remote           string       address of the other end, or the name of the unix socket there
-    remote_port      int32        port, host order
+    remote_port      int64        port, host order; of vsock 32 bits
     state            string       ESTABLISHED, LISTEN, TIME_WAIT, SYN_RECV, ...; ended: its slot has been given back
     accepted         bool         false: the connection still waits for the listener to accept it
     inode            uint64       number that /proc/PID/fd shows as socket:[N]
@@ -132,10 +132,11 @@ def _states(every: Sockets) -> list[str | None]:
 
 
 def _accepted(every: Sockets) -> list[bool | None]:
-    """Of TCP connections: false where one waits in a listener's queue."""
+    """Of connections by TCP and vsock: false where one waits in a listener's queue."""
     whole = (every.rows.state != sock.LISTEN) & (every.rows.remote_port > 0) & ~every.rows.mini
     tables = zip(every.table, whole.tolist(), strict=True)
-    return [row not in every.listener if fine and table == "tcp" else None for row, (table, fine) in enumerate(tables)]
+    connected = [fine and table in ("tcp", "vsock") for table, fine in tables]
+    return [row not in every.listener if fine else None for row, fine in enumerate(connected)]
 
 
 def _remote_names(every: Sockets) -> list[str | None]:

@@ -35,8 +35,8 @@ def test_those_of_a_process_that_nobody_lists() -> None:
     named = [(name, value) for name, value in kernel.symbols.items() if name != "net_families"]
     blind = Kernel(kernel.memory, replace(kernel.anchors, symbols=Symbols.from_pairs(named, "blind")))
     tasks = np.array([task for task in node.file_tasks.tolist() if node.pid_of[task] != record["pid"]], np.uint64)
-    every = sockets(blind, tasks, node.net_namespaces)
+    every = sockets(blind, tasks, node.net_namespaces, node.mapped_files, node.processes.threads.task)
     rows = {int(every.rows.inode[row]): row for row, table in enumerate(every.table) if table == "slab"}
-    assert set(rows) == {record["listener"], record["client"], record["server"]}
-    assert every.rows.family[list(rows.values())].tolist() == [40] * 3 and not set(rows.values()) & set(every.holders)
+    assert set(rows) == {record[name] for name in ("listener", "client", "server", "later")}
+    assert every.rows.family[list(rows.values())].tolist() == [40] * 4 and not set(rows.values()) & set(every.holders)
     assert [gap.kind for gap in blind.gaps if gap.kind == "vsock"] == ["vsock"]

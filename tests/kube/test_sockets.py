@@ -9,7 +9,9 @@ import numpy as np
 
 from memir.kube.owner import NODE
 from memir.kube.ram import RamSource
-from memir.kube.sockets import open_sockets, owners_of, sockets
+from memir.kube.sockets import open_sockets, owners_of
+from tests.kernel.held import node as held_node
+from tests.kernel.held import truth
 
 NodeOf = Callable[[str], RamSource]
 
@@ -32,12 +34,13 @@ def test_holders_and_owners(node_of: NodeOf, image: str) -> None:
     assert not found.listener  # nothing waits to be accepted in these images
 
 
-def test_an_unaccepted_connection_is_its_listeners(node_of: NodeOf) -> None:
-    node = node_of("s-6.1-small")
-    found = sockets(node.kernel, node.file_tasks, node.net_namespaces)
-    listening = next(row for row in found.holders if found.rows.state[row] == 10 and found.rows.family[row] == 2)
-    child = next(row for row in range(len(found.rows)) if row not in found.holders)
-    found.listener[child] = listening
+def test_an_unaccepted_connection_is_its_listeners() -> None:
+    """By vsock: nobody has the waiting end open, and the guest's listener is of one process."""
+    node, (record,) = held_node(), truth("vsock")
+    found = node.sockets
+    ((child, listening),) = found.listener.items()
+    assert int(found.rows.inode[listening]) == record["listener"] and child not in found.holders
+    assert int(found.rows.remote_port[child]) == record["later_port"]
     owners = owners_of(node.kernel, found, node.owners, node.membership.host["net"])
     assert owners[child] == owners[listening] != ()
 

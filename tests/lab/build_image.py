@@ -30,7 +30,7 @@ _SMALL = "init_on_free=1"  # freed pages are zeros: a third of the size when pac
 class Machine:
     """How a guest is booted. ram: MiB. intruded: with the pods and intruders of pods.py; second: with those of
     second.py; recorded: with those of recorded.py, and stopped when the kernel has told each frame; hidden: with no
-    pod, and the module of hidden.py; else three plain pods."""
+    pod, and the module of hidden.py; held: with no pod, and what held.py holds; else three plain pods."""
 
     kernel: str
     ram: int
@@ -40,6 +40,7 @@ class Machine:
     second: bool = False
     recorded: bool = False
     hidden: bool = False
+    held: bool = False
 
 
 MACHINES = {
@@ -56,6 +57,7 @@ MACHINES = {
     "s-6.1-second": Machine("6.1", 192, command_line=f"{_SMALL} no_timer_check", second=True),
     "s-6.12-recorded": Machine("6.12", 192, recorded=True),
     "s-6.1-hidden": Machine("6.1", 192, command_line=f"{_SMALL} no_timer_check", hidden=True),
+    "s-6.1-held": Machine("6.1", 192, command_line=f"{_SMALL} no_timer_check", held=True),
     # bigger, with what ended processes leave
     "s-6.1-512": Machine("6.1", 512, command_line=""),
     "s-6.12-512": Machine("6.12", 512, command_line=""),
@@ -116,6 +118,11 @@ def _boot(name: str, machine: Machine) -> None:
 
             hidden.write(Path(folder), _work() / "k" / machine.kernel)
             spec = {"SPEC": folder}
+        if machine.held:
+            from tests.lab import held
+
+            held.write(Path(folder))
+            spec = {"SPEC": folder, "MODS": " ".join(held.MODULES)}
         if machine.recorded:
             from tests.lab import recorded
 

@@ -1,8 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What small/holder.c puts into pages that are swapped out, computed again: truth of swapped memory, byte for byte."""
+"""A node that holds what no table of open files and no page table shows (small/held.sh, small/holder.c): swap on zram,
+files in flight, of io_urings and their requests, vsock, ping. And what its swapped pages hold, computed again."""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+from pathlib import Path
+
+HERE = Path(__file__).parent / "small"
+MODULES = ("overlay", "veth", "zsmalloc", "lzo-rle", "zram", "lz4_compress", "lz4", "zstd_compress", "zstd", "vsock",
+           "vmw_vsock_virtio_transport_common", "vsock_loopback")  # fmt: skip
 _MASK = (1 << 64) - 1
 
 
@@ -27,3 +35,11 @@ def page(name: str, number: int) -> bytes:
         text += f"memir-swap {name} page {number:06d} line {line:03d} {tail:08x}\n".encode()
         line += 1
     return (bytes(start) + text[: end - start]).ljust(4096, b"\0")
+
+
+def write(folder: Path) -> None:
+    """Everything below a folder that is laid over the guest's root."""
+    (folder / "bin").mkdir()
+    command = ["gcc", "-O2", "-static", "-w", "-o", str(folder / "bin" / "holder"), str(HERE / "holder.c")]
+    subprocess.run(command, check=True)
+    shutil.copy(HERE / "held.sh", folder / "scenario.sh")

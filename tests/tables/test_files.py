@@ -106,9 +106,9 @@ def test_reader(node_of: NodeOf) -> None:
 
 
 def test_files_that_no_process_has_open() -> None:
-    """In flight between two ends of a unix socket, or registered with an io_uring, as the guest said."""
+    """In flight to an end of a unix socket, registered with an io_uring or in its requests: as the guest said."""
     rows = [row for row in TABLE.read(held.node()).rows() if row["use"] in ("in flight", "io_uring")]
-    (flight,), (ring,) = held.truth("flight"), held.truth("uring")
+    (flight,), (ring,), (asked,) = held.truth("flight"), held.truth("uring"), held.truth("requests")
     shown = {(row["use"], row["pid"], row["fd"], row["path"], row["inode"]) for row in rows}
     assert (
         shown
@@ -118,13 +118,18 @@ def test_files_that_no_process_has_open() -> None:
             ("in flight", flight["pid"], None, f"socket:[{flight['udp']}]", flight["udp"]),
             ("io_uring", ring["pid"], None, "/run/ring.txt", ring["file"]),
             ("io_uring", ring["pid"], None, f"socket:[{ring['tcp']}]", ring["tcp"]),
+            ("io_uring", asked["pid"], None, f"socket:[{asked['accept']}]", asked["accept"]),
+            ("io_uring", asked["pid"], None, f"socket:[{asked['poll']}]", asked["poll"]),
+            ("io_uring", asked["pid"], None, f"pipe:[{asked['splice']}]", asked["splice"]),
         }
-        and len(rows) == 5
+        and len(rows) == 8
     )
     assert {row["source"] for row in rows} == {
         f"struct file, in flight to socket:[{flight['carrier'][1]}]",
         f"struct file, registered with the io_uring of fd {ring['ring']}",
-    }
+        *(f"struct file, in IORING_OP_{name} of the io_uring of fd {asked['ring']}"
+          for name in ("ACCEPT", "POLL_ADD", "SPLICE")),
+    }  # fmt: skip
     assert [row["offset"] for row in rows if row["path"] == "/run/flight.txt"] == [len("a file in flight\n")]
 
 

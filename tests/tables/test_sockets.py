@@ -161,21 +161,32 @@ def test_sockets_that_no_process_has_open() -> None:
     row = rows[ring["tcp"]]
     assert (row["local_port"], row["state"], row["pid"], row["fd"]) == (7779, "LISTEN", ring["pid"], None)
     assert row["source"] == f"struct sock, registered with the io_uring of fd {ring['ring']}"
+    (asked,) = held.truth("requests")
+    for name, port, operation in (("accept", 7780, "ACCEPT"), ("poll", 7781, "POLL_ADD")):
+        row = rows[asked[name]]
+        assert (row["local_port"], row["pid"], row["pids"], row["fd"]) == (port, asked["pid"], [asked["pid"]], None)
+        assert row["source"] == f"struct sock, in IORING_OP_{operation} of the io_uring of fd {asked['ring']}"
     four, six = rows[ping["four"]], rows[ping["six"]]
     assert (four["protocol"], four["local_port"], four["pid"], four["seen_in"]) == ("icmp", 4242, ping["pid"], "ping")
     assert (six["protocol"], six["local_port"], six["pid"], six["seen_in"]) == ("icmpv6", 4243, ping["pid"], "ping")
 
 
 def test_vsock_sockets() -> None:
-    """A guest's listener and both ends of its connection to itself, with what getsockname said."""
+    """A guest's listener and both ends of its connections to itself, as getsockname said; one is not accepted."""
     rows = {row["inode"]: row for row in TABLE.read(held.node()).rows() if row["family"] == "vsock"}
     (record,) = held.truth("vsock")
-    assert {row["pid"] for row in rows.values()} == {record["pid"]} and len(rows) == 3
+    assert {row["pid"] for row in rows.values()} == {record["pid"]} and len(rows) == 5
     names = ("local", "local_port", "remote", "remote_port", "remote_kind", "state", "seen_in")
     shown = {inode: tuple(row[name] for name in names) for inode, row in rows.items()}
     assert shown[record["listener"]] == ("*", 5000, "*", None, None, "LISTEN", "vsock")
     assert shown[record["client"]] == ("*", record["client_port"], "1", 5000, "loopback", "ESTABLISHED", "vsock")
     assert shown[record["server"]] == ("1", 5000, "1", record["client_port"], "loopback", "ESTABLISHED", "vsock")
+    port = record["later_port"]
+    assert shown[record["later"]] == ("*", port, "1", 5000, "loopback", "ESTABLISHED", "vsock")
+    assert shown[None] == ("1", 5000, "1", port, "loopback", "ESTABLISHED", "vsock"), "a port of 32 bits"
+    accepted = {inode: (row["accepted"], row["fd"] is None) for inode, row in rows.items()}
+    assert accepted[None] == (False, True) and accepted[record["server"]] == (True, False)
+    assert accepted[record["listener"]] == (None, False)
 
 
 def test_read_checkpoint_gives_what_its_archive_holds() -> None:

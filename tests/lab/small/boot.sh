@@ -15,6 +15,6 @@ T1=$(date +%s)
 if [ -z "$P" ]; then sleep 3; else until tail -c 16 $D/frames | grep -qa memir-frames-end; do sleep 0.05; kill -0 $Q || exit 1; done; fi
 python3 $SRC/qmp.py $D/qmp $M/$N.raw $MB >/dev/null; T2=$(date +%s)
 kill $Q; wait $Q 2>/dev/null
-{ echo "# $N kernel-dir $2, $MB MiB, cpu $CPU, cmdline '$X'"; echo "@SECRET {\"heap_secret\":\"MEMIR-HEAP-SECRET-7f3a91c2e5d84b06\",\"rwx\":\"MEMIR-RWX-REGION\"}"; tr -d '\r' <$D/serial | sed -nE '/^@(POD|CONTAINER|ENDED|TOLD)/p'; tr -d '\r' <$D/serial | sed -n '/^@BEGIN/,/^@READY/p'; } > $M/$N.truth.txt
+{ echo "# $N kernel-dir $2, $MB MiB, cpu $CPU, cmdline '$X'"; echo "@SECRET {\"heap_secret\":\"MEMIR-HEAP-SECRET-7f3a91c2e5d84b06\",\"rwx\":\"MEMIR-RWX-REGION\"}"; tr -d '\r' <$D/serial | sed -nE '/^@(POD|CONTAINER|ENDED|TOLD|HELD)/p'; tr -d '\r' <$D/serial | sed -n '/^@BEGIN/,/^@READY/p'; } > $M/$N.truth.txt
 [ -z "$P" ] || cp $D/frames $M/$N.frames
 echo "$N: ready+save in $((T1-T0))+$((T2-T1))s; containers $(grep -c ^@POD $M/$N.truth.txt), procs $(grep -c ^@PROC $M/$N.truth.txt)"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * holder: what a node holds where no table of open files and no page table shows it. tests/lab/held.sh starts it.
- * usage: holder swapon DEVICE PRIORITY | swap NAME PAGES | flight | uring | vsock | ping | replaced | renamed
+ * usage: holder swapon DEVICE PRIORITY | swap NAME PAGES | flight | uring | requests | vsock | ping | replaced | renamed
  * Each says `@HELD {...}` on stderr and then waits. Content of `swap`: tests/lab/held.py makes the same. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -95,14 +95,36 @@ static int uring(void) {
     for (int i = 0; i < 2; i++) close(fds[i]);
     forever(); return 0;
 }
+static int requests(void) { /* an accept and a poll that wait to be woken, a splice that a worker waits in; their files are closed */
+    struct io_uring_params p = {0}; int ring = syscall(SYS_io_uring_setup, 4, &p); if (ring < 0) die("io_uring_setup");
+    size_t size = p.sq_off.array + 4 * p.sq_entries;
+    char *sq = mmap(0, size, PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQ_RING);
+    struct io_uring_sqe *sqe = mmap(0, 4 * sizeof *sqe, PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQES);
+    if (sq == MAP_FAILED || sqe == MAP_FAILED) die("mmap of a ring");
+    int in[2], out[2], udp = socket(AF_INET, SOCK_DGRAM, 0); struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(7781)};
+    if (bind(udp, (void *)&a, sizeof a) || pipe(in) || pipe(out)) die("pipe");
+    int fds[3] = {listener(7780), udp, out[1]};
+    sqe[0] = (struct io_uring_sqe){.opcode = IORING_OP_ACCEPT, .fd = fds[0]};
+    sqe[1] = (struct io_uring_sqe){.opcode = IORING_OP_POLL_ADD, .fd = fds[1], .poll32_events = 1};
+    sqe[2] = (struct io_uring_sqe){.opcode = IORING_OP_SPLICE, .flags = IOSQE_ASYNC, .fd = fds[2], .splice_fd_in = in[0], .splice_off_in = -1, .off = -1, .len = 1};
+    for (int i = 0; i < 3; i++) ((unsigned *)(sq + p.sq_off.array))[i] = i;
+    __atomic_store_n((unsigned *)(sq + p.sq_off.tail), 3, __ATOMIC_RELEASE);
+    if (syscall(SYS_io_uring_enter, ring, 3, 0, 0, 0, 0) != 3) die("io_uring_enter");
+    sleep(1); munmap(sq, size); munmap(sqe, 4 * sizeof *sqe); /* the worker has taken its own reference of in[0] */
+    fprintf(stderr, "@HELD {\"what\":\"requests\",\"pid\":%d,\"ring\":%d,\"accept\":%lu,\"poll\":%lu,\"splice\":%lu}\n", getpid(), ring, number(fds[0]), number(fds[1]), number(fds[2]));
+    for (int i = 0; i < 3; i++) close(fds[i]);
+    forever(); return 0;
+}
 static int vsock(void) {
     int s = socket(AF_VSOCK, SOCK_STREAM, 0), c = socket(AF_VSOCK, SOCK_STREAM, 0); if (s < 0) die("vsock");
     struct sockaddr_vm a = {.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = 5000};
     if (bind(s, (void *)&a, sizeof a) || listen(s, 4)) die("bind vsock");
     a.svm_cid = VMADDR_CID_LOCAL; socklen_t n = sizeof a; int two = -1;
     if (connect(c, (void *)&a, sizeof a) || (two = accept(s, 0, 0)) < 0) die("connect vsock");
-    getsockname(c, (void *)&a, &n);
-    fprintf(stderr, "@HELD {\"what\":\"vsock\",\"pid\":%d,\"listener\":%lu,\"client\":%lu,\"server\":%lu,\"client_port\":%u,\"client_cid\":%u}\n", getpid(), number(s), number(c), number(two), a.svm_port, a.svm_cid);
+    int later = socket(AF_VSOCK, SOCK_STREAM, 0); struct sockaddr_vm b = a; /* nobody accepts this one */
+    if (connect(later, (void *)&b, sizeof b)) die("connect vsock");
+    getsockname(c, (void *)&a, &n); n = sizeof b; getsockname(later, (void *)&b, &n);
+    fprintf(stderr, "@HELD {\"what\":\"vsock\",\"pid\":%d,\"listener\":%lu,\"client\":%lu,\"server\":%lu,\"client_port\":%u,\"client_cid\":%u,\"later\":%lu,\"later_port\":%u}\n", getpid(), number(s), number(c), number(two), a.svm_port, a.svm_cid, number(later), b.svm_port);
     forever(); return 0;
 }
 static int ping(void) {
@@ -126,6 +148,7 @@ int main(int argc, char **argv) {
     if (!strcmp(what, "swap") && argc == 4) return swap(argv[2], atoi(argv[3]));
     if (!strcmp(what, "flight")) return flight();
     if (!strcmp(what, "uring")) return uring();
+    if (!strcmp(what, "requests")) return requests();
     if (!strcmp(what, "vsock")) return vsock();
     if (!strcmp(what, "ping")) return ping();
     if (!strcmp(what, "replaced")) return replaced(argv);
