@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""fs/d_path.c: paths of all dentries of a node at once, as columns: a million take seconds, not minutes."""
+"""fs/d_path.c: all dentries of a node with what lies above them, as columns, for the paths of all of them at once."""
 
 from __future__ import annotations
 
@@ -41,22 +41,6 @@ class Tree:
         for level in self.levels[1:]:
             above[level] = np.where(above[level] < 0, above[self.parent[level]], above[level])
         return above
-
-    def below(self, start: Bools) -> list[bytes | None]:
-        """Path of each dentry from the nearest `start` above it, or from the root: b"" there, else b"/a/b".
-
-        None where a name on the way is not known.
-        """
-        paths: list[bytes | None] = [None] * len(self.dentry)
-        begins, parent = start.tolist(), self.parent.tolist()
-        for depth, level in enumerate(self.levels):
-            for row in level.tolist():
-                above, name = paths[parent[row]], self.name[row]
-                if depth == 0 or begins[row]:
-                    paths[row] = b""
-                elif above is not None and name is not None:
-                    paths[row] = above + b"/" + name
-        return paths
 
 
 def tree(kernel: Kernel, dentry: U64) -> Tree:

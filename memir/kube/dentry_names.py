@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, overload
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from memir.kernel.d_path import Tree
 from memir.kernel.dcache import unlinked
 from memir.kernel.pagetable import I64, U64, Bools
 from memir.kernel.rows import among, distinct
+from memir.kube.path_column import PathColumn, below
 from memir.kube.volumes import volume_of_path
 
 if TYPE_CHECKING:
@@ -64,9 +64,9 @@ class Names:
     positive: Bools
     negative: Bools
     unlinked: Bools
-    path: list[bytes | None]
-    on_node: Sequence[bytes | None]
-    inside: list[bytes | None]
+    path: PathColumn
+    on_node: PathColumn
+    inside: PathColumn
     layer: I64
     place: I64
 
@@ -98,14 +98,14 @@ def names(source: Mounted, superblock: U64) -> Names:
     layer = tree.nearest(among(tree.dentry, np.array(list(files.layers), np.uint64)))
     marks = np.array([*files.layers, *files.container_roots, *files.volumes], np.uint64)
     place = tree.nearest(among(tree.dentry, marks))
-    path = tree.below(np.zeros(len(tree.dentry), bool))
-    inside = _inside(source, tree, superblocks_of)
-    roots = [_root_name(tree.name[row]) if text == b"" else text for row, text in enumerate(path)]
+    path = below(tree, np.zeros(len(tree.dentry), bool))
+    roots = np.sort(tree.levels[0])
+    named = path.replaced(roots, [_root_name(tree.name[row]) for row in roots.tolist()])
     return Names(
         tree.dentry, tree.parent,  # and not the names of a million, which are in the paths
         superblocks_of, np.where(positive, inode, np.uint64(0)), positive,
         own & (inode == 0) & (kernel.pointer(tree.dentry, "dentry", "d_hash.pprev", gap=False) != 0), gone,
-        roots, _on_node(source, superblocks_of, path), inside, layer, place,
+        named, _on_node(source, superblocks_of, path), _inside(source, tree, superblocks_of), layer, place,
     )  # fmt: skip
 
 
@@ -114,47 +114,22 @@ def _root_name(name: bytes | None) -> bytes:
     return b"/" if name in (None, b"/") or name.startswith(b"[") else b"/" + name
 
 
-class _OnNode(Sequence[bytes | None]):
-    """Paths on the node, put together when they are asked for: of a million files that is a tenth of all memory."""
-
-    def __init__(self, top: list[bytes | None], path: list[bytes | None]) -> None:
-        self._top, self._path = top, path
-
-    def __len__(self) -> int:
-        return len(self._path)
-
-    @overload
-    def __getitem__(self, row: int) -> bytes | None: ...
-    @overload
-    def __getitem__(self, row: slice) -> list[bytes | None]: ...
-    def __getitem__(self, row: int | slice) -> bytes | list[bytes | None] | None:
-        if isinstance(row, slice):
-            return [self[each] for each in range(*row.indices(len(self)))]
-        top, inside = self._top[row], self._path[row]
-        return None if top is None or inside is None else top + inside or b"/"
-
-    def __iter__(self) -> Iterator[bytes | None]:
-        for top, inside in zip(self._top, self._path, strict=True):
-            yield None if top is None or inside is None else top + inside or b"/"
-
-
-def _on_node(source: Mounted, superblock: U64, path: list[bytes | None]) -> _OnNode:
+def _on_node(source: Mounted, superblock: U64, path: PathColumn) -> PathColumn:
+    blocks, which = np.unique(superblock, return_inverse=True)
     tops = source.file_owners.tops
-    return _OnNode([tops.get(block) for block in superblock.tolist()], path)
+    return path.beneath([tops.get(block) for block in blocks.tolist()], which)
 
 
-def _inside(source: Mounted, tree: Tree, superblock: U64) -> list[bytes | None]:
+def _inside(source: Mounted, tree: Tree, superblock: U64) -> PathColumn:
     """Paths as a container sees them: from the root of a layer, or of what it has mounted alone or as a volume."""
     prefix = _prefixes(source)
     start = among(tree.dentry, np.array(list(prefix), np.uint64))
-    begin = [prefix.get(entry) for entry in tree.dentry.tolist()]
     overlay = among(superblock, np.array(sorted(source.file_owners.overlays), np.uint64))
-    above, below = tree.nearest(start).tolist(), tree.below(start)
-    inside: list[bytes | None] = []
-    for row, (place, rest) in enumerate(zip(above, below, strict=True)):
-        top = begin[place] if place >= 0 else b"" if overlay[row] else None
-        inside.append(None if top is None or rest is None else top + rest or b"/")
-    return inside
+    above = tree.nearest(start)
+    starts = np.flatnonzero(start)
+    tops = [*(prefix[entry] for entry in tree.dentry[starts].tolist()), b""]
+    which = np.where(above >= 0, np.searchsorted(starts, above), np.where(overlay, len(starts), -1))
+    return below(tree, start, which >= 0).beneath(tops, which)
 
 
 def _prefixes(source: Mounted) -> dict[int, bytes | None]:

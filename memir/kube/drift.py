@@ -33,7 +33,7 @@ _PID_FILE = re.compile(r"/(?:var/)?run/(?:[^/]+/)*[^/]+\.pid")
 def changes(source: RamSource, every: NodeInodes) -> list[str | None]:
     """What was done to each inode: created, modified (copied up from the image), whiteout (deleted), opaque (a
     directory that hides the image's). None for what lies on no upper layer, and where memory does not tell."""
-    upper = np.flatnonzero([layer == "upper" for layer in every.layer])
+    upper = np.flatnonzero(every.layer == "upper")
     change: list[str | None] = [None] * len(every)
     lower, opaque = _of_overlays(source, every, upper)
     kind, rdev = every.inodes.mode >> 12, every.inodes.rdev
@@ -71,10 +71,11 @@ def _hidden(source: RamSource, every: NodeInodes, opaque: NDArray[np.int64]) -> 
     if not len(opaque):
         return set()
     wanted = {names.inside[every.row[row]] for row in opaque.tolist()}
+    on_layer = np.flatnonzero(names.positive & (names.layer >= 0))
     below = {
-        (superblock, names.inside[row])
-        for row in np.flatnonzero(names.positive & (names.layer >= 0)).tolist()
-        if names.inside[row] in wanted
+        (superblock, path)
+        for row, path in zip(on_layer.tolist(), names.inside.take(on_layer).to_pylist(), strict=True)
+        if path in wanted
         for superblock, top in layers[int(names.dentry[names.layer[row]])]
         if not top
     }
@@ -93,9 +94,7 @@ def noise(source: RamSource, every: NodeInodes, change: list[str | None]) -> lis
     points = mount_points(source)
     layers, names = source.file_owners.layers, every.names
     reasons: list[str | None] = [None] * len(every)
-    for row, layer in enumerate(every.layer):
-        if layer != "upper":
-            continue
+    for row in np.flatnonzero(every.layer == "upper").tolist():
         path = names.inside[every.row[row]]
         entry = int(names.dentry[names.layer[every.row[row]]])
         inside = set().union(*(points.get(superblock, set()) for superblock, _ in layers[entry]))

@@ -7,7 +7,6 @@ by an inode that stands for all that lie there.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,11 +22,12 @@ from memir.kernel.inode import Inodes
 from memir.kernel.pagetable import I64, U64, Bools
 from memir.kernel.rows import among, distinct, numbered, rows_of
 from memir.kube.dentry_names import Mounted, Names, names, superblocks
+from memir.kube.path_column import PathColumn
 from memir.kube.volumes import volume_of_path
 from memir.kube.whiteouts import whiteout_names
 
-_NAMES_OWNER = re.compile(
-    rb"/pods/|/containers/|/sandboxes/|-containers/|/io\.containerd\.runtime\.|/volumes/|/volume-subpaths/|/etc-hosts"
+_NAMES_OWNER = (
+    r"/pods/|/containers/|/sandboxes/|-containers/|/io\.containerd\.runtime\.|/volumes/|/volume-subpaths/|/etc-hosts"
 )
 """In paths that may name a pod or container (memir.kube.paths): each of these files is asked for by itself."""
 
@@ -47,7 +47,7 @@ class NodeInodes:
     row: I64
     stands_for: U64
     seen: dict[str, Bools]
-    layer: list[str | None]
+    layer: NDArray[np.object_]
     swapped: I64
 
     def __len__(self) -> int:
@@ -67,11 +67,11 @@ class NodeInodes:
 
     def shown(self, rows: Iterable[int]) -> list[str | None]:
         """Path of each of these rows: as its container sees it, else on the node, else within its file system."""
-        names, known = self.row.tolist(), self.names
-        return texts([
-            known.inside[name] or known.on_node[name] or known.path[name] if name >= 0 else None
-            for name in (names[row] for row in rows)
-        ])  # fmt: skip
+        import pyarrow.compute as pc
+
+        row, known = self.row[np.fromiter(rows, np.int64)], self.names
+        paths = pc.coalesce(*(column.take(row) for column in (known.inside, known.on_node, known.path)))
+        return texts(paths.to_pylist())
 
 
 _REGULAR = 8  # S_IFREG >> 12
@@ -105,11 +105,12 @@ def every_inode(source: Mounted) -> NodeInodes:
         every = every[take]
         rows = kernel_inode.inodes(kernel, every)
     kinds = np.array([kind or b"" for kind in fs.types_of(kernel, blocks)], object)
-    fstype = kinds[np.searchsorted(blocks, rows.superblock)]
+    of = np.searchsorted(blocks, rows.superblock)
+    fstype = kinds[of]
     seen = {"dentry": among(every, named), "slab": among(every, slot), "page": among(every, paged)}
     return NodeInodes(
         rows, fstype, known, row, _representatives(source, rows, known, row), seen,
-        _layers(source, fstype, known, row, blocks), kernel_inode.swapped(kernel, every, fstype),
+        _layers(source, kinds, of, known, row, blocks), kernel_inode.swapped(kernel, every, fstype),
     )  # fmt: skip
 
 
@@ -131,41 +132,47 @@ def _representatives(source: Mounted, rows: Inodes, known: Names, row: I64) -> U
         return rows.inode
     single |= known.parent[where] == where  # a root is its file system's, or an object without a name
     single |= ~among(rows.superblock, np.array(list(tops), np.uint64)) & (known.layer[where] < 0)
-    names_owner = [path is not None and _NAMES_OWNER.search(path) is not None for path in known.on_node]
-    single |= np.array(names_owner, bool)[where] & (known.layer[where] < 0)
+    single |= known.on_node.matches(_NAMES_OWNER)[where] & (known.layer[where] < 0)
     place = np.where(single, -2, known.place[where])
     own = np.where(single, rows.inode, np.uint64(0))
     number, first, _ = numbered([rows.superblock, (place + 2).astype(np.uint64), own])
     return np.where(rows.freed, np.uint64(0), rows.inode[first][number])
 
 
-def _layers(source: Mounted, fstype: NDArray[np.object_], known: Names, row: I64, blocks: U64) -> list[str | None]:
-    """On what each inode lies. Another than a layer is claimed only where all overlays' layers are known."""
-    kinds: list[str | None] = []
-    complete = _complete(source, blocks)
-    top = [source.file_owners.upper.get(entry) for entry in known.dentry.tolist()]
-    layers = known.layer.tolist()
-    for kind, name in zip(fstype.tolist(), row.tolist(), strict=True):
-        layer = layers[name] if name >= 0 else -1
-        if layer >= 0:
-            kinds.append("upper" if top[layer] else "lower")
-        elif kind in KERNEL_OWN or not kind:
-            kinds.append(None)
-        elif kind == b"overlay":
-            kinds.append("merged")
-        elif not complete or (known.path[name] is None if name >= 0 else kind != b"tmpfs"):
-            kinds.append(None)
-        else:
-            kinds.append("tmpfs" if kind == b"tmpfs" else _volume(known.on_node[name]))
+def _layers(
+    source: Mounted, kind: NDArray[np.object_], of: I64, known: Names, row: I64, blocks: U64
+) -> NDArray[np.object_]:
+    """On what each inode lies. Another than a layer is claimed only where all overlays' layers are known.
+
+    kind: type of each superblock's file system; of: the row of its superblock in that.
+    """
+    layer, has_path = np.full(len(row), -1), np.zeros(len(row), bool)
+    named = np.flatnonzero(row >= 0)
+    layer[named], has_path[named] = known.layer[row[named]], known.path.known()[row[named]]
+    own = np.array([not each or each in KERNEL_OWN for each in kind], bool)[of]
+    tmpfs, overlay = ((kind == each)[of] for each in (b"tmpfs", b"overlay"))
+    told = (layer < 0) & ~own & ~overlay & (has_path | (tmpfs & (row < 0)))
+    kinds = np.full(len(row), None, object)
+    kinds[(layer < 0) & overlay] = "merged"
+    if _complete(source, blocks):
+        kinds[told & tmpfs] = "tmpfs"
+        on_disk = np.flatnonzero(told & ~tmpfs)
+        kinds[on_disk] = _volumes(PathColumn(known.on_node.take(row[on_disk])))
+    every = distinct(layer[layer >= 0])
+    upper = [bool(source.file_owners.upper.get(entry)) for entry in known.dentry[every].tolist()]
+    on_layer = np.flatnonzero(layer >= 0)
+    kinds[on_layer] = np.array(["lower", "upper"], object)[np.array(upper, np.int64)[rows_of(every, layer[on_layer])]]
     return kinds
 
 
-def _volume(path: bytes | None) -> str | None:
-    if path is None:
-        return None
-    if b"/volume" not in path and b"/etc-hosts" not in path and b"/containers/" not in path:
-        return "node"
-    return "volume" if volume_of_path(path.decode("utf-8", "backslashreplace")) else "node"
+def _volumes(path: PathColumn) -> NDArray[np.object_]:
+    """"volume" or "node" by the path on the node; None for what the node has not mounted."""
+    kinds = np.full(len(path), None, object)
+    kinds[path.known()] = "node"
+    for row in np.flatnonzero(path.matches("/volume|/etc-hosts|/containers/")).tolist():
+        if volume_of_path((path[row] or b"").decode("utf-8", "backslashreplace")):
+            kinds[row] = "volume"
+    return kinds
 
 
 def _complete(source: Mounted, blocks: U64) -> bool:

@@ -37,11 +37,10 @@ def mounted_secrets(source: RamSource) -> Iterator[MountedSecret]:
     """Each mounted value that is whole and text. What is not whole is a gap; certificates alone are no secret."""
     every = source.inodes
     chosen: list[tuple[int, str, str, str]] = []
-    for index, row in enumerate(every.row.tolist()):
-        raw = every.names.on_node[row] if row >= 0 else None
-        if raw is None or b"kubernetes.io~secret/" not in raw:
-            continue
-        path = raw.decode("utf-8", "backslashreplace")
+    mounted = every.names.on_node.matches("kubernetes\\.io~secret/")
+    named = np.flatnonzero(every.row >= 0)
+    for index in named[mounted[every.row[named]]].tolist():
+        path = (every.names.on_node[int(every.row[index])] or b"").decode("utf-8", "backslashreplace")
         volume = volume_of_path(path)
         if volume is not None and volume.kind == "secret" and volume.name and volume.pod_uid:
             chosen.append((index, path, volume.name, volume.pod_uid))

@@ -85,16 +85,27 @@ def known(values: NDArray[Any], least: int = 0) -> list[int | None]:
     return [value if value >= least else None for value in values.tolist()]
 
 
-def text_array(values: Sequence[bytes | None]) -> pa.Array[Any]:
-    """Bytes from the kernel as an Arrow array of strings: what texts() makes of them, but no Python string for each."""
+def text_array(values: Sequence[bytes | None] | pa.Array[Any]) -> pa.Array[Any]:
+    """Bytes from the kernel as an Arrow array of strings: what texts() makes of them, but no Python string for each.
+
+    values: bytes, or an Arrow array of them.
+    """
     import pyarrow as pa
 
     from memir.kernel.engine import texts
 
+    given = values if isinstance(values, pa.Array) else pa.array(values, pa.binary())
     try:
-        return pa.array(values, pa.binary()).cast(pa.string())  # ArrowInvalid where one is no UTF-8
+        return given.cast(pa.string())  # ArrowInvalid where one is no UTF-8
     except pa.ArrowInvalid:
-        return pa.array(texts(values), pa.string())
+        return pa.array(texts(given.to_pylist()), pa.string())
+
+
+def coded(texts: Sequence[str | None], code: NDArray[np.integer[Any]]) -> pa.Array[Any]:
+    """A column of few different texts: texts[code] for each, as Arrow strings."""
+    import pyarrow as pa
+
+    return pa.array(texts, pa.string()).take(pa.array(code))
 
 
 def arrow_type(name: str) -> pa.DataType:

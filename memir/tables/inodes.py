@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from memir.collected.layers import inode_rows
 from memir.kernel import fs, inode
+from memir.kernel.engine import texts
 from memir.kernel.filemap import PAGE, contents, dirty, sha256
 from memir.kernel.rows import rows_of
 from memir.kube import drift
 from memir.kube.inodes import NodeInodes
 from memir.kube.ram import RamSource
-from memir.tables.frame import Frame, taken, text_array
+from memir.tables.frame import Frame, coded, taken, text_array
 from memir.tables.table import Table, columns, frame_of
 
 if TYPE_CHECKING:
@@ -60,22 +61,21 @@ def read(source: RamSource) -> Frame:
     """Every inode in the dentry cache, in slabs of inodes and in the page cache, by file system and number."""
     every, kernel = source.inodes, source.kernel
     rows, names = every.inodes, every.names
-    blocks, back = np.unique(rows.superblock, return_inverse=True)
-    devices = np.array(fs.devices(kernel, blocks), object)
+    blocks, first, back = np.unique(rows.superblock, return_index=True, return_inverse=True)
     change = drift.changes(source, every)
     paths = {
-        column: text_array([values[row] if row >= 0 else None for row in every.row.tolist()])
+        column: text_array(values.take(every.row))
         for column, values in (("path", names.path), ("node_path", names.on_node), ("container_path", names.inside))
     }
     times = {column: getattr(rows, column) for column in ("mtime", "ctime", "atime")}
     times["btime"] = inode.birth(kernel, rows.inode, every.fstype)
     data: dict[str, Any] = {
         "superblock": rows.superblock,
-        "device": devices[back],
-        "fstype": text_array([kind or None for kind in every.fstype.tolist()]),
+        "device": coded(fs.devices(kernel, blocks), back),
+        "fstype": coded(texts([kind or None for kind in every.fstype[first].tolist()]), back),
         "inode": rows.number,
         **paths,
-        "kind": np.array([inode.KINDS.get(kind) for kind in (rows.mode >> 12).tolist()], object),
+        "kind": coded([inode.KINDS.get(kind) for kind in range(16)], (rows.mode >> 12) & 15),
         "mode": (rows.mode & 0o7777).astype(np.uint32),
         **{name: getattr(rows, name).astype(np.uint32) for name in ("uid", "gid", "nlink")},
         "size": rows.size,
@@ -84,13 +84,13 @@ def read(source: RamSource) -> Frame:
         "dirty": _dirty(source, every),
         "deleted": rows.nlink == 0,
         "freed": rows.freed,
-        "layer": np.array(every.layer, object),
+        "layer": every.layer,
         "change": np.array(change, object),
         "noise": np.array(drift.noise(source, every, change), object),
         "sha256": np.array(_hashes(source, every), object),
         "seen_by": _seen_by(every),
         "address": rows.inode,
-        "source": np.full(len(every), "struct inode", object),
+        "source": coded(["struct inode"], np.zeros(len(every), np.int64)),
     }
     order = np.lexsort((rows.inode, rows.number, rows.superblock))
     for name in list(data):  # one by one, the old one let go: a node may have a million files
@@ -132,7 +132,7 @@ def _hashes(source: RamSource, every: NodeInodes) -> list[str | None]:
     rows, kernel = every.inodes, source.kernel
     hashes: list[str | None] = [None] * len(every)
     chosen = np.flatnonzero(every.cached_files & (every.held >= -(-rows.size // PAGE)))
-    later = np.array([every.layer[row] != "upper" for row in chosen.tolist()], bool)
+    later = every.layer[chosen] != "upper"
     chosen = chosen[np.lexsort((rows.size[chosen], later))]
     fits = np.cumsum(rows.size[chosen]) <= MAX_HASHED
     kernel.gaps.add("sha256", "inodes", f"of what is whole more than {MAX_HASHED >> 20} MiB", int((~fits).sum()))

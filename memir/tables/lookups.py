@@ -45,7 +45,7 @@ def read(source: RamSource) -> Frame:
         "device": [devices[row] for row in back.tolist()],
         "fstype": [kinds[row] for row in back.tolist()],
         **{
-            column: texts([values[row] for row in rows.tolist()])
+            column: texts(values.take(rows).to_pylist())
             for column, values in (
                 ("path", names.path), ("node_path", names.on_node), ("container_path", names.inside),
             )

@@ -69,7 +69,7 @@ def _partial(source: RamSource, every: NodeInodes) -> I64:
     """Rows of regular files of which RAM has a part, up to MAX_HASHED bytes; what is left out is counted."""
     rows = every.inodes
     chosen = np.flatnonzero(every.cached_files & (rows.pages < -(-rows.size // PAGE)))
-    later = np.array([every.layer[row] != "upper" for row in chosen.tolist()], bool)
+    later = every.layer[chosen] != "upper"
     chosen = chosen[np.lexsort((rows.pages[chosen], later))]
     fits = np.cumsum(rows.pages[chosen]) * PAGE <= MAX_HASHED
     lost = int(rows.pages[chosen[~fits]].sum())

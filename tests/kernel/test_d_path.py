@@ -10,6 +10,7 @@ import pytest
 
 from memir.kernel import d_path
 from memir.kernel.dcache import Dentries
+from memir.kube.path_column import below
 from memir.kube.ram import RamSource
 
 IMAGES = ("s-6.1-small", "s-7.2-small-la57", "arm64-6.12-small-lpa2")
@@ -22,8 +23,7 @@ def test_paths_are_those_of_a_climb(name: str, node_of: Callable[[str], RamSourc
     single = Dentries(node.kernel)
     chosen = tree.dentry[::7]
     single.load(chosen)
-    none = np.zeros(len(tree.dentry), bool)
-    paths = tree.below(none)
+    paths = below(tree, np.zeros(len(tree.dentry), bool))
     rows = tree.rows(chosen).tolist()
     assert [paths[row] or b"/" for row in rows] == [single.path(entry) for entry in chosen.tolist()]
     assert len(rows) > 300 and tree.rows(np.array([12345], np.uint64)).tolist() == [-1]
@@ -39,13 +39,13 @@ def test_from_a_chosen_start(node_of: Callable[[str], RamSource]) -> None:
     """The nearest marked directory above, and the path from there."""
     node = node_of(IMAGES[0])
     tree = d_path.tree(node.kernel, node.inodes.names.dentry)
-    paths = tree.below(np.zeros(len(tree.dentry), bool))
+    paths = list(below(tree, np.zeros(len(tree.dentry), bool)))
     upper = next(row for row, path in enumerate(paths) if path is not None and path.endswith(b"/snapshots/11/fs"))
     start = np.zeros(len(tree.dentry), bool)
     start[upper] = True
     log = paths.index((paths[upper] or b"") + b"/tmp/server.log")
     assert tree.nearest(start)[[upper, log, int(tree.parent[upper])]].tolist() == [upper, upper, -1]
-    assert [tree.below(start)[row] for row in (upper, log)] == [b"", b"/tmp/server.log"]
+    assert [below(tree, start)[row] for row in (upper, log)] == [b"", b"/tmp/server.log"]
 
 
 def test_loops_lead_nowhere() -> None:
@@ -54,7 +54,7 @@ def test_loops_lead_nowhere() -> None:
     assert [sorted(level.tolist()) for level in levels] == [[0], [1], [5]]
     names = [b"/", b"a", b"x", b"y", None, b"b"]
     tree = d_path.Tree(np.arange(6, dtype=np.uint64), np.array([0, 0, 3, 2, 4, 1]), levels, names)
-    assert tree.below(np.zeros(6, bool)) == [b"", b"/a", None, None, None, b"/a/b"]
+    assert list(below(tree, np.zeros(6, bool))) == [b"", b"/a", None, None, None, b"/a/b"]
 
 
 def test_nothing(node_of: Callable[[str], RamSource]) -> None:

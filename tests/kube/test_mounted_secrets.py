@@ -8,9 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from memir.kube.mounted_secrets import MountedSecret, mounted_secrets
+from memir.kube.path_column import PathColumn
 from memir.kube.ram import RamSource
 from memir.kube.secrets import Secrets
 
@@ -24,8 +26,9 @@ class _Renamed:
         self._source = source
         every = source.inodes
         paths = [None if path is None else path.replace(PROJECTED, SECRET) for path in every.names.on_node]
+        on_node = PathColumn(pa.array(paths, pa.large_binary()))
         rows = every.inodes if size is None else replace(every.inodes, size=np.full(len(every), size))
-        self.inodes = replace(every, names=replace(every.names, on_node=paths), inodes=rows)
+        self.inodes = replace(every, names=replace(every.names, on_node=on_node), inodes=rows)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._source, name)
