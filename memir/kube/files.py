@@ -102,6 +102,7 @@ class Files:
         self.upper = {entry: any(top for _, top in of) for entry, of in self.layers.items()}
         self.container_roots, self.volumes = self._mounted_by_containers()
         self._users: dict[int, set[Owner]] | None = None
+        self._private: dict[int, tuple[Owner, ...]] = {}
 
     def of(self, mapping: Iterable[int]) -> dict[int, FileInfo]:
         """What is known of these files."""
@@ -201,6 +202,11 @@ class Files:
 
     def private(self, superblock: int) -> tuple[Owner, ...]:
         """Containers that have this file system mounted, if the node itself has not; of an overlay, whose it is."""
+        if superblock not in self._private:
+            self._private[superblock] = self._read_private(superblock)
+        return self._private[superblock]
+
+    def _read_private(self, superblock: int) -> tuple[Owner, ...]:
         mounts = self._mounts_of.get(superblock, [])
         spaces = {space for space, _ in mounts}
         owners: set[Owner] = set()
