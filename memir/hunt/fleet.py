@@ -34,6 +34,8 @@ RETRIES = 2
 """How often an image is tried again after its worker died (a scheduler of your own has its own setting)."""
 PATIENCE = 60.0
 """Seconds that a hunt waits for Dask to have a worker again, or an answer of one that died."""
+ANSWERS = 30.0
+"""Seconds within which a scheduler has to answer."""
 _LOOK = 5.0  # seconds between two looks at whether there is a worker
 NO_WORKER = "no worker of Dask's is left to hunt through it"
 KILLED = "KilledWorker: every worker that it was given to died, also with no other image beside it"
@@ -150,7 +152,7 @@ def hunt_fleet(
             n_workers=processes, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
         )
     try:
-        with Client(cluster if cluster is not None else scheduler, timeout=30) as client:
+        with Client(cluster if cluster is not None else scheduler, timeout=ANSWERS) as client:
             sent = Packed.of(rules)
 
             def start(turn: str, chosen: Iterable[int]) -> dict[Any, int]:

@@ -119,7 +119,8 @@ def test_a_scheduler_that_is_running(images: Path, tmp_path: Path) -> None:
     assert answer.error is None and answer.hits > 0
 
 
-def test_no_scheduler_answers(tmp_path: Path) -> None:
+def test_no_scheduler_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet, "ANSWERS", 2.0)
     with pytest.raises(UsageError, match="no Dask scheduler answers"):
         list(hunt_fleet(["x"], strings(tmp_path, "a"), Options(), scheduler="tcp://127.0.0.1:9"))
 
