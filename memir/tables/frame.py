@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+_YEARS = -62_135_596_800_000_000, 253_402_300_799_999_999
+"""Microseconds since 1970 of the years 1 to 9999: what Python's datetime can hold, and who shows times."""
+
+
 class Frame:
     """Columns by name. A column is a numpy array, a numpy masked array or list (None: not known), or an Arrow array.
 
@@ -120,6 +124,50 @@ def arrow_type(name: str) -> pa.DataType:
         return pa.struct([("table", pa.string()), ("key", pa.string())])
     kind: pa.DataType = pa.bool_() if name == "bool" else getattr(pa, name)()
     return kind
+
+
+def beyond_years(table: pa.Table) -> bool:
+    """Whether a time of it may lie outside of the years 1 to 9999 (a null may look so, too)."""
+    import numpy as np
+    import pyarrow as pa
+
+    for column in table.columns:
+        for chunk in column.chunks if pa.types.is_timestamp(column.type) else ():
+            words = chunk.buffers()[1]
+            number = np.frombuffer(words or b"", np.int64)[chunk.offset : chunk.offset + len(chunk)]
+            if ((number < _YEARS[0]) | (number > _YEARS[1])).any():
+                return True
+    return False
+
+
+def in_range(values: Any, kind: pa.DataType) -> tuple[Any, int]:
+    """(a column in which integers that its type cannot hold are null, how many those are); other types as they are."""
+    import numpy as np
+    import pyarrow as pa
+
+    if pa.types.is_list(kind):
+        rows = [None if row is None else list(row) for row in _plain(values)]
+        parts = [None if row is None else in_range(row, kind.value_type) for row in rows]
+        left = [part and [value for value in part[0] if value is not None] for part in parts]
+        return left, sum(part[1] for part in parts if part is not None)
+    if pa.types.is_timestamp(kind):
+        least, most = _YEARS
+    elif pa.types.is_integer(kind):
+        limits = np.iinfo(kind.to_pandas_dtype())
+        least, most = int(limits.min), int(limits.max)
+    else:
+        return values, 0
+    if hasattr(values, "to_pylist") and pa.types.is_timestamp(values.type):
+        values = values.cast(pa.int64())
+    given = _plain(values)
+    kept = [value if value is None or least <= value <= most else None for value in given]
+    return kept, sum(old is not None and new is None for old, new in zip(given, kept, strict=True))
+
+
+def _plain(values: Any) -> list[Any]:
+    if hasattr(values, "to_pylist"):
+        return list(values.to_pylist())
+    return list(values.tolist() if hasattr(values, "tolist") else values)
 
 
 def _array(values: Any, kind: pa.DataType | None) -> Any:

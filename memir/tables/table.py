@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 import numpy as np
 
 from memir.gaps import Gaps
-from memir.tables.frame import Frame
+from memir.tables.frame import Frame, beyond_years, in_range
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -176,22 +176,39 @@ class Table:
         """The table of a source, typed, with its owner's columns. KeyError for a kind of source without a reader."""
         frame = self.readers[source.kind](source)
         if self.owner in (None, "row"):
-            return self.typed(frame)
+            return self.typed(frame, source.gaps)
         keys = frame[str(self.owner)] if frame.keys is None else frame.keys
         owned = source.owners.by(str(self.owner), keys).columns()
         have = set(frame.names)
-        return self.typed(Frame({**frame.data, **{name: owned[name] for name in OWNER_COLUMNS if name not in have}}))
+        more = {name: owned[name] for name in OWNER_COLUMNS if name not in have}
+        return self.typed(Frame({**frame.data, **more}), source.gaps)
 
-    def typed(self, frame: Frame) -> Frame:
+    def typed(self, frame: Frame, gaps: Gaps | None = None) -> Frame:
         """The frame's columns in order, as Arrow arrays of the declared types.
 
-        ValueError for a column that is missing or unknown, or whose values are not of its type: the reader's fault.
+        gaps: of a source whose structs may hold anything: a number that its column cannot hold, and a time outside
+        of the years 1 to 9999, is null there and counted. ValueError for a column that is missing or unknown, or whose
+        values are not of its type: the reader's fault.
         """
+        import pyarrow as pa
+
         wanted, have = [column.name for column in self.columns], set(frame.names)
         if set(wanted) != have:
             odd = ", ".join(sorted(set(wanted) ^ have))
             raise ValueError(f"table {self.name}: columns that are missing, or that it has not: {odd}")
-        return Frame(frame.to_arrow(self.schema()))
+        schema = self.schema()
+        try:
+            table = frame.to_arrow(schema)
+            if gaps is None or not beyond_years(table):
+                return Frame(table)
+        except (pa.ArrowInvalid, OverflowError):
+            if gaps is None:
+                raise
+        data = {}
+        for column in schema:
+            data[column.name], lost = in_range(frame[column.name], column.type)
+            gaps.add(self.name, column.name, "a number that no such thing has", lost)
+        return Frame(Frame(data).to_arrow(schema))
 
     def rows(self, rows: Iterable[Mapping[str, Any]]) -> Frame:
         """A frame of rows that were made one by one; a column that they lack is null."""

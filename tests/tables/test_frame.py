@@ -18,7 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memir.errors import CaseError
-from memir.tables.frame import Frame, arrow_type, known, plain, taken, text_array, write_parquet
+from memir.tables.frame import (
+    Frame, arrow_type, beyond_years, coded, in_range, known, plain, taken, text_array, write_parquet,
+)  # fmt: skip
 
 
 def test_columns_of_every_kind() -> None:
@@ -75,6 +77,32 @@ def test_text_array() -> None:
     array = text_array([b"/a", None, "/ä".encode(), b""])
     assert (array.type, array.to_pylist()) == (pa.string(), ["/a", None, "/ä", ""])
     assert text_array([b"/a", b"/\xff", None]).to_pylist() == ["/a", "/\\xff", None]
+
+
+def test_few_texts() -> None:
+    array = coded(["upper", None], np.array([0, 1, 0], np.uint16))
+    assert (array.type, array.to_pylist()) == (pa.string(), ["upper", None, "upper"])
+
+
+def test_numbers_that_a_column_cannot_hold() -> None:
+    big = np.array([5, 1 << 31, (1 << 64) - 1], np.uint64)
+    assert in_range(big, pa.int32()) == ([5, None, None], 2)
+    assert in_range(np.ma.masked_array([1, -1], [True, False]), pa.uint32()) == ([None, None], 1)
+    assert in_range([[1, 1 << 40], None, []], pa.list_(pa.int32())) == ([[1], None, []], 1)
+    assert in_range(pa.array([1, -1]), pa.uint64()) == ([1, None], 1)
+    texts = ["a", None]
+    assert in_range(texts, pa.string()) == (texts, 0)
+
+
+def test_times_that_no_calendar_has() -> None:
+    kind = pa.timestamp("us", "UTC")
+    last = 253_402_300_799_999_999
+    assert in_range([0, None, last, last + 1], kind) == ([0, None, last, None], 1)
+    assert in_range(pa.array([7, 1 << 62], kind), kind) == ([7, None], 1)
+    assert [beyond_years(pa.table({"n": [1 << 62], "t": pa.array([time], kind)})) for time in (last, last + 1, None)] == [
+        False, True, False,
+    ]  # fmt: skip
+    assert not beyond_years(pa.table({"t": pa.array([1 << 62, 1], kind)}).slice(1))
 
 
 def test_known() -> None:

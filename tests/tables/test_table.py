@@ -85,6 +85,20 @@ def test_what_is_not_as_declared_is_refused() -> None:
         Table("t", "A table.", SPEC, None).rows([{"n": 1}, {"odd": 1}])
 
 
+def test_what_no_column_can_hold_is_null_and_counted() -> None:
+    """Numbers of structs that were torn, or written by somebody: one of them costs no other row."""
+    spec = columns("n int32 a number\nt timestamp a time\nsource string where it comes from")
+    made = Table("t", "A table.", spec, None, {"ram": lambda _: Frame({
+        "n": [1, 1 << 31, None], "t": [0, 1 << 62, 5], "source": ["x", "y", "z"],
+    })})  # fmt: skip
+    given = source()
+    rows = [(row["n"], row["t"] and row["t"].microsecond, row["source"]) for row in made.read(given)]
+    assert rows == [(1, 0, "x"), (None, None, "y"), (None, 5, "z")]
+    assert list(given.gaps) == [Gap("t", "n", "a number that no such thing has", 2)]
+    with pytest.raises(pa.ArrowInvalid):
+        made.typed(made.readers["ram"](given))
+
+
 def test_rows_of_a_verb() -> None:
     made = Table("t", "A table.", SPEC, "row")
     assert [one.name for one in made.columns] == ["n", *OWNER_COLUMNS[:-1], "source"]
