@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 LIMIT = 1 << 20
 """Hops after which a list is given up: none on a real node is longer."""
 _MAX_SLOTS = 1 << 24  # of a hash table or ring: more than the kernel makes of any
+_RAM_A_SLOT = 128  # bytes, at the least: the kernel's largest table has one for each 128 KiB
+_RAM_A_NODE = 64  # bytes: no object that is in a list is smaller, and each is in one list of a kind
 _PIECES = 16  # a list that was cut in so many places is not put together any more
 
 
 def slots(kernel: Kernel, base: U64, count: U64, size: int, kind: str) -> U64:
     """Addresses of the slots of tables: base uint64[n] each with count slots of `size` bytes; absurd ones are a gap."""
-    absurd = count > np.uint64(_MAX_SLOTS)
+    absurd = count > np.uint64(min(_MAX_SLOTS, kernel.memory.end // _RAM_A_SLOT))
     kernel.gaps.add(kind, f"{int(base[absurd][0]):#x}" if absurd.any() else "", "absurd size", int(absurd.sum()))
     parts = [
         np.uint64(start) + np.arange(number, dtype=np.uint64) * np.uint64(size)
@@ -99,6 +101,7 @@ def _walk(
     next_mark = 1
     owners: list[NDArray[np.int64]] = []
     nodes: list[U64] = []
+    left = kernel.memory.end // _RAM_A_NODE
     for hop in range(limit):
         # hlist_nulls end with an odd word; no object lies at an odd address
         done = (node == heads[alive]) if circular else (node == 0) | ((node & np.uint64(1)) != 0)
@@ -110,6 +113,10 @@ def _walk(
             kernel.gaps.add(kind, f"list at {int(heads[alive][looped][0]):#x}", "list loops", int(looped.sum()))
         keep = ~(done | broken | looped)
         alive, node, marker = alive[keep], node[keep], marker[keep]
+        left -= len(alive)
+        if left < 0:
+            kernel.gaps.add(kind, f"list at {int(heads[alive][0]):#x}", "more nodes than RAM can hold", len(alive))
+            break
         if not len(alive):
             break
         owners.append(alive)

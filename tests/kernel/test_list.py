@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -102,6 +103,17 @@ def test_ring_of_members_in_pieces() -> None:
     assert numbers(lists.ring(kernel, "thing", "link", u64(at(2), 0, at(5)), "things").tolist()) == [0, 1, 2, 5, 6, 7]
     assert [(gap.kind, gap.why) for gap in kernel.gaps] == [("things", "link not readable")]
     assert lists.ring(kernel, "thing", "link", u64(), "things").tolist() == []
+
+
+def test_many_heads_of_one_list() -> None:
+    """A table that is none, each slot of which leads into the same list: no more nodes than RAM has room for."""
+    kernel = linked({number: number + 1 for number in range(50)} | {50: -1})
+    most = kernel.memory.end // 64
+    owner, node = lists.hlist_nodes(kernel, np.full(most // 10, at(0), np.uint64), "table")
+    assert most - most // 10 <= len(node) <= most and set(numbers(node.tolist())) == set(range(1, 11))
+    assert [(gap.kind, gap.why, gap.count) for gap in kernel.gaps] == [
+        ("table", "more nodes than RAM can hold", most // 10)
+    ]  # fmt: skip
 
 
 def test_hash_chains() -> None:
