@@ -133,7 +133,7 @@ def beyond_years(table: pa.Table) -> bool:
 
     for column in table.columns:
         for chunk in column.chunks if pa.types.is_timestamp(column.type) else ():
-            words = chunk.buffers()[1]
+            words: Any = chunk.buffers()[1]
             number = np.frombuffer(words or b"", np.int64)[chunk.offset : chunk.offset + len(chunk)]
             if ((number < _YEARS[0]) | (number > _YEARS[1])).any():
                 return True
@@ -153,7 +153,8 @@ def in_range(values: Any, kind: pa.DataType) -> tuple[Any, int]:
     if pa.types.is_timestamp(kind):
         least, most = _YEARS
     elif pa.types.is_integer(kind):
-        limits = np.iinfo(kind.to_pandas_dtype())
+        integer: Any = kind.to_pandas_dtype()
+        limits = np.iinfo(integer)
         least, most = int(limits.min), int(limits.max)
     else:
         return values, 0

@@ -109,7 +109,7 @@ def test_many_heads_of_one_list() -> None:
     """A table that is none, each slot of which leads into the same list: no more nodes than RAM has room for."""
     kernel = linked({number: number + 1 for number in range(50)} | {50: -1})
     most = kernel.memory.end // 64
-    owner, node = lists.hlist_nodes(kernel, np.full(most // 10, at(0), np.uint64), "table")
+    _, node = lists.hlist_nodes(kernel, np.full(most // 10, at(0), np.uint64), "table")
     assert most - most // 10 <= len(node) <= most and set(numbers(node.tolist())) == set(range(1, 11))
     assert [(gap.kind, gap.why, gap.count) for gap in kernel.gaps] == [
         ("table", "more nodes than RAM can hold", most // 10)
