@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from memir.kernel.blank import whole
 from memir.kernel.code_address import CodeMap, Hook
 from memir.kernel.pagetable import I64, U64
 from memir.kernel.rows import spread
@@ -35,7 +36,7 @@ def changed_entries(kernel: Kernel, code: CodeMap) -> list[Hook]:
     if not len(place):
         return []
     raw, read = kernel.read_bytes(place, 16)
-    there = read & raw.any(axis=1)  # a page of zeros is one that was not captured
+    there = read & whole(kernel, place, size)  # a page of zeros is one that was not captured
     kernel.count_unread(KIND, place, there, "entries of functions")
     quiet = there & ((flags & np.uint64(_USERS | _ENABLED)) == 0)
     word = np.ascontiguousarray(raw[:, :8]).view("<u8")[:, 0] & np.uint64((1 << 8 * size) - 1)

@@ -85,3 +85,12 @@ def test_pages_that_hold_something_else(node_of: NodeOf) -> None:
         assert changed_entries(torn.kernel, code_of(torn)) == []
         (gap,) = [gap for gap in torn.gaps if gap.kind == KIND]
         assert why in gap.why and gap.count > 2
+
+
+def test_a_page_of_zeros_is_no_change_up_to_its_last_bytes(node_of: NodeOf) -> None:
+    """A page that was not captured ends within 16 bytes of an entry: those behind are another page's, and no zeros."""
+    node, size = node_of("s-7.2-small-la57"), 5
+    place = next(place for place in records(node.kernel)[0].tolist() if 4096 - 16 < place % 4096 <= 4096 - size)
+    start = place // 4096 * 4096
+    blank = changed(node, {start: bytes(4096)})
+    assert changed_entries(blank.kernel, code_of(blank)) == [] and kinds(blank) == {KIND}
