@@ -10,7 +10,7 @@ import numpy as np
 
 from memir.kernel.dcache import NAME_MAX, name_member
 from memir.kernel.pagetable import I64, U64, Bools
-from memir.kernel.rows import distinct, rows_of, spread
+from memir.kernel.rows import among, distinct, rows_of, spread
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -65,7 +65,8 @@ def _with_ancestors(kernel: Kernel, dentry: U64) -> tuple[U64, U64]:
         parent, ok = kernel.try_read(frontier, "dentry", "d_parent")
         kernel.count_unread("dentry", frontier, ok)
         known, above = np.concatenate((known, frontier)), np.concatenate((above, parent.astype(np.uint64)))
-        frontier = np.setdiff1d(parent[parent != 0].astype(np.uint64), known)
+        frontier = distinct(parent[parent != 0].astype(np.uint64))
+        frontier = frontier[~among(frontier, known)]
     else:
         kernel.gaps.add("dentry", f"{int(frontier[0]):#x}", "deeper than a path can be", len(frontier))
     order = np.argsort(known)

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from memir.kernel.list import hlist_nodes, list_nodes
-from memir.kernel.pagetable import U64, Bools
-from memir.kernel.rows import distinct
+from memir.kernel.pagetable import I64, U64, Bools
+from memir.kernel.rows import distinct, rows_of
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -84,18 +85,58 @@ class Dentries:
         return None if parts is None else b"/" + b"/".join(parts)
 
 
-def named(kernel: Kernel, dentry: U64, wanted: Callable[[bytes], bool]) -> Bools:
-    """Which of these have a wanted name, bool[n]; the names of the others, of which a node may have a million, are not
-    kept. What cannot be read is counted."""
-    member = name_member(kernel)
-    answer = np.zeros(len(dentry), bool)
-    for begin in range(0, len(dentry), _AT_ONCE):
-        part = dentry[begin : begin + _AT_ONCE]
-        name, ok = kernel.try_read(part, "dentry", member)
-        kernel.count_unread("dentry", part, ok)
-        texts = kernel.strings(name.astype(np.uint64), NAME_MAX)
-        answer[begin : begin + len(part)] = [text is not None and wanted(text) for text in texts]
+@dataclass(frozen=True)
+class _Read:
+    """Names that were read: struct dentry uint64[n] ascending, where each begins in `text` (int64[n]), whether it could
+    be read (bool[n]); text: NUL, name, NUL, name ... NUL."""
+
+    dentry: U64
+    begin: I64
+    ok: Bools
+    text: bytes
+
+
+def named(kernel: Kernel, dentry: U64, wanted: re.Pattern[bytes]) -> Bools:
+    """In which of these names the pattern is found, bool[n]; what cannot be read is counted.
+
+    No name holds a NUL and each stands between two: `(?<=\\0)` is where one begins, `(?=\\0)` where it ends. A node may
+    have a million names; they are read once for all who ask.
+    """
+    if not len(dentry):
+        return np.zeros(0, bool)
+    known = _read_names(kernel, dentry)
+    row = rows_of(known.dentry, dentry)
+    kernel.count_unread("dentry", dentry, known.ok[row])
+    starts, order = np.sort(known.begin), np.argsort(known.begin, kind="stable")
+    place = np.fromiter((match.start() for match in wanted.finditer(known.text)), np.int64)
+    hit = np.zeros(len(known.dentry), bool)
+    hit[order[np.searchsorted(starts, place, "right") - 1]] = True
+    answer: Bools = hit[row]
     return answer
+
+
+def _read_names(kernel: Kernel, dentry: U64) -> _Read:
+    """What was read before, and the names of these too."""
+    nothing = np.zeros(0, np.int64)
+    known = kernel.read_once.get("names") or _Read(nothing.astype(np.uint64), nothing, nothing.astype(bool), b"\0")
+    new = distinct(dentry)
+    new = new[rows_of(known.dentry, new) < 0]
+    texts, begins, oks, size = [known.text], [known.begin], [known.ok], len(known.text)
+    for first in range(0, len(new), _AT_ONCE):
+        part = new[first : first + _AT_ONCE]
+        pointer, ok = kernel.try_read(part, "dentry", name_member(kernel))
+        names = [name or b"" for name in kernel.strings(pointer.astype(np.uint64), NAME_MAX)]
+        length = np.array([len(name) + 1 for name in names], np.int64)
+        begins.append(size + np.cumsum(length) - length)
+        size += int(length.sum())
+        texts.append(b"\0".join(names) + b"\0")
+        oks.append(ok)
+    if len(new):
+        every, begin, ok = np.concatenate((known.dentry, new)), np.concatenate(begins), np.concatenate(oks)
+        order = np.argsort(every, kind="stable")
+        known = _Read(every[order], begin[order], ok[order], b"".join(texts))
+        kernel.read_once["names"] = known
+    return known
 
 
 def unlinked(kernel: Kernel, dentry: U64) -> Bools:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -57,8 +57,8 @@ class Cached(Protocol):
     def gaps(self) -> Gaps: ...  # noqa: D102
 
 
-def log_files(node: Cached, wanted: Callable[[bytes], bool]) -> list[LogFile]:
-    """Regular files whose name is wanted, also deleted ones, each once, by path.
+def log_files(node: Cached, wanted: re.Pattern[bytes]) -> list[LogFile]:
+    """Regular files in whose name a pattern is found (memir.kernel.dcache.named), deleted ones too, each once, by path.
 
     By the slab of dentries: a name that is in memory is found wherever it lies. Names on overlays are left out: their
     files lie on layers, where they are met themselves.

@@ -8,6 +8,7 @@ database's tree leads to is there, what lies in its freed pages alone has been r
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -33,6 +34,7 @@ SPEC_LIMIT = 4 << 20  # config.json has 10 to 100 KiB; a device list makes it a 
 METADATA_LIMIT = 256 << 20  # meta.db has some MiB; it grows with all that was ever stored
 _SPEC, _STATE, _METADATA = b"config.json", b"state.json", b"meta.db"
 _TOKEN = b"token"  # token, eks-pod-identity-token: projected volumes' files
+_WANTED = re.compile(rb"(?<=\0)(?:config\.json|state\.json)(?=\0)|token(?=\0)")
 _VOLUME = b"/volumes/kubernetes.io~projected/"
 
 
@@ -90,10 +92,6 @@ def runtime_files(kernel: Kernel, mounts: Mounts, host_mounts: U64, task: U64) -
     return files
 
 
-def _wanted(name: bytes) -> bool:
-    return name in (_SPEC, _STATE) or name.endswith(_TOKEN)
-
-
 def _token(files: RuntimeFiles, path: bytes, pages: list[bytes | None]) -> None:
     """A token in a pod's projected volume: the kubelet writes it there, and a pod cannot."""
     where = path.decode("utf-8", "backslashreplace")
@@ -133,7 +131,7 @@ def _tmpfs_files(kernel: Kernel, mounts: Mounts, host_mounts: U64) -> list[tuple
     kinds = fs.types_of(kernel, superblock)
     tmpfs = superblock[[kind == b"tmpfs" for kind in kinds]]
     owner, dentry = fs.tree(kernel, tmpfs)
-    wanted = named(kernel, dentry, _wanted)
+    wanted = named(kernel, dentry, _WANTED)
     owner, dentry = owner[wanted], dentry[wanted]
     mounts.dentries.load(dentry)
     inode = kernel.pointer(dentry, "dentry", "d_inode")

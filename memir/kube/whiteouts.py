@@ -22,7 +22,9 @@ def whiteout_names(rows: Inodes, first: I64, inode: U64, on_layer: Bools) -> tup
     mark = (rows.mode >> 12 == _CHAR) & (rows.rdev == 0) & ~rows.freed
     name = np.flatnonzero(on_layer & among(inode, rows.inode[mark]))
     place = rows_of(rows.inode, inode[name])
-    rest = np.setdiff1d(np.arange(len(first)), place)
+    alone = np.ones(len(first), bool)
+    alone[place] = False
+    rest = np.flatnonzero(alone)
     index, named = np.concatenate((rest, place)), np.concatenate((first[rest], name))
     order = np.lexsort((named, index))
     return index[order], named[order]

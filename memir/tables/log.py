@@ -39,7 +39,7 @@ COLUMNS = columns("""
 """)  # noqa: E501
 _LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 _FACILITIES = ("kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp")
-_NAMES = re.compile(rb"\.log|wtmp|btmp|utmp|(?:\.journal~?|_history|\.histfile)\Z")
+_NAMES = re.compile(rb"\.log|wtmp|btmp|utmp|(?:\.journal~?|_history|\.histfile)(?=\0)")
 
 
 def read(source: RamSource) -> Frame:
@@ -50,7 +50,7 @@ def read(source: RamSource) -> Frame:
     data = _kernel(source)
     owners: list[tuple[Owner, ...]] = [(NODE,)] * len(data["time"])
     boot = (random.boot_id(source.kernel) or "").replace("-", "")
-    for file in log_files(source, lambda name: _NAMES.search(name) is not None):
+    for file in log_files(source, _NAMES):
         origin, parse = _reader(source, file.path)
         if parse is None or file.size <= 0:
             continue

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from memir.kernel.inode import inodes
@@ -33,7 +35,7 @@ COLUMNS = columns("""
 def read(source: RamSource) -> Frame:
     """Every file of this name that memory holds, by path: of the node, of containers and of images' layers."""
     kernel = source.kernel
-    files = log_files(source, lambda name: name == NAME)
+    files = log_files(source, re.compile(rb"(?<=\0)%s(?=\0)" % re.escape(NAME)))
     address = np.array([file.inode for file in files], np.uint64)
     rows = inodes(kernel, address)
     place = rows_of(source.inodes.inodes.inode, address).tolist()

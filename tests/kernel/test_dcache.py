@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -141,10 +142,15 @@ def test_named(node_of: NodeOf, image: str, monkeypatch: pytest.MonkeyPatch) -> 
     wanted = [tree.name(each) == one for each in dentry.tolist()]
     assert any(wanted) and not all(wanted)
     before = node.kernel.gaps.total
-    assert named(node.kernel, dentry, lambda name: name == one).tolist() == wanted
+    whole = re.compile(rb"(?<=\0)%s(?=\0)" % re.escape(one or b""))
+    assert named(node.kernel, dentry[:-1], whole).tolist() == wanted[:-1]
+    node.kernel.read_once.pop("names")
     monkeypatch.setattr(dcache, "_AT_ONCE", 3)
-    assert named(node.kernel, dentry, lambda name: name == one).tolist() == wanted
-    assert named(node.kernel, dentry[:0], lambda name: True).tolist() == []
+    assert named(node.kernel, dentry, whole).tolist() == wanted
+    begins = re.compile(rb"(?<=\0)" + re.escape((one or b"")[:1]))
+    assert named(node.kernel, dentry, begins).tolist() == [(tree.name(each) or b"")[:1] == (one or b"")[:1]
+                                                           for each in dentry.tolist()]  # fmt: skip
+    assert named(node.kernel, dentry[:0], whole).tolist() == []
     assert node.kernel.gaps.total == before
 
 

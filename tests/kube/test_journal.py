@@ -11,6 +11,7 @@ import gzip
 import json
 import lzma
 import random
+import re
 import shutil
 import struct
 import subprocess
@@ -173,7 +174,7 @@ def test_a_nodes_journal_as_journalctl_reads_it(
     if not image.startswith("node-"):
         return
     node = node_of(image)
-    (about,) = log_files(node, lambda name: name == b"system.journal")
+    (about,) = log_files(node, re.compile(rb"(?<=\0)system\.journal(?=\0)"))
     file = content(node, about)
     path = tmp_path / "system.journal"
     path.write_bytes(b"".join(page or bytes(PAGE) for page in file.pages)[: file.size])

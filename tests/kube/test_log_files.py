@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from memir.kube.log_files import content, log_files
@@ -16,7 +17,7 @@ def test_files_by_name(image: str, node_of: NodeOf) -> None:
     """Files of the upper layers that were recorded: found by name, of the size that they had."""
     node = node_of(image)
     upper = case(image).raw_truth().get("upper", []) if case(image).truth.suffix == ".txt" else []
-    files = log_files(node, lambda name: name in (b"server.log", b"hosts", b"system.journal"))
+    files = log_files(node, re.compile(rb"(?<=\0)(?:server\.log|hosts|system\.journal)(?=\0)"))
     assert len({file.inode for file in files}) == len(files) and files == sorted(files, key=lambda one: one.path)
     sizes = sorted(one["size"] for one in upper if one["file"].rpartition("/")[2] == "server.log")
     logs = [file for file in files if file.path.endswith("/server.log")]

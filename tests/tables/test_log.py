@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -87,7 +88,11 @@ def test_each_kind_of_file(node_of: NodeOf, monkeypatch: pytest.MonkeyPatch) -> 
         "/var/log/pods/shop_web-1_u/web/0.log": b"2026-11-23T22:10:00.5Z stdout F hello\n",
     }
     files = [LogFile(path, 0, max(len(data), 1), len(data), (NODE,)) for path, data in written.items()]
-    monkeypatch.setattr(log, "log_files", lambda source, wanted: [file for file in files if wanted(file.path.encode())])
+
+    def those(_: object, wanted: re.Pattern[bytes]) -> list[LogFile]:
+        return [file for file in files if wanted.search(b"\0%s\0" % file.path.rsplit("/", 1)[-1].encode())]
+
+    monkeypatch.setattr(log, "log_files", those)
     monkeypatch.setattr(log, "content", lambda source, file: file_of(written[file.path]))
     known = node_of("s-5.10-small-v1").kernel
     node = RamSource(Kernel(known.memory, known.anchors, Gaps()))
