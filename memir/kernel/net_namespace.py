@@ -33,6 +33,13 @@ def net_namespaces(kernel: Kernel, known: U64) -> tuple[U64, U64]:
     return every[order], inum[order]
 
 
+def initial(kernel: Kernel, net: U64, inum: U64) -> int:
+    """Number of the node's own network namespace by where it lies: init_net is in the kernel's image; 0: not met."""
+    low, high = kernel.space.image
+    own = inum[(net >= np.uint64(low)) & (net < np.uint64(high))]
+    return int(own[0]) if len(own) == 1 else 0
+
+
 def of_tasks(kernel: Kernel, task: U64) -> U64:
     """struct net of each task, 0 where it has given its namespaces back."""
     return kernel.pointer(kernel.pointer(task, "task_struct", "nsproxy"), "nsproxy", "net_ns")

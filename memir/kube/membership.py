@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from memir.kernel.nsproxy import KINDS
@@ -49,9 +49,16 @@ class Membership:
 
 
 def memberships(
-    processes: list[Process], files: RuntimeFiles, cluster: ClusterSnapshot | None, claims: Claims | None = None
+    processes: list[Process],
+    files: RuntimeFiles,
+    cluster: ClusterSnapshot | None,
+    claims: Claims | None = None,
+    own_net: Callable[[], int] = lambda: 0,
 ) -> Membership:
-    """Put together what the cgroups, runtime files and API say of containers. claims: where what is said is kept."""
+    """Put together what the cgroups, runtime files and API say of containers. claims: where what is said is kept.
+
+    own_net: number of the node's own network namespace, asked for where no process tells it; 0: not known.
+    """
     paths = dict.fromkeys(path for process in processes if (path := process.cgroup_path))
     ids = {path: parse_cgroup(path) for path in paths}
     known = Membership(
@@ -62,7 +69,7 @@ def memberships(
         {},
         {},
         {},
-        _host(processes),
+        _host(processes, own_net),
         {},
         claims=claims if claims is not None else Claims(),
     )
@@ -130,11 +137,13 @@ def container_of_cgroup(known: Membership, path: str | None) -> str | None:
     return None
 
 
-def _host(processes: list[Process]) -> dict[str, int]:
-    """The node's own namespaces: those of process 1; what it lacks from the kernel's threads, then by their numbers."""
+def _host(processes: list[Process], own_net: Callable[[], int]) -> dict[str, int]:
+    """The node's own namespaces: those of process 1; what it lacks from the kernel's threads, then by their numbers,
+    and the network's by where it lies."""
     first = next((process.namespaces for process in processes if process.pid == 1), {})
     threads = [process.namespaces for process in processes if process.kernel_thread]
-    return {kind: first.get(kind) or _shared(kind, threads) or _INITIAL.get(kind, 0) for kind in KINDS}
+    host = {kind: first.get(kind) or _shared(kind, threads) or _INITIAL.get(kind, 0) for kind in KINDS}
+    return host | {"net": host["net"] or own_net()}
 
 
 def _shared(kind: str, namespaces: list[dict[str, int]]) -> int:

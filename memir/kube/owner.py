@@ -288,8 +288,13 @@ class Owners:
 
     @functools.cached_property
     def _namespaces(self) -> dict[Hashable, tuple[Owner, ...]]:
+        own = {kind: inum for kind, inum in self._source.membership.host.items() if inum}
+        # where the node's own is not known, a pod's may be it: a pod in the node's network has not got it
         rows: list[tuple[Hashable, Process]] = [
-            (inum, row) for row in self._source.processes.rows for inum in row.namespaces.values() if inum
+            (inum, row)
+            for row in self._source.processes.rows
+            for kind, inum in row.namespaces.items()
+            if inum and kind in own
         ]
-        host: set[Hashable] = {inum for inum in self._source.membership.host.values() if inum}
+        host: set[Hashable] = set(own.values())
         return residents(rows, self._processes, self._source.membership, host)

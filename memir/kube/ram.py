@@ -18,7 +18,7 @@ from memir.kernel.module import module_of_filesystem
 from memir.kernel.module_witnesses import Modules, modules
 from memir.kernel.mount import Mounts
 from memir.kernel.mountinfo import MountInfo, mountinfo, reader_roots
-from memir.kernel.net_namespace import net_namespaces, of_tasks
+from memir.kernel.net_namespace import initial, net_namespaces, of_tasks
 from memir.kernel.netdevice import Devices, devices
 from memir.kernel.nf_conntrack import Connections, connections
 from memir.kernel.page import Pages, pages
@@ -226,7 +226,10 @@ class RamSource:
     @functools.cached_property
     def membership(self) -> Membership:
         """What the witnesses share: ids by cgroup, each container's first process, whose namespaces are whose."""
-        return memberships(self.processes.rows, self.files, self.node.cluster, self._claims)
+        def own_net() -> int:
+            return initial(self.kernel, *self.net_namespaces)
+
+        return memberships(self.processes.rows, self.files, self.node.cluster, self._claims, own_net)
 
     @functools.cached_property
     def identities(self) -> list[Identity]:

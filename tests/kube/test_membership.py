@@ -23,6 +23,15 @@ def test_namespaces_of_a_container() -> None:
     assert claims.resolve(of_container(ID), "pod_uid").witness == "cgroup"
 
 
+def test_the_nodes_own_network_where_no_process_tells_it() -> None:
+    """By where it lies; process 1 comes first. What no one tells is nobody's witness."""
+    lost = process(1, 0, "/init.scope", {"net": 0})
+    assert memberships([lost, INIT], RuntimeFiles(), None).net_of == {}
+    known = memberships([lost, INIT], RuntimeFiles(), None, own_net=lambda: 77)
+    assert (known.host["net"], known.net_of) == (77, {13: POD})
+    assert memberships([FIRST, INIT], RuntimeFiles(), None, own_net=lambda: 77).host == HOST
+
+
 def test_a_namespace_that_two_claim_is_nobodys() -> None:
     second = process(20, 1, CGROUP.replace(ID, OTHER), {"mnt": 11, "pid": 22, "net": 13}, pids=[20, 1])
     known = memberships([FIRST, INIT, second], RuntimeFiles(), None)

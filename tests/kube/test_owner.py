@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import get_args
+from types import SimpleNamespace
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -88,6 +89,19 @@ def test_namespaces(node: RamSource) -> None:
     assert NODE in node.owners.by_namespace([host])[0]
     assert node.owners.by_namespace([host]).columns()["pod_uid"].to_pylist() == [None]
     assert agent in {owner for owners in node.owners.by_mount_namespace.values() for owner in owners}
+
+
+def test_a_node_whose_own_namespace_is_not_known_gives_none_away(node: RamSource) -> None:
+    """A pod in the node's network has not got it, though none but its processes' namespaces may be readable."""
+    web, agent = (container(node, name) for name in ("web", "agent"))
+    its, agents = (node.membership.init[str(of.container_id)].namespaces for of in (web, agent))
+    unknown = dataclasses.replace(node.membership, host=node.membership.host | {"net": 0})
+    blind: Any = SimpleNamespace(processes=node.processes, membership=unknown)
+    owners = Owners(blind)
+    owners.__dict__["_processes"] = node.owners._processes
+    asked = [agents["net"], its["net"], its["mnt"]]
+    batch = owners.by_namespace(asked)
+    assert [batch[row] for row in range(3)] == [(), (), (web,)]
 
 
 def test_what_joins_a_namespace_does_not_share_it(node_of: NodeOf) -> None:
