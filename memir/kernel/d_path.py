@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memir.kernel.dcache import NAME_MAX, name_member
+from memir.kernel.dcache import names
 from memir.kernel.pagetable import I64, U64, Bools
 from memir.kernel.rows import among, distinct, rows_of, spread
 
@@ -47,12 +47,10 @@ def tree(kernel: Kernel, dentry: U64) -> Tree:
     """The tree of these dentries and everything above them. What cannot be read is counted."""
     every, parents = _with_ancestors(kernel, distinct(dentry[dentry != 0]))
     parent = rows_of(every, parents)
-    pointer = kernel.pointer(every, "dentry", name_member(kernel), gap=False)
-    names = [text or None for text in kernel.strings(pointer, NAME_MAX)]  # no file has an empty name
     levels = _levels(parent)
     lost = len(every) - sum(len(level) for level in levels)
     kernel.gaps.add("dentry", "", "its directories lead to no root", lost)
-    return Tree(every, np.where(parent < 0, np.arange(len(every)), parent), levels, names)
+    return Tree(every, np.where(parent < 0, np.arange(len(every)), parent), levels, names(kernel, every))
 
 
 def _with_ancestors(kernel: Kernel, dentry: U64) -> tuple[U64, U64]:

@@ -86,14 +86,23 @@ class Dentries:
 
 
 @dataclass(frozen=True)
-class _Read:
-    """Names that were read: struct dentry uint64[n] ascending, where each begins in `text` (int64[n]), whether it could
-    be read (bool[n]); text: NUL, name, NUL, name ... NUL."""
+class _Names:
+    """Names that were read, in the order of `text`, which is NUL, name, NUL, name ... NUL.
+
+    dentry: uint64[n]. begin: where each name begins, and the end of all, int64[n + 1]. ok: whether it could be read,
+    bool[n]. order: rows by address, int64[n].
+    """
 
     dentry: U64
     begin: I64
     ok: Bools
     text: bytes
+    order: I64
+
+    def rows(self, dentry: U64) -> I64:
+        """Rows of these dentries, -1 for one whose name was not read."""
+        place = rows_of(self.dentry[self.order], dentry)
+        return np.where(place >= 0, self.order[place] if len(self.order) else -1, -1)
 
 
 def named(kernel: Kernel, dentry: U64, wanted: re.Pattern[bytes]) -> Bools:
@@ -102,40 +111,46 @@ def named(kernel: Kernel, dentry: U64, wanted: re.Pattern[bytes]) -> Bools:
     No name holds a NUL and each stands between two: `(?<=\\0)` is where one begins, `(?=\\0)` where it ends. A node may
     have a million names; they are read once for all who ask.
     """
-    if not len(dentry):
-        return np.zeros(0, bool)
     known = _read_names(kernel, dentry)
-    row = rows_of(known.dentry, dentry)
+    row = known.rows(dentry)
     kernel.count_unread("dentry", dentry, known.ok[row])
-    starts, order = np.sort(known.begin), np.argsort(known.begin, kind="stable")
     place = np.fromiter((match.start() for match in wanted.finditer(known.text)), np.int64)
     hit = np.zeros(len(known.dentry), bool)
-    hit[order[np.searchsorted(starts, place, "right") - 1]] = True
+    hit[np.searchsorted(known.begin, place, "right") - 1] = True
     answer: Bools = hit[row]
     return answer
 
 
-def _read_names(kernel: Kernel, dentry: U64) -> _Read:
+def names(kernel: Kernel, dentry: U64) -> list[bytes | None]:
+    """The name of each, None where it cannot be read or is empty, which no file's is. Nothing is counted."""
+    known = _read_names(kernel, dentry)
+    row = known.rows(dentry)
+    ends = zip(known.begin[row].tolist(), (known.begin[row + 1] - 1).tolist(), strict=True)
+    return [known.text[begin:end] or None for begin, end in ends]
+
+
+def _read_names(kernel: Kernel, dentry: U64) -> _Names:
     """What was read before, and the names of these too."""
     nothing = np.zeros(0, np.int64)
-    known = kernel.read_once.get("names") or _Read(nothing.astype(np.uint64), nothing, nothing.astype(bool), b"\0")
+    known = kernel.read_once.get("names") or _Names(
+        nothing.astype(np.uint64), np.ones(1, np.int64), nothing.astype(bool), b"\0", nothing
+    )
     new = distinct(dentry)
-    new = new[rows_of(known.dentry, new) < 0]
-    texts, begins, oks, size = [known.text], [known.begin], [known.ok], len(known.text)
+    new = new[known.rows(new) < 0]
+    if not len(new):
+        return known
+    texts, lengths, oks = [known.text], [np.diff(known.begin)], [known.ok]
     for first in range(0, len(new), _AT_ONCE):
         part = new[first : first + _AT_ONCE]
         pointer, ok = kernel.try_read(part, "dentry", name_member(kernel))
-        names = [name or b"" for name in kernel.strings(pointer.astype(np.uint64), NAME_MAX)]
-        length = np.array([len(name) + 1 for name in names], np.int64)
-        begins.append(size + np.cumsum(length) - length)
-        size += int(length.sum())
-        texts.append(b"\0".join(names) + b"\0")
+        every = [name or b"" for name in kernel.strings(pointer.astype(np.uint64), NAME_MAX)]
+        texts.append(b"\0".join(every) + b"\0")
+        lengths.append(np.array([len(name) + 1 for name in every], np.int64))
         oks.append(ok)
-    if len(new):
-        every, begin, ok = np.concatenate((known.dentry, new)), np.concatenate(begins), np.concatenate(oks)
-        order = np.argsort(every, kind="stable")
-        known = _Read(every[order], begin[order], ok[order], b"".join(texts))
-        kernel.read_once["names"] = known
+    address = np.concatenate((known.dentry, new))
+    begin = np.concatenate(([1], 1 + np.cumsum(np.concatenate(lengths))))
+    order = np.argsort(address, kind="stable")
+    kernel.read_once["names"] = known = _Names(address, begin, np.concatenate(oks), b"".join(texts), order)
     return known
 
 

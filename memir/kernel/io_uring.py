@@ -68,8 +68,7 @@ def registered(kernel: Kernel, ring: U64) -> tuple[I64, U64]:
         kernel.gaps.add("io_uring", "registered files", "layout not known: not read", len(ring))
         return np.zeros(0, np.int64), np.zeros(0, np.uint64)
     absurd = (count < 0) | (count > _MOST_FILES)
-    kernel.gaps.add("io_uring", f"{int(ring[absurd][0]) if absurd.any() else 0:#x}", "absurd number of files",
-                    int(absurd.sum()))  # fmt: skip
+    kernel.count_unread("io_uring", ring, ~absurd, "absurd number of files")
     row, number = spread(np.where(absurd | (first == 0), 0, count))
     place = first[row] + number.astype(np.uint64) * np.uint64(8)
     file, read = kernel.try_pointers(place)
@@ -83,7 +82,7 @@ def registered(kernel: Kernel, ring: U64) -> tuple[I64, U64]:
 def waiting(kernel: Kernel, ring: U64) -> tuple[I64, U64]:
     """(index of the ring, struct io_kiocb) of requests that wait until a file is ready, as an accept does for a client.
 
-    They lie in hashes so that they can be cancelled: since 5.20 (e6f89be61410) one or two tables of buckets, before one
+    They lie in hashes so that they can be cancelled: since 6.0 (e6f89be61410) one or two tables of buckets, before one
     of heads alone.
     """
     types = kernel.types
@@ -103,8 +102,7 @@ def waiting(kernel: Kernel, ring: U64) -> tuple[I64, U64]:
         base = kernel.pointer(ring, "io_ring_ctx", first)
         power = kernel.read(ring, "io_ring_ctx", bits).astype(np.int64)
         absurd = (power < 0) | (power > _MOST_BITS)
-        kernel.gaps.add("io_uring", f"{int(ring[absurd][0]) if absurd.any() else 0:#x}", "absurd number of requests",
-                        int(absurd.sum()))  # fmt: skip
+        kernel.count_unread("io_uring", ring, ~absurd, "absurd number of requests")
         row, number = spread(np.where(absurd | (base == 0), 0, np.left_shift(1, np.where(absurd, 0, power))))
         of.append(row)
         heads.append(base[row] + number.astype(np.uint64) * np.uint64(size) + np.uint64(start))

@@ -33,8 +33,7 @@ def in_flight(kernel: Kernel, sock: U64) -> tuple[I64, U64]:
     listed = np.where(kernel.space.is_kernel_pointer(listed), listed, np.uint64(0))
     count = kernel.read(listed, "scm_fp_list", "count").astype(np.int64)
     absurd = (count < 0) | (count > _MOST_FILES)
-    kernel.gaps.add("files in flight", f"{int(listed[absurd][0]) if absurd.any() else 0:#x}", "absurd number of files",
-                    int(absurd.sum()))  # fmt: skip
+    kernel.count_unread("files in flight", listed, ~absurd, "absurd number of files")
     row, number = spread(np.where(absurd, 0, count))
     place = kernel.embedded(listed, "scm_fp_list", "fp")[row] + number.astype(np.uint64) * np.uint64(8)
     file, read = kernel.try_pointers(place)

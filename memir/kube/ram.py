@@ -226,10 +226,8 @@ class RamSource:
     @functools.cached_property
     def membership(self) -> Membership:
         """What the witnesses share: ids by cgroup, each container's first process, whose namespaces are whose."""
-        def own_net() -> int:
-            return initial(self.kernel, *self.net_namespaces)
-
-        return memberships(self.processes.rows, self.files, self.node.cluster, self._claims, own_net)
+        return memberships(self.processes.rows, self.files, self.node.cluster, self._claims,
+                           lambda: initial(self.kernel, *self.net_namespaces))  # fmt: skip
 
     @functools.cached_property
     def identities(self) -> list[Identity]:

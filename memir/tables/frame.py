@@ -145,8 +145,10 @@ def in_range(values: Any, kind: pa.DataType) -> tuple[Any, int]:
     import numpy as np
     import pyarrow as pa
 
+    from memir.kube.owner_batch import plain_keys
+
     if pa.types.is_list(kind):
-        rows = [None if row is None else list(row) for row in _plain(values)]
+        rows = [None if row is None else list(row) for row in plain_keys(values)]
         parts = [None if row is None else in_range(row, kind.value_type) for row in rows]
         left = [part and [value for value in part[0] if value is not None] for part in parts]
         return left, sum(part[1] for part in parts if part is not None)
@@ -160,15 +162,9 @@ def in_range(values: Any, kind: pa.DataType) -> tuple[Any, int]:
         return values, 0
     if hasattr(values, "to_pylist") and pa.types.is_timestamp(values.type):
         values = values.cast(pa.int64())
-    given = _plain(values)
+    given = plain_keys(values)
     kept = [value if value is None or least <= value <= most else None for value in given]
     return kept, sum(old is not None and new is None for old, new in zip(given, kept, strict=True))
-
-
-def _plain(values: Any) -> list[Any]:
-    if hasattr(values, "to_pylist"):
-        return list(values.to_pylist())
-    return list(values.tolist() if hasattr(values, "tolist") else values)
 
 
 def _array(values: Any, kind: pa.DataType | None) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from memir.kernel import dcache
-from memir.kernel.dcache import Dentries, name_member, named
+from memir.kernel.dcache import Dentries, name_member, named, names
 from memir.kernel.space import u64
 from memir.kube.ram import RamSource
 from memir.symbols.types import Member, TypeRef
@@ -151,6 +151,7 @@ def test_named(node_of: NodeOf, image: str, monkeypatch: pytest.MonkeyPatch) -> 
     assert named(node.kernel, dentry, begins).tolist() == [(tree.name(each) or b"")[:1] == (one or b"")[:1]
                                                            for each in dentry.tolist()]  # fmt: skip
     assert named(node.kernel, dentry[:0], whole).tolist() == []
+    assert names(node.kernel, dentry) == [tree.name(each) for each in dentry.tolist()]
     assert node.kernel.gaps.total == before
 
 

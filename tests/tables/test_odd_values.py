@@ -21,6 +21,7 @@ from tests.images import case
 
 SEEDS = range(20 if os.environ.get("CI") == "true" else 1)
 RATES = (0.0005, 0.003)
+POINTER = np.uint64(47), np.uint64(0x1FFFF)  # the highest bits of a kernel address
 IMAGES = [
     pytest.param("s-6.1-small"),
     *(pytest.param(name, marks=pytest.mark.long("the same of another kernel"))
@@ -34,24 +35,31 @@ def opened(name: str) -> tuple[PhysicalMemory, Anchors]:
     return memory, locate(memory)
 
 
-def odd_pages(name: str, rate: float, seed: int) -> dict[int, bytes]:
-    """Pages of kernel objects in which a share of the words that are no pointers are other numbers."""
+@functools.cache
+def objects(name: str) -> dict[int, np.ndarray[tuple[int], np.dtype[np.uint64]]]:
+    """The words of pages of kernel objects, by page frame: those with pointers, but the kernel's text."""
     memory, anchors = opened(name)
-    rng = np.random.default_rng(seed)
     text = range(*(anchors.image_pa(anchors.symbols[name]) // PAGE for name in ("_stext", "_etext")))
-    changed = {}
+    pages = {}
     for part in memory.ranges:
         first = -(-part.start // PAGE)
         data = memory.read(first * PAGE, (part.end // PAGE - first) * PAGE)
         words = np.frombuffer(data, np.uint64).reshape(-1, 512)
-        pointer = words >> np.uint64(47) == np.uint64(0x1FFFF)
-        chosen = [row for row in np.flatnonzero(pointer.sum(1) >= 16).tolist() if first + row not in text]
-        for row in chosen:
-            odd = np.flatnonzero(~pointer[row] & (rng.random(512) < rate))
-            if len(odd):
-                page = words[row].copy()
-                page[odd] = numbers(rng, len(odd))
-                changed[first + row] = page.tobytes()
+        chosen = np.flatnonzero((words >> POINTER[0] == POINTER[1]).sum(1) >= 16).tolist()
+        pages.update({first + row: words[row].copy() for row in chosen if first + row not in text})
+    return pages
+
+
+def odd_pages(name: str, rate: float, seed: int) -> dict[int, bytes]:
+    """Those pages in which a share of the words that are no pointers are other numbers."""
+    rng = np.random.default_rng(seed)
+    changed = {}
+    for frame, words in objects(name).items():
+        odd = np.flatnonzero((words >> POINTER[0] != POINTER[1]) & (rng.random(512) < rate))
+        if len(odd):
+            page = words.copy()
+            page[odd] = numbers(rng, len(odd))
+            changed[frame] = page.tobytes()
     return changed
 
 
