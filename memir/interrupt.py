@@ -1,13 +1,53 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ctrl-C while something is written that is worth more whole."""
+"""Ctrl-C at a moment that bears none: while something is written that is worth more whole, or a module is loaded."""
 
 from __future__ import annotations
 
+import atexit
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
+
+_AGAIN = 0.02
+"""Seconds until it is looked whether a module is still being loaded."""
+_waiting: list[int] = []
+"""The signal that came while a module was loaded."""
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """A handler of SIGINT, SIGTERM, SIGHUP: raises KeyboardInterrupt, after the import that it came into.
+
+    What is raised in the middle of an import can end in native code that makes its types then and aborts the process
+    (nanobind: "Critical nanobind error"). A second signal does not wait.
+    """
+    if not _waiting and _importing(frame):
+        _waiting.append(number)
+        signal.signal(signal.SIGALRM, _after_the_import)
+        atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)  # Python's end takes the handler away before the timer
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+        return
+    _waiting.clear()
+    raise KeyboardInterrupt
+
+
+def _after_the_import(_number: int, frame: FrameType | None) -> None:
+    if not _waiting:
+        return
+    if _importing(frame):
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+        return
+    signal.raise_signal(_waiting.pop())  # to the handler of this moment: it may be held back by now
+
+
+def _importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from memir import __version__
 from memir.cli.examples import START, epilog
 from memir.cli.handler import run
 from memir.errors import UsageError
+from memir.interrupt import interrupt
 from memir.text import say
 
 
@@ -176,10 +177,6 @@ _NEW_OBJECTS = 50_000
 """Objects made until those are looked through for rings of garbage: hardly any are, and Python's 700 cost 5 %."""
 
 
-def _stop(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
 def _no_empty(words: Sequence[str]) -> None:
     """Refuse an empty word, which a path would take for the current folder; query tells of an empty SQL itself."""
     for number, word in enumerate(words):
@@ -206,9 +203,9 @@ def main() -> None:
     """
     if _COMPLETE in os.environ:
         app(prog_name="memir")  # typer answers the shell, and ends
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:  # nohup asks to be left alone
-            signal.signal(number, _stop)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):  # nohup asks to be left alone
+            signal.signal(number, interrupt)
     gc.set_threshold(_NEW_OBJECTS, 20, 50)
     if "run" in sys.argv[1:3]:  # volatility3's plugins are anyone's code
         sys.exit(run(invoke, sys.argv[1:]))

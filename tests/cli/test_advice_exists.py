@@ -20,7 +20,7 @@ COMMAND = re.compile(r"(?:^|[`\s(])memir ((?:acquire|tools) )?([a-z][a-z-]+)([^`
 QUOTED = re.compile(r"`([^`\n]+)`")
 PROGRAMS = (
     "aws", "kubectl", "ssh-keygen", "ssh", "ssh-add", "openssl", "makedumpfile", "dwarf2json", "virsh", "cargo",
-    "vol", "pip", "docker", "ctr", "zensical", "debootstrap", "qemu-img", "tests/run", "bash", "containerd",
+    "vol", "pip", "docker", "ctr", "zensical", "debootstrap", "qemu-img", "tests/run", "bash", "containerd", "python",
 )  # fmt: skip
 """Other programs that memir speaks of: their options are not memir's."""
 SCRIPTS = ("memir/acquire/node/upload.py", "memir/acquire/sinks/s3/direct.py", "memir/acquire/tools/avml.py")
