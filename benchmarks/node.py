@@ -3,12 +3,14 @@
 
     python benchmarks/node.py IMAGE [--runs 5] [--peer-runs 1] [--only sockets,files]      # --peer-runs 0: no peers
 
-Prints a line of a Markdown table a table as it is measured. Each run is a process of its own, forked from one in which
+Prints a line of a Markdown table a table as it is measured: first those that a plugin does something near to, then all
+others that RAM gives. Each run is a process of its own, forked from one in which
 the image is open (the kernel located, libraries imported, nothing of the node read): so each table pays for all that it
 needs, processes and mounts too. "Beside others" is the same where processes, containers and pods have been read before
 the fork, as they have for all tables of an analysis but the first. The peer runs under the host of `memir run` over the
 same open image, its context built before the clock starts: a stock `vol` has to look for symbols as well, so that this
-is the faster of its two ways. Seconds are user + system of the child; the median of the runs.
+is the faster of its two ways. Seconds are user + system of the child, the median of the runs. Memory is by how much
+the child's own (RssAnon, looked at every 5 ms) grew at the most, the most of the runs.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import argparse
 import gc
 import os
 import resource
+import select
 import statistics
 import struct
 from collections.abc import Callable, Iterator
@@ -57,8 +60,26 @@ def processor() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def forked(work: Callable[[], int]) -> tuple[float, int]:
-    """(processor seconds, what it returns: rows) of work in a child; RuntimeError if it fails there."""
+def own_memory(process: int) -> int:
+    """RssAnon, KiB; 0 once it has ended."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0
+    return int(status.partition("RssAnon:")[2].split()[0]) if "RssAnon:" in status else 0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Of one work: processor seconds, rows, by how many MiB its own memory grew at the most."""
+
+    seconds: float
+    rows: int
+    grown: int
+
+
+def forked(work: Callable[[], int]) -> Measured:
+    """Work in a child; RuntimeError if it fails there."""
     near, far = os.pipe()
     child = os.fork()
     if child == 0:
@@ -70,19 +91,24 @@ def forked(work: Callable[[], int]) -> tuple[float, int]:
         finally:
             os._exit(0)
     os.close(far)
+    first = peak = own_memory(child)
     with os.fdopen(near, "rb") as pipe:
+        while not select.select([pipe], [], [], 0.005)[0]:
+            peak = max(peak, own_memory(child))
         answer = pipe.read()
     os.waitpid(child, 0)
     if len(answer) != 16:
         raise RuntimeError("it did not come to its end")
     seconds, rows = struct.unpack("<dq", answer)
-    return seconds, rows
+    return Measured(seconds, rows, peak - first >> 10)
 
 
-def median(work: Callable[[], int], runs: int) -> tuple[float, int]:
-    """The median of several runs, and the rows."""
+def median(work: Callable[[], int], runs: int) -> Measured:
+    """The median of several runs' seconds, and the most memory."""
     every = [forked(work) for _ in range(runs)]
-    return statistics.median(seconds for seconds, _ in every), every[0][1]
+    return Measured(
+        statistics.median(each.seconds for each in every), every[0].rows, max(each.grown for each in every)
+    )
 
 
 def table_of(node: Any, pair: Pair) -> Callable[[], int]:
@@ -112,22 +138,30 @@ def plugin_of(host: Any, plugin: str) -> Callable[[], int]:
 
 def measured(node: Any, known: Any, host: Any, options: argparse.Namespace) -> Iterator[str]:
     """A line a pair; a plugin that several have is run once. known: the node of which processes and pods are read."""
-    peers: dict[str, tuple[float, int]] = {}
-    for pair in PAIRS:
+    from memir.tables.table import tables
+
+    peers: dict[str, Measured] = {}
+    paired = {pair.table for pair in PAIRS}
+    others = sorted(name for name, table in tables().items() if "ram" in table.readers and name not in paired)
+    for pair in (*PAIRS, *(Pair(name, (), 0) for name in others)):
         if options.only and pair.table not in options.only.split(","):
             continue
-        seconds, rows = median(table_of(node, pair), options.runs)
-        later, _ = median(table_of(known, pair), options.runs)
+        alone = median(table_of(node, pair), options.runs)
+        later = median(table_of(known, pair), options.runs)
         words = []
         for plugin in pair.plugins if options.peer_runs else ():
             try:
                 peers[plugin] = peers.get(plugin) or median(plugin_of(host, plugin), options.peer_runs)
-                words.append(f"{plugin.removeprefix('linux.')} {peers[plugin][0]:.1f} ({peers[plugin][1]:,} rows)")
+                peer = peers[plugin]
+                words.append(
+                    f"{plugin.removeprefix('linux.')} {peer.seconds:.1f} ({peer.rows:,} rows, {peer.grown} MiB)"
+                )
             except RuntimeError as error:
                 words.append(f"{plugin.removeprefix('linux.')}: {error}")
-        peer = sum(peers[plugin][0] for plugin in pair.plugins if plugin in peers)
-        ratio = f"{peer / seconds:.0f} | {pair.wanted}"
-        yield f"| {pair.table} | {rows:,} | {seconds:.3f} | {later:.3f} | {', '.join(words)} | {ratio} |"
+        took = sum(peers[plugin].seconds for plugin in pair.plugins if plugin in peers)
+        times = [f"{took / each.seconds:.0f}" if took else "" for each in (alone, later)]
+        yield (f"| {pair.table} | {alone.rows:,} | {alone.seconds:.3f} | {later.seconds:.3f} | {alone.grown} | "
+               f"{', '.join(words)} | {times[0]} | {times[1]} | {pair.wanted or ''} |")  # fmt: skip
 
 
 def main() -> None:
@@ -148,8 +182,9 @@ def main() -> None:
         len(known[name])
     memory: Any = node.source.kernel.memory
     host = Host(memory, node.anchors, node.source.kernel.space)
-    print("| table | rows | s | beside others, s | volatility3's nearest, s | times as fast | wanted |", flush=True)
-    print("|---|---|---|---|---|---|---|", flush=True)
+    print("| table | rows | alone, s | beside others, s | memory grown, MiB | volatility3's nearest, s | "
+          "times as fast alone | beside others | wanted |", flush=True)  # fmt: skip
+    print("|---|---|---|---|---|---|---|---|---|", flush=True)
     for line in measured(node, known, host, options):
         print(line, flush=True)
 

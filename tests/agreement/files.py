@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Open and mapped files, mounts, inodes and modules, as /proc and the recorder told them; and what nobody did."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from memir.kube.ram import RamSource
+from tests.agreement.compare import Key, Row, Told, keyed
+from tests.images import case
+from tests.tables import test_files, test_mounts
+from tests.tables.test_inodes import EMPTY
+
+Rows = Callable[[str], list[dict[str, Any]]]
+_PASSING = "a node at work: sockets, pipes and files of /proc that were opened or closed in the seconds between"
+
+
+def files(image: str, node: RamSource, rows: Rows) -> Iterator[Told]:
+    entries = list(test_files.listed(image, node))
+    shown = rows("files")
+    every: dict[Key, Row] = {
+        (entry["pid"], int(fd)): {"path": target}
+        for entry in entries
+        for fd, target in (entry.get("fds") or {}).items()
+        if target is not None
+    }
+    pids = {pid for pid, _ in every}
+    mine: dict[Key, Row] = {
+        (row["pid"], row["fd"]): {"path": test_files.shown(row)}
+        for row in shown
+        if row["use"] == "fd" and row["pid"] in pids
+    }
+
+    def why(_key: Key, _where: str, truth: Row | None, memir: Row | None) -> str:
+        paths = [row["path"] for row in (truth, memir) if row is not None]
+        passing = any(test_files.PASSING.match(path) for path in paths)
+        return _PASSING if image.startswith("node-") and passing else ""
+
+    yield Told("files", "/proc/PID/fd", every, mine, why)
+    users = {row.pid for row in node.processes.rows if not row.kernel_thread}
+    stood: dict[Key, Row] = {
+        (entry["pid"], use): {"path": entry[use]}
+        for entry in entries
+        for use in ("cwd", "root", "exe")
+        if entry.get(use) is not None and entry["pid"] in users
+    }
+    at: dict[Key, Row] = {(row["pid"], row["use"]): {"path": test_files.shown(row)} for row in shown
+                          if (row["pid"], row["use"]) in stood}  # fmt: skip
+    yield Told("files", "/proc/PID/cwd, root, exe", stood, at)
+    mapped: dict[Key, Row] = {}
+    for entry in entries:
+        lines = [line.split(None, 5) for line in (entry.get("maps") or "").splitlines()]
+        lines = lines or [line if isinstance(line, list) else line.split(None, 5) for line in entry.get("vmas") or []]
+        mapped |= {(entry["pid"], " ".join(parts[5:]), int(parts[4])): {} for parts in lines
+                   if len(parts) > 5 and parts[5][:1] == "/"}  # fmt: skip
+    of_maps = {key[0] for key in mapped}
+    have: dict[Key, Row] = {(row["pid"], test_files.shown(row), row["inode"]): {} for row in shown
+                            if row["use"] == "mapped" and row["pid"] in of_maps}  # fmt: skip
+    yield Told("files", "/proc/PID/maps", mapped, have)
+
+
+def mounts(image: str, node: RamSource, rows: Rows) -> Iterator[Told]:
+    recorded = test_mounts.recorded(image)
+    every = {(ns, number): line for ns, lines in recorded.items() for number, line in map(test_mounts.fields, lines)}
+    mine = {(row["mnt_ns"], row["mount_id"]): row for row in rows("mounts")
+            if not row["hidden"] and row["mnt_ns"] in recorded}  # fmt: skip
+    yield Told("mounts", "/proc/PID/mountinfo", every, mine)
+
+
+def inodes(image: str, node: RamSource, rows: Rows) -> Iterator[Told]:
+    every: dict[Key, Row] = {
+        (entry["file"],): {"size": entry["size"], "sha256": entry["sha256"]}
+        for entry in case(image).raw_truth().get("upper", ())
+    }
+    mine: dict[Key, Row] = {
+        (row["node_path"],): {"size": row["size"], "sha256": row["sha256"] or (EMPTY if row["size"] == 0 else None)}
+        for row in rows("inodes")
+        if row["layer"] == "upper" and row["kind"] == "regular" and not row["deleted"]
+        and re.search(r"/snapshots/[123][0-9]/fs/", row["node_path"] or "")
+    } if every else {}  # fmt: skip
+    yield Told("inodes", "files of upper layers, read and hashed", every, mine)
+
+
+def modules(image: str, node: RamSource, rows: Rows) -> Iterator[Told]:
+    raw = case(image).raw_truth()
+    if "modules" in raw:
+        every: dict[Key, Row] = {(name,): {"hidden": False} for name in raw["modules"]}
+    else:
+        every = {
+            (name,): {"refcount": int(count), "state": state.lower(), "hidden": False}
+            for name, _, count, _, state, *_ in (line.split() for line in raw["sys"]["modules"].splitlines())
+        }
+    yield Told("modules", "/proc/modules", every, {(row["name"],): row for row in rows("modules")})
+
+
+def untouched(image: str, node: RamSource, rows: Rows) -> Iterator[Told]:
+    """Nobody hooked these kernels, wrote into a program's code or told the loader what to load."""
+    mine = keyed(((row["kind"], row["name"]), row) for row in rows("hooks") if row["judgement"] == "unexpected")
+    yield Told("hooks", "what was done to the node: no kernel was hooked", {}, mine)
+    pages = keyed(((row["pid"], row["address"]), row) for row in rows("code_pages"))
+    yield Told("code_pages", "what was done to the node: no code was written into", {}, pages)
+    loaded = keyed(((row["path"],), row) for row in rows("preloads"))
+    yield Told("preloads", "what was done to the node: no such file was made", {}, loaded)
+
+
+TELLERS = (files, mounts, inodes, modules, untouched)
