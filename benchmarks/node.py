@@ -174,9 +174,11 @@ def main() -> None:
     import pyarrow as pa
 
     import memir
+    from memir.tables.table import tables
     from memir.volatility.run import Host
 
     pa.array([1])  # its first array loads more
+    tables()
     node, known = memir.open(options.image), memir.open(options.image)
     for name in ("processes", "containers", "pods"):
         len(known[name])

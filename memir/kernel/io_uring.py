@@ -124,7 +124,13 @@ def working(kernel: Kernel, thread: U64) -> tuple[I64, U64]:
     row = np.flatnonzero(flags & _WORKER)
     worker = kernel.pointer(thread[row], "task_struct", "worker_private", gap=False)
     work = kernel.pointer(worker, "io_worker", "cur_work", gap=False)
-    return row[work != 0], kernel.container(work[work != 0], "io_kiocb", "work")
+    row, request = row[work != 0], kernel.container(work[work != 0], "io_kiocb", "work")
+    last = (kernel.types.enum("io_uring_op") or {}).get("IORING_OP_LAST", 256)
+    ring, known = kernel.try_pointers(kernel.embedded(request, "io_kiocb", "ctx"))
+    opcode, read = kernel.try_read(request, "io_kiocb", "opcode")
+    whole = known & read & kernel.space.is_kernel_pointer(ring) & (opcode.astype(np.int64) < last)
+    kernel.count_unread("request of an io_uring", request, whole, "torn")
+    return row[whole], request[whole]
 
 
 def of_requests(kernel: Kernel, request: U64) -> tuple[U64, U64, list[str]]:

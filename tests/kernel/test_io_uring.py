@@ -71,6 +71,19 @@ def test_requests_that_a_worker_is_at_work_on() -> None:
     assert asked_of.tolist() == ring_of(record["pid"], record["ring"]).tolist()
 
 
+def test_a_worker_that_points_to_what_is_no_request() -> None:
+    """Its ring is no pointer, or what it asks for is nothing there is: counted, and no file comes of it."""
+    threads = node().processes.threads
+    _, request = working(node().kernel, threads.task)
+    for member, data in (("ctx", bytes(8)), ("opcode", b"\xff")):
+        place = int(node().kernel.space.physical(node().kernel.embedded(request, "io_kiocb", member))[0][0])
+        other = planted(node(), {place: data}).kernel
+        assert not len(working(other, threads.task)[1])
+        assert [(gap.kind, gap.why, gap.count) for gap in other.gaps if "io_uring" in gap.kind] == [
+            ("request of an io_uring", "torn", 1)
+        ]
+
+
 def test_a_file_that_is_registered_is_no_request_s() -> None:
     _, request = working(node().kernel, node().processes.threads.task)
     kernel = node().kernel
