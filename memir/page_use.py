@@ -59,7 +59,7 @@ class Share:
     def title(self) -> str:
         """The owner in words."""
         name = "/".join(part for part in (self.namespace, self.pod_name) if part)
-        return _WORDS.get(self.what) or name or f"{self.what} {(self.uid or '')[:36]}"
+        return _WORDS.get(self.what) or name or f"{self.what} {self.uid or ''}"
 
 
 @dataclass(frozen=True)
