@@ -29,8 +29,8 @@ def test_titles(use: PageUse) -> None:
     assert [share.title for share in use.shares] == [
         "dev/miner-0", "shop/api-58f6c9d7b4-q8xkz", "shop/web-7d4b9c6f5-abcde", "shop/toolbox",
         "kube-system/agent-x9z2k", "pod 99999999-9999-4999-8999-0123456789ab", "shop/migrate-w57gd",
-        "container 5b92eb8b1775526893f94b06e66883acba55f7d13cdc77d7d10625bd11c07595", "shared by pods", "the node", "free",
-            "not known",
+        "container 5b92eb8b1775526893f94b06e66883acba55f7d13cdc77d7d10625bd11c07595",
+        "shared by pods", "the node", "free", "not known",
     ]  # fmt: skip
     assert Share("pod", None, None, None, {}).title == "pod "
 
