@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import random
 import subprocess
 from collections.abc import Iterator
@@ -17,8 +16,9 @@ from memir.acquire.facts import NodeRun
 from memir.acquire.sinks.file import FileSink
 from memir.acquire.transports.local import LocalTransport
 from memir.errors import NodeError, StorageError
+from tests.fuzz import cases
 
-CASES = 10_000 if os.environ.get("CI") else 300
+CASES = cases(300)
 
 
 def lines(*pairs: tuple[str, bytes]) -> bytes:

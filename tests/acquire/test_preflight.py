@@ -15,8 +15,9 @@ from memir.acquire.tools.store import Store, choose
 from memir.acquire.transports.local import LocalTransport
 from memir.errors import AccessError, NodeError
 from memir.evidence.plan import Check
+from tests.fuzz import cases
 
-CASES = 10_000 if os.environ.get("CI") else 300
+CASES = cases(300)
 SAID = {
     "hostname": b"ip-10-0-0-7\n", "kernel": b"6.12.40-64.114.amzn2023.x86_64\n", "machine": b"x86_64\n", "uid": b"0\n",
     "clock": b"1000.500000000\n", "lockdown": b"none [integrity] confidentiality\n", "sig_enforce": b"N\n",

@@ -29,9 +29,10 @@ from memir.acquire.scripts import (
     touch_script,
 )  # fmt: skip
 from memir.acquire.transports.base import Result
+from tests.fuzz import cases
 
 PYTHON, PYTHON_PLAIN = relay_python(True), relay_python(False)
-CASES = 10_000 if os.environ.get("CI") else 300
+CASES = cases(300)
 
 
 def line(**fields: object) -> bytes:

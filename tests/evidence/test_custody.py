@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import subprocess
 from datetime import UTC, datetime
@@ -29,8 +28,9 @@ from memir.evidence.custody import (
     signed_message,
     wrong_link,
 )  # fmt: skip
+from tests.fuzz import cases
 
-CASES = 10_000 if os.environ.get("CI") else 300
+CASES = cases(300)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import os
 import random
 import struct
 
@@ -11,8 +10,9 @@ from memir.evidence.coverage import AVML_BLOCK, compare
 from memir.evidence.iomem import parse_iomem, parse_kcore, parse_reserved
 from memir.evidence.ranges import Range, intersect, merge, show, subtract, total
 from tests.acquire.rigs.noderig import Segment, iomem, kcore
+from tests.fuzz import cases
 
-CASES = 10_000 if os.environ.get("CI") else 300
+CASES = cases(300)
 MIB = 1 << 20
 
 REAL = b"""\

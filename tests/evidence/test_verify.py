@@ -31,9 +31,10 @@ from memir.evidence.verify import check_expected, records_time, verify
 from tests.acquire.rigs.nodes import LOW, SMALL, nodes
 from tests.acquire.rigs.tsa import TimeStampAuthority
 from tests.evidence import forge
+from tests.fuzz import cases
 
 OLD = Path(__file__).parent / "data" / "evidence-0.1.0"
-CASES = 10_000 if os.environ.get("CI") else 200
+CASES = cases(200)
 IOMEM_MORE = "00001000-00040fff : System RAM\n00100000-02ffffff : System RAM\n"
 
 

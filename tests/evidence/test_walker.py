@@ -11,8 +11,9 @@ import pytest
 from memir.errors import ImageFormatError
 from memir.evidence.walker import RecordWalker
 from memir.image.records import pack_header
+from tests.fuzz import cases
 
-CASES = 10_000 if os.environ.get("CI") else 300
+CASES = cases(300)
 RANGES = [(0x1000, 0x5000), (0x100000, 0x123000), (0x200000, 0x201000)]
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import struct
 from collections.abc import Sequence
@@ -13,8 +12,9 @@ from hypothesis import strategies as st
 
 from memir.kube import bolt
 from memir.kube.bolt import Bucket, TornError, read_bolt
+from tests.fuzz import cases
 
-CASES = 10_000 if os.environ.get("CI") == "true" else 500
+CASES = cases(500)
 PAGE = 4096
 LEAF, BRANCH = 2, 1
 Item = tuple[int, bytes, bytes]

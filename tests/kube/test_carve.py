@@ -6,7 +6,6 @@ from __future__ import annotations
 import gzip
 import json
 import mmap
-import os
 import random
 import time
 from pathlib import Path
@@ -19,8 +18,9 @@ from hypothesis import strategies as st
 from memir.gaps import Gaps
 from memir.kube.carve import Carved, best_by_container, carve_specs, carve_states
 from memir.kube.oci import OciSpec, parse_spec
+from tests.fuzz import cases
 
-CASES = 10_000 if os.environ.get("CI") == "true" else 200
+CASES = cases(200)
 DATA = Path(__file__).parent / "data"
 TRUTH: dict[str, Any] = json.loads(gzip.decompress((DATA / "node-6.1.truth.json.gz").read_bytes()))
 PAGES = gzip.decompress((DATA / "node-6.1.pages.gz").read_bytes())

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import os
 import time
 
 import pytest
@@ -9,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memir.kube.cgroups import CgroupIds, parse_cgroup, systemd_path
+from tests.fuzz import cases
 from tests.kube.cgroup_cases import BEST, CASES_BY_NAME, GUARANTEED, STATIC, UID, UID_, A, B
 
-CASES = 10_000 if os.environ.get("CI") == "true" else 300
+CASES = cases(300)
 
 
 @pytest.mark.parametrize("name", CASES_BY_NAME)

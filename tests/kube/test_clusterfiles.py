@@ -6,7 +6,6 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import os
 import random
 import tarfile
 import time
@@ -21,8 +20,9 @@ from hypothesis import strategies as st
 from memir.errors import ClusterError
 from memir.kube.clusterfiles import cluster_files, documents
 from memir.kube.snapshot import load_cluster
+from tests.fuzz import cases
 
-CASES = 10_000 if os.environ.get("CI") == "true" else 300
+CASES = cases(300)
 SHAPES = Path(__file__).parent / "data" / "shapes"
 MINER = "bbbbbbbb-2222-4222-8222-0123456789ab"
 MINER_ID = "9f689dcd459256d6b04293f36f70c33c41329f8324946ad11b042080dd0befdc"

@@ -60,7 +60,7 @@ def test_the_join_of_an_unchanged_snapshot(memory: RamSource, tmp_path: Path) ->
 def test_no_shape_of_a_snapshot_is_a_crash(memory: RamSource, tmp_path: Path) -> None:
     file = tmp_path / "pods.json"
     read = 0
-    for document in shapes(seeds(), cases(200, 3000), 3):
+    for document in shapes(seeds(), cases(200, 1000), 3):
         file.write_text(json.dumps(document))
         try:
             node = joined(memory, file)
@@ -70,4 +70,4 @@ def test_no_shape_of_a_snapshot_is_a_crash(memory: RamSource, tmp_path: Path) ->
         read += 1
         for table in TABLES:
             node[table]
-    assert read > cases(200, 3000) // 3
+    assert read > cases(200, 1000) // 3

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -22,10 +21,11 @@ from memir.kube.kubelet import (
     statuses,
 )
 from memir.kube.ram import RamSource
+from tests.fuzz import cases
 from tests.images import case
 from tests.kube.test_identity import process
 
-CASES = 10_000 if os.environ.get("CI") == "true" else 300
+CASES = cases(300)
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 UID = "312024f9-523b-4759-8d0b-e362735ecf77"
 BEGAN, ENDED = "2026-11-23T22:27:29Z", "2026-11-23T22:28:29Z"

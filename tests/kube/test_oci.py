@@ -4,7 +4,6 @@ from __future__ import annotations
 import copy
 import gzip
 import json
-import os
 import random
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,9 @@ from hypothesis import strategies as st
 
 from memir.gaps import Gaps
 from memir.kube.oci import OciSpec, parse_pages, parse_spec, with_sandbox
+from tests.fuzz import cases
 
-CASES = 10_000 if os.environ.get("CI") == "true" else 300
+CASES = cases(300)
 TRUTH = json.loads(gzip.decompress((Path(__file__).parent / "data/node-6.1.truth.json.gz").read_bytes()))
 SPECS: dict[str, dict[str, Any]] = TRUTH["specs"]
 BUNDLE = "/run/containerd/io.containerd.runtime.v2.task/k8s.io"

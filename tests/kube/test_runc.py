@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import random
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +14,9 @@ from hypothesis import strategies as st
 
 from memir.gaps import Gaps
 from memir.kube.runc import parse_state
+from tests.fuzz import cases
 
-CASES = 10_000 if os.environ.get("CI") == "true" else 300
+CASES = cases(300)
 TRUTH = json.loads(gzip.decompress((Path(__file__).parent / "data/node-6.1.truth.json.gz").read_bytes()))
 STATES: dict[str, dict[str, Any]] = TRUTH["states"]
 ID = "89bb3709bcc0bee0fb772849879c587d3136cecad561bb1f9738bf29c9c19358"

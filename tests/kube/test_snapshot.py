@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import random
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +14,9 @@ from hypothesis import strategies as st
 
 from memir.errors import ClusterError
 from memir.kube.snapshot import ClusterSnapshot, load_cluster, load_objects
+from tests.fuzz import cases
 
-CASES = 10_000 if os.environ.get("CI") == "true" else 200
+CASES = cases(200)
 DATA = Path(__file__).parent / "data" / "cluster"
 PODS: dict[str, Any] = json.loads((DATA / "pods.json").read_text())
 API = "89bb3709bcc0bee0fb772849879c587d3136cecad561bb1f9738bf29c9c19358"

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from typing import Any
 
@@ -11,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memir.kube.tornjson import LIMIT, find_members, read_object, without_lone_surrogates
+from tests.fuzz import cases
 
-CASES = 10_000 if os.environ.get("CI") == "true" else 300
+CASES = cases(300)
 
 scalars = (
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8)

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,9 @@ from memir.kube.witness import (
     options_of,
     shim_witness,
 )
+from tests.fuzz import cases
 
-CASES = 10_000 if os.environ.get("CI") == "true" else 300
+CASES = cases(300)
 TRUTH: dict[str, Any] = json.loads(
     gzip.decompress((Path(__file__).parent / "data/node-6.1.truth.json.gz").read_bytes())
 )

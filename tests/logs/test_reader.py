@@ -119,7 +119,7 @@ def test_damaged_logs(tmp_path: Path) -> None:
     ]  # fmt: skip
     path = tmp_path / "log"
     with connected({}) as connection:
-        for data in mutations(seeds, cases(40, 1000)):
+        for data in mutations(seeds, cases(40, 300)):
             path.write_bytes(data)
             gaps = Gaps()
             read = read_file(path, formats(), connection, gaps)

@@ -22,7 +22,7 @@ from tests.respond import shop
 from tests.respond.aws_rig import ISSUER, PROVIDER, ROLE, ROLE_ARN, TRUST, AwsRig
 from tests.respond.worlds import AWS, Killed, run, take_back, world
 
-CUTS = 110 if os.environ.get("CI") else 4
+CUTS = 40 if os.environ.get("CI") else 4
 
 
 def resolved(account: AwsRig, path: Path) -> Plan:

@@ -21,7 +21,7 @@ from tests.respond import shop
 from tests.respond.strict_api import StrictApi
 from tests.respond.worlds import SHA, CutApi, Killed, run, take_back, without, world, yes
 
-CUTS = 500 if os.environ.get("CI") else 25
+CUTS = 200 if os.environ.get("CI") else 25
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import os
 import random
 import time
 
@@ -12,6 +11,7 @@ from memir.errors import BtfError
 from memir.symbols import btf
 from memir.symbols import btf_format as f
 from memir.symbols.types import KernelTypes, Member, TypeRef
+from tests.fuzz import cases
 from tests.images import ImageCase
 from tests.symbols.btf_maker import Maker
 from tests.symbols.btf_real import arm64, blobs, kernel_btf, real, version
@@ -231,7 +231,7 @@ def test_mutated_blobs_give_only_btf_errors() -> None:
     for case in real()[:1]:
         base = btf.parse(kernel_btf(case))
         sources += [(blob, base) for blob in blobs(case) if len(blob) < 20_000][:2]
-    rounds = 10_000 if os.environ.get("CI") else 300
+    rounds = cases(300)
     dice = random.Random(7)
     for turn in range(rounds):
         blob, parent = sources[0 if turn % 20 else turn // 20 % len(sources)]

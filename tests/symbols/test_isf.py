@@ -6,7 +6,6 @@ import copy
 import gzip
 import json
 import lzma
-import os
 import random
 import time
 from pathlib import Path
@@ -19,6 +18,7 @@ from memir.symbols import btf, isf
 from memir.symbols.isf import IsfTypes
 from memir.symbols.isf_make import IsfSource
 from memir.symbols.types import KernelTypes, Member, TypeRef
+from tests.fuzz import cases
 from tests.images import ImageCase
 from tests.symbols.btf_real import kernel_btf, real
 from tests.symbols.isf_small import BANNER, TEXT, small
@@ -129,7 +129,7 @@ def test_mutated_documents_give_only_isf_errors() -> None:
         True,
         {"kind": "struct", "name": "thing"},
     ]
-    for _ in range(10_000 if os.environ.get("CI") else 300):
+    for _ in range(cases(300)):
         document = copy.deepcopy(whole)
         for _ in range(dice.choice((1, 3))):
             place: Any = document

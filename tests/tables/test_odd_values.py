@@ -19,7 +19,7 @@ from memir.tables.table import tables
 from tests.damage import PAGE, damaged
 from tests.images import case
 
-SEEDS = range(20 if os.environ.get("CI") == "true" else 1)
+SEEDS = range(4 if os.environ.get("CI") == "true" else 1)
 RATES = (0.0005, 0.003)
 POINTER = np.uint64(47), np.uint64(0x1FFFF)  # the highest bits of a kernel address
 IMAGES = [

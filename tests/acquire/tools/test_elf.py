@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import os
 import random
 import struct
 from pathlib import Path
@@ -10,8 +9,9 @@ import pytest
 
 from memir.acquire.tools.elf import SIGNATURE, read_elf
 from memir.errors import UsageError
+from tests.fuzz import cases
 
-CASES = 10_000 if os.environ.get("CI") else 300
+CASES = cases(300)
 
 
 def module(modinfo: dict[str, str], *, machine: int = 62, signed: bool = False) -> bytes:
