@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -89,3 +92,23 @@ def test_what_tests_run_installs_is_no_reason_to_skip(monkeypatch: pytest.Monkey
     monkeypatch.setenv("MEMIR_TESTS_RUN", "1")
     with pytest.raises(pytest.fail.Exception, match="no rustc: tests/run installs it"):
         longer.not_here("no rustc")
+
+
+@pytest.mark.parametrize(("seconds", "done"), [(21 * 60, True), (19 * 60, False), (-60, False), (None, True)])
+def test_a_node_that_would_not_be_done_is_named(seconds: int | None, done: bool) -> None:
+    """MEMIR_UNTIL, as .ci/run sets it: what it leaves out is said by name with the minutes."""
+    script = (ROOT / "tests/run").read_text()
+    function = script[script.index("left() {") : script.index("tests() {")]
+    until = {} if seconds is None else {"MEMIR_UNTIL": str(int(time.time()) + seconds)}
+    ran = subprocess.run(
+        ["bash", "-uc", f'{function}\nleft "Kubernetes node" 20 && echo runs'], capture_output=True, text=True,
+        check=False, env={"PATH": os.environ["PATH"], **until},
+    )  # fmt: skip
+    if done:
+        assert ran.stdout == "runs\n"
+    else:
+        minutes = {19 * 60: "18|19", -60: "-1|0"}[seconds or 0]
+        assert re.fullmatch(
+            rf"not run here: Kubernetes node: it takes 20 minutes, and ({minutes}) are left\n", ran.stdout
+        )
+    assert "export MEMIR_UNTIL\nbash tests/run\nexec bash tests/run --all\n" in (ROOT / ".ci/run").read_text()
