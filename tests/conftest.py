@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -32,6 +33,9 @@ def _opened(name: str) -> RamSource:
 
 
 _node = kept(_opened)
+
+
+_SLOW = re.compile(r"^tests/(volatility|plugins)/")
 
 
 @pytest.fixture(scope="session")
@@ -78,7 +82,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("--shorter"):
         kept = [item for item in items if item.get_closest_marker("long") is None]
     elif config.getoption("--longer"):
-        kept = [item for item in items if does_more(item)]
+        # those that run a stock vol for minutes come first: at the end each would run alone
+        kept = sorted(filter(does_more, items), key=lambda item: not _SLOW.search(item.nodeid))
     else:
         return
     chosen = set(map(id, kept))
