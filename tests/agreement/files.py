@@ -70,9 +70,12 @@ def mounts(image: str, node: RamSource, rows: Rows) -> Iterator[Told]:
 
 
 def inodes(image: str, node: RamSource, rows: Rows) -> Iterator[Told]:
+    upper = case(image).raw_truth().get("upper", ())
+    if isinstance(upper, dict):
+        yield _layers(upper, rows)
+        return
     every: dict[Key, Row] = {
-        (entry["file"],): {"size": entry["size"], "sha256": entry["sha256"]}
-        for entry in case(image).raw_truth().get("upper", ())
+        (entry["file"],): {"size": entry["size"], "sha256": entry["sha256"]} for entry in upper
     }
     mine: dict[Key, Row] = {
         (row["node_path"],): {"size": row["size"], "sha256": row["sha256"] or (EMPTY if row["size"] == 0 else None)}
@@ -81,6 +84,23 @@ def inodes(image: str, node: RamSource, rows: Rows) -> Iterator[Told]:
         and re.search(r"/snapshots/[123][0-9]/fs/", row["node_path"] or "")
     } if every else {}  # fmt: skip
     yield Told("inodes", "files of upper layers, read and hashed", every, mine)
+
+
+def _layers(upper: dict[str, list[list[Any]]], rows: Rows) -> Told:
+    """Every entry of each container's upper layer, by its snapshot: as lstat showed it."""
+    every: dict[Key, Row] = {
+        (f"/snapshots/{number}/fs{path}",): {
+            "mode": mode & 0o7777, "uid": uid, "gid": gid, "size": size, "inode": inode,
+        }
+        for number, entries in upper.items()
+        for path, mode, uid, gid, size, _, _, inode, *_ in entries
+    }  # fmt: skip
+    mine: dict[Key, Row] = {}
+    for row in rows("inodes"):
+        found = re.search(r"/snapshots/([0-9]+)/fs/.*", row["node_path"] or "")
+        if row["layer"] == "upper" and not row["deleted"] and found and found[1] in upper:
+            mine[found[0],] = row
+    return Told("inodes", "entries of upper layers, by lstat", every, mine)
 
 
 def modules(image: str, node: RamSource, rows: Rows) -> Iterator[Told]:

@@ -45,11 +45,10 @@ def sockets(image: str, node: RamSource, rows: Rows) -> Iterator[Told]:
     blind = "udp_table" not in node.kernel.symbols and not node.kernel.types.has("netns_ipv4", "udp_table")
 
     def why(key: Key, where: str, truth: Row | None, _memir: Row | None) -> str:
-        if where == TRUTH_ALONE and truth is not None and image.startswith("node-"):
-            if key[3] == 22 or key[5] == 22:
-                return "the connection that the recording came by has ended"
-            if truth["state"] == "TIME_WAIT":
-                return "TIME_WAIT ends by itself"
+        if where != MEMIR_ALONE and image.startswith("node-") and 22 in (key[3], key[5]):
+            return "the connection that the recording came by has ended"
+        if where == TRUTH_ALONE and truth is not None and image.startswith("node-") and truth["state"] == "TIME_WAIT":
+            return "TIME_WAIT ends by itself"
         if where == TRUTH_ALONE and key[1].startswith("udp") and blind:
             return "udp_table has no symbol, and no process has it open"
         if where == MEMIR_ALONE and image.startswith("node-") and _memir is not None:

@@ -190,7 +190,15 @@ def vmas(image: str, node: RamSource, rows: Rows) -> Iterator[Told]:
         for row in rows("vmas")
         if row["pid"] in pids
     }
-    yield Told("vmas", "/proc/PID/maps", every, mine)
+    told_of = recorded_threads(image)
+    now = {row.pid: row.threads for row in node.processes.rows}
+
+    def why(key: Key, where: str, _truth: Row | None, _memir: Row | None) -> str:
+        before = told_of[key[0]]
+        grown = not isinstance(before, set) and (now[key[0]] or 0) > before
+        return "of a runtime that has started threads since" if where == MEMIR_ALONE and grown else ""
+
+    yield Told("vmas", "/proc/PID/maps", every, mine, why)
 
 
 TELLERS = (processes, threads, namespaces, cgroups, containers, pods, vmas)
