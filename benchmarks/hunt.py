@@ -26,6 +26,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.node import own_memory
+
 FOUR = """
 rule Pool { strings: $a = /stratum\\+(tcp|ssl):\\/\\/[0-9a-z.-]{4,80}:[0-9]{2,5}/ condition: $a }
 rule Shell { strings: $a = "/dev/tcp/" $b = "bash -i" condition: all of them }
@@ -116,8 +118,7 @@ def _measured(work: Callable[..., dict[str, Any]], arguments: tuple[Any, ...]) -
 
     def sample() -> None:
         while not stop.wait(0.01):
-            status = Path("/proc/self/status").read_text()
-            own[0] = max(own[0], int(status.partition("RssAnon:")[2].split()[0]) >> 10)
+            own[0] = max(own[0], own_memory() >> 10)
 
     sampler = threading.Thread(target=sample, daemon=True)
     sampler.start()

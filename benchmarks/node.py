@@ -60,7 +60,7 @@ def processor() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def own_memory(process: int) -> int:
+def own_memory(process: int | str = "self") -> int:
     """RssAnon, KiB; 0 once it has ended."""
     try:
         status = Path(f"/proc/{process}/status").read_text()

@@ -13,13 +13,11 @@ import pytest
 from _pytest.runner import runtestprotocol
 from hypothesis import settings
 
-from memir.kernel.engine import Kernel
 from memir.kube.ram import RamSource
-from memir.symbols.locate import locate
 from tests.acquire.rigs.seaweed import Seaweed
 from tests.collect.fargate.rig import FargateRig
 from tests.collect.podrig import PodRig
-from tests.images import case, cases, kept
+from tests.images import case, cases, kept, node_at
 from tests.longer import does_more
 
 # a busy machine is slow, not wrong: what must be fast has a benchmark
@@ -27,14 +25,7 @@ settings.register_profile("memir", deadline=None)
 settings.load_profile("memir")
 
 
-def _opened(name: str) -> RamSource:
-    memory = case(name).open()
-    return RamSource(Kernel(memory, locate(memory)))
-
-
-_node = kept(_opened)
-
-
+_node = kept(lambda name: node_at(case(name).image))
 _SLOW = re.compile(r"^tests/(volatility|plugins)/")
 
 

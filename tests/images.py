@@ -19,6 +19,9 @@ from typing import Any, TypeVar
 
 from memir.image.memory import PhysicalMemory
 from memir.image.open import open_image
+from memir.kernel.engine import Kernel
+from memir.kube.ram import RamSource
+from memir.symbols.locate import locate
 
 T = TypeVar("T")
 
@@ -61,12 +64,17 @@ class ImageCase:
         """Whether it comes with the project."""
         return self.image.parent == ROOT / "samples"
 
+    @property
+    def small(self) -> bool:
+        """Whether its truth is that of the small lab's guests (small_records), not of a Kubernetes node."""
+        return self.truth.suffix == ".txt"
+
     def open(self) -> PhysicalMemory:
         return open_image(self.image, cache=cache())
 
     def recorded(self) -> dict[int, Truth]:
         """Processes by pid."""
-        return _small(self.truth) if self.truth.suffix == ".txt" else _node(self.truth)
+        return _small(self.truth) if self.small else _node(self.truth)
 
     def beside(self, kind: str) -> Path:
         """The file `NAME.kind` beside the truth, there or not."""
@@ -81,7 +89,13 @@ class ImageCase:
         return labels
 
     def raw_truth(self) -> Any:
-        return small_records(self.truth) if self.truth.suffix == ".txt" else _json(self.truth)
+        return small_records(self.truth) if self.small else _json(self.truth)
+
+
+def node_at(image: Path) -> RamSource:
+    """The node of an image file."""
+    memory = open_image(image, cache=cache())
+    return RamSource(Kernel(memory, locate(memory)))
 
 
 def cache() -> Path:

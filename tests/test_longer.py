@@ -96,7 +96,7 @@ def test_what_tests_run_installs_is_no_reason_to_skip(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize(("seconds", "done"), [(21 * 60, True), (19 * 60, False), (-60, False), (None, True)])
 def test_a_node_that_would_not_be_done_is_named(seconds: int | None, done: bool) -> None:
-    """MEMIR_UNTIL, as .ci/run sets it: what it leaves out is said by name with the minutes."""
+    """MEMIR_UNTIL: what it leaves out is said by name with the minutes."""
     script = (ROOT / "tests/run").read_text()
     function = script[script.index("left() {") : script.index("tests() {")]
     until = {} if seconds is None else {"MEMIR_UNTIL": str(int(time.time()) + seconds)}
@@ -111,4 +111,7 @@ def test_a_node_that_would_not_be_done_is_named(seconds: int | None, done: bool)
         assert re.fullmatch(
             rf"not run here: Kubernetes node: it takes 20 minutes, and ({minutes}) are left\n", ran.stdout
         )
+
+
+def test_ci_runs_both_with_a_time_to_be_done_by() -> None:
     assert "export MEMIR_UNTIL\nbash tests/run\nexec bash tests/run --all\n" in (ROOT / ".ci/run").read_text()

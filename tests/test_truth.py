@@ -123,7 +123,7 @@ def test_start_times(image: str, node_of: NodeOf) -> None:
     node = node_of(image)
     boot, _ = timekeeping.clocks(node.kernel)
     assert boot is not None
-    recorded = case(image).recorded() if case(image).truth.suffix == ".txt" else {}
+    recorded = case(image).recorded() if case(image).small else {}
     shown = by_pid(node)
     for process in node.processes.rows:
         truth = recorded.get(process.pid)
@@ -145,7 +145,7 @@ def test_kernel_threads_are_told_apart(image: str, node_of: NodeOf) -> None:
 def _expected_ids(image: str) -> dict[str, tuple[str | None, ...]]:
     """(pod UID, pod name, namespace, container name) by container id, as the node itself told."""
     raw = case(image).raw_truth()
-    if case(image).truth.suffix == ".txt":
+    if case(image).small:
         return {
             one["id"]: (one["uid"], one["pod"], one["ns"], None if one["sandbox"] else one["container"])
             for one in [*raw["pod"], *raw["ended"]]
@@ -183,7 +183,7 @@ def test_containers_table(image: str, node_of: NodeOf) -> None:
         assert (row["pod_uid"], row["pod_name"], row["namespace"]) == (uid, pod, namespace)
         assert row["container_name"] == name or uid is None
     raw = case(image).raw_truth()
-    if case(image).truth.suffix == ".txt":
+    if case(image).small:
         for one in raw["ended"]:
             assert (rows[one["id"]]["init_pid"], rows[one["id"]]["state"]) == (None, "exited")
         for one in raw["container"]:

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -15,24 +16,20 @@ from tests.kernel import held, test_hidden
 from tests.kernel.recorded import PATHS, records, rows
 from tests.kernel.test_frames_recorded import NAMED, compared
 from tests.lab.recorded import COMMANDS
-from tests.tables.test_recorded_acts import _connection
+from tests.tables.test_recorded_acts import connection, layer, without_value
 
 _ORIG = ("protocol", "orig_src", "orig_src_port", "orig_dst", "orig_dst_port")
 _REPLY = ("reply_src", "reply_src_port", "reply_dst", "reply_dst_port", "nat")
 
 
 def recorded(name: str) -> Iterator[Told]:
-    layer = records(name, "LAYER")
-    upper = layer[0]["upper"]
+    listed = ("kind", "mode", "size", "inode")
     yield Told(
-        "inodes", "an upper layer, listed", {
-            (record["path"],): {word: record[word] for word in ("kind", "mode", "size", "inode")} for record in layer
-        }, {
-            (row["container_path"],): row for row in rows(name, "inodes")
-            if row["layer"] == "upper" and not row["deleted"] and (row["path"] or "").startswith(upper + "/")
-        },
+        "inodes", "an upper layer, listed",
+        {(record["path"],): {word: record[word] for word in listed} for record in records(name, "LAYER")},
+        {(path,): row for path, row in layer(name).items()},
     )  # fmt: skip
-    told = [_connection(record["line"]) for record in records(name, "CONNTRACK")]
+    told = [connection(record["line"]) for record in records(name, "CONNTRACK")]
     live = [row for row in rows(name, "conntrack") if row["state"] != "ended"]
     yield Told(
         "conntrack", "/proc/net/nf_conntrack",
@@ -47,12 +44,11 @@ def recorded(name: str) -> Iterator[Told]:
          for record in objects},
         {(row["kind"], row["id"]): row for row in rows(name, "bpf")},
     )  # fmt: skip
-    typed = [text if "SECRET" not in text else text.split("=")[0] for text in COMMANDS]
+    typed = [row for row in rows(name, "log") if row["origin"] == "history"]
     yield Told(
-        "log", "a shell's commands", {(number, text): {} for number, text in enumerate(typed, 1)}, {
-            (row["sequence"], row["text"] if "SECRET" not in row["text"] else row["text"].split("=")[0]): {}
-            for row in rows(name, "log") if row["origin"] == "history"
-        },
+        "log", "a shell's commands",
+        {(number, without_value(text)): {} for number, text in enumerate(COMMANDS, 1)},
+        {(row["sequence"], without_value(row["text"])): {} for row in typed},
     )  # fmt: skip
     calls = records(name, "TOLD", "connect") + records(name, "TOLD", "datagram")
     ends = {"remote": "to", "remote_port": "port", "local_port": "from_port"}
@@ -104,7 +100,7 @@ def hidden() -> Iterator[Told]:
 
 
 def held_things() -> Iterator[Told]:
-    """Files in flight and of io_urings."""
+    """Files in flight and of io_urings, pages in swap."""
     (flight,), (ring,), (asked,) = held.truth("flight"), held.truth("uring"), held.truth("requests")
     inodes: dict[Key, Row] = {("in flight", flight["pid"], flight[word]): {} for word in ("tcp", "udp", "file")}
     inodes |= {("io_uring", ring["pid"], ring[word]): {} for word in ("file", "tcp")}
@@ -113,9 +109,10 @@ def held_things() -> Iterator[Told]:
     mine: dict[Key, Row] = {(row["use"], row["pid"], row["inode"]): {} for row in every
                             if row["use"] in ("in flight", "io_uring")}  # fmt: skip
     yield Told("files", "in flight and held by io_urings, as their process said", inodes, mine)
+    yield from swapped(held.NAME)
 
 
-def swapped(name: str) -> Told:
+def swapped(name: str) -> Iterator[Told]:
     """The region of which a process had 512 pages swapped out."""
     told = held.truth("swap", name)
     regions = tables()["vmas"].read(held.node(name)).rows()
@@ -126,13 +123,11 @@ def swapped(name: str) -> Told:
         if row["pid"] == record["pid"] and row["start"] <= record["address"] < row["end"]
     }
     every: dict[Key, Row] = {(record["pid"], record["name"]): {"swapped": 512 * 4096} for record in told}
-    return Told("vmas", "pages in swap, as their process said", every, have)
+    yield Told("vmas", "pages in swap, as their process said", every, have)
 
 
-def every_recording() -> dict[str, list[Told]]:
-    """By image."""
-    answer = {name: list(recorded(name)) for name in PATHS}
-    answer[test_hidden.NAME] = list(hidden())
-    answer[held.NAME] = [*held_things(), swapped(held.NAME)]
-    answer[held.ZSWAP] = [swapped(held.ZSWAP)]
-    return answer
+RECORDINGS: dict[str, Callable[[], Iterator[Told]]] = {
+    **{name: functools.partial(recorded, name) for name in PATHS},
+    test_hidden.NAME: hidden, held.NAME: held_things, held.ZSWAP: functools.partial(swapped, held.ZSWAP),
+}  # fmt: skip
+"""What told of itself beside /proc, by image."""

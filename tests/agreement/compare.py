@@ -11,7 +11,9 @@ from typing import Any
 
 Row = Mapping[str, Any]
 Key = tuple[Any, ...]
-TRUTH_ALONE, MEMIR_ALONE, NULL = "recording alone", "memir alone", "null"
+Rows = Callable[[str], list[dict[str, Any]]]
+"""Rows of a table, by its name."""
+TRUTH_ALONE, MEMIR_ALONE, OTHER, NULL = KINDS = ("recording alone", "memir alone", "other value", "null")
 UNEXPLAINED = "not explained"
 
 
@@ -34,11 +36,12 @@ class Told:
 
 @dataclass(frozen=True)
 class Difference:
-    """Rows of one table that differ in the same way. where: as in Told.why, or `null COLUMN`."""
+    """Rows of one table that differ in the same way. kind: of KINDS; column: of OTHER and NULL."""
 
     table: str
     what: str
-    where: str
+    kind: str
+    column: str
     reason: str
 
 
@@ -54,14 +57,9 @@ class Agreement:
     differences: Counter[Difference] = field(default_factory=Counter)
     examples: dict[Difference, str] = field(default_factory=dict)
 
-    def count(self, where: str) -> int:
-        """How many differ so; NULL counts those of every column, "" other values of every column."""
-        if where == NULL:
-            return sum(number for each, number in self.differences.items() if each.where.startswith(f"{NULL} "))
-        if where:
-            return sum(number for each, number in self.differences.items() if each.where == where)
-        every = self.differences.total()
-        return every - self.count(TRUTH_ALONE) - self.count(MEMIR_ALONE) - self.count(NULL)
+    def count(self, kind: str) -> int:
+        """How many differences are of a kind, of every column."""
+        return sum(number for each, number in self.differences.items() if each.kind == kind)
 
     def take(self, other: Agreement) -> None:
         """Add what was compared of another image."""
@@ -77,11 +75,11 @@ def compare(told: Told) -> Agreement:
     """Both ways, column by column."""
     answer = Agreement(told.table, [told.what])
 
-    def differ(key: Key, where: str, reason_of: str, truth: Row | None, memir: Row | None) -> None:
-        reason = told.why(key, reason_of, truth, memir) or UNEXPLAINED
-        difference = Difference(told.table, told.what, where, reason)
+    def differ(key: Key, kind: str, column: str, truth: Row | None, memir: Row | None) -> None:
+        reason = told.why(key, column or kind, truth, memir) or UNEXPLAINED
+        difference = Difference(told.table, told.what, kind, column, reason)
         answer.differences[difference] += 1
-        values = "" if truth is None or memir is None else f": {truth[reason_of]!r} / {memir[reason_of]!r}"
+        values = f": {truth[column]!r} / {memir[column]!r}" if column and truth and memir else ""
         answer.examples.setdefault(difference, f"{key!r}{values}")
 
     for key, truth in told.truth.items():
@@ -89,15 +87,15 @@ def compare(told: Told) -> Agreement:
         answer.columns |= set(truth)
         memir = told.memir.get(key)
         if memir is None:
-            differ(key, TRUTH_ALONE, TRUTH_ALONE, truth, None)
+            differ(key, TRUTH_ALONE, "", truth, None)
             continue
         other = [name for name, value in truth.items() if memir[name] != value]
         answer.equal += not other
         for name in other:
-            where = f"{NULL} {name}" if memir[name] is None and truth[name] not in (None, [], "") else name
-            differ(key, where, name, truth, memir)
+            null = memir[name] is None and truth[name] not in (None, [], "")
+            differ(key, NULL if null else OTHER, name, truth, memir)
     for key in told.memir.keys() - told.truth.keys():
-        differ(key, MEMIR_ALONE, MEMIR_ALONE, None, told.memir[key])
+        differ(key, MEMIR_ALONE, "", None, told.memir[key])
     return answer
 
 

@@ -4,16 +4,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from memir.kube.ram import RamSource
-from tests.agreement.compare import Key, Row, Told, keyed
+from tests.agreement.compare import Key, Row, Rows, Told, keyed
 from tests.images import case
 from tests.tables import test_files, test_mounts
 from tests.tables.test_inodes import EMPTY
 
-Rows = Callable[[str], list[dict[str, Any]]]
 _PASSING = "a node at work: sockets, pipes and files of /proc that were opened or closed in the seconds between"
 
 
@@ -49,12 +48,7 @@ def files(image: str, node: RamSource, rows: Rows) -> Iterator[Told]:
     at: dict[Key, Row] = {(row["pid"], row["use"]): {"path": test_files.shown(row)} for row in shown
                           if (row["pid"], row["use"]) in stood}  # fmt: skip
     yield Told("files", "/proc/PID/cwd, root, exe", stood, at)
-    mapped: dict[Key, Row] = {}
-    for entry in entries:
-        lines = [line.split(None, 5) for line in (entry.get("maps") or "").splitlines()]
-        lines = lines or [line if isinstance(line, list) else line.split(None, 5) for line in entry.get("vmas") or []]
-        mapped |= {(entry["pid"], " ".join(parts[5:]), int(parts[4])): {} for parts in lines
-                   if len(parts) > 5 and parts[5][:1] == "/"}  # fmt: skip
+    mapped: dict[Key, Row] = {(entry["pid"], *file): {} for entry in entries for file in test_files.mapped(entry)}
     of_maps = {key[0] for key in mapped}
     have: dict[Key, Row] = {(row["pid"], test_files.shown(row), row["inode"]): {} for row in shown
                             if row["use"] == "mapped" and row["pid"] in of_maps}  # fmt: skip

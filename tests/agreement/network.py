@@ -4,16 +4,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from memir.kube.ram import RamSource
-from tests.agreement.compare import MEMIR_ALONE, TRUTH_ALONE, Key, Row, Told, keyed
+from tests.agreement.compare import MEMIR_ALONE, TRUTH_ALONE, Key, Row, Rows, Told, keyed
 from tests.images import case
 from tests.tables import test_interfaces, test_routes, test_sockets
-from tests.tables.test_conntrack import NODES, _plain, connected
+from tests.tables.test_conntrack import NODES, connected, unmapped
 
-Rows = Callable[[str], list[dict[str, Any]]]
 _ENDS = ("local", "local_port", "remote", "remote_port")
 _REST = ("state", "rx_queue", "tx_queue", "uid")
 _KINDS = {1: "stream", 2: "dgram", 5: "seqpacket"}
@@ -51,8 +50,6 @@ def sockets(image: str, node: RamSource, rows: Rows) -> Iterator[Told]:
             return "TIME_WAIT ends by itself"
         if where == TRUTH_ALONE and key[1].startswith("udp") and blind:
             return "udp_table has no symbol, and no process has it open"
-        if where == MEMIR_ALONE and image.startswith("node-") and _memir is not None:
-            return "opened after the recording" if _memir["state"] in ("TIME_WAIT", "ESTABLISHED") else ""
         return ""
 
     yield Told("sockets", "/proc/net/tcp, tcp6, udp, udp6", keyed(every), keyed(mine), why)
@@ -96,7 +93,7 @@ def conntrack(image: str, node: RamSource, rows: Rows) -> Iterator[Told]:
     one_way = {min(ends, (*ends[2:], *ends[:2])) for ends in connected(image, "01")}
     mine: dict[Key, Row] = {}
     sockets_too = {
-        (_plain(row["local"]), row["local_port"], _plain(row["remote"]), row["remote_port"])
+        (unmapped(row["local"]), row["local_port"], unmapped(row["remote"]), row["remote_port"])
         for row in rows("sockets")
         if row["protocol"] == "tcp" and row["state"] == "ESTABLISHED"
     }
@@ -116,7 +113,7 @@ def conntrack(image: str, node: RamSource, rows: Rows) -> Iterator[Told]:
 
 def pod_ips(image: str, node: RamSource, rows: Rows) -> Iterator[Told]:
     every: dict[Key, Row] = {}
-    if case(image).truth.suffix == ".txt":
+    if case(image).small:
         spaces = {pid: truth.namespaces["net"] for pid, truth in case(image).recorded().items()}
         every = {
             (one["ip"],): {"pod_uid": one["uid"]}

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from memir.tables.table import tables
-from tests.agreement.compare import MEMIR_ALONE, NULL, TRUTH_ALONE, UNEXPLAINED, Agreement, Difference
+from tests.agreement.compare import KINDS, OTHER, UNEXPLAINED, Agreement, Difference
 from tests.images import ROOT
 
 PAGE = ROOT / "docs/reference/agreement.md"
@@ -24,7 +24,7 @@ ELSEWHERE = {
 }
 """Tables of an image that no recording lists, and what holds them."""
 
-COUNTS = "rows told | equal | recording alone | memir alone | other value | null"
+COUNTS = " | ".join(("rows told", "equal", *KINDS))
 HEAD = """# Agreement with what nodes told of themselves
 
 Made by `python -m tests.agreement --write` ({images} images: `MEMIR_IMAGES` and samples/). Truth is what the node's own
@@ -36,7 +36,7 @@ Processor time and memory of each table beside volatility3's: [speed](speed.md#t
 
 
 def numbers(agreement: Agreement) -> str:
-    values = [agreement.rows, agreement.equal, *(agreement.count(of) for of in (TRUTH_ALONE, MEMIR_ALONE, "", NULL))]
+    values = [agreement.rows, agreement.equal, *map(agreement.count, KINDS)]
     return " | ".join(f"{value:,}" for value in values)
 
 
@@ -52,6 +52,13 @@ def by_table(by_image: ByImage) -> Iterator[str]:
         yield f"| {table} | {len(images)} | {columns} | {numbers(every)} |"
 
 
+def where(difference: Difference) -> str:
+    """The column that differs, or which side alone has the row."""
+    if not difference.column:
+        return difference.kind
+    return f"`{difference.column}`" if difference.kind == OTHER else f"`{difference.column}` {difference.kind}"
+
+
 def differences(by_image: ByImage) -> Iterator[str]:
     yield "| table | told by | difference | rows | images | reason |"
     yield "|---|---|---|---|---|---|"
@@ -62,9 +69,9 @@ def differences(by_image: ByImage) -> Iterator[str]:
             counted += agreement.differences
             for difference in agreement.differences:
                 images.setdefault(difference, []).append(image)
-    for each in sorted(counted, key=lambda each: (each.table, each.what, each.where, each.reason)):
-        where = f"`{each.where}`" if each.where not in (TRUTH_ALONE, MEMIR_ALONE) else each.where
-        yield f"| {each.table} | {each.what} | {where} | {counted[each]:,} | {len(images[each])} | {each.reason} |"
+    for each in sorted(counted, key=lambda each: (each.table, each.what, where(each), each.reason)):
+        numbers_of = f"{counted[each]:,} | {len(images[each])}"
+        yield f"| {each.table} | {each.what} | {where(each)} | {numbers_of} | {each.reason} |"
 
 
 def image_lines(image: str, of_image: Mapping[str, Agreement]) -> Iterator[str]:
@@ -88,7 +95,7 @@ def page(by_image: ByImage) -> str:
 def unexplained(by_image: ByImage) -> list[str]:
     """Differences without a reason: image, table, what differs, an example."""
     return [
-        f"{image}: {table}: {each.what}: {each.where}: {number} rows, as {agreement.examples[each]}"
+        f"{image}: {table}: {each.what}: {where(each)}: {number} rows, as {agreement.examples[each]}"
         for image, of_image in by_image.items()
         for table, agreement in of_image.items()
         for each, number in agreement.differences.items()

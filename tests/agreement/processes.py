@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from memir.kernel import timekeeping
 from memir.kube.ram import RamSource
-from tests.agreement.compare import MEMIR_ALONE, TRUTH_ALONE, Key, Row, Told
+from tests.agreement.compare import MEMIR_ALONE, TRUTH_ALONE, Key, Row, Rows, Told
 from tests.images import Truth, case
 from tests.tables.test_files import listed
 from tests.tables.test_threads import recorded_threads
@@ -30,11 +30,6 @@ from tests.test_truth import (
 ENDED = "a command of the recording itself, or of a loop, has ended"
 STARTED = "started after the recording"
 WORKER = "a kernel worker comes and goes, and is named after its work"
-Rows = Callable[[str], list[dict[str, Any]]]
-
-
-def small(image: str) -> bool:
-    return case(image).truth.suffix == ".txt"
 
 
 def went(truth: Truth) -> str:
@@ -143,7 +138,7 @@ def containers(image: str, node: RamSource, rows: Rows) -> Iterator[Told]:
         every[ident,] = {"pod_uid": uid, "pod_name": pod, "namespace": namespace}
         if uid is not None:
             every[ident,]["container_name"] = name
-    if small(image):
+    if case(image).small:
         for one in raw["ended"]:
             every[one["id"],] |= {"init_pid": None, "state": "exited"}
         for one in [*raw["container"], *raw["pod"]]:

@@ -7,13 +7,11 @@ import functools
 from collections.abc import Iterable
 from typing import Any
 
-from memir.kernel.engine import Kernel
 from memir.kube.ram import RamSource
-from memir.symbols.locate import locate
 from memir.tables.table import tables
 from tests.agreement import acts, files, network, processes
 from tests.agreement.compare import Agreement, Told, compare
-from tests.images import case, cases
+from tests.images import case, cases, node_at
 
 NOTHING = frozenset({"hooks", "code_pages", "preloads"})
 """Tables whose recording says that there is nothing to show."""
@@ -41,9 +39,8 @@ def agreements() -> dict[str, dict[str, Agreement]]:
     """By image, by table."""
     answer: dict[str, dict[str, Agreement]] = {}
     for image in sorted(cases()):
-        memory = case(image).open()
-        answer[image] = of_image(image, RamSource(Kernel(memory, locate(memory))))
-    for image, every in acts.every_recording().items():
-        for table, agreement in gathered(every).items():
+        answer[image] = of_image(image, node_at(case(image).image))
+    for image, tell in acts.RECORDINGS.items():
+        for table, agreement in gathered(tell()).items():
             answer.setdefault(image, {}).setdefault(table, Agreement(table)).take(agreement)
     return answer

@@ -12,8 +12,10 @@ import pytest
 from memir.kube.ram import RamSource
 from tests.agreement import acts, page, read
 from tests.agreement.compare import (
+    KINDS,
     MEMIR_ALONE,
     NULL,
+    OTHER,
     TRUTH_ALONE,
     UNEXPLAINED,
     Agreement,
@@ -24,14 +26,13 @@ from tests.agreement.compare import (
     keyed,
 )
 from tests.images import case
-from tests.kernel import recorded
 
 NodeOf = Callable[[str], RamSource]
 
 
 @functools.cache
-def _recordings() -> dict[str, dict[str, Agreement]]:
-    return {image: read.gathered(every) for image, every in acts.every_recording().items()}
+def recorded(recording: str) -> dict[str, Agreement]:
+    return read.gathered(acts.RECORDINGS[recording]())
 
 
 def listed(image: str) -> list[str]:
@@ -43,18 +44,23 @@ def test_an_image_as_the_page_has_it(image: str, node_of: NodeOf) -> None:
     found = read.of_image(image, node_of(image))
     assert page.unexplained({image: found}) == []
     assert sum(agreement.rows for agreement in found.values()) > 1000
-    assert page.untold({image: found, **_recordings()}) == set()
-    if case(image).sample and image not in recorded.PATHS:
+    if case(image).sample:
         assert list(page.image_lines(image, found)) == listed(image)
 
 
-@pytest.mark.parametrize("recording", [*recorded.PATHS, "s-6.1-hidden", "s-6.1-held", "s-6.1-zswap"])
+@pytest.mark.parametrize("recording", acts.RECORDINGS)
 def test_a_recording_as_the_page_has_it(recording: str) -> None:
-    found = _recordings()[recording]
+    found = recorded(recording)
     assert page.unexplained({recording: found}) == []
     assert sum(agreement.rows for agreement in found.values()) >= 1
     if not recording.endswith("-whole"):
         assert list(page.image_lines(recording, found)) == listed(recording)
+
+
+def test_every_table_of_an_image_is_told_of_or_named(node_of: NodeOf) -> None:
+    """A Kubernetes node was recorded without routes and interfaces: by a small one and what nodes told besides."""
+    by_image = {name: recorded(name) for name in acts.RECORDINGS}
+    assert page.untold({"s-6.1-small": read.of_image("s-6.1-small", node_of("s-6.1-small")), **by_image}) == set()
 
 
 def told(**more: Any) -> Told:
@@ -66,8 +72,8 @@ def told(**more: Any) -> Told:
 def test_each_kind_of_difference_is_counted() -> None:
     found = compare(told())
     assert (found.rows, found.equal, found.columns) == (3, 1, {"x", "y"})
-    assert [found.count(of) for of in (TRUTH_ALONE, MEMIR_ALONE, "", NULL)] == [1, 1, 1, 1]
-    assert {each.where for each in found.differences} == {TRUTH_ALONE, MEMIR_ALONE, "y", f"{NULL} x"}
+    assert {kind: found.count(kind) for kind in KINDS} == {TRUTH_ALONE: 1, MEMIR_ALONE: 1, OTHER: 1, NULL: 1}
+    assert {page.where(each) for each in found.differences} == {TRUTH_ALONE, MEMIR_ALONE, "`y`", "`x` null"}
     assert {each.reason for each in found.differences} == {UNEXPLAINED}
     assert len(page.unexplained({"node": {"pods": found}})) == 4
     assert page.numbers(found) == "3 | 1 | 1 | 1 | 1 | 1"

@@ -94,7 +94,7 @@ def test_a_kubernetes_node(node_of: NodeOf, name: str, tmp_path: Path) -> None:
 def maps_of(name: str, path: str) -> dict[int, list[list[int]]]:
     """Where /proc/PID/maps had a file, by pid."""
     raw = case(name).raw_truth()
-    if case(name).truth.suffix == ".txt":
+    if case(name).small:
         lines = {one["pid"]: [line.split(None, 5) for line in one.get("maps", "").splitlines()] for one in raw["proc"]}
     else:
         lines = {task["pid"]: task["vmas"] or [] for task in raw["tasks"]}

@@ -12,11 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from memir.image.open import open_image
 from memir.kernel.engine import Kernel
 from memir.kube.ram import RamSource
-from memir.symbols.locate import locate
-from tests.images import ROOT, cache
+from tests.images import ROOT, node_at
 
 NAME = "s-6.1-held"
 ZSWAP = "s-6.1-zswap"
@@ -24,8 +22,7 @@ ZSWAP = "s-6.1-zswap"
 
 @functools.cache
 def node(name: str = NAME) -> RamSource:
-    memory = open_image(ROOT / "samples" / f"{name}.raw.zst", cache=cache())
-    return RamSource(Kernel(memory, locate(memory)))
+    return node_at(ROOT / "samples" / f"{name}.raw.zst")
 
 
 def truth(what: str, name: str = NAME) -> list[dict[str, Any]]:

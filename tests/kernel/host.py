@@ -13,7 +13,7 @@ from memir.kernel.mount import Mounts, namespace_mounts
 from memir.kube.ram import RamSource
 from tests.images import case, cases
 
-SMALL = sorted(name for name, image in cases().items() if image.truth.suffix == ".txt")
+SMALL = sorted(name for name, image in cases().items() if image.small)
 """Images whose truth has mount tables, open files, and the digests of files."""
 
 

@@ -10,12 +10,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from memir.image.open import open_image
-from memir.kernel.engine import Kernel
 from memir.kube.ram import RamSource
-from memir.symbols.locate import locate
 from memir.tables.table import tables
-from tests.images import ROOT, cache
+from tests.images import ROOT, node_at
 from tests.lab import frames
 
 _FOLDERS = [ROOT / "samples", *(Path(folder) for folder in os.environ.get("MEMIR_IMAGES", "").split(":") if folder)]
@@ -30,8 +27,7 @@ PATHS = {
 @functools.lru_cache(maxsize=2)
 def node(name: str) -> RamSource:
     path = PATHS[name]
-    memory = open_image(path.with_name(path.name.replace(".frames.", ".raw.")), cache=cache())
-    return RamSource(Kernel(memory, locate(memory)))
+    return node_at(path.with_name(path.name.replace(".frames.", ".raw.")))
 
 
 @functools.lru_cache(maxsize=2)

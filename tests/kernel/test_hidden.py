@@ -8,12 +8,9 @@ import functools
 import json
 from typing import Any
 
-from memir.image.open import open_image
-from memir.kernel.engine import Kernel
 from memir.kube.ram import RamSource
-from memir.symbols.locate import locate
 from memir.tables.table import tables
-from tests.images import ROOT, cache
+from tests.images import ROOT, node_at
 
 NAME = "s-6.1-hidden"
 
@@ -27,8 +24,7 @@ def told() -> dict[str, Any]:
 
 @functools.cache
 def node() -> RamSource:
-    memory = open_image(ROOT / "samples" / f"{NAME}.raw.zst", cache=cache())
-    return RamSource(Kernel(memory, locate(memory)))
+    return node_at(ROOT / "samples" / f"{NAME}.raw.zst")
 
 
 def rows(table: str) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ NodeOf = Callable[[str], RamSource]
 
 def listed(image: str) -> set[str]:
     raw = case(image).raw_truth()
-    small = case(image).truth.suffix == ".txt"
+    small = case(image).small
     return {line.split()[0] for line in raw["sys"]["modules"].splitlines()} if small else set(raw["modules"])
 
 

@@ -22,7 +22,7 @@ def test_regions_are_those_of_proc(node_of: NodeOf, image: str) -> None:
     found = vmas(kernel, mm)
     counts = kernel.read(mm, "mm_struct", "map_count")
     assert np.array_equal(np.bincount(found.owner, minlength=len(mm)), np.where(mm == 0, 0, counts))
-    if case(image).truth.suffix != ".txt":
+    if not case(image).small:
         return
     rows = {one.pid: at for at, one in enumerate(node.processes.rows)}
     compared = 0

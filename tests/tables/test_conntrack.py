@@ -50,7 +50,7 @@ def test_connections(image: str, node_of: NodeOf) -> None:
     # whoever recorded came by ssh: that connection had gone a second later
     assert {ends for ends in connected(image, "01") - both if 22 not in (ends[1], ends[3])} == set()
     sockets = {
-        (_plain(row["local"]), row["local_port"], _plain(row["remote"]), row["remote_port"])
+        (unmapped(row["local"]), row["local_port"], unmapped(row["remote"]), row["remote_port"])
         for row in SOCKETS.read(node).rows()
         if row["protocol"] == "tcp" and row["state"] == "ESTABLISHED"
     }
@@ -67,7 +67,8 @@ def test_connections(image: str, node_of: NodeOf) -> None:
     assert {row["nat"] for row in rows} == {None} and {row["packets"] for row in rows} == {None}
 
 
-def _plain(text: str) -> str:
+def unmapped(text: str) -> str:
+    """The IPv4 address of an IPv6 socket's end."""
     return text.removeprefix("::ffff:")
 
 

@@ -24,12 +24,23 @@ PASSING = re.compile(r"^(socket|pipe):|^/(proc|sys)/")  # statistics are opened,
 def listed(image: str, node: RamSource) -> Iterator[dict[str, Any]]:
     """Raw records of processes that are still there, without the recorder and what ends all the time."""
     raw: Any = case(image).raw_truth()
-    every = raw["proc"] if case(image).truth.suffix == ".txt" else raw["tasks"]
+    every = raw["proc"] if case(image).small else raw["tasks"]
     recorded, living = case(image).recorded(), {row.pid for row in node.processes.rows if row.alive}
     for entry in every:
         args = words(recorded[entry["pid"]].args)
         if entry["pid"] in living and not RECORDER.match(args) and not SLEEPER.match(args):
             yield entry
+
+
+def maps(entry: dict[str, Any]) -> list[list[str]]:
+    """Fields of each line of /proc/PID/maps; the path, which may hold blanks, is all from the sixth on."""
+    lines = [line.split(None, 5) for line in (entry.get("maps") or "").splitlines()]
+    return lines or [line if isinstance(line, list) else line.split(None, 5) for line in entry.get("vmas") or []]
+
+
+def mapped(entry: dict[str, Any]) -> set[tuple[str, int]]:
+    """(path, inode) of the files among them."""
+    return {(" ".join(parts[5:]), int(parts[4])) for parts in maps(entry) if len(parts) > 5 and parts[5][:1] == "/"}
 
 
 def shown(row: dict[str, Any]) -> str:
@@ -81,9 +92,7 @@ def test_mapped_files(image: str, node_of: NodeOf) -> None:
             rows.setdefault(row["pid"], set()).add((shown(row), row["inode"]))
     compared = 0
     for entry in listed(image, node):
-        lines = [line.split(None, 5) for line in (entry.get("maps") or "").splitlines()]
-        lines = lines or [line if isinstance(line, list) else line.split(None, 5) for line in entry.get("vmas") or []]
-        truth = {(" ".join(parts[5:]), int(parts[4])) for parts in lines if len(parts) > 5 and parts[5][:1] == "/"}
+        truth = mapped(entry)
         if truth:
             assert rows[entry["pid"]] == truth, entry["pid"]
             compared += len(truth)

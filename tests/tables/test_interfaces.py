@@ -25,7 +25,7 @@ def recorded(image: str) -> dict[int, tuple[set[str], set[str]]]:
             set(re.findall(r"\|-- ([0-9.]+)\n +/32 host LOCAL", space["fib_trie"])),
         )
         for space in raw.get("net", [])
-    } if case(image).truth.suffix == ".txt" else {}  # fmt: skip
+    } if case(image).small else {}  # fmt: skip
 
 
 def by_space(rows: list[Row]) -> dict[int, list[Row]]:

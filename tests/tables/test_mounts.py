@@ -23,7 +23,7 @@ FIELDS = (
 def recorded(image: str) -> dict[int, list[str]]:
     """Lines of mountinfo by number of the namespace, of the first process in it."""
     raw: Any = case(image).raw_truth()
-    if case(image).truth.suffix != ".txt":
+    if not case(image).small:
         return {int(ns[5:-1]): [" - ".join(line) for line in lines] for ns, lines in raw["mounts"].items()}
     found: dict[int, list[str]] = {}
     for one in raw["proc"]:

@@ -20,16 +20,21 @@ WEB_NAME, API_NAME = f"shop/{WEB.name}", f"shop/{API.name}"
 SCOPE = f"/{API.cgroup(API.containers[0])}"
 
 
-def test_layer_with_whiteouts_and_opaque_directories(name: str) -> None:
-    """Every entry of the container's upper layer by its name; one inode is the mark of several deleted names."""
-    assert INODES.name == "inodes"
-    told = {record["path"]: record for record in records(name, "LAYER")}
-    upper = next(iter(told.values()))["upper"]
-    have = {
+def layer(name: str) -> dict[str, dict[str, Any]]:
+    """Rows of the container's upper layer that was listed, by path."""
+    upper = records(name, "LAYER")[0]["upper"]
+    return {
         row["container_path"]: row
         for row in rows(name, "inodes")
         if row["layer"] == "upper" and not row["deleted"] and (row["path"] or "").startswith(upper + "/")
     }
+
+
+def test_layer_with_whiteouts_and_opaque_directories(name: str) -> None:
+    """Every entry of the container's upper layer by its name; one inode is the mark of several deleted names."""
+    assert INODES.name == "inodes"
+    told = {record["path"]: record for record in records(name, "LAYER")}
+    have = layer(name)
     assert set(have) == set(told)
     for path, record in told.items():
         row = have[path]
@@ -47,7 +52,7 @@ def test_layer_with_whiteouts_and_opaque_directories(name: str) -> None:
     assert {have[path]["pod_uid"] for path in told} == {API.uid}
 
 
-def _connection(line: str) -> dict[str, Any]:
+def connection(line: str) -> dict[str, Any]:
     """A line of /proc/net/nf_conntrack in the words of the table."""
     words = line.split()
     ends = [word.split("=")[1] for word in words if re.match(r"(src|dst|sport|dport)=", word)]
@@ -65,7 +70,7 @@ def _connection(line: str) -> dict[str, Any]:
 
 
 def test_translated_connections(name: str) -> None:
-    told = [_connection(record["line"]) for record in records(name, "CONNTRACK")]
+    told = [connection(record["line"]) for record in records(name, "CONNTRACK")]
     assert sorted(str(each["nat"]) for each in told) == ["None", "None", "both", *["destination"] * 3]
     have = [row for row in rows(name, "conntrack") if row["state"] != "ended"]
     assert len(have) == len(told)
@@ -151,14 +156,18 @@ def test_programs_of_a_container(name: str) -> None:
     assert max(started) - min(started) <= timedelta(seconds=1)
 
 
+def without_value(command: str) -> str:
+    """A command but for the value of a secret, which memir masks."""
+    return command if "SECRET" not in command else command.split("=", maxsplit=1)[0]
+
+
 def test_commands_of_a_shell(name: str) -> None:
     """In order, each within a second of when it was typed; it would have written none of them to a file."""
     (shell,) = records(name, "TOLD", "shell")
     typed = [record["time"] for record in records(name, "TOLD", "command")]
     have = [row for row in rows(name, "log") if row["origin"] == "history"]
     assert [row["sequence"] for row in have] == list(range(1, len(COMMANDS) + 1))
-    masked = [text if "SECRET" not in text else text.split("=")[0] for text in COMMANDS]
-    assert [row["text"] if "SECRET" not in row["text"] else row["text"].split("=")[0] for row in have] == masked
+    assert [without_value(row["text"]) for row in have] == list(map(without_value, COMMANDS))
     assert not any("EXAMPLEKEY" in row["text"] for row in have)
     for row, second in zip(have, typed, strict=True):
         assert abs(row["time"] - datetime.fromtimestamp(second, UTC)) <= timedelta(seconds=2)

@@ -22,7 +22,7 @@ NodeOf = Callable[[str], RamSource]
 def recorded_threads(image: str) -> dict[int, set[int] | int]:
     """By process: ids of its threads where the recording lists them, else how many there were."""
     raw: Any = case(image).raw_truth()
-    if case(image).truth.suffix == ".txt":
+    if case(image).small:
         counts = {pid: truth.threads for pid, truth in case(image).recorded().items()}
         return counts | {one["pid"]: {int(tid) for tid in one["tids"]} for one in raw["proc"] if "tids" in one}
     return {one["pid"]: one["threads"] for one in raw["tasks"]}

@@ -14,7 +14,7 @@ from memir.kernel.rss_stat import page_counts
 from memir.kube.ram import RamSource
 from memir.tables.vmas import TABLE, read
 from tests.kernel import held
-from tests.tables.test_files import listed
+from tests.tables.test_files import listed, maps
 
 NodeOf = Callable[[str], RamSource]
 Line = tuple[int, int, str, int, str, int, str]
@@ -22,10 +22,8 @@ Line = tuple[int, int, str, int, str, int, str]
 
 def recorded(entry: dict[str, Any]) -> list[Line]:
     """Lines of maps; [vsyscall] is no region of the process's own."""
-    lines = [line.split(None, 5) for line in (entry.get("maps") or "").splitlines()]
-    lines = lines or [line if isinstance(line, list) else line.split(None, 5) for line in entry.get("vmas") or []]
     rows = []
-    for bounds, permissions, offset, device, inode, *name in lines:
+    for bounds, permissions, offset, device, inode, *name in maps(entry):
         start, end = (int(part, 16) for part in bounds.split("-"))
         major, minor = (int(part, 16) for part in device.split(":"))
         row = (start, end, permissions, int(offset, 16), f"{major}:{minor}", int(inode), " ".join(name))
