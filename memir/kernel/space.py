@@ -98,14 +98,16 @@ class AddressSpace:
         return np.uint64(self.vmemmap) + (pa >> np.uint64(12)) * np.uint64(self.page_struct)
 
 
-def _roots(memory: PhysicalMemory, anchors: Anchors) -> U64:
-    """Candidates for the kernel's top table: the named one, then every page of the kernel image."""
+def _roots(memory: PhysicalMemory, anchors: Anchors) -> Iterator[U64]:
+    """Candidates for the kernel's top table: the named ones, and if those do not serve every page of the kernel image.
+
+    Whether those pages are there is asked only then: an image that is unpacked as it is read would be unpacked for it.
+    """
     named = [anchors.symbols[name] for name in ("swapper_pg_dir", "init_top_pgt") if name in anchors.symbols]
-    known = [anchors.image_pa(va) for va in dict.fromkeys(named)]
+    yield u64(*(anchors.image_pa(va) for va in dict.fromkeys(named)))
     task = anchors.image_pa(anchors.init_task) & ~0xFFF
-    low = max(0, task - IMAGE_SPAN)
-    pages = np.arange(low, task + IMAGE_SPAN, 4096, dtype=np.uint64)
-    return np.concatenate((u64(*known), pages[memory.present(pages)]))
+    pages = np.arange(max(0, task - IMAGE_SPAN), task + IMAGE_SPAN, 4096, dtype=np.uint64)
+    yield pages[memory.present(pages)]
 
 
 def open_space(memory: PhysicalMemory, anchors: Anchors, gaps: Gaps | None = None) -> AddressSpace:
@@ -122,19 +124,20 @@ def open_space(memory: PhysicalMemory, anchors: Anchors, gaps: Gaps | None = Non
     if not ok[0]:
         raise KernelError(f"{memory.path}: the first task at physical {here:#x} is not readable")
     back = (anchors.init_task + tasks) & ADDRESS_MASK
-    roots = _roots(memory, anchors)
     formats = arch.formats(dict(anchors.numbers))
     usable: list[tuple[Format, int]] = []
-    for fmt in formats:
-        for root in _mapping_roots(memory, fmt, roots, anchors.init_task, here):
-            usable.append((fmt, root))
-            second, mapped = translate(memory, fmt, u64(root), following)
-            prev, ok = memory.gather_as(second + np.uint64(8), "<u8")
-            if mapped[0] and ok[0] and int(prev[0]) == back:
-                delta = (int(following[0]) - int(second[0])) & ADDRESS_MASK
-                return _space(memory, anchors, arch, fmt, root, delta, gaps)
-    named = [(formats[0], int(root)) for root in roots[:1] if "swapper_pg_dir" in anchors.symbols]
-    for fmt, root in [*usable, *named]:
+    for roots in _roots(memory, anchors):
+        for fmt in formats:
+            for root in _mapping_roots(memory, fmt, roots, anchors.init_task, here):
+                usable.append((fmt, root))
+                second, mapped = translate(memory, fmt, u64(root), following)
+                prev, ok = memory.gather_as(second + np.uint64(8), "<u8")
+                if mapped[0] and ok[0] and int(prev[0]) == back:
+                    delta = (int(following[0]) - int(second[0])) & ADDRESS_MASK
+                    return _space(memory, anchors, arch, fmt, root, delta, gaps)
+    if "swapper_pg_dir" in anchors.symbols:
+        usable.append((formats[0], anchors.image_pa(anchors.symbols["swapper_pg_dir"])))
+    for fmt, root in usable:
         stated = _stated_delta(memory, anchors, arch, fmt)
         if stated is not None:
             if gaps is not None:

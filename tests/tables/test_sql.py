@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import gc
 import signal
+import subprocess
+import sys
 import threading
+import weakref
 from pathlib import Path
 
 import duckdb
@@ -110,6 +114,46 @@ def test_a_connection_reaches_its_tables_and_nothing_else(tmp_path: Path) -> Non
                 connection.execute(sql)
     with pytest.raises(duckdb.ConnectionException):
         connection.execute("select 1")
+
+
+def test_what_a_connection_registers_it_alone_sees() -> None:
+    with connected({"t": pa.table({"a": [1]})}) as one, connected({"t": pa.table({"a": [2]})}) as other:
+        one.execute("create temp table mine as select a + 10 as a from t")
+        assert [each.sql("select a from t").fetchall() for each in (one, other)] == [[(1,)], [(2,)]]
+        assert one.sql("select a from mine").fetchall() == [(11,)]
+        for name in ("mine", "processes"):
+            with pytest.raises(duckdb.CatalogException):
+                other.sql(f"select * from {name}")
+    with connected({}) as later, pytest.raises(duckdb.CatalogException):
+        later.sql("select * from t")
+
+
+def test_a_table_is_let_go_with_its_connection() -> None:
+    table = pa.table({"a": [1]})
+    gone = weakref.ref(table)
+    with connected({"t": table}) as connection:
+        assert connection.sql("select a from t").fetchall() == [(1,)]
+    del table
+    gc.collect()
+    assert gone() is None
+
+
+_FORKED = """
+import os, sys
+from memir.tables.sql import ask
+
+print(ask({}, "select 1 a").to_pylist(), flush=True)
+if child := os.fork():
+    print(os.waitpid(child, 0)[1])
+else:
+    print(ask({}, "select 2 a").to_pylist(), flush=True)
+    sys.exit(3)
+"""
+
+
+def test_a_process_that_forks() -> None:
+    ran = subprocess.run([sys.executable, "-c", _FORKED], capture_output=True, text=True, timeout=300)
+    assert (ran.stdout, ran.stderr) == ("[{'a': 1}]\n[{'a': 2}]\n768\n", "")
 
 
 def test_ctrl_c_ends_a_query_at_once() -> None:
