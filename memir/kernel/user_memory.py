@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from memir.image.runs import runs
 from memir.kernel import mm as mm_
+from memir.kernel.pagetable import Bools
 from memir.kernel.rows import spread
 from memir.kernel.space import u64
 from memir.kernel.vma import vmas
@@ -26,11 +28,12 @@ MAX_PAGES = 1 << 18
 """Pages read of one process: 1 GiB. The kubelet and containerd have some hundred MiB."""
 
 
-def anonymous_memory(kernel: Kernel, task: int) -> Iterator[tuple[int, bytes]]:
+def anonymous_memory(kernel: Kernel, task: int, *, zeros: bool = True) -> Iterator[tuple[int, bytes]]:
     """(virtual address, bytes) of each run of adjacent anonymous pages of a task (address of its task_struct).
 
     Runs longer than PIECE come as pieces that overlap. Pages that are not in the image, or in swap and
-    not compressed in RAM, part two runs; more than MAX_PAGES are a gap.
+    not compressed in RAM, part two runs; more than MAX_PAGES are a gap. zeros: False to leave out pages of zeros that
+    lie between pages of zeros, which part two runs as well: most of a Go program's heap.
     """
     mm = kernel.pointer(u64(task), "task_struct", "mm")
     regions = vmas(kernel, mm)
@@ -54,17 +57,32 @@ def anonymous_memory(kernel: Kernel, task: int) -> Iterator[tuple[int, bytes]]:
     va, pa = va[present], pa[present]
     borders = np.flatnonzero(np.diff(va) != _PAGE) + 1
     for first, last in zip([0, *borders.tolist()], [*borders.tolist(), len(va)], strict=True):
-        yield from _pieces(kernel, va[first:last], pa[first:last])
+        yield from _pieces(kernel, va[first:last], pa[first:last], zeros)
 
 
 def _pieces(
-    kernel: Kernel, va: np.ndarray[tuple[int], np.dtype[np.uint64]], pa: np.ndarray[tuple[int], np.dtype[np.uint64]]
+    kernel: Kernel,
+    va: np.ndarray[tuple[int], np.dtype[np.uint64]],
+    pa: np.ndarray[tuple[int], np.dtype[np.uint64]],
+    zeros: bool,
 ) -> Iterator[tuple[int, bytes]]:
     length, shared = PIECE // _PAGE, OVERLAP // _PAGE
     for first in range(0, len(va), length - shared):
         part = pa[first : first + length]
         pages, ok = kernel.memory.gather(part, _PAGE)
         pages[~ok] = 0
-        yield int(va[first]), pages.tobytes()
+        if zeros:
+            yield int(va[first]), pages.tobytes()
+        else:
+            for start, end in runs(_beside_data(pages.view("<u8").any(axis=1))):
+                yield int(va[first + start]), pages[start:end].tobytes()
         if first + length >= len(va):
             return
+
+
+def _beside_data(data: Bools) -> Bools:
+    """Pages that have data, and those before and behind them: a structure may begin or end with zeros."""
+    near = data.copy()
+    near[1:] |= data[:-1]
+    near[:-1] |= data[1:]
+    return near

@@ -96,7 +96,7 @@ def statuses(kernel: Kernel, rows: Iterable[Process]) -> Statuses:
     kubelet = kubelet_of(rows)
     listed: list[ContainerStatus] = []
     phases: dict[str, str] = {}
-    pieces = list(anonymous_memory(kernel, kubelet.task)) if kubelet is not None else []
+    pieces = list(anonymous_memory(kernel, kubelet.task, zeros=False)) if kubelet is not None else []
     for _, piece in pieces:
         listed.extend(container_statuses(piece))
         for uid, phase in pod_phases(piece):

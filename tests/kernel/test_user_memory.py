@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -28,6 +28,23 @@ def test_a_secret_on_the_heap(node_of: Callable[[str], RamSource]) -> None:
         assert starts == sorted(starts)
         # the program itself is mapped from its file
         assert not any(data.startswith(b"\x7fELF") and len(data) > 1 << 16 for _, data in pieces)
+
+
+def test_pages_of_zeros_between_pages_of_zeros_are_left_out(node_of: Callable[[str], RamSource]) -> None:
+    node = node_of(SAMPLE)
+    left_out = 0
+    for row in node.processes.rows:
+        pages = _pages(anonymous_memory(node.kernel, row.task))
+        data = {va for va, page in pages.items() if any(page)}
+        beside = {va for va in pages if {va - 4096, va, va + 4096} & data}
+        assert _pages(anonymous_memory(node.kernel, row.task, zeros=False)) == {va: pages[va] for va in beside}
+        left_out += len(pages) - len(beside)
+    assert left_out == 13
+
+
+def _pages(pieces: Iterator[tuple[int, bytes]]) -> dict[int, bytes]:
+    """Each page by its address."""
+    return {va + first: data[first : first + 4096] for va, data in pieces for first in range(0, len(data), 4096)}
 
 
 def test_pieces_overlap(node_of: Callable[[str], RamSource], monkeypatch: pytest.MonkeyPatch) -> None:
