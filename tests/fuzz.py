@@ -12,7 +12,7 @@ from typing import Any
 _WORDS = (b"\0" * 4, b"\xff" * 4, b"\xff" * 8, b"\x7f\xff\xff\xff", b"\0\0\0\x80", b"\1\0\0\0", b"\0" * 8)
 
 
-def cases(few: int = 300, many: int = 3_000) -> int:
+def cases(few: int = 300, many: int = 1_500) -> int:
     """`many` where CI is true, else `few`; at least as many as MEMIR_FUZZ says, where it says a number."""
     return max(many if os.environ.get("CI") == "true" else few, int(os.environ.get("MEMIR_FUZZ", "0")))
 

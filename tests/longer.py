@@ -32,6 +32,7 @@ def does_more(item: pytest.Item) -> bool:
 def _names_that_do_more(path: Path) -> frozenset[str]:
     """Names of a file that look at CI, ask for all images or a number of inputs, or use one that does."""
     source = path.read_text()
+    lines = source.splitlines()
     words: dict[str, set[str]] = {}
     more: set[str] = set()
     for statement in ast.parse(source).body:
@@ -45,7 +46,7 @@ def _names_that_do_more(path: Path) -> frozenset[str]:
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             defined = {statement.name}
         words |= {name: words.get(name, set()) | used for name in defined}
-        if _CI.search(ast.get_source_segment(source, statement) or ""):
+        if _CI.search("\n".join(lines[statement.lineno - 1 : statement.end_lineno])):
             more |= defined
     while grown := {name for name, used in words.items() if used & more} - more:
         more |= grown

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from memir.image.lazy import is_zero
+
 _PAGE = 4096
 
 
@@ -18,7 +20,7 @@ class CachedFile:
     """
 
     def __init__(self, pages: Sequence[bytes | None]) -> None:
-        blank = np.array([page is not None and page.count(0) == len(page) for page in pages], np.int64)
+        blank = np.array([page is not None and is_zero(page) for page in pages], np.int64)
         self._blank = np.concatenate(([0], np.cumsum(blank)))
         self.size = max(0, (len(pages) - 1) * _PAGE + len(pages[-1] or b"\0" * _PAGE)) if pages else 0
         self.pages = pages = [None if zeros else page for page, zeros in zip(pages, blank.tolist(), strict=True)]
