@@ -22,9 +22,10 @@ import (
 func main() {}
 X
 go mod tidy -e > tidy.log 2>&1 || true
-for c in kubelet kube-apiserver kubectl kube-controller-manager kube-scheduler; do
-  go build -trimpath -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$K8S -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=$MINOR" -o $c k8s.io/kubernetes/cmd/$c
-done
+V=k8s.io/component-base/version
+# in one go: what is linked, one processor each, is linked while the rest is compiled
+go build -trimpath -ldflags "-s -w -X $V.gitVersion=$K8S -X $V.gitMajor=1 -X $V.gitMinor=$MINOR" -o "$LAB/k8s/" \
+  k8s.io/kubernetes/cmd/{kubelet,kube-apiserver,kubectl,kube-controller-manager,kube-scheduler}
 mkdir -p "$LAB/etcd" && cd "$LAB/etcd"
 printf 'module labetcd\ngo 1.25\nrequire go.etcd.io/etcd/server/v3 %s\n' "$ETCD" > go.mod
 printf 'package main\nimport ("os"; "go.etcd.io/etcd/server/v3/etcdmain")\nfunc main() { etcdmain.Main(os.Args) }\n' > main.go
