@@ -6,6 +6,7 @@ Building every verb's options takes longer than most people wait for `memir --he
 
 from __future__ import annotations
 
+import atexit
 import functools
 import gc
 import importlib
@@ -207,6 +208,7 @@ def main() -> None:
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):  # nohup asks to be left alone
             signal.signal(number, interrupt)
     gc.set_threshold(_NEW_OBJECTS, 20, 50)
+    atexit.register(gc.freeze)  # at the end Python looks for rings in all there is: a twelfth of an analysis
     if "run" in sys.argv[1:3]:  # volatility3's plugins are anyone's code
         sys.exit(run(invoke, sys.argv[1:]))
     finder: Any = _NoPandas

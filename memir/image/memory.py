@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -33,6 +34,7 @@ __all__ = ["Layout", "PhysicalMemory", "Range", "Segment"]
 U64 = NDArray[np.uint64]
 Bools = NDArray[np.bool_]
 _TOP = 1 << 64
+_WORD = struct.Struct("<Q")
 
 
 class PhysicalMemory:
@@ -161,6 +163,14 @@ class PhysicalMemory:
             for row, data in self._across(pa, kind.itemsize, ok):
                 values[row], ok[row] = np.frombuffer(data, kind)[0], True
         return values, ok
+
+    def word(self, pa: int) -> int | None:
+        """The 64-bit word at one address, None where not present: for a few reads that follow one from another."""
+        index = self._map.index(pa, 8) if self._lazy is None else None
+        if index is not None:
+            return int(_WORD.unpack_from(self._data.data, index)[0])
+        values, ok = self.gather_as(np.array([pa], np.uint64), "<u8")
+        return int(values[0]) if ok[0] else None
 
     def gather_words(self, pa: U64, count: int) -> tuple[U64, Bools]:
         """(uint64[n, count], read bool[n]): `count` words from each address, as page tables are read."""

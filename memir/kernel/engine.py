@@ -21,6 +21,7 @@ from memir.symbols.anchors import Anchors
 from memir.symbols.types import KernelTypes, Member
 
 _STRINGS = 1 << 16  # read at once
+_PAGES = 1 << 16
 _STRING_STEP = 64  # most names and paths end in the first 64 bytes: one gather
 
 
@@ -49,6 +50,7 @@ class Kernel:
         self.space: AddressSpace = open_space(memory, anchors, self.gaps)
         self.read_once: dict[str, Any] = {}
         """What files beside this one keep with the kernel, as they would read it again for each who asks."""
+        self._pages: dict[int, int] = {}  # physical page by virtual one, of words outside the direct map
 
     def try_read(self, addresses: U64, struct: str, path: str) -> tuple[NDArray[Any], Bools]:
         """(values, read) of one scalar member of many objects; values are 0 where not read. No gap is counted.
@@ -109,6 +111,22 @@ class Kernel:
         values, ok = self.memory.gather_as(pa, "<u8")
         ok = ok & known & (addresses != 0)
         return np.where(ok, values, np.uint64(0)), ok
+
+    def word(self, address: int) -> int | None:
+        """As try_pointers() of one address, None where not read: quicker where one leads to the next."""
+        physical = address - self.space.direct_delta
+        first, end = self.space.direct
+        if first <= address < end and 0 <= physical < self.memory.end:
+            return self.memory.word(physical)
+        page = self._pages.get(address >> 12)
+        if page is None:
+            pa, known = self.space.physical(np.array([address], np.uint64))
+            if not known[0] or not address:
+                return None
+            page = int(pa[0]) >> 12
+            if len(self._pages) < _PAGES:
+                self._pages[address >> 12] = page
+        return self.memory.word(page << 12 | address & 0xFFF)
 
     def read_bytes(self, addresses: U64, size: int, objects: U64 | None = None) -> tuple[NDArray[np.uint8], Bools]:
         """(uint8[n, size], read) of the bytes at these addresses; runs that cross into another page are followed.

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ LIMIT = 1 << 20
 _MAX_SLOTS = 1 << 24  # of a hash table or ring: more than the kernel makes of any
 _RAM_A_SLOT = 128  # bytes, at the least: the kernel's largest table has one for each 128 KiB
 _RAM_A_NODE = 64  # bytes: no object that is in a list is smaller, and each is in one list of a kind
+_FEW = 4  # lists, of which walking one after the other is quicker than all in step
 _PIECES = 16  # a list that was cut in so many places is not put together any more
 
 
@@ -103,10 +104,18 @@ def _walk(
     nodes: list[U64] = []
     left = kernel.memory.end // _RAM_A_NODE
     for hop in range(limit):
+        if len(alive) <= _FEW:
+            for row, start, mark in zip(alive.tolist(), node.tolist(), marker.tolist(), strict=True):
+                steps = _Steps(start, mark, hop, next_mark)
+                walked = _one(kernel, int(heads[row]), steps, kind, limit, left, circular=circular, offset=offset)
+                left -= len(walked)
+                owners.append(np.full(len(walked), row, np.int64))
+                nodes.append(np.array(walked, np.uint64))
+            break
         # hlist_nulls end with an odd word; no object lies at an odd address
         done = (node == heads[alive]) if circular else (node == 0) | ((node & np.uint64(1)) != 0)
         broken = ~done & circular & (node == 0)
-        looped = ~done & (node == marker) if hop else np.zeros(len(node), bool)
+        looped = ~done & ~broken & (node == marker) if hop else np.zeros(len(node), bool)
         if broken.any():
             kernel.gaps.add(kind, f"list at {int(heads[alive][broken][0]):#x}", "link not readable", int(broken.sum()))
         if looped.any():
@@ -129,9 +138,47 @@ def _walk(
             alive, following, marker = alive[ok], following[ok], marker[ok]
         node = following
     else:
-        kernel.gaps.add(kind, f"list at {int(heads[alive][0]):#x}", f"longer than {limit}", len(alive))
+        where = f"list at {int(heads[alive][0]):#x}" if len(alive) else ""
+        kernel.gaps.add(kind, where, f"longer than {limit}", len(alive))
     if not owners:
         return np.zeros(0, np.int64), np.zeros(0, np.uint64)
     owner, addresses = np.concatenate(owners), np.concatenate(nodes)
     order = np.argsort(owner, kind="stable")
     return owner[order].astype(np.int64), addresses[order]
+
+
+class _Steps(NamedTuple):
+    """How far a walk has come: where it is, the node that must not come again, hops so far, when the next is marked."""
+
+    node: int
+    marker: int
+    hop: int
+    next_mark: int
+
+
+def _one(
+    kernel: Kernel, head: int, steps: _Steps, kind: str, limit: int, left: int, *, circular: bool, offset: int
+) -> list[int]:
+    """Nodes of one list from there on, as _walk() has them. left: how many RAM can still hold."""
+    node, marker, hop, next_mark = steps
+    nodes: list[int] = []
+    why = f"longer than {limit}"
+    while hop < limit:
+        if node == head if circular else not node or node & 1:
+            return nodes
+        if not node or (hop and node == marker):
+            why = "list loops" if node else "link not readable"
+            break
+        if len(nodes) == left:
+            why = "more nodes than RAM can hold"
+            break
+        nodes.append(node)
+        if hop == next_mark:
+            marker, next_mark = node, next_mark * 2
+        following = kernel.word((node + offset) % (1 << 64))
+        if following is None:
+            kernel.gaps.add(kind, f"{node:#x}", "link not readable")
+            return nodes
+        node, hop = following, hop + 1
+    kernel.gaps.add(kind, f"list at {head:#x}", why)
+    return nodes

@@ -27,6 +27,7 @@ def test_an_index_for_each_address_or_none(segments: list[Segment]) -> None:
             inside = [s for s in segments if s.start <= address and address + size <= s.start + s.size]
             assert whole == bool(inside)
             assert place == (inside[0].offset + address - inside[0].start if inside else 0)
+            assert AddressMap(segments).index(address, size) == (place if whole else None)
 
 
 def test_parts_by_segment() -> None:

@@ -104,6 +104,8 @@ def test_words_at_every_edge(memory: PhysicalMemory, dtype: str) -> None:
             wanted, present = truth(pa, size)
             assert bool(ok[row]) == present, hex(pa)
             assert values[row : row + 1].tobytes() == wanted, hex(pa)
+            if dtype == "<u8":
+                assert memory.word(pa) == (int(values[row]) if present else None), hex(pa)
 
 
 def test_hostile_addresses(memory: PhysicalMemory) -> None:
@@ -118,6 +120,7 @@ def test_hostile_addresses(memory: PhysicalMemory) -> None:
     values, ok = memory.gather_as(u64(*hostile), "<u8")
     assert not ok.any()
     assert not values.any()
+    assert {memory.word(pa) for pa in hostile} == {None}
     with pytest.raises(AbsentMemoryError, match="0xffffffffffffffff"):
         memory.read(2**64 - 1, 1)
     for pa, size in ((-1, 8), (2**64 - 4, 8), (2**70, 1), (0x1000, 1 << 60), (0x1000, 2**64), (0, -1)):

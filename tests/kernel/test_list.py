@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +15,14 @@ from memir.kernel.engine import Kernel
 from memir.symbols.types import Member
 from tests.kernel import fake
 from tests.kernel.fake import DIRECT, fake_kernel, u64
+
+
+@pytest.fixture(autouse=True, scope="module", params=[0, 4])
+def few(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every test with lists walked in step, and one after the other."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lists, "_FEW", request.param)
+        yield
 
 
 def at(number: int) -> int:
@@ -92,6 +103,21 @@ def closes(following: list[int], head: int) -> bool:
         seen.add(here)
         here = following[here]
     return here == head
+
+
+@given(st.lists(st.integers(-2, 12), min_size=13, max_size=13), st.lists(st.integers(0, 12), min_size=1, max_size=4),
+       st.booleans(), st.integers(1, 20))  # fmt: skip
+def test_both_ways_give_the_same(following: list[int], heads: list[int], circular: bool, limit: int) -> None:
+    """The same nodes of the same lists in the same order, and the same gaps."""
+    walk = lists.list_nodes if circular else lists.hlist_nodes
+    told = []
+    for few in (0, 4):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(lists, "_FEW", few)
+            kernel = linked(dict(enumerate(following)))
+            owner, node = walk(kernel, u64(*map(at, heads)), "ring", limit)
+            told.append((owner.tolist(), node.tolist(), {(gap.why, gap.count) for gap in kernel.gaps}))
+    assert told[0] == told[1]
 
 
 def test_ring_of_members_in_pieces() -> None:
