@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from memir.kernel import timekeeping
@@ -175,6 +175,11 @@ def pods(image: str, node: RamSource, rows: Rows) -> Iterator[Told]:
 _REGION = ("end", "permissions", "offset", "device", "inode", "path")
 
 
+def _ends(regions: Mapping[Key, Row]) -> set[Key]:
+    """(pid, end, permissions) of those without a file."""
+    return {(key[0], row["end"], row["permissions"]) for key, row in regions.items() if row["device"] == "0:0"}
+
+
 def vmas(image: str, node: RamSource, rows: Rows) -> Iterator[Told]:
     every: dict[Key, Row] = {}
     for entry in listed(image, node):
@@ -188,10 +193,17 @@ def vmas(image: str, node: RamSource, rows: Rows) -> Iterator[Told]:
     told_of = recorded_threads(image)
     now = {row.pid: row.threads for row in node.processes.rows}
 
-    def why(key: Key, where: str, _truth: Row | None, _memir: Row | None) -> str:
+    both = _ends(every) & _ends(mine)
+
+    def why(key: Key, where: str, truth: Row | None, memir: Row | None) -> str:
         before = told_of[key[0]]
         grown = not isinstance(before, set) and (now[key[0]] or 0) > before
-        return "of a runtime that has started threads since" if where == MEMIR_ALONE and grown else ""
+        if where == MEMIR_ALONE and grown:
+            return "of a runtime that has started threads since"
+        row = truth or memir
+        if row and where in (TRUTH_ALONE, MEMIR_ALONE) and _ends({key: row}) & both:
+            return "memory without a file, to which its process has added below since"
+        return ""
 
     yield Told("vmas", "/proc/PID/maps", every, mine, why)
 
