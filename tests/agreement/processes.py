@@ -203,6 +203,8 @@ def vmas(image: str, node: RamSource, rows: Rows) -> Iterator[Told]:
         row = truth or memir
         if row and where in (TRUTH_ALONE, MEMIR_ALONE) and _ends({key: row}) & both:
             return "memory without a file, to which its process has added below since"
+        if where == "end" and row and row["device"] == "0:0":
+            return "memory without a file, to which its process has added above since"
         return ""
 
     yield Told("vmas", "/proc/PID/maps", every, mine, why)
