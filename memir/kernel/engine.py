@@ -21,7 +21,7 @@ from memir.symbols.anchors import Anchors
 from memir.symbols.types import KernelTypes, Member
 
 _STRINGS = 1 << 16  # read at once
-_PAGES = 1 << 16
+_PAGES = 1 << 16  # whose places are kept
 _STRING_STEP = 64  # most names and paths end in the first 64 bytes: one gather
 
 

@@ -308,8 +308,7 @@ def headers(kernel: str) -> Path:
     folder = Path(f"/usr/src/linux-headers-{kernel}")
     if not folder.is_dir():
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        lock = "DPkg::Lock::Timeout=600"  # another node may be built beside this one
-        command = ["apt-get", "-o", lock, "install", "-y", "-qq", "--no-install-recommends", folder.name]
+        command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", folder.name]
         subprocess.run(command, check=True, capture_output=True, env=environment)
     return folder
 

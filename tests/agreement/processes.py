@@ -175,9 +175,9 @@ def pods(image: str, node: RamSource, rows: Rows) -> Iterator[Told]:
 _REGION = ("end", "permissions", "offset", "device", "inode", "path")
 
 
-def _ends(regions: Mapping[Key, Row]) -> set[Key]:
-    """(pid, end, permissions) of those without a file."""
-    return {(key[0], row["end"], row["permissions"]) for key, row in regions.items() if row["device"] == "0:0"}
+def _starts(regions: Mapping[Key, Row]) -> dict[Key, int]:
+    """Start of each without a file, by pid, end and permissions."""
+    return {(key[0], row["end"], row["permissions"]): key[1] for key, row in regions.items() if row["device"] == "0:0"}
 
 
 def vmas(image: str, node: RamSource, rows: Rows) -> Iterator[Told]:
@@ -193,7 +193,8 @@ def vmas(image: str, node: RamSource, rows: Rows) -> Iterator[Told]:
     told_of = recorded_threads(image)
     now = {row.pid: row.threads for row in node.processes.rows}
 
-    both = _ends(every) & _ends(mine)
+    recorded_at, since = _starts(every), _starts(mine)
+    added_below = {place for place in recorded_at.keys() & since if since[place] < recorded_at[place]}
 
     def why(key: Key, where: str, truth: Row | None, memir: Row | None) -> str:
         before = told_of[key[0]]
@@ -201,9 +202,9 @@ def vmas(image: str, node: RamSource, rows: Rows) -> Iterator[Told]:
         if where == MEMIR_ALONE and grown:
             return "of a runtime that has started threads since"
         row = truth or memir
-        if row and where in (TRUTH_ALONE, MEMIR_ALONE) and _ends({key: row}) & both:
+        if row and where in (TRUTH_ALONE, MEMIR_ALONE) and _starts({key: row}).keys() & added_below:
             return "memory without a file, to which its process has added below since"
-        if where == "end" and row and row["device"] == "0:0":
+        if where == "end" and truth and memir and truth["device"] == "0:0" and memir["end"] > truth["end"]:
             return "memory without a file, to which its process has added above since"
         return ""
 
