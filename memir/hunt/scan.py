@@ -23,6 +23,7 @@ from memir.hunt.memory import PAGE
 from memir.hunt.rules import RuleSet
 from memir.hunt.timeouts import Patience
 from memir.hunt.units import Unit
+from memir.image.runs import widened
 from memir.kernel.pagetable import U64
 
 __all__ = ["Hit", "Scan"]
@@ -187,9 +188,7 @@ class Scan:
             if begin + LIMIT >= len(short):
                 break
             del data  # before the next window is made
-        near = marked.copy()
-        near[:-1] |= marked[1:]
-        near[1:] |= marked[:-1]
+        near = widened(marked)
         rows = np.flatnonzero(near if near.sum() <= LIMIT else marked)
         if not len(rows):
             return

@@ -31,6 +31,14 @@ def runs(flags: Bools) -> Iterator[tuple[int, int]]:
     yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
 
 
+def widened(flags: Bools) -> Bools:
+    """Those that are True, and those right before and behind them."""
+    near = flags.copy()
+    near[1:] |= flags[:-1]
+    near[:-1] |= flags[1:]
+    return near
+
+
 def pages(parts: Iterator[tuple[int, int]], offset: int, hole: int = PAGE) -> Iterator[tuple[int, int]]:
     """Runs of file indexes as runs of whole pages of physical memory: the two need not be aligned to each other.
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memir.image.runs import runs
+from memir.image.runs import runs, widened
 from memir.kernel import mm as mm_
-from memir.kernel.pagetable import U64, Bools
+from memir.kernel.pagetable import Bools
 from memir.kernel.rows import spread
 from memir.kernel.space import u64
 from memir.kernel.vma import vmas
@@ -74,16 +74,8 @@ def _pieces(
         if zeros:
             yield int(va[first]), pages.tobytes()
         else:
-            for start, end in runs(_beside_data(pages.view("<u8"))):
+            data: Bools = np.asarray(pages.view("<u8").any(axis=1))
+            for start, end in runs(widened(data)):  # a structure may begin or end with zeros
                 yield int(va[first + start]), pages[start:end].tobytes()
         if first + length >= len(va):
             return
-
-
-def _beside_data(pages: U64) -> Bools:
-    """Pages (a row each) that have data, and those before and behind them: a structure may begin or end with zeros."""
-    data: Bools = np.asarray(pages.any(axis=1))
-    near = data.copy()
-    near[1:] |= data[:-1]
-    near[:-1] |= data[1:]
-    return near

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memir.image.lazy import PAGE
-from memir.image.runs import pages, runs, without_absent
+from memir.image.runs import pages, runs, widened, without_absent
 
 
 @given(st.lists(st.booleans(), max_size=60))
@@ -20,6 +20,15 @@ def test_runs(flags: list[bool]) -> None:
     assert [at for low, high in found for at in range(low, high)] == [at for at, flag in enumerate(flags) if flag]
     assert all(low < high for low, high in found)
     assert all(before[1] < after[0] for before, after in itertools.pairwise(found))
+
+
+@pytest.mark.parametrize(
+    ("flags", "wanted"), [("", ""), ("1", "1"), ("0", "0"), ("0010", "0111"), ("100001", "110011"), ("01010", "11111")]
+)
+def test_widened(flags: str, wanted: str) -> None:
+    given_flags = np.array([flag == "1" for flag in flags], bool)
+    assert "".join(str(int(flag)) for flag in widened(given_flags)) == wanted
+    assert given_flags.tolist() == [flag == "1" for flag in flags]  # as they were
 
 
 @given(
