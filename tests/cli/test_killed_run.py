@@ -65,7 +65,10 @@ def test_a_killed_run_is_closed_and_what_arrived_is_analysed(
     assert advised(told.err, "memir acquire close")[3:] == [str(folder)]
     memir(*advised(ran.out + ran.err, "memir acquire close", FOLDER=folder)[1:])
     receipt = json.loads((folder / "receipt.json").read_bytes())
-    assert (receipt["status"], receipt["image"]["size"] > SIZE) == ("interrupted", True)
+    # a write that the kill cut ends at any page, that of SIZE too
+    arrived = (folder / "image.lime.partial").stat().st_size
+    assert arrived >= SIZE
+    assert (receipt["status"], receipt["image"]["size"]) == ("interrupted", arrived)
     assert receipt["left_on_node"] == ["not asked; the watchdog removes the run when its grace is over"]
     assert memir("verify", folder).code == 4
     again = memir("acquire", "close", folder)
