@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ctrl-C at a moment that bears none: while something is written that is worth more whole, or a module is loaded."""
+"""Ctrl-C at a moment that bears none: while something is written that is worth more whole, a module is loaded, or a
+finalizer runs.
+"""
 
 from __future__ import annotations
 
 import atexit
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +15,9 @@ from types import FrameType
 from typing import Any
 
 _AGAIN = 0.02
-"""Seconds until it is looked whether a module is still being loaded."""
+"""Seconds until it is looked whether a module is still being loaded, or a finalizer has ended."""
 _waiting: list[int] = []
-"""The signal that came while a module was loaded."""
+"""The signal that came while a module was loaded, or in a finalizer."""
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
@@ -24,13 +27,28 @@ def interrupt(number: int, frame: FrameType | None) -> None:
     (nanobind: "Critical nanobind error"). A second signal does not wait.
     """
     if not _waiting and _importing(frame):
-        _waiting.append(number)
-        signal.signal(signal.SIGALRM, _after_the_import)
-        atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)  # Python's end takes the handler away before the timer
-        signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+        _later(number)
         return
     _waiting.clear()
     raise KeyboardInterrupt
+
+
+def swallowed(unraisable: sys.UnraisableHookArgs) -> None:
+    """A sys.unraisablehook: what `interrupt` raised in a finalizer, or a callback of the collector, is raised again.
+
+    Python would say that it was ignored, and go on: whoever pressed Ctrl-C would have to press it again.
+    """
+    if isinstance(unraisable.exc_value, KeyboardInterrupt):
+        _later(signal.SIGINT)
+    else:
+        sys.__unraisablehook__(unraisable)
+
+
+def _later(number: int) -> None:
+    _waiting.append(number)
+    signal.signal(signal.SIGALRM, _after_the_import)
+    atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)  # Python's end takes the handler away before the timer
+    signal.setitimer(signal.ITIMER_REAL, _AGAIN)
 
 
 def _after_the_import(_number: int, frame: FrameType | None) -> None:

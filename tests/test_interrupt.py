@@ -102,6 +102,38 @@ def test_a_module_is_loaded_first(module: str, steps: str, tmp_path: Path) -> No
     assert (done.returncode, done.stdout.strip()) == (0, steps), done.stderr
 
 
+FINALIZER = """
+import signal, sys, time
+import memir.interrupt as here
+signal.signal(signal.SIGINT, here.interrupt)
+if sys.argv[1] == "memir":
+    sys.unraisablehook = here.swallowed
+class Thing:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+        print("not reached")
+class Wrong:
+    def __del__(self):
+        raise ValueError("another fault")
+try:
+    Thing()
+    Wrong()
+    time.sleep(0.5)
+    print("went on")
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.parametrize(("hook", "out", "lost"), [("memir", "interrupted", False), ("python", "went on", True)])
+def test_an_interruption_in_a_finalizer_is_not_lost(hook: str, out: str, lost: bool) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FINALIZER, hook], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout.strip(), "KeyboardInterrupt" in done.stderr) == (0, out, lost), done.stderr
+    assert "ValueError: another fault" in done.stderr
+
+
 NATIVE = """
 import enum, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -24,7 +24,7 @@ from memir import __version__
 from memir.cli.examples import START, epilog
 from memir.cli.handler import run
 from memir.errors import UsageError
-from memir.interrupt import interrupt
+from memir.interrupt import interrupt, swallowed
 from memir.text import say
 
 
@@ -207,6 +207,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):  # nohup asks to be left alone
             signal.signal(number, interrupt)
+    sys.unraisablehook = swallowed
     gc.set_threshold(_NEW_OBJECTS, 20, 50)
     atexit.register(gc.freeze)  # at the end Python looks for rings in all there is: a twelfth of an analysis
     if "run" in sys.argv[1:3]:  # volatility3's plugins are anyone's code
