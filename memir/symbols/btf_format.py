@@ -9,6 +9,7 @@ vlen has 24 and the header may have a layout section; the bits that they gained 
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,8 +119,8 @@ class Blob:
         self._end_string: int = self._first_string + len(self._strings)
         self._tables: dict[tuple[int, ...], dict[bytes, int]] = {}
 
-    def _find_starts(self, lengths: _Lengths) -> list[int]:
-        words, starts = self._words, list[int]()
+    def _find_starts(self, lengths: _Lengths) -> array[int]:
+        words, starts = self._words, array("I")
         word, end, note = 0, len(words), starts.append
         try:
             while word < end:
@@ -153,25 +154,39 @@ class Blob:
         """All names of this blob's own types of these kinds, with the id of the first type of each."""
         table = self._tables.get(kinds)
         if table is None:
-            table, total = {}, 0
-            starts = np.array(self._starts)
-            words = np.asarray(self._words, np.uint32)
+            starts, words = self._own_starts(), np.asarray(self._words, np.uint32)
             offsets = words[starts]
             chosen = np.flatnonzero(np.isin(words[starts + 1] >> 24 & 0x7F, kinds) & (offsets > 0))
-            for index, offset in zip(chosen.tolist(), offsets[chosen].tolist(), strict=True):
-                name = self._bytes(offset)
-                table.setdefault(name, index + self.first)
-                total += len(name)
-                if total > _MAX_NAMES:
-                    raise BtfError(f"BTF names together are longer than {_MAX_NAMES} bytes")
-            self._tables[kinds] = table
+            table = self._tables[kinds] = {}
+            for name, number in zip(self._names_at(offsets[chosen]), (chosen + self.first).tolist(), strict=True):
+                table.setdefault(name, number)
         return table
+
+    def _names_at(self, offsets: npt.NDArray[np.uint32]) -> list[bytes]:
+        """The strings at these offsets of the string section; BtfError as for one, and if they are too much together."""
+        ends = np.flatnonzero(np.frombuffer(self._strings, np.uint8) == 0)
+        begin: npt.NDArray[np.int64] = offsets.astype(np.int64) - self._first_string
+        own = (begin >= 0) & (begin < len(self._strings))  # the others: of the base, or of nothing
+        end = ends[np.searchsorted(ends, np.where(own, begin, 0))]
+        own &= end - begin < _MAX_NAME
+        begin, end = np.where(own, begin, 0), np.where(own, end, 0)
+        total, strings = int((end - begin).sum()), self._strings
+        _check_names(total)
+        names = [strings[first:last] for first, last in zip(begin.tolist(), end.tolist(), strict=True)]
+        for index in np.flatnonzero(~own).tolist():
+            names[index] = self._bytes(int(offsets[index]))
+            total += len(names[index])
+            _check_names(total)
+        return names
 
     def kinds(self) -> npt.NDArray[np.uint32]:
         """uint32 array with the kind of each own type in bits 6..0 and its kind flag in bit 7."""
         words = np.asarray(self._words, np.uint32)
-        kinds: npt.NDArray[np.uint32] = words[np.array(self._starts) + 1] >> 24
+        kinds: npt.NDArray[np.uint32] = words[self._own_starts() + 1] >> np.uint32(24)
         return kinds
+
+    def _own_starts(self) -> npt.NDArray[np.uint32]:
+        return np.frombuffer(self._starts, np.uint32)
 
     def tag(self) -> bytes:
         """The type section's bytes, to tell blobs apart."""
@@ -199,6 +214,11 @@ class Blob:
         if end < 0:
             raise BtfError(f"BTF string at offset {offset} of the string section is outside it or too long")
         return self._strings[start:end]
+
+
+def _check_names(total: int) -> None:
+    if total > _MAX_NAMES:
+        raise BtfError(f"BTF names together are longer than {_MAX_NAMES} bytes")
 
 
 class _Lengths(dict[int, int]):
