@@ -167,6 +167,14 @@ class Claims:
         for claim in other:
             self.add(claim.subject, claim.field, claim.value, claim.witness, claim.where)
 
+    def copy(self) -> Claims:
+        """A collection of its own with the same claims."""
+        other = Claims()
+        for subject, fields in self._by.items():
+            other._by[subject] = {name: dict(said) for name, said in fields.items()}
+        other.images = self.images
+        return other
+
     def resolve(self, subject: Subject, field: str) -> Resolved:
         """The word of the heaviest witness (of one witness's words the first), and what differs from it."""
         claims = self._by.get(subject, {}).get(field)

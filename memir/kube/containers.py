@@ -129,7 +129,9 @@ def build_containers(
             rows[container].sources.append("containerd status")
             claim_cri(ended, claims)
     for container, status in (statuses or {}).items():
-        _from_status(rows.get(container), status, claims)
+        if container in rows and is_reported(container, known, files):  # what nothing else knows may be long gone
+            rows[container].sources.append("kubelet status")
+            claim_status(status, claims)
     _from_events(rows, kinds or {}, claims)
     if cluster is not None:
         _from_api(rows, claims, cluster)
@@ -245,12 +247,15 @@ def _share_names(rows: dict[str, Container], claims: Claims) -> None:
                     claims.add(subject, name, value, "sibling")
 
 
-def _from_status(row: Container | None, status: ContainerStatus, claims: Claims) -> None:
-    """What the kubelet reported of a container. One that nothing else knows is no row: it may be long gone."""
-    if row is None:
-        return
-    row.sources.append("kubelet status")
-    claim_status(status, claims)
+def is_reported(container: str, known: Membership, files: RuntimeFiles) -> bool:
+    """Whether the kubelet reports of a container: of no sandbox, and of none whose whole spec is of no pod.
+
+    A status of one of those has been planted. known: with what the container's files claim.
+    """
+    subject, spec = of_container(container), files.specs.get(container)
+    if known.claims.text(subject, "kind") == "sandbox":
+        return False
+    return spec is None or not spec.complete or known.claims.text(subject, "pod_uid") is not None
 
 
 def _from_events(rows: dict[str, Container], kinds: Mapping[tuple[str, str], SpecKind], claims: Claims) -> None:

@@ -14,6 +14,8 @@ import re
 from collections.abc import Iterable
 from typing import Literal
 
+from memir.kube.literals import matches
+
 SpecKind = Literal["container", "init", "ephemeral"]
 _LISTS: dict[bytes, SpecKind] = {
     b"containers": "container",
@@ -36,7 +38,7 @@ def spec_kinds(pieces: Iterable[bytes]) -> dict[tuple[str, str], SpecKind]:
     kinds: dict[tuple[str, str], SpecKind] = {}
     torn: set[tuple[str, str]] = set()
     for piece in pieces:
-        for match in _KEY.finditer(piece):
+        for match in matches(_KEY, piece, [b"ontainers{"], 352, 136):
             key = match.group(3).decode(), match.group(2).decode()
             if kinds.setdefault(key, _LISTS[match.group(1)]) != _LISTS[match.group(1)]:
                 torn.add(key)

@@ -19,6 +19,7 @@ from memir.kernel.user_memory import anonymous_memory
 from memir.kube.deletions import deletions
 from memir.kube.event_keys import SpecKind, spec_kinds
 from memir.kube.fields import Fields
+from memir.kube.literals import matches
 from memir.kube.processes import Process
 from memir.kube.tornjson import read_object
 from memir.kube.witness import options_of
@@ -32,6 +33,7 @@ _LISTS: dict[bytes, StatusKind] = {
 _STATUSES = re.compile(rb'"(containerStatuses|initContainerStatuses|ephemeralContainerStatuses)":(?=\[\{")')
 # one status by itself, where its list's beginning was written over: a patch's keys are sorted, an object's are not
 _ALONE = re.compile(rb'\{"containerID":"[a-z0-9.-]{1,64}://[0-9a-f]{64}",|\{"name":"[0-9a-z-]{1,63}","state":\{')
+_ALONE_BEGINS = (b'{"containerID":"', b'{"name":"')
 _PATCH = re.compile(rb'\{"metadata":\{"uid":"(?=[0-9a-f-]{36}"\},)')
 _ID = re.compile(r"[a-z0-9.-]{1,64}://([0-9A-Za-z_.-]{1,128})")
 _LIMIT = 256 << 10  # more than a pod's status needs: behind it lies something else
@@ -128,13 +130,13 @@ def _age(status: ContainerStatus) -> tuple[bool, int, int, bool]:
 
 def container_statuses(data: bytes) -> Iterator[ContainerStatus]:
     """Every container's status in a piece of the kubelet's memory, old versions too, in the order of their places."""
-    for match in _STATUSES.finditer(data):
+    for match in matches(_STATUSES, data, [b'Statuses":[{"'], 24, 16):
         document = read_object(b'{"s":' + data[match.end() : match.end() + _LIMIT], part_lists=("s",))
         members = document.value.get("s") if document is not None else None
         for status in members if isinstance(members, list) else ():
             if isinstance(status, dict):
                 yield from _status(status, _LISTS[match.group(1)])
-    for match in _ALONE.finditer(data):
+    for match in matches(_ALONE, data, _ALONE_BEGINS, 0, 200):
         document = read_object(data[match.start() : match.start() + _LIMIT])
         if document is not None and document.complete:
             yield from _status(document.value, None)
@@ -196,7 +198,7 @@ def _moment(text: str | None) -> int | None:
 
 def pod_phases(data: bytes) -> Iterator[tuple[str, str]]:
     """(UID, phase) of every pod's status patch in a piece of the kubelet's memory."""
-    for match in _PATCH.finditer(data):
+    for match in matches(_PATCH, data, [b'{"metadata":{"uid":"'], 0, 64):
         document = read_object(data[match.start() : match.start() + _LIMIT])
         if document is None:
             continue

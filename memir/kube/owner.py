@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from memir.kube.containers import Container
     from memir.kube.identity import Identity
     from memir.kube.membership import Membership
+    from memir.kube.names import Names
     from memir.kube.node_identity import NodeMatch
     from memir.kube.pods import Pod
     from memir.kube.processes import Process, ProcessList
@@ -52,7 +53,7 @@ class Placed(Protocol):
     @property
     def membership(self) -> Membership: ...
     @property
-    def containers(self) -> dict[str, Container]: ...
+    def names(self) -> Names: ...
     @property
     def pods(self) -> dict[str, Pod]: ...
     @property
@@ -147,12 +148,12 @@ class Owners:
 
     def container(self, container_id: str) -> Owner:
         """A container by its id, also one that nothing else is known of."""
-        row = self._source.containers.get(container_id)
+        row = self._source.names.containers.get(container_id)
         return Owner(container_id) if row is None else self._of_container(row)
 
     def pod(self, uid: str) -> Owner:
         """A pod by its UID, no container of it in particular."""
-        row = self._source.pods.get(uid)
+        row = self._source.names.pods.get(uid)
         return Owner(pod_uid=uid, pod_name=row.pod_name if row else None, namespace=row.namespace if row else None)
 
     def process(self, pid: int) -> Owner | None:
@@ -167,7 +168,7 @@ class Owners:
         known = self._source.membership.ids
         ids = known[path] if path in known else parse_cgroup(path)  # in which no process is
         if ids is not None and ids.container_id is not None:
-            if ids.container_id in self._source.containers or ids.pod_uid is None:
+            if ids.container_id in self._source.names.containers or ids.pod_uid is None:
                 return self.container(ids.container_id)
             pod = self.pod(ids.pod_uid)  # of a container that has been removed the path alone is left
             return Owner(ids.container_id, None, pod.pod_uid, pod.pod_name, pod.namespace)
@@ -175,7 +176,7 @@ class Owners:
 
     def container_named(self, uid: str, name: str) -> Owner | None:
         """The container of this name in a pod, if there is one only."""
-        rows = self._source.containers.values()
+        rows = self._source.names.containers.values()
         same = [row for row in rows if row.pod_uid == uid and row.container_name == name]
         return self._of_container(same[0]) if len(same) == 1 else None
 
@@ -193,7 +194,7 @@ class Owners:
 
     def _of_container(self, row: Container) -> Owner:
         # A name that its own container does not know may be known of its pod, from the API or another container.
-        pod = self._source.pods.get(row.pod_uid or "")
+        pod = self._source.names.pods.get(row.pod_uid or "")
         return Owner(
             row.container_id,
             row.container_name,

@@ -38,6 +38,7 @@ from memir.kube.inodes import NodeInodes, every_inode
 from memir.kube.kubelet import Statuses, statuses
 from memir.kube.membership import Membership, memberships
 from memir.kube.mountpoints import MountSources, mount_sources
+from memir.kube.names import Names, names
 from memir.kube.node_identity import NodeFacts, NodeMatch, compare_times, match_node, node_facts, pods_in_memory
 from memir.kube.owner import Owner, Owners
 from memir.kube.pods import Pod, build_pods, with_removed
@@ -265,6 +266,11 @@ class RamSource:
         started = {container: init.start for container, init in self.membership.init.items() if init.start is not None}
         compare_times(containers, started, self.node.cluster, self.facts.clock, self.gaps, self.facts.booted)
         return containers
+
+    @functools.cached_property
+    def names(self) -> Names:
+        """How containers and pods are called."""
+        return Names(self.containers, self.pods) if "pods" in self.__dict__ else names(self)
 
     @functools.cached_property
     def pods(self) -> dict[str, Pod]:

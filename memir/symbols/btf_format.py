@@ -163,7 +163,7 @@ class Blob:
         return table
 
     def _names_at(self, offsets: npt.NDArray[np.uint32]) -> list[bytes]:
-        """The strings at these offsets of the string section; BtfError as for one, and if they are too much together."""
+        """The strings at these offsets of the string section; BtfError as for one, and if they are too many bytes."""
         ends = np.flatnonzero(np.frombuffer(self._strings, np.uint8) == 0)
         begin: npt.NDArray[np.int64] = offsets.astype(np.int64) - self._first_string
         own = (begin >= 0) & (begin < len(self._strings))  # the others: of the base, or of nothing

@@ -10,7 +10,7 @@ from typing import Any
 from memir.kube.apiobjects import ApiContainer, ApiPod
 from memir.kube.claims import of_container
 from memir.kube.containerd import Registered, Registry
-from memir.kube.containers import Container, build_containers
+from memir.kube.containers import Container, build_containers, is_reported
 from memir.kube.event_keys import SpecKind
 from memir.kube.identity import identify
 from memir.kube.kubelet import ContainerStatus
@@ -165,6 +165,24 @@ def test_kinds_and_endings_by_the_kubelet() -> None:
     ended = found[THIRD]
     assert (ended.exit_code, ended.reason, ended.started_at, ended.finished_at) == (137, "OOMKilled", 5, 9)
     assert "kubelet status" in ended.sources
+
+
+def test_the_kubelet_reports_of_no_sandbox_and_of_nothing_without_a_pod() -> None:
+    """Such a status has been planted; of a container whose spec is torn it may be the only word."""
+    alone, torn = "d" * 64, "e" * 64
+    rows = [process(1, 0, "/init.scope", {}), INIT, process(30, 1, f"/k8s.io/{alone}", {"mnt": 31})]
+    whole = OciSpec(TASK, True, container_id=alone)
+    files = RuntimeFiles({
+        ID: SPEC, SANDBOX: replace(SPEC, container_id=SANDBOX, kind="sandbox", container_name=None),
+        alone: whole, torn: replace(whole, container_id=torn, complete=False),
+    })  # fmt: skip
+    known = memberships(rows, files, None)
+    told = {ident: status(ident, "init") for ident in (ID, SANDBOX, alone, torn)}
+    found = build_containers(rows, identify(rows, known), known, files, {}, None, statuses=told)
+    assert {ident: (row.container_name, row.kind) for ident, row in found.items()} == {
+        ID: ("web", "init"), SANDBOX: (None, "sandbox"), alone: (None, None), torn: ("x", "init"),
+    }  # fmt: skip
+    assert [ident for ident in (ID, SANDBOX, alone, torn) if is_reported(ident, known, files)] == [ID, torn]
 
 
 def test_kinds_by_the_kubelets_events() -> None:
