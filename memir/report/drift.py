@@ -22,10 +22,13 @@ _RANK = {"whiteout": 0, "opaque": 1, "created": 2, "modified": 3, None: 4}
 
 def drift_rows(inodes: pa.Table) -> list[dict[str, Any]]:
     """The rows of the table `inodes` that drift_lines needs: those of upper layers that may be news."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    news = (pc.field("layer") == "upper") & pc.field("noise").is_null()
-    rows: list[dict[str, Any]] = inodes.filter(news).select(list(_COLUMNS)).to_pylist()
+    # columns, not an expression, for which pyarrow loads its query engine
+    upper = pc.equal(inodes["layer"], pa.scalar("upper"))
+    news = pc.and_kleene(upper, inodes["noise"].is_null())
+    rows: list[dict[str, Any]] = inodes.select(list(_COLUMNS)).filter(news).to_pylist()
     return rows
 
 
