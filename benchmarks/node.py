@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import importlib
 import os
 import resource
 import select
@@ -177,6 +178,9 @@ def main() -> None:
     from memir.tables.table import tables
     from memir.volatility.run import Host
 
+    gc.set_threshold(200_000, 20, 50)  # as every verb has it, `memir run` too
+    for name in ("numpy.ma", "pyarrow.compute"):  # these load them when they are first asked for sets, and to choose
+        importlib.import_module(name)
     pa.array([1])  # its first array loads more
     tables()
     node, known = memir.open(options.image), memir.open(options.image)

@@ -8,7 +8,7 @@ others say differently stays beside it as a doubt.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 Kind = Literal["process", "container", "pod", "node"]
@@ -44,8 +44,7 @@ NODE = Subject("node", "")
 """The node whose memory this is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """One thing that one witness says.
 
     field: a column of the subject's table. witness: a key of WITNESSES. where: the document it was read from, "" if
@@ -145,6 +144,7 @@ class Resolved:
 
 
 _NOTHING = Resolved()
+_WEIGHT = {what: {witness: place for place, witness in enumerate(heard)} for what, heard in PRECEDENCE.items()}
 
 
 class Claims:
@@ -164,8 +164,10 @@ class Claims:
 
     def extend(self, other: Claims) -> None:
         """Take over every claim of another collection."""
-        for claim in other:
-            self.add(claim.subject, claim.field, claim.value, claim.witness, claim.where)
+        for subject, fields in other._by.items():
+            mine = self._by.setdefault(subject, {})
+            for name, claims in fields.items():
+                mine.setdefault(name, {}).update(claims)
 
     def copy(self) -> Claims:
         """A collection of its own with the same claims."""
@@ -180,7 +182,7 @@ class Claims:
         claims = self._by.get(subject, {}).get(field)
         if not claims:
             return _NOTHING
-        order = {witness: weight for weight, witness in enumerate(PRECEDENCE.get((subject.kind, field), ()))}
+        order = _WEIGHT.get((subject.kind, field), {})
         deciding = [claim for claim in claims if claim.witness in order]
         if not deciding:
             return Resolved(doubts=tuple(claims))
@@ -221,7 +223,7 @@ class Claims:
         ]  # fmt: skip
         for claim in wrong:
             del claims[claim]
-            claims[replace(claim, witness=f"{claim.witness} {why}")] = None
+            claims[claim._replace(witness=f"{claim.witness} {why}")] = None
         return bool(wrong)
 
     def doubts(self, subject: Subject) -> list[str]:

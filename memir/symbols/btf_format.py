@@ -9,6 +9,7 @@ vlen has 24 and the header may have a layout section; the bits that they gained 
 
 from __future__ import annotations
 
+import functools
 from array import array
 from dataclasses import dataclass
 from typing import Any
@@ -164,7 +165,7 @@ class Blob:
 
     def _names_at(self, offsets: npt.NDArray[np.uint32]) -> list[bytes]:
         """The strings at these offsets of the string section; BtfError as for one, and if they are too many bytes."""
-        ends = np.flatnonzero(np.frombuffer(self._strings, np.uint8) == 0)
+        ends = self._ends
         begin: npt.NDArray[np.int64] = offsets.astype(np.int64) - self._first_string
         own = (begin >= 0) & (begin < len(self._strings))  # the others: of the base, or of nothing
         end = ends[np.searchsorted(ends, np.where(own, begin, 0))]
@@ -178,6 +179,10 @@ class Blob:
             total += len(names[index])
             _check_names(total)
         return names
+
+    @functools.cached_property
+    def _ends(self) -> npt.NDArray[np.int64]:
+        return np.flatnonzero(np.frombuffer(self._strings, np.uint8) == 0)
 
     def kinds(self) -> npt.NDArray[np.uint32]:
         """uint32 array with the kind of each own type in bits 6..0 and its kind flag in bit 7."""
