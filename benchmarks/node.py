@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processor time of tables from an open node, beside the volatility3 plugins that do the nearest, in one run.
 
-    python benchmarks/node.py IMAGE [--runs 5] [--peer-runs 1] [--only sockets,files]      # --peer-runs 0: no peers
+    python benchmarks/node.py IMAGE [--runs 5] [--peer-runs 1] [--only sockets,files] [--commands]
 
 Prints a line of a Markdown table a table as it is measured: first those that a plugin does something near to, then all
 others that RAM gives. Each run is a process of its own, forked from one in which
 the image is open (the kernel located, libraries imported, nothing of the node read): so each table pays for all that it
 needs, processes and mounts too. "Beside others" is the same where processes, containers and pods have been read before
-the fork, as they have for all tables of an analysis but the first. The peer runs under the host of `memir run` over the
-same open image, its context built before the clock starts: a stock `vol` has to look for symbols as well, so that this
-is the faster of its two ways. Seconds are user + system of the child, the median of the runs. Memory is by how much
-the child's own (RssAnon, looked at every 5 ms) grew at the most, the most of the runs.
+the fork, as they have for all tables of an analysis but the first. The peer (--peer-runs 0: none) runs under the host
+of `memir run` over the same open image, its context built before the clock starts: a stock `vol` has to look for symbols
+as well, so that this is the faster of its two ways. --commands: each peer as a user types it, too, `memir run PLUGIN
+IMAGE` from Python's start to its end. Seconds are user + system of the child, the median of the runs. Memory is by how
+much the child's own (RssAnon, looked at every 5 ms) grew at the most, the most of the runs.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ import resource
 import select
 import statistics
 import struct
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,11 +140,24 @@ def plugin_of(host: Any, plugin: str) -> Callable[[], int]:
     return work
 
 
+def command(plugin: str, image: Path, runs: int) -> float:
+    """Processor seconds of `memir run`, the median; what it prints is thrown away."""
+    every = []
+    for _ in range(runs):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        words = [sys.executable, "-m", "memir", "run", plugin, str(image)]
+        subprocess.run(words, check=False, stdout=subprocess.DEVNULL)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        every.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return statistics.median(every)
+
+
 def measured(node: Any, known: Any, host: Any, options: argparse.Namespace) -> Iterator[str]:
     """A line a pair; a plugin that several have is run once. known: the node of which processes and pods are read."""
     from memir.tables.table import tables
 
     peers: dict[str, Measured] = {}
+    commands: dict[str, float] = {}
     paired = {pair.table for pair in PAIRS}
     others = sorted(name for name, table in tables().items() if "ram" in table.readers and name not in paired)
     for pair in (*PAIRS, *(Pair(name, (), 0) for name in others)):
@@ -161,8 +177,12 @@ def measured(node: Any, known: Any, host: Any, options: argparse.Namespace) -> I
                 words.append(f"{plugin.removeprefix('linux.')}: {error}")
         took = sum(peers[plugin].seconds for plugin in pair.plugins if plugin in peers)
         times = [f"{took / each.seconds:.0f}" if took else "" for each in (alone, later)]
+        for plugin in pair.plugins if options.commands else ():
+            commands[plugin] = commands.get(plugin) or command(plugin, options.image, options.peer_runs)
+        typed = sum(commands.get(plugin, 0) for plugin in pair.plugins)
+        times += [f"{typed:.1f}", f"{typed / alone.seconds:.0f}"] if typed else ["", ""]
         yield (f"| {pair.table} | {alone.rows:,} | {alone.seconds:.3f} | {later.seconds:.3f} | {alone.grown} | "
-               f"{', '.join(words)} | {times[0]} | {times[1]} | {pair.wanted or ''} |")  # fmt: skip
+               f"{', '.join(words)} | {' | '.join(times)} | {pair.wanted or ''} |")  # fmt: skip
 
 
 def main() -> None:
@@ -171,6 +191,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--peer-runs", type=int, default=1)
     parser.add_argument("--only", default="", help="these tables alone, A,B")
+    parser.add_argument("--commands", action="store_true", help="time `memir run PLUGIN IMAGE` as well")
     options = parser.parse_args()
     import pyarrow as pa
 
@@ -188,9 +209,9 @@ def main() -> None:
         len(known[name])
     memory: Any = node.source.kernel.memory
     host = Host(memory, node.anchors, node.source.kernel.space)
-    print("| table | rows | alone, s | beside others, s | memory grown, MiB | volatility3's nearest, s | "
-          "times as fast alone | beside others | wanted |", flush=True)  # fmt: skip
-    print("|---|---|---|---|---|---|---|---|---|", flush=True)
+    print("| table | rows | alone, s | beside others, s | memory grown, MiB | volatility3's nearest, s | times as fast "
+          "alone | beside others | `memir run`, s | times as fast alone | wanted |", flush=True)  # fmt: skip
+    print("|---|---|---|---|---|---|---|---|---|---|---|", flush=True)
     for line in measured(node, known, host, options):
         print(line, flush=True)
 
