@@ -8,8 +8,8 @@ others that RAM gives. Each run is a process of its own, forked from one in whic
 the image is open (the kernel located, libraries imported, nothing of the node read): so each table pays for all that it
 needs, processes and mounts too. "Beside others" is the same where processes, containers and pods have been read before
 the fork, as they have for all tables of an analysis but the first. The peer (--peer-runs 0: none) runs under the host
-of `memir run` over the same open image, its context built before the clock starts: a stock `vol` has to look for symbols
-as well, so that this is the faster of its two ways. --commands: each peer as a user types it, too, `memir run PLUGIN
+of `memir run` over the same open image, its context built before the clock starts: a stock `vol` looks for symbols
+as well: this is the faster of its two ways. --commands: each peer as a user types it, too, `memir run PLUGIN
 IMAGE` from Python's start to its end. Seconds are user + system of the child, the median of the runs. Memory is by how
 much the child's own (RssAnon, looked at every 5 ms) grew at the most, the most of the runs.
 """
