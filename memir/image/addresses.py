@@ -29,26 +29,29 @@ class AddressMap:
         self.sizes = np.array([segment.size for segment in segments], np.uint64)
         self.offsets = np.array([segment.offset for segment in segments], np.int64)
         self._parts = [(segment.start, segment.size, segment.offset) for segment in segments]
+        self._only = self._parts[0] if len(self._parts) == 1 else None
         self._first: list[int] = self.starts.tolist()
         ends = self.starts + self.sizes
         self.seams = self.starts[1:][self.starts[1:] == ends[:-1]]
 
     def locate(self, pa: U64, size: int) -> tuple[NDArray[np.int64], Bools]:
         """(index int64[n], all `size` bytes lie in one segment bool[n]); the index is 0 where they do not."""
-        length = np.uint64(size)
-        if len(self.starts) == 1:
-            inside = pa - self.starts[0]
-            ok = (inside < self.sizes[0]) & (self.sizes[0] - inside >= length)
+        if self._only is not None and size <= self._only[1]:
+            start, whole, offset = self._only
+            inside = pa - np.uint64(start) if start else pa  # what lies before it wraps around
+            ok = inside < np.uint64(whole - max(size, 1) + 1)
             index = inside.astype(np.int64)
-            index += self.offsets[0]
+            if offset:
+                index += offset
         else:
+            length = np.uint64(size)
             which = np.searchsorted(self.starts, pa, "right") - 1
             inside = pa - self.starts[which]
             sizes = self.sizes[which]
             ok = (which >= 0) & (inside < sizes) & (sizes - inside >= length)
             index = inside.astype(np.int64)
             index += self.offsets[which]
-        if not ok.all():
+        if np.count_nonzero(ok) != ok.size:
             index[~ok] = 0
         return index, ok
 

@@ -158,7 +158,7 @@ class PhysicalMemory:
         kind = np.dtype(dtype)
         index, ok = self.locate(pa, kind.itemsize)
         values = self._values(index, kind)
-        if not ok.all():
+        if np.count_nonzero(ok) != ok.size:
             values[~ok] = 0
             for row, data in self._across(pa, kind.itemsize, ok):
                 values[row], ok[row] = np.frombuffer(data, kind)[0], True
@@ -182,7 +182,7 @@ class PhysicalMemory:
         if len(self._data) < size:
             return np.zeros(len(index), kind)
         words = self._aligned.get(size)
-        if words is not None and not (index & (size - 1)).any():
+        if words is not None and not np.count_nonzero(index & (size - 1)):
             values: NDArray[Any] = words[index >> (size.bit_length() - 1)].view(kind)
             return values
         # a view with a step of one byte: any alignment, no copy

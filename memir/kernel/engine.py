@@ -67,8 +67,9 @@ class Kernel:
             return raw.view(dtype), ok
         pa, known = self.space.physical(addresses + np.uint64(member.offset))
         values, ok = self.memory.gather_as(pa, dtype_of(member).str)
-        ok = ok & known & (addresses != 0)
-        values = np.where(ok, values, values.dtype.type(0))
+        if not np.count_nonzero(ok) == np.count_nonzero(known) == np.count_nonzero(addresses) == ok.size:
+            ok = ok & known & (addresses != 0)
+            values = np.where(ok, values, values.dtype.type(0))
         if member.bit_size:
             mask = np.uint64((1 << member.bit_size) - 1)
             values = (values.astype(np.uint64) >> np.uint64(member.bit_offset)) & mask
@@ -109,6 +110,8 @@ class Kernel:
         addresses = np.asarray(addresses, np.uint64)
         pa, known = self.space.physical(addresses)
         values, ok = self.memory.gather_as(pa, "<u8")
+        if np.count_nonzero(ok) == np.count_nonzero(known) == np.count_nonzero(addresses) == ok.size:
+            return values, ok
         ok = ok & known & (addresses != 0)
         return np.where(ok, values, np.uint64(0)), ok
 

@@ -7,6 +7,7 @@ vmemmap, modules, kernel stacks) goes through the page tables.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
@@ -50,13 +51,21 @@ class AddressSpace:
     vmemmap: int
     page_struct: int
 
+    @functools.cached_property
+    def _direct(self) -> tuple[np.uint64, np.uint64, np.uint64]:
+        """(virtual minus physical, first physical address, bytes that are RAM) of the direct map."""
+        first = (self.direct[0] - self.direct_delta + (1 << 63)) % (1 << 64) - (1 << 63)  # below 0 on arm64
+        end = min(first + self.direct[1] - self.direct[0], self.memory.end)
+        below = max(0, first)
+        return np.uint64(self.direct_delta), np.uint64(below), np.uint64(max(0, end - below))
+
     def physical(self, va: U64) -> tuple[U64, Bools]:
         """(physical address uint64[n], known bool[n]) of kernel virtual addresses."""
         va = np.asarray(va, np.uint64)
-        direct = (va >= np.uint64(self.direct[0])) & (va < np.uint64(self.direct[1]))
-        pa = va - np.uint64(self.direct_delta)
-        known = direct & (pa < np.uint64(self.memory.end))
-        if known.all():
+        delta, below, room = self._direct
+        pa = va - delta
+        known: Bools = (pa - below if below else pa) < room  # what lies before it wraps around
+        if np.count_nonzero(known) == known.size:  # all() of numpy is Python: three times as long for a few
             return pa, known
         image = (va >= np.uint64(self.image[0])) & (va < np.uint64(self.image[1]))
         pa = np.where(image, va - np.uint64(self.image_delta), pa)

@@ -18,7 +18,7 @@ def u64(*values: int) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
     return np.array(values, np.uint64)
 
 
-@pytest.mark.parametrize("segments", [SEGMENTS, SEGMENTS[:1]])
+@pytest.mark.parametrize("segments", [SEGMENTS, SEGMENTS[:1], [Segment(0, 0x2000, 0)]])
 def test_an_index_for_each_address_or_none(segments: list[Segment]) -> None:
     addresses = [*range(0xF00, 0xA100, 0x100), 0, (1 << 64) - 1]
     for size in (1, 8, 0x101, 0x1001):

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from memir.errors import KernelError
 from memir.gaps import Gaps
@@ -40,6 +43,31 @@ def test_direct_map_and_page_tables_agree(node_of: NodeOf, image: str) -> None:
     assert known.all() and ok.all()
     assert np.array_equal(pa, walked)
     assert np.array_equal(task, pa + np.uint64(space.direct_delta))
+
+
+@given(
+    start=st.integers(1 << 63, (1 << 64) - 1), size=st.integers(0, 1 << 52),
+    shift=st.integers(-(1 << 52), 1 << 52) | st.sampled_from([0, 1, -1]), data=st.data(),
+)  # fmt: skip
+def test_the_direct_map_is_one_subtraction(
+    node_of: NodeOf, start: int, size: int, shift: int, data: st.DataObject
+) -> None:
+    """As plain integers have it, wherever it lies; arm64's may begin below physical address 0."""
+    space, top = node_of("s-6.1-small").kernel.space, 1 << 64
+    delta, end = (start - shift) % top, min(start + size, top - 1)
+    moved = dataclasses.replace(space, direct=(start, end), direct_delta=delta, image=(0, 0), root=0)
+    near = st.sampled_from([start, end, delta, (delta + space.memory.end) % top, 0, top - 1])
+    beside = st.tuples(near, st.integers(-2, 2)).map(sum)
+    asked = [address % top for address in data.draw(st.lists(beside | st.integers(0, top)))]
+    pa, known = moved.physical(u64(*asked))
+    inside = [start <= va < end and (va - delta) % top < space.memory.end for va in asked]
+    tables = [bool(fine) and not direct for fine, direct in zip(space.is_kernel_pointer(u64(*asked)), inside, strict=True)]
+    assert [fine for fine, other in zip(known.tolist(), tables, strict=True) if not other] == [
+        direct for direct, other in zip(inside, tables, strict=True) if not other
+    ]
+    assert [at for at, direct in zip(pa.tolist(), inside, strict=True) if direct] == [
+        (va - delta) % top for va, direct in zip(asked, inside, strict=True) if direct
+    ]
 
 
 def test_struct_pages_go_both_ways(node_of: NodeOf, image: str) -> None:
