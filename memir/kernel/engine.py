@@ -208,6 +208,8 @@ class Kernel:
 
     def count_unread(self, kind: str, addresses: U64, ok: Bools, why: str = "not readable") -> None:
         """Count as gaps the addresses that are not 0 and were not read; why: the reason."""
+        if np.count_nonzero(ok) == np.size(ok):
+            return
         addresses = np.asarray(addresses, np.uint64)
         bad = np.flatnonzero(~ok & (addresses != 0))
         if len(bad):
