@@ -5,8 +5,12 @@ fast as `re`, and nearly all of a heap has none of what is looked for.
 
 from __future__ import annotations
 
+import heapq
 import re
 from collections.abc import Iterator, Sequence
+
+MANY = 10_000
+"""Literals in one text, after which `re` goes on alone: where they are planted side by side it is the faster."""
 
 
 def matches(
@@ -18,9 +22,12 @@ def matches(
     the literal's beginning that the pattern looks at, at the most.
     """
     end = 0
-    for place in sorted({place for literal in literals for place in _places(data, literal)}):
+    for number, place in enumerate(heapq.merge(*(_places(data, literal) for literal in literals))):
         if place < end:
             continue
+        if number >= MANY:
+            yield from pattern.finditer(data, end)
+            return
         while match := pattern.search(data, max(end, place - before), place + after):
             yield match
             end = max(match.end(), match.start() + 1)

@@ -158,9 +158,10 @@ class Blob:
             starts, words = self._own_starts(), np.asarray(self._words, np.uint32)
             offsets = words[starts]
             chosen = np.flatnonzero(np.isin(words[starts + 1] >> 24 & 0x7F, kinds) & (offsets > 0))
-            table = self._tables[kinds] = {}
+            table = {}
             for name, number in zip(self._names_at(offsets[chosen]), (chosen + self.first).tolist(), strict=True):
                 table.setdefault(name, number)
+            self._tables[kinds] = table
         return table
 
     def _names_at(self, offsets: npt.NDArray[np.uint32]) -> list[bytes]:

@@ -61,6 +61,17 @@ def test_the_longest_of_each(name: str, text: bytes) -> None:
     assert [found] == spans(pattern.finditer(data))
 
 
+def test_planted_literals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many of them cost no more than `re` does, and what stands between and behind them is found."""
+    text = b'{"name":"web","state":{' + b'{"name":"' * 40 + b'{"name":"api","state":{ {"name":"' + b'{"name":"' * 40
+    text += b'{"containerID":"containerd://' + b"0" * 64 + b'",'
+    pattern, literals, before, after = PATTERNS["alone"]
+    for many in (0, 1, 2, 40, 41, 42, 43, 1000):
+        monkeypatch.setattr("memir.kube.literals.MANY", many)
+        assert spans(matches(pattern, text, literals, before, after)) == spans(pattern.finditer(text))
+    assert len(spans(pattern.finditer(text))) == 3
+
+
 def test_one_match_may_hold_the_literal_twice_and_two_may_be_near_one() -> None:
     twice = re.compile(rb"a[xy]*")
     assert spans(matches(twice, b"ayxayx", [b"y"], 4, 8)) == [(0, 3, ()), (3, 6, ())]

@@ -62,6 +62,28 @@ def test_types_as_the_format_has_them() -> None:
             blob.string(offset)
 
 
+def test_names_of_a_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first of two of one name; a name may be the end of another's text. Too much of it is refused each time."""
+    make = two()
+    make.struct("other", 4)
+    make.struct("s", 4)
+    make.types += struct.pack("<3I", make.strings.index(b"her\0"), f.STRUCT << 24, 4)
+    assert list(Blob(make.blob()).names((f.STRUCT,)).items()) == [(b"s", 2), (b"other", 3), (b"her", 5)]
+    make.struct("x" * 1023, 4)
+    assert Blob(make.blob()).named((f.STRUCT,), "x" * 1023) == 6
+    monkeypatch.setattr(f, "_MAX_NAMES", 1033)
+    within, beyond = Blob(make.blob()), Blob(make.blob())
+    assert len(within.names((f.STRUCT,))) == 4
+    monkeypatch.setattr(f, "_MAX_NAMES", 1032)
+    make.struct("y" * 1024, 4)
+    longer = Blob(make.blob())
+    for _ in range(2):
+        with pytest.raises(BtfError, match="BTF names together are longer than 1032 bytes"):
+            beyond.names((f.STRUCT,))
+        with pytest.raises(BtfError, match=r"BTF (string at offset \d+ .* too long|names together)"):
+            longer.names((f.STRUCT,))
+
+
 def test_a_modules_blob_goes_on_where_the_kernels_ends() -> None:
     make = two()
     base = Blob(make.blob())
@@ -75,6 +97,8 @@ def test_a_modules_blob_goes_on_where_the_kernels_ends() -> None:
     assert split.names((f.STRUCT,)) == {b"m": 3}
     assert split.tag() != base.tag()
     assert Blob(make.blob()).tag() == base.tag()
+    more.types += struct.pack("<3I", make.strings.index(b"\0s\0") + 1, f.STRUCT << 24, 4)
+    assert Blob(more.blob(), base).names((f.STRUCT,)) == {b"m": 3, b"s": 4}  # named by the kernel's text
 
 
 def test_real_kernels() -> None:
