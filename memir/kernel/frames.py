@@ -8,7 +8,6 @@ maps a page beside the direct map (vmalloc, struct pages, its own image). What n
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -200,7 +199,7 @@ def spaces_of(kernel: Kernel, known: Frames, mm: U64) -> tuple[I64, I64, I64, I6
     pairs = distinct((place[place >= 0] << 20) | maps.owner[row][place >= 0])
     place, owner = pairs >> 20, pairs & 0xFFFFF
     first = np.flatnonzero(np.concatenate(([True], place[1:] != place[:-1]))) if len(place) else np.zeros(0, np.int64)
-    token = np.frombuffer(random.Random(0).randbytes(8 * len(mm)), "<i8")  # numpy's would be loaded for this alone
+    token = np.random.default_rng(0).integers(0, 1 << 63, len(mm), np.int64)
     with np.errstate(over="ignore"):
         total = np.add.reduceat(token[owner], first) if len(first) else np.zeros(0, np.int64)
     return place, owner, first, np.unique(total, return_inverse=True)[1].reshape(-1)

@@ -173,7 +173,7 @@ class Claims:
         """A collection of its own with the same claims."""
         other = Claims()
         for subject, fields in self._by.items():
-            other._by[subject] = {name: dict(said) for name, said in fields.items()}
+            other._by[subject] = {name: dict(claims) for name, claims in fields.items()}
         other.images = self.images
         return other
 

@@ -7,13 +7,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from memir.kube.containers import Container, build_containers, is_reported
+from memir.kube.identity import Identity
+from memir.kube.membership import Membership
+from memir.kube.node_identity import NodeMatch
 from memir.kube.pods import Pod, build_pods
+from memir.kube.processes import ProcessList
+from memir.kube.runtime import RuntimeFiles
 
-if TYPE_CHECKING:
-    from memir.kube.ram import RamSource
+
+class _Told(Protocol):
+    """What names are told by: memir.kube.ram.RamSource is one."""
+
+    @property
+    def processes(self) -> ProcessList: ...
+    @property
+    def identities(self) -> list[Identity]: ...
+    @property
+    def membership(self) -> Membership: ...
+    @property
+    def files(self) -> RuntimeFiles: ...
+    @property
+    def node(self) -> NodeMatch: ...
+    @property
+    def containers(self) -> dict[str, Container]: ...
+    @property
+    def pods(self) -> dict[str, Pod]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +45,7 @@ class Names:
     pods: Mapping[str, Pod]
 
 
-def names(source: RamSource) -> Names:
+def names(source: _Told) -> Names:
     """The names of a node's containers and pods; gaps and claims of the source stay as they are."""
     known = replace(source.membership, claims=source.membership.claims.copy())
     rows, identities, cluster = source.processes.rows, source.identities, source.node.cluster

@@ -109,8 +109,9 @@ class Agent:
         place = self.folder / "orchestration" / one.command_id / "awsrunShellScript" / "0.awsrunShellScript"
         place.mkdir(parents=True)
         script = place / "_script.sh"
-        script.write_text(one.text)
-        script.chmod(0o700)
+        # by a process of its own, as the agent has a worker for each command: what another thread of this one starts
+        # meanwhile would hold the file open for writing, and it could not be run ("Text file busy")
+        subprocess.run(["install", "-m", "700", "/dev/stdin", script], input=one.text.encode(), check=True)
         with self.log.open("a") as log:
             log.write(f"INFO [ssm-document-worker] {one.command_id} runCommand {one.text!r}\n")
         environment = {"PATH": os.environ["PATH"], "HOME": "/root", "AWS_SSM_INSTANCE_ID": self.instance_id}
