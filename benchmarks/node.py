@@ -196,10 +196,11 @@ def main() -> None:
     import pyarrow as pa
 
     import memir
+    from memir.cli.main import COLLECT
     from memir.tables.table import tables
     from memir.volatility.run import Host
 
-    gc.set_threshold(200_000, 20, 50)  # as every verb has it, `memir run` too
+    gc.set_threshold(*COLLECT)  # as every verb has it, `memir run` too
     for name in ("numpy.ma", "pyarrow.compute"):  # these load them when they are first asked for sets, and to choose
         importlib.import_module(name)
     pa.array([1])  # its first array loads more

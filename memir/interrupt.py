@@ -46,12 +46,12 @@ def swallowed(unraisable: sys.UnraisableHookArgs) -> None:
 
 def _later(number: int) -> None:
     _waiting.append(number)
-    signal.signal(signal.SIGALRM, _after_the_import)
+    signal.signal(signal.SIGALRM, _raised_again)
     atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)  # Python's end takes the handler away before the timer
     signal.setitimer(signal.ITIMER_REAL, _AGAIN)
 
 
-def _after_the_import(_number: int, frame: FrameType | None) -> None:
+def _raised_again(_number: int, frame: FrameType | None) -> None:
     if not _waiting:
         return
     if _importing(frame):

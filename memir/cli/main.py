@@ -174,8 +174,9 @@ class _NoPandas:
             raise ModuleNotFoundError("memir's verbs leave pandas out", name=name)
 
 
-_NEW_OBJECTS = 200_000
-"""Objects made until those are looked through for rings of garbage, which hardly any are: at 700, Python's own, 5 %."""
+COLLECT = 200_000, 20, 50
+"""Objects made until those are looked through for rings of garbage, which hardly any are (at 700, Python's own, that is
+5 % of an analysis); how often until older ones are."""
 
 
 def _no_empty(words: Sequence[str]) -> None:
@@ -208,7 +209,7 @@ def main() -> None:
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):  # nohup asks to be left alone
             signal.signal(number, interrupt)
     sys.unraisablehook = swallowed
-    gc.set_threshold(_NEW_OBJECTS, 20, 50)
+    gc.set_threshold(*COLLECT)
     atexit.register(gc.freeze)  # at the end Python looks for rings in all there is: a twelfth of an analysis
     if "run" in sys.argv[1:3]:  # volatility3's plugins are anyone's code
         sys.exit(run(invoke, sys.argv[1:]))

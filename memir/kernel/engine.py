@@ -67,9 +67,7 @@ class Kernel:
             return raw.view(dtype), ok
         pa, known = self.space.physical(addresses + np.uint64(member.offset))
         values, ok = self.memory.gather_as(pa, dtype_of(member).str)
-        if not np.count_nonzero(ok) == np.count_nonzero(known) == np.count_nonzero(addresses) == ok.size:
-            ok = ok & known & (addresses != 0)
-            values = np.where(ok, values, values.dtype.type(0))
+        values, ok = _of_known(values, ok, known, addresses)
         if member.bit_size:
             mask = np.uint64((1 << member.bit_size) - 1)
             values = (values.astype(np.uint64) >> np.uint64(member.bit_offset)) & mask
@@ -110,10 +108,7 @@ class Kernel:
         addresses = np.asarray(addresses, np.uint64)
         pa, known = self.space.physical(addresses)
         values, ok = self.memory.gather_as(pa, "<u8")
-        if np.count_nonzero(ok) == np.count_nonzero(known) == np.count_nonzero(addresses) == ok.size:
-            return values, ok
-        ok = ok & known & (addresses != 0)
-        return np.where(ok, values, np.uint64(0)), ok
+        return _of_known(values, ok, known, addresses)
 
     def word(self, address: int) -> int | None:
         """As try_pointers() of one address, None where not read: quicker where one leads to the next."""
@@ -218,6 +213,16 @@ class Kernel:
     def first_member(self, struct: str, *paths: str) -> str:
         """The first of these members that this kernel has; newest layout named first."""
         return self.types.first(struct, *paths)
+
+
+def _of_known(
+    values: NDArray[Any], ok: Bools, known: Bools, addresses: U64
+) -> tuple[NDArray[Any], Bools]:
+    """(values, read): 0 where they were not read, or have no known address. Nothing is copied where all were."""
+    if np.count_nonzero(ok) == np.count_nonzero(known) == np.count_nonzero(addresses) == ok.size:
+        return values, ok
+    ok = ok & known & (addresses != 0)
+    return np.where(ok, values, values.dtype.type(0)), ok
 
 
 def texts(names: Sequence[bytes | None]) -> list[str | None]:

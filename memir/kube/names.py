@@ -7,34 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from memir.kube.containers import Container, build_containers, is_reported
 from memir.kube.identity import Identity
 from memir.kube.membership import Membership
-from memir.kube.node_identity import NodeMatch
 from memir.kube.pods import Pod, build_pods
-from memir.kube.processes import ProcessList
+from memir.kube.processes import Process
 from memir.kube.runtime import RuntimeFiles
-
-
-class _Told(Protocol):
-    """What names are told by: memir.kube.ram.RamSource is one."""
-
-    @property
-    def processes(self) -> ProcessList: ...
-    @property
-    def identities(self) -> list[Identity]: ...
-    @property
-    def membership(self) -> Membership: ...
-    @property
-    def files(self) -> RuntimeFiles: ...
-    @property
-    def node(self) -> NodeMatch: ...
-    @property
-    def containers(self) -> dict[str, Container]: ...
-    @property
-    def pods(self) -> dict[str, Pod]: ...
+from memir.kube.snapshot import ClusterSnapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +25,20 @@ class Names:
     pods: Mapping[str, Pod]
 
 
-def names(source: _Told) -> Names:
-    """The names of a node's containers and pods; gaps and claims of the source stay as they are."""
-    known = replace(source.membership, claims=source.membership.claims.copy())
-    rows, identities, cluster = source.processes.rows, source.identities, source.node.cluster
-    containers = build_containers(rows, identities, known, source.files, {}, cluster)
+def names(
+    processes: list[Process],
+    identities: list[Identity],
+    membership: Membership,
+    files: RuntimeFiles,
+    cluster: ClusterSnapshot | None,
+) -> Names | None:
+    """Names of a node's containers and pods; None where the kubelet may have the only word. Claims stay as they are.
+
+    cluster: of this node's pods alone.
+    """
+    known = replace(membership, claims=membership.claims.copy())
+    containers = build_containers(processes, identities, known, files, {}, cluster)
     nameless = [row.container_id for row in containers.values() if row.container_name is None]
-    if any(is_reported(container, known, source.files) for container in nameless):
-        return Names(source.containers, source.pods)
-    return Names(containers, build_pods(containers, identities, known, source.files, cluster, None))
+    if any(is_reported(container, known, files) for container in nameless):
+        return None
+    return Names(containers, build_pods(containers, identities, known, files, cluster, None))

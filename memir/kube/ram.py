@@ -270,7 +270,11 @@ class RamSource:
     @functools.cached_property
     def names(self) -> Names:
         """How containers and pods are called."""
-        return Names(self.containers, self.pods) if "pods" in self.__dict__ else names(self)
+        if "pods" not in self.__dict__:
+            witnesses = self.processes.rows, self.identities, self.membership, self.files, self.node.cluster
+            if (short := names(*witnesses)) is not None:
+                return short
+        return Names(self.containers, self.pods)
 
     @functools.cached_property
     def pods(self) -> dict[str, Pod]:

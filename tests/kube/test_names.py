@@ -5,18 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from memir.kube.claims import of_container
-from memir.kube.containers import Container
 from memir.kube.identity import identify
 from memir.kube.membership import memberships
 from memir.kube.names import Names, names
 from memir.kube.oci import OciSpec
-from memir.kube.pods import Pod
 from memir.kube.ram import RamSource
 from memir.kube.runtime import RuntimeFiles
 from memir.kube.snapshot import load_cluster
@@ -37,9 +34,13 @@ def of_pods(rows: Any) -> dict[str, Parts]:
     }
 
 
+def witnesses(source: RamSource) -> Any:
+    return source.processes.rows, source.identities, source.membership, source.files, source.node.cluster
+
+
 def same(source: RamSource) -> None:
     said = list(source.claims)
-    short = names(source)
+    short = names(*witnesses(source)) or Names(source.containers, source.pods)
     assert of_containers(short.containers) == of_containers(source.containers) != {}
     assert of_pods(short.pods) == of_pods(source.pods) != {}
     assert list(source.claims) == said
@@ -67,25 +68,25 @@ def test_the_kubelets_memory_is_not_read(node_of: Callable[[str], RamSource]) ->
     assert "statuses" not in source.__dict__
 
 
-TABLES: tuple[Any, Any] = ({ID: Container(ID, container_name="by its status")}, {POD: Pod(POD)})
-
-
-def short(spec: OciSpec | None) -> Names:
+def short(spec: OciSpec | None) -> Names | None:
     """Of a node with one pod's container, by its process and that spec."""
     rows = [process(1, 0, "/init.scope", {}), INIT]
     files = RuntimeFiles({} if spec is None else {ID: spec})
     known = memberships(rows, files, None)
-    source: Any = SimpleNamespace(
-        processes=SimpleNamespace(rows=rows), identities=identify(rows, known), membership=known, files=files,
-        node=SimpleNamespace(cluster=None), containers=TABLES[0], pods=TABLES[1],
-    )  # fmt: skip
-    told = names(source)
+    told = names(rows, identify(rows, known), known, files, None)
     assert known.claims.text(of_container(ID), "container_name") is None  # its claims are as they were
     return told
 
 
 def test_a_container_that_only_the_kubelet_may_name() -> None:
     by_spec = short(SPEC)
+    assert by_spec is not None
     assert of_containers(by_spec.containers)[ID] == ("web", POD, "web-0", "shop")
-    for torn in (None, replace(SPEC, container_name=None)):
-        assert (short(torn).containers, short(torn).pods) == TABLES
+    assert [short(torn) for torn in (None, replace(SPEC, container_name=None))] == [None, None]
+
+
+def test_a_node_with_such_a_container_has_the_tables_names(node_of: Callable[[str], RamSource]) -> None:
+    """In s-6.12-intruded a process sits in the cgroup of a container that is told by nothing else."""
+    source = RamSource(node_of("s-6.12-intruded").kernel)
+    assert names(*witnesses(source)) is None
+    assert (source.names.containers, source.names.pods) == (source.containers, source.pods)
