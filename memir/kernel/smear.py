@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long a capture took, by the clocks in it: RAM that is read while its machine runs is of many moments.
 
-kernel/time/tick-sched.h, kernel/sched/sched.h, include/linux/jiffies.h. jiffies and the timekeeper are brought up to
-date at every tick by some processor, so both show the moment at which their own page was read; each processor writes
-down when it last went idle and when its run queue's clock last ran. A page that shows a later time was read later.
+kernel/time/tick-sched.h, kernel/sched/sched.h, include/linux/jiffies.h. At every tick some processor brings up to date
+jiffies, the moment at which it did so, and the timekeeper, so each shows the moment at which its own page was read;
+each processor writes down when it last went idle and when its run queue's clock last ran. A page that shows a later
+time was read later.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
 _SECOND = 1_000_000_000
+_EXPLAINED = 3600 * _SECOND  # what differs by more than an hour is torn, not a clock
 _MAX_CPUS = 8192  # NR_CPUS of x86-64's MAXSMP
 UNSURE = _SECOND  # sched_clock starts a little before or after CLOCK_MONOTONIC: less than this proves nothing
 _LISTS = ("task list", "thread list", "children list", "css_set task list", "task in", "pid IDR", "mount list")
@@ -68,11 +70,16 @@ def smear(kernel: Kernel, contradictions: int = 0) -> Smear:
     if monotonic is None:
         return Smear({}, None, torn, contradictions)
     clocks = {"timekeeper": monotonic}
-    ticks = _jiffies(kernel, monotonic)
-    if ticks is not None:
-        clocks["jiffies"] = ticks
+    updated = _last_jiffies_update(kernel, monotonic)
+    if updated is not None:
+        clocks["last_jiffies_update"] = updated
     base = min(clocks.values())
     spans = [max(clocks.values()) - base]
+    ticks = _jiffies(kernel, monotonic)
+    if ticks is not None:
+        # ticks that a slow machine loses while it boots are never made up: jiffies that lie behind prove nothing
+        clocks["jiffies"] = ticks
+        spans.append(ticks - base)
     for name, struct, path in (
         ("tick_cpu_sched", "tick_sched", "idle_entrytime"),
         ("tick_cpu_sched", "tick_sched", "idle_waketime"),
@@ -86,14 +93,22 @@ def smear(kernel: Kernel, contradictions: int = 0) -> Smear:
     return Smear(clocks, max(0, *spans), torn, contradictions)
 
 
+def _last_jiffies_update(kernel: Kernel, monotonic: int) -> int | None:
+    """CLOCK_MONOTONIC when jiffies were last brought up to date; None if it cannot be read or was lost."""
+    address = kernel.symbols.get("last_jiffies_update")
+    value, read = kernel.try_pointers(u64(address or 0))
+    moment = int(value[0])
+    return moment if read[0] and moment and abs(moment - monotonic) < _EXPLAINED else None
+
+
 def _jiffies(kernel: Kernel, monotonic: int) -> int | None:
-    """jiffies as nanoseconds since boot; None if the length of a tick is not known or an hour would not explain it."""
+    """jiffies as nanoseconds since boot; None if the length of a tick is not known or it is no clock."""
     value, tick = jiffies.jiffies(kernel), jiffies.tick(kernel)
     if value is None or tick is None:
         return None
     # they start five minutes before 32 bits overflow (INITIAL_JIFFIES)
     uptime = (value - (2**32 - 300 * (_SECOND // tick))) * tick
-    return uptime if abs(uptime - monotonic) < 3600 * _SECOND else None
+    return uptime if abs(uptime - monotonic) < _EXPLAINED else None
 
 
 def _cpus(kernel: Kernel) -> int:

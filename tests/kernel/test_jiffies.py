@@ -30,9 +30,11 @@ def test_uptime(name: str, node_of: NodeOf) -> None:
     now = jiffies(kernel)
     assert now is not None
     seconds = (now - (2**32 - 300 * 250)) / 250
-    assert up < seconds + 0.1 < up + 120  # the recorder wrote on after it had asked
     monotonic = timekeeping.monotonic(kernel)
-    assert monotonic is not None and abs(seconds - monotonic / 1e9) < 0.5
+    assert monotonic is not None
+    assert up < monotonic / 1e9 + 0.1 < up + 120  # the recorder wrote on after it had asked
+    # ticks that are lost before the clock source is fit for high resolution are not made up
+    assert -0.1 < monotonic / 1e9 - seconds < up / 4
 
 
 def test_without_symbols_it_is_not_known(node_of: NodeOf) -> None:

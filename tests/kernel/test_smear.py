@@ -281,20 +281,41 @@ def test_a_machine_that_stood_still_shows_one_moment(name: str) -> None:
     found = smear(Kernel(memory, locate(memory)), contradictions=3)
     assert found.span is not None
     assert found.span < 600_000_000
-    assert {"timekeeper", "jiffies", "clock cpu0", "clock cpu1", "idle_entrytime cpu1"} <= set(found.clocks)
+    clocks = {"timekeeper", "last_jiffies_update", "jiffies", "clock cpu0", "clock cpu1", "idle_entrytime cpu1"}
+    assert clocks <= set(found.clocks)
+    assert abs(found.clocks["last_jiffies_update"] - found.clocks["timekeeper"]) < 4_000_000  # a tick
     assert found.text() == "all clocks in it show one moment; 0 lists torn, 3 contradicting claims"
     assert found.facts()["seconds"] == round(found.span / 1e9, 3)
 
 
-def test_a_clock_whose_page_was_read_a_minute_earlier_tells() -> None:
+@pytest.mark.parametrize(
+    ("symbol", "change", "least", "most"),
+    [
+        ("last_jiffies_update", -5 * 10**9, 4.9e9, 5.6e9),
+        ("last_jiffies_update", 5 * 10**9, 4.9e9, 5.6e9),
+        ("jiffies_64", 5 * 250, 4.9e9, 5.6e9),
+        ("jiffies_64", -5 * 250, 0, 0.6e9),  # lost while the machine booted, as far as anybody can tell
+    ],
+)
+def test_a_clock_whose_page_was_read_earlier_or_later(
+    symbol: str, change: int, least: float, most: float
+) -> None:
     memory = case("s-6.1-small").open()
     anchors = locate(memory)
-    at = anchors.image_pa(anchors.symbols["jiffies_64"])
-    early = int.from_bytes(memory.read(at, 8), "little") - 60 * 250
-    torn = smear(Kernel(damaged(memory, patched(memory, {at: early.to_bytes(8, "little")})), anchors))
-    assert torn.span is not None
-    assert 59.9e9 < torn.span < 60.6e9
-    assert torn.text().startswith("it was read over 60.0 s at least, while its machine ran")
+    where = anchors.image_pa(anchors.symbols[symbol])
+    other = int.from_bytes(memory.read(where, 8), "little") + change
+    torn = smear(Kernel(damaged(memory, patched(memory, {where: other.to_bytes(8, "little")})), anchors))
+    assert torn.span is not None and least <= torn.span <= most
+    words = "it was read over 5.0 s at least, while its machine ran" if least else "all clocks in it show one moment"
+    assert torn.text().startswith(words)
+
+
+def test_ticks_that_were_lost_while_the_machine_booted_are_no_smear() -> None:
+    """s-5.10-small-v1 stood still; its jiffies are 0.37 s behind its clock."""
+    memory = case("s-5.10-small-v1").open()
+    found = smear(Kernel(memory, locate(memory)))
+    assert found.span is not None
+    assert found.clocks["timekeeper"] - found.clocks["jiffies"] > 370_000_000 > 10 * found.span
 
 
 def test_without_a_clock_nothing_is_claimed() -> None:
