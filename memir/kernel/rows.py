@@ -38,7 +38,8 @@ def among(values: NDArray[Any], known: NDArray[Any] | Sequence[int] | Sequence[b
     """Whether each value is one of those, bool[n]: as isin(), which sorts both where only `known` has to be."""
     wider = isinstance(known, np.ndarray) and known.dtype.itemsize > values.dtype.itemsize
     dtype = known.dtype if isinstance(known, np.ndarray) and wider else values.dtype
-    inside: Bools = rows_of(np.sort(np.asarray(known, dtype), axis=None), values.astype(dtype, copy=False)) >= 0
+    column, ordered = values.astype(dtype, copy=False), np.sort(np.asarray(known, dtype), axis=None)
+    inside: Bools = column == ordered[0] if len(ordered) == 1 else rows_of(ordered, column) >= 0
     return inside
 
 

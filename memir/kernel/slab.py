@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
 _PAGE = 4096
-_BLOCK = 1024  # pages of vmemmap read at once: 4 MiB, which describe 256 MiB of RAM
+_BLOCK = 1 << 16  # struct pages looked at together, which describe 256 MiB of RAM
 _TYPE_BASE = 0xF000_0000  # PAGE_TYPE_BASE
 _MAX_OBJECTS = 1 << 15  # slab.objects has 15 bits
 
@@ -111,6 +111,12 @@ def caches_of(kernel: Kernel, address: U64) -> tuple[U64, U64]:
     return np.where(fine, cache, np.uint64(0)), np.where(fine, start, np.uint64(0))
 
 
+def _struct_pages(kernel: Kernel, first: int, end: int) -> U64:
+    """Addresses of the struct pages of frames first .. end."""
+    size = kernel.space.page_struct
+    return np.uint64(kernel.space.vmemmap + first * size) + np.arange(end - first, dtype=np.uint64) * np.uint64(size)
+
+
 def _pages_of(kernel: Kernel, cache: U64) -> tuple[U64, NDArray[np.int64]]:
     """(struct pages (heads) whose slab_cache is one of these, the row of that), over all RAM in the image."""
     space = kernel.space
@@ -122,22 +128,17 @@ def _pages_of(kernel: Kernel, cache: U64) -> tuple[U64, NDArray[np.int64]]:
         for span in between(free_chunks(kernel, part.start >> 12, part.end >> 12), part.start >> 12, -(-part.end >> 12))
     ]  # fmt: skip
     for start, end in spans:
-        first = space.vmemmap + start * space.page_struct
-        last = space.vmemmap + end * space.page_struct
-        low = first & ~(_PAGE - 1)
-        every = np.arange(low, last, _PAGE, dtype=np.uint64)
-        for begin in range(0, len(every), _BLOCK):
-            va = every[begin : begin + _BLOCK]
-            pa, known = space.physical(va)
-            raw, ok = kernel.memory.gather(pa, _PAGE)
-            raw[~(ok & known)] = 0
-            flat = raw.reshape(-1)
-            shift = (first - int(va[0])) % space.page_struct
-            many = (len(flat) - shift) // space.page_struct
-            column = np.ascontiguousarray(np.ndarray((many,), "<u8", flat, shift + offset, (space.page_struct,)))
-            hit = np.flatnonzero(among(column, cache))
-            caches_met.append(column[hit])
-            pages_met.append(va[0] + np.uint64(shift) + hit.astype(np.uint64) * np.uint64(space.page_struct))
+        for begin in range(start, end, _BLOCK):
+            head = _struct_pages(kernel, begin, min(begin + _BLOCK, end))
+            where = head + np.uint64(offset)
+            low = int(where[0]) & ~(_PAGE - 1)
+            pa, known = space.physical(np.arange(low, int(where[-1]) + 1, _PAGE, dtype=np.uint64))
+            page = (where - np.uint64(low)) >> np.uint64(12)
+            word, ok = kernel.memory.gather_as(pa[page] + (where & np.uint64(_PAGE - 1)), "<u8")
+            hit = np.flatnonzero(among(word, cache))
+            hit = hit[(ok & known[page])[hit]]
+            caches_met.append(word[hit])
+            pages_met.append(head[hit])
     if not pages_met:
         return np.zeros(0, np.uint64), np.zeros(0, np.int64)
     pages, met = np.unique(np.concatenate(pages_met), return_index=True)

@@ -131,8 +131,11 @@ def parse_pages(pages: Sequence[bytes | None], where: str, gaps: Gaps | None = N
         else:
             runs.append(page)
     first = read_object(runs[0], part_lists=("env", "mounts")) if runs and pages[0] is not None else None
-    if whole or (first is not None and first.complete):
-        return parse_spec(runs[0] if runs else b"", where, gaps)
+    if first is not None and (whole or first.complete):
+        return spec_of(first, where, gaps)
+    if whole:
+        _gap(gaps, where, "not JSON")
+        return None
     value: dict[str, Any] = dict(first.value) if first else {"ociVersion": "unknown"}
     members: dict[str, Any] = {}
     for run in runs if first is None else runs[1:]:

@@ -178,8 +178,8 @@ class BtfTypes:
         raise self.blob.error(number, "refers to itself or is nested too deep")
 
     def _tagged(self, name: str, kinds: tuple[int, ...]) -> int | None:
-        number = self.blob.named(kinds, name)
-        if number is None and (typedef := self.blob.named((f.TYPEDEF,), name)) is not None:
+        number = self.blob.named(kinds, name, few=kinds == ENUMS)
+        if number is None and (typedef := self.blob.named((f.TYPEDEF,), name, few=True)) is not None:
             raw = self._bare(typedef)
             number = raw.number if raw.kind in kinds else None
         return number

@@ -43,6 +43,7 @@ _PER_ITEM = {STRUCT: 3, UNION: 3, ENUM: 2, FUNC_PROTO: 2, DATASEC: 3, ENUM64: 3}
 
 _MAX_SECTION = 1 << 26  # ten times the largest kernel's
 _MAX_NAME = 1024  # KSYM_NAME_LEN is 512
+_MAX_PLACES = 64  # pahole keeps each string once; a short one is the end of some others
 _MAX_NAMES = 1 << 26  # bytes of all names together: hostile names may overlap
 
 
@@ -145,19 +146,42 @@ class Blob:
         """The string at an offset of the string section; BtfError if it is outside or too long."""
         return self._bytes(offset).decode(errors="backslashreplace")
 
-    def named(self, kinds: tuple[int, ...], name: str) -> int | None:
-        """Id of the first type of this name and one of these kinds; those of the base come first."""
-        if self.base and (number := self.base.named(kinds, name)) is not None:
+    def named(self, kinds: tuple[int, ...], name: str, *, few: bool = False) -> int | None:
+        """Id of the first type of this name and one of these kinds; those of the base come first.
+
+        few: of these kinds few names will be asked for, so that it costs less to look for one than to list all.
+        """
+        if self.base and (number := self.base.named(kinds, name, few=few)) is not None:
             return number
-        return self.names(kinds).get(name.encode(errors="replace"))
+        text = name.encode(errors="replace")
+        places = self._places(text) if few and kinds not in self._tables and 0 < len(text) < _MAX_NAME else None
+        if places is None:
+            return self.names(kinds).get(text)
+        offsets, kind = self._heads
+        rows = np.flatnonzero(np.isin(offsets, places))
+        rows = rows[np.isin(kind[rows], kinds)]
+        return int(rows[0]) + self.first if len(rows) else None
+
+    def _places(self, name: bytes) -> list[int] | None:
+        """Offsets of all strings that are this name or end with it; None if they are too many."""
+        places: list[int] = []
+        blob: Blob | None = self
+        while blob is not None:
+            place = blob._strings.find(name + b"\0", 0 if blob.base else 1)  # offset 0 says that there is no name
+            while place >= 0:
+                if len(places) == _MAX_PLACES:
+                    return None
+                places.append(place + blob._first_string)
+                place = blob._strings.find(name + b"\0", place + 1)
+            blob = blob.base
+        return places
 
     def names(self, kinds: tuple[int, ...]) -> dict[bytes, int]:
         """All names of this blob's own types of these kinds, with the id of the first type of each."""
         table = self._tables.get(kinds)
         if table is None:
-            starts, words = self._own_starts(), np.asarray(self._words, np.uint32)
-            offsets = words[starts]
-            chosen = np.flatnonzero(np.isin(words[starts + 1] >> 24 & 0x7F, kinds) & (offsets > 0))
+            offsets, kind = self._heads
+            chosen = np.flatnonzero(np.isin(kind, kinds) & (offsets > 0))
             table = {}
             for name, number in zip(self._names_at(offsets[chosen]), (chosen + self.first).tolist(), strict=True):
                 table.setdefault(name, number)
@@ -180,6 +204,12 @@ class Blob:
             total += len(names[index])
             _check_names(total)
         return names
+
+    @functools.cached_property
+    def _heads(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint8]]:
+        """(offset of its name, its kind) of each own type."""
+        starts, words = self._own_starts(), np.asarray(self._words, np.uint32)
+        return words[starts], (words[starts + 1] >> 24 & 0x7F).astype(np.uint8)
 
     @functools.cached_property
     def _ends(self) -> npt.NDArray[np.int64]:

@@ -68,6 +68,7 @@ class KernelTypes:
         """Earlier sources win: a module's split BTF must never replace a type of the kernel's own."""
         self._sources = sources
         self._structs: dict[str, tuple[int, dict[str, Member]] | None] = {}
+        self._enums: dict[str, dict[str, int] | None] = {}
 
     def with_source(self, source: TypeSource) -> KernelTypes:
         """The same types and, for names unknown so far, those of another source (a module's BTF)."""
@@ -120,7 +121,9 @@ class KernelTypes:
 
     def enum(self, name: str) -> dict[str, int] | None:
         """The constants of a named enum, None if it is not known."""
-        return next((values for s in self._sources if (values := s.enum(name)) is not None), None)
+        if name not in self._enums:
+            self._enums[name] = next((values for s in self._sources if (values := s.enum(name)) is not None), None)
+        return self._enums[name]
 
     def _find(self, name: str, path: str) -> Member | None:
         offset, head = 0, name

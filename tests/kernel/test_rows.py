@@ -33,6 +33,9 @@ def test_among() -> None:
     assert among(values, (2**64 - 2, 0)).tolist() == [[False, True], [True, False]]
     assert among(values, values[:0, 0]).tolist() == [[False, False], [False, False]]
     assert among(np.array([1, -1], np.int32), np.array([2**32 - 1, 1], np.uint64)).tolist() == [True, False]
+    assert among(np.array([[1], [-1]], np.int64), np.array([2**64 - 1], np.uint64)).tolist() == [[False], [True]]
+    assert among(values, (2**64 - 2,)).tolist() == [[False, True], [False, False]]
+    assert among(np.array([b"a", b"", b"c"], object), (b"c",)).tolist() == [False, False, True]
     assert among(np.array([b"a", b"", b"c"], object), (b"c", b"a")).tolist() == [True, False, True]
 
 

@@ -7,6 +7,8 @@ import struct
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from memir.errors import BtfError
 from memir.symbols import btf
@@ -82,6 +84,46 @@ def test_names_of_a_kind(monkeypatch: pytest.MonkeyPatch) -> None:
             beyond.names((f.STRUCT,))
         with pytest.raises(BtfError, match=r"BTF (string at offset \d+ .* too long|names together)"):
             longer.names((f.STRUCT,))
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from((f.STRUCT, f.ENUM)), st.text("ab", max_size=3)), min_size=1, max_size=12),
+    st.lists(st.tuples(st.sampled_from((f.STRUCT, f.ENUM)), st.text("ab", max_size=3)), min_size=1, max_size=6),
+    st.text("ab", max_size=3),
+)
+def test_few_names_are_looked_for_as_the_table_has_them(
+    first: list[tuple[int, str]], second: list[tuple[int, str]], sought: str
+) -> None:
+    """Of the kernel's and of a module's types, whose names may stand in the kernel's strings or end another's."""
+    make = Maker()
+    for kind, name in first:
+        make.add(kind, name)
+    base = Blob(make.blob())
+    more = Maker(base.end, len(make.strings))
+    for kind, name in second:
+        place = make.strings.find(name.encode() + b"\0") if name else -1
+        if place > 0:
+            more.types += struct.pack("<3I", place, kind << 24, 0)
+        else:
+            more.add(kind, name)
+    more.text("c")  # strings are never empty
+    table = Blob(more.blob(), Blob(make.blob()))
+    for kinds in ((f.ENUM,), (f.STRUCT, f.ENUM)):
+        fresh = Blob(more.blob(), base)
+        assert fresh.named(kinds, sought, few=True) == table.named(kinds, sought)
+        assert base.named(kinds, sought, few=True) == Blob(make.blob()).named(kinds, sought)
+
+
+def test_a_name_that_ends_too_many_others_is_read_off_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f, "_MAX_PLACES", 2)
+    make = Maker()
+    for name in ("xa", "ya", "za", "a", "b"):
+        make.add(f.ENUM, name)
+    blob = Blob(make.blob())
+    assert (blob.named((f.ENUM,), "b", few=True), blob._tables) == (5, {})
+    assert (blob.named((f.ENUM,), "a", few=True), list(blob._tables)) == (4, [(f.ENUM,)])
+    assert blob.named((f.ENUM,), "", few=True) is None
+    assert blob.named((f.ENUM,), "a" * 1024, few=True) is None
 
 
 def test_a_modules_blob_goes_on_where_the_kernels_ends() -> None:

@@ -23,6 +23,7 @@ class Written:
         return self.structs.get(name)
 
     def enum(self, name: str) -> dict[str, int] | None:
+        self.asked += 1
         return self.enums.get(name)
 
 
@@ -78,3 +79,5 @@ def test_a_source_is_asked_once() -> None:
     types = KernelTypes(source)
     assert [types.exists("outer"), types.exists("none")] * 3 == [True, False] * 3
     assert source.asked == 2
+    assert [types.enum("state"), types.enum("none")] * 2 == [{"OFF": 0, "ON": 1}, None] * 2
+    assert source.asked == 4
