@@ -53,12 +53,24 @@ class Registry:
     """Containers by id, and whether the tree was read whole: only then one that is not in it has been removed.
 
     images: digest of each image by its names, of which one image may have many; a name that two namespaces give to
-    two images is left out.
+    two images is left out. specs: the texts of whole specs that are of the container that they stand for.
     """
 
     containers: dict[str, Registered] = field(default_factory=dict)
     whole: bool = False
     images: dict[str, str] = field(default_factory=dict)
+    specs: set[bytes] = field(default_factory=set)
+
+    def joined(self, other: Registry) -> Registry:
+        """This and another database of the node's, whose entries count where both have one."""
+        images = {**self.images, **other.images}
+        split = {name for name in self.images.keys() & other.images if self.images[name] != other.images[name]}
+        return Registry(
+            self.containers | other.containers,
+            self.whole and other.whole,
+            {name: digest for name, digest in images.items() if name not in split},
+            self.specs | other.specs,
+        )
 
 
 def registry(root: Bucket, where: str) -> Registry:
@@ -73,7 +85,9 @@ def registry(root: Bucket, where: str) -> Registry:
         for ident, bucket in (containers or Bucket()).buckets.items():
             container_id = _text(ident)
             if container_id:
-                known.containers[container_id] = _container(container_id, _text(key) or "", bucket, where)
+                known.containers[container_id] = _container(
+                    container_id, _text(key) or "", bucket, where, known.specs
+                )
         for name, bucket in (namespace.buckets.get(b"images") or Bucket()).buckets.items():
             digest = (bucket.bucket(b"target") or Bucket()).values.get(b"digest", b"")
             if _DIGEST.fullmatch(digest):
@@ -88,7 +102,7 @@ def namespace_of(path: str) -> str | None:
     return match.group(1) if match else None
 
 
-def _container(container_id: str, namespace: str, bucket: Bucket, where: str) -> Registered:
+def _container(container_id: str, namespace: str, bucket: Bucket, where: str, specs: set[bytes]) -> Registered:
     labels = (bucket.bucket(b"labels") or Bucket()).values
     kind = labels.get(KIND)
     named = {name: _text(labels.get(key)) for name, key in (
@@ -105,7 +119,7 @@ def _container(container_id: str, namespace: str, bucket: Bucket, where: str) ->
         image=_text(bucket.values.get(b"image")),
         sandbox_id=sandbox_id,
         attempt=attempt,
-        spec=_spec(bucket.values.get(b"spec", b""), container_id, where),
+        spec=_spec(bucket.values.get(b"spec", b""), container_id, where, specs),
         **named,
     )
 
@@ -126,11 +140,15 @@ def _cri(bucket: Bucket) -> tuple[str | None, int | None]:
     return sandbox if sandbox and CONTAINER_ID.fullmatch(sandbox) else None, attempt
 
 
-def _spec(raw: bytes, container_id: str, where: str) -> OciSpec | None:
+def _spec(raw: bytes, container_id: str, where: str, specs: set[bytes]) -> OciSpec | None:
     start = raw.find(b'{"ociVersion"')
     document = read_object(raw[start:], part_lists=("env", "mounts")) if start >= 0 else None
     spec = spec_of(document, f"meta.db:{where}#{container_id}") if document is not None else None
-    return replace(spec, container_id=container_id) if spec is not None else None
+    if spec is None or document is None:
+        return None
+    if document.complete and spec.container_id in (container_id, None):
+        specs.add(raw[start : start + document.length])
+    return replace(spec, container_id=container_id)
 
 
 def _text(raw: bytes | None) -> str | None:

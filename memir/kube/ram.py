@@ -227,7 +227,7 @@ class RamSource:
     @functools.cached_property
     def membership(self) -> Membership:
         """What the witnesses share: ids by cgroup, each container's first process, whose namespaces are whose."""
-        return memberships(self.processes.rows, self.files, self.node.cluster, self._claims,
+        return memberships(self.processes.rows, self.files, self._own_cluster, self._claims,
                            lambda: initial(self.kernel, *self.net_namespaces))  # fmt: skip
 
     @functools.cached_property
@@ -271,7 +271,7 @@ class RamSource:
     def names(self) -> Names:
         """How containers and pods are called."""
         if "pods" not in self.__dict__:
-            witnesses = self.processes.rows, self.identities, self.membership, self.files, self.node.cluster
+            witnesses = self.processes.rows, self.identities, self.membership, self.files, self._own_cluster
             if (short := names(*witnesses)) is not None:
                 return short
         return Names(self.containers, self.pods)
@@ -315,6 +315,11 @@ class RamSource:
         """Which node of the cluster this is, and the API's pods that are its own."""
         uids = pods_in_memory(self.processes.rows, self.files)
         return match_node(self.facts, uids, self.cluster, self._claims, self.gaps)
+
+    @property
+    def _own_cluster(self) -> ClusterSnapshot | None:
+        """The API's pods that are the node's own: which node it is nobody has to know where there are none."""
+        return self.node.cluster if self.cluster is not None else None
 
     @property
     def name(self) -> str | None:

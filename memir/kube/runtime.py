@@ -169,9 +169,10 @@ def _metadata(kernel: Kernel, mounts: Mounts, dentry: U64) -> tuple[Registry | N
             here = registry(root, path)
             if not here.whole:
                 kernel.gaps.add("containerd metadata", path, "its tree has holes: containers may be missing")
-            known = here if known is None else Registry(known.containers | here.containers, known.whole and here.whole)
+            known = here if known is None else known.joined(here)
         for start, run in _runs(pages):
-            carved.extend(carving.value for carving in carve_specs(run, f"meta.db:{path}+", base=start, in_order=True))
+            where, read = f"meta.db:{path}+", known.specs if known is not None else ()
+            carved.extend(each.value for each in carve_specs(run, where, base=start, in_order=True, known=read))
     ids = set(known.containers) if known is not None else set()
     return known, [spec for spec in carved if spec.container_id not in ids]
 

@@ -43,7 +43,6 @@ _PER_ITEM = {STRUCT: 3, UNION: 3, ENUM: 2, FUNC_PROTO: 2, DATASEC: 3, ENUM64: 3}
 
 _MAX_SECTION = 1 << 26  # ten times the largest kernel's
 _MAX_NAME = 1024  # KSYM_NAME_LEN is 512
-_MAX_PLACES = 64  # pahole keeps each string once; a short one is the end of some others
 _MAX_NAMES = 1 << 26  # bytes of all names together: hostile names may overlap
 
 
@@ -120,6 +119,7 @@ class Blob:
         self._first_string: int = base._end_string if base else 0
         self._end_string: int = self._first_string + len(self._strings)
         self._tables: dict[tuple[int, ...], dict[bytes, int]] = {}
+        self._starts_of: dict[tuple[int, ...], tuple[npt.NDArray[np.intp], npt.NDArray[np.uint64]]] = {}
 
     def _find_starts(self, lengths: _Lengths) -> array[int]:
         words, starts = self._words, array("I")
@@ -154,34 +154,35 @@ class Blob:
         if self.base and (number := self.base.named(kinds, name, few=few)) is not None:
             return number
         text = name.encode(errors="replace")
-        places = self._places(text) if few and kinds not in self._tables and 0 < len(text) < _MAX_NAME else None
-        if places is None:
+        if not few or self.base or kinds in self._tables or not 0 < len(text) < _MAX_NAME:
             return self.names(kinds).get(text)
-        offsets, kind = self._heads
-        rows = np.flatnonzero(np.isin(offsets, places))
-        rows = rows[np.isin(kind[rows], kinds)]
-        return int(rows[0]) + self.first if len(rows) else None
+        rows, starts = self._beginnings(kinds)
+        alike = starts & np.uint64((1 << 8 * min(len(text) + 1, 8)) - 1)
+        for row in rows[alike == np.uint64(int.from_bytes(text[:8], "little"))].tolist():
+            if self._bytes(int(self._heads[0][row])) == text:
+                return int(row) + self.first
+        return None
 
-    def _places(self, name: bytes) -> list[int] | None:
-        """Offsets of all strings that are this name or end with it; None if they are too many."""
-        places: list[int] = []
-        blob: Blob | None = self
-        while blob is not None:
-            place = blob._strings.find(name + b"\0", 0 if blob.base else 1)  # offset 0 says that there is no name
-            while place >= 0:
-                if len(places) == _MAX_PLACES:
-                    return None
-                places.append(place + blob._first_string)
-                place = blob._strings.find(name + b"\0", place + 1)
-            blob = blob.base
-        return places
+    def _beginnings(self, kinds: tuple[int, ...]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.uint64]]:
+        """(rows of the own types of these kinds that have a name, the name's first eight bytes as a number)."""
+        known = self._starts_of.get(kinds)
+        if known is None:
+            offsets, kind = self._heads
+            rows = np.flatnonzero(np.isin(kind & 0x7F, kinds) & (offsets > 0) & (offsets < len(self._strings)))
+            known = self._starts_of[kinds] = rows, self._eights[offsets[rows]]
+        return known
+
+    @functools.cached_property
+    def _eights(self) -> npt.NDArray[np.uint64]:
+        """The eight bytes from each offset of the strings as a number; zeros follow the last."""
+        return np.ndarray((len(self._strings),), "<u8", self._strings + bytes(7), 0, (1,))
 
     def names(self, kinds: tuple[int, ...]) -> dict[bytes, int]:
         """All names of this blob's own types of these kinds, with the id of the first type of each."""
         table = self._tables.get(kinds)
         if table is None:
             offsets, kind = self._heads
-            chosen = np.flatnonzero(np.isin(kind, kinds) & (offsets > 0))
+            chosen = np.flatnonzero(np.isin(kind & 0x7F, kinds) & (offsets > 0))
             table = {}
             for name, number in zip(self._names_at(offsets[chosen]), (chosen + self.first).tolist(), strict=True):
                 table.setdefault(name, number)
@@ -207,22 +208,17 @@ class Blob:
 
     @functools.cached_property
     def _heads(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint8]]:
-        """(offset of its name, its kind) of each own type."""
-        starts, words = self._own_starts(), np.asarray(self._words, np.uint32)
-        return words[starts], (words[starts + 1] >> 24 & 0x7F).astype(np.uint8)
+        """(offset of its name, its kind in bits 6..0 and its kind flag in bit 7) of each own type."""
+        starts, words = np.frombuffer(self._starts, np.uint32), np.asarray(self._words, np.uint32)
+        return words[starts], (words[starts + 1] >> 24).astype(np.uint8)
 
     @functools.cached_property
     def _ends(self) -> npt.NDArray[np.int64]:
         return np.flatnonzero(np.frombuffer(self._strings, np.uint8) == 0)
 
-    def kinds(self) -> npt.NDArray[np.uint32]:
-        """uint32 array with the kind of each own type in bits 6..0 and its kind flag in bit 7."""
-        words = np.asarray(self._words, np.uint32)
-        kinds: npt.NDArray[np.uint32] = words[self._own_starts() + 1] >> np.uint32(24)
-        return kinds
-
-    def _own_starts(self) -> npt.NDArray[np.uint32]:
-        return np.frombuffer(self._starts, np.uint32)
+    def kinds(self) -> npt.NDArray[np.uint8]:
+        """uint8 array with the kind of each own type in bits 6..0 and its kind flag in bit 7."""
+        return self._heads[1]
 
     def tag(self) -> bytes:
         """The type section's bytes, to tell blobs apart."""

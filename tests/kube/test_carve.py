@@ -139,6 +139,19 @@ def test_two_documents_that_met_are_doubted() -> None:
                 assert not wrong(spec) or any("page borders" in doubt for doubt in spec.doubts)
 
 
+def test_what_was_read_before_is_passed_over(carved: list[Carved[OciSpec]]) -> None:
+    """Only where the very text stands again: of one that is longer or otherwise nothing is known."""
+    whole = [each for each in carved if each.value.complete]
+    texts = [PAGES[each.offset : each.offset + each.length] for each in whole]
+    assert len(set(texts)) > 3
+    left = list(carve_specs(PAGES, "paddr ", known=texts[:2]))
+    assert left == [each for each in carved if PAGES[each.offset : each.offset + each.length] not in texts[:2]]
+    assert len(left) < len(carved)
+    changed = [texts[0] + b" ", texts[0].replace(b"Version", b"version")]
+    assert list(carve_specs(texts[0], "", known=changed)) == list(carve_specs(texts[0], ""))
+    assert list(carve_specs(texts[0], "", known=texts[:1])) == []
+
+
 def test_best_by_container() -> None:
     ident = "a" * 64
     base = OciSpec(where="paddr 0x1", complete=False, container_id=ident)

@@ -118,3 +118,30 @@ def test_namespace_in_a_path() -> None:
         (f"meta.db:{PATH}+0x1000", None),
     ):
         assert namespace_of(path) == namespace
+
+
+def test_whole_specs_are_told_with_their_text() -> None:
+    """Of containers whose spec names no other one: those of which another copy is nothing new."""
+    root = database()
+    spec = root.buckets[b"v1"].buckets[b"default"].buckets[b"containers"].buckets[OTHER.encode()].values
+    text = spec[b"spec"][spec[b"spec"].index(b"{") :]
+    assert text in registry(root, PATH).specs
+    spec[b"spec"] += b"}"  # what follows the document is not its own
+    assert text in registry(root, PATH).specs
+    spec[b"spec"] = spec[b"spec"][:-2]
+    assert text not in registry(root, PATH).specs
+    other = {"ociVersion": "1.0.2", "linux": {"cgroupsPath": f"/kubepods/burstable/pod{UID}/{ID}"}}
+    spec[b"spec"] = any_of(other)
+    found = registry(root, PATH)
+    assert found.containers[OTHER].spec is not None
+    assert len(found.specs) == 2  # web's and the sandbox's
+
+
+def test_two_databases_of_a_node() -> None:
+    """Containers, images and specs of both; a name that means two images means none."""
+    first = Registry({ID: Registered(ID, "k8s.io")}, True, {"a": "sha256:1", "b": "sha256:2"}, {b"x"})
+    second = Registry({OTHER: Registered(OTHER, "moby")}, True, {"b": "sha256:3", "c": "sha256:4"}, {b"y"})
+    both = first.joined(second)
+    assert (both.containers, both.whole) == (first.containers | second.containers, True)
+    assert (both.images, both.specs) == ({"a": "sha256:1", "c": "sha256:4"}, {b"x", b"y"})
+    assert not first.joined(Registry({}, False)).whole

@@ -114,14 +114,17 @@ def test_few_names_are_looked_for_as_the_table_has_them(
         assert base.named(kinds, sought, few=True) == Blob(make.blob()).named(kinds, sought)
 
 
-def test_a_name_that_ends_too_many_others_is_read_off_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(f, "_MAX_PLACES", 2)
+def test_a_few_names_cost_no_table() -> None:
+    """Names longer and shorter than a word, at the end of the strings; of two the first; none, and too long a one."""
     make = Maker()
-    for name in ("xa", "ya", "za", "a", "b"):
+    for name in ("xa", "a" * 8, "a" * 9, "b", "a" * 9, "b"):
         make.add(f.ENUM, name)
+    make.add(f.TYPEDEF, "c")
     blob = Blob(make.blob())
-    assert (blob.named((f.ENUM,), "b", few=True), blob._tables) == (5, {})
-    assert (blob.named((f.ENUM,), "a", few=True), list(blob._tables)) == (4, [(f.ENUM,)])
+    sought = {"xa": 1, "a" * 8: 2, "a" * 9: 3, "b": 4, "x": None, "a" * 7: None, "a" * 10: None, "c": None}
+    assert {name: blob.named((f.ENUM,), name, few=True) for name in sought} == sought
+    assert blob.named((f.TYPEDEF,), "c", few=True) == 7
+    assert blob._tables == {}
     assert blob.named((f.ENUM,), "", few=True) is None
     assert blob.named((f.ENUM,), "a" * 1024, few=True) is None
 
