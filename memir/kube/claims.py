@@ -148,7 +148,8 @@ _WEIGHT = {what: {witness: place for place, witness in enumerate(heard)} for wha
 
 
 class Claims:
-    """Every claim, in the order in which the witnesses were heard, by subject and field."""
+    """Every claim by subject and field, in the order in which witnesses were heard; those of the node come first,
+    which are heard when somebody asks which node it is."""
 
     def __init__(self) -> None:
         self._by: dict[Subject, dict[str, dict[Claim, None]]] = {}
@@ -237,8 +238,8 @@ class Claims:
         return lines
 
     def __iter__(self) -> Iterator[Claim]:
-        for fields in self._by.values():
-            for claims in fields.values():
+        for subject in sorted(self._by, key=lambda subject: subject != NODE):
+            for claims in self._by[subject].values():
                 yield from claims
 
     def __len__(self) -> int:

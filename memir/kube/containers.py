@@ -7,7 +7,6 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from memir.kernel.overlayfs import Layers
 from memir.kube.claims import Claims, Subject, of_container
 from memir.kube.container_claims import (
     claim_api,
@@ -23,6 +22,7 @@ from memir.kube.event_keys import SpecKind
 from memir.kube.identity import Identity
 from memir.kube.kubelet import ContainerStatus
 from memir.kube.membership import Membership
+from memir.kube.mountpoints import RootFilesystem
 from memir.kube.processes import Process
 from memir.kube.runtime import RuntimeFiles
 from memir.kube.snapshot import ClusterSnapshot
@@ -64,14 +64,6 @@ class Container:
     seen_in: str = "ram"
     sources: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class RootFilesystem:
-    """The overlay a container has as its root, and where the node mounted it."""
-
-    layers: Layers
-    path: str | None
 
 
 _TEXTS = (

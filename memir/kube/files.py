@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
     from memir.kernel.mount import Mounts
     from memir.kernel.mountinfo import MountInfo
-    from memir.kube.mountpoints import MountSources
+    from memir.kube.mountpoints import NamespaceMounts
     from memir.kube.owner import Owners
     from memir.kube.processes import ProcessList
 
@@ -71,7 +71,7 @@ class Mounted(Protocol):
     @property
     def mounts(self) -> Mounts: ...  # noqa: D102
     @property
-    def sources(self) -> MountSources: ...  # noqa: D102
+    def namespace_mounts(self) -> NamespaceMounts: ...  # noqa: D102
     @property
     def processes(self) -> ProcessList: ...  # noqa: D102
     @property
@@ -95,7 +95,7 @@ class Files:
             if space and address in node.mounts.known:
                 self._mounts_of[node.mounts.known[address].superblock].append((space, address))
         self._of_space = node.owners.by_mount_namespace
-        self.tops = node_paths(self._node.mounts, self._node.sources.host)
+        self.tops = node_paths(self._node.mounts, self._node.namespace_mounts.of(self._host))
         overlays = overlays_of(self._kernel, np.array(sorted(self._mounts_of), np.uint64))
         self.overlays = set(overlays.tolist())
         self.layers = layer_roots(self._kernel, overlays)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,48 +14,55 @@ from memir.kernel.pagetable import U64
 from memir.kernel.rows import distinct
 
 
-@dataclass
-class MountSources:
-    """sources: paths on the node that each mount namespace (by address) shows, bind and volume mounts alike.
+@dataclass(frozen=True)
+class NamespaceMounts:
+    """Mounts by the namespace that lists them: addresses of struct mnt_namespace and struct mount, uint64[n] both."""
 
-    root: layers of the overlay that each namespace has as its root; rootfs: where that is mounted on the node.
-    host: mounts of the node's own mount namespace (addresses).
-    """
+    space: U64
+    mount: U64
 
-    sources: dict[int, list[str]] = field(default_factory=dict)
-    root: dict[int, overlayfs.Layers] = field(default_factory=dict)
-    rootfs: dict[int, str] = field(default_factory=dict)
-    host: U64 = field(default_factory=lambda: np.zeros(0, np.uint64))
+    def of(self, space: int) -> U64:
+        """Those of one namespace."""
+        mount: U64 = self.mount[self.space == np.uint64(space)]
+        return mount
 
 
-def mount_sources(kernel: Kernel, mounts: Mounts, namespace: U64, host: int) -> MountSources:
-    """Read the mounts of these mount namespaces (unique addresses); `host` is the node's own."""
+@dataclass(frozen=True)
+class RootFilesystem:
+    """The overlay a container has as its root, and where the node mounted it."""
+
+    layers: overlayfs.Layers
+    path: str | None
+
+
+def mounts_by_namespace(kernel: Kernel, mounts: Mounts, namespace: U64) -> NamespaceMounts:
+    """The mounts of these mount namespaces (unique addresses), loaded: paths can be made of them."""
     owner, mount = namespace_mounts(kernel, namespace)
     mounts.load(mount)
-    sources = MountSources(host=mount[namespace[owner] == host])
-    on_node = node_paths(mounts, sources.host)
-    superblocks = distinct(
-        np.array([known.superblock for known in mounts.known.values() if known.superblock], np.uint64)
-    )
-    kinds = dict(zip(superblocks.tolist(), fs.types_of(kernel, superblocks), strict=True))
-    overlays = np.array([address for address, kind in kinds.items() if kind == b"overlay"], np.uint64)
+    return NamespaceMounts(namespace[owner], mount)
+
+
+def root_filesystems(kernel: Kernel, mounts: Mounts, every: NamespaceMounts, host: int) -> dict[int, RootFilesystem]:
+    """The overlay that each namespace, but the node's own (`host`), has as its root, by the namespace's address."""
+    rows = [
+        (space, address, mounts.known[address])
+        for space, address in zip(every.space.tolist(), every.mount.tolist(), strict=True)
+        if address in mounts.known
+    ]
+    superblocks = distinct(np.array([known.superblock for _, _, known in rows if known.superblock], np.uint64))
+    overlays = superblocks[[kind == b"overlay" for kind in fs.types_of(kernel, superblocks)]]
     layers = dict(zip(overlays.tolist(), overlayfs.layers(kernel, overlays), strict=True))
-    for space, address in zip(namespace[owner].tolist(), mount.tolist(), strict=True):
-        if space == host or address not in mounts.known:
-            continue
-        known = mounts.known[address]
-        top = on_node.get(known.superblock)
-        inside = mounts.dentries.path(known.root)
-        if inside is not None:
-            path = ((top or b"") + inside).rstrip(b"/") or b"/"
-            sources.sources.setdefault(space, []).append(path.decode("utf-8", "backslashreplace"))
-        if known.superblock in layers and mounts.paths(
-            np.array([address], np.uint64), np.array([known.root], np.uint64)
-        ) == [b"/"]:
-            sources.root[space] = layers[known.superblock]
-            if top is not None:
-                sources.rootfs[space] = top.decode("utf-8", "backslashreplace")
-    return sources
+    rows = [(space, address, known) for space, address, known in rows if space != host and known.superblock in layers]
+    address = np.array([address for _, address, _ in rows], np.uint64)
+    inside = mounts.paths(address, np.array([known.root for *_, known in rows], np.uint64))
+    on_node = node_paths(mounts, every.of(host))
+    roots: dict[int, RootFilesystem] = {}
+    for (space, _, known), path in zip(rows, inside, strict=True):
+        if path == b"/":
+            place = on_node.get(known.superblock)
+            text = None if place is None else place.decode("utf-8", "backslashreplace")
+            roots[space] = RootFilesystem(layers[known.superblock], text)
+    return roots
 
 
 def node_paths(mounts: Mounts, host: U64) -> dict[int, bytes]:

@@ -31,13 +31,13 @@ from memir.kernel.smear import Smear, smear
 from memir.kernel.vma import Vmas, mapped_files, vmas
 from memir.kube.addresses import Addresses
 from memir.kube.claims import Claims
-from memir.kube.containers import Container, RootFilesystem, build_containers
+from memir.kube.containers import Container, build_containers
 from memir.kube.files import Files
 from memir.kube.identity import Identity, identify
 from memir.kube.inodes import NodeInodes, every_inode
 from memir.kube.kubelet import Statuses, statuses
 from memir.kube.membership import Membership, memberships
-from memir.kube.mountpoints import MountSources, mount_sources
+from memir.kube.mountpoints import NamespaceMounts, mounts_by_namespace, root_filesystems
 from memir.kube.names import Names, names
 from memir.kube.node_identity import NodeFacts, NodeMatch, compare_times, match_node, node_facts, pods_in_memory
 from memir.kube.owner import Owner, Owners
@@ -213,15 +213,15 @@ class RamSource:
         return every_inode(self)
 
     @functools.cached_property
-    def sources(self) -> MountSources:
-        """What each mount namespace shows, and where it comes from on the node."""
+    def namespace_mounts(self) -> NamespaceMounts:
+        """The mounts of every namespace that a process is in."""
         spaces = distinct(self.processes.mnt_ns[self.processes.mnt_ns != 0])
-        return mount_sources(self.kernel, self.mounts, spaces, self.host_mnt_ns)
+        return mounts_by_namespace(self.kernel, self.mounts, spaces)
 
     @functools.cached_property
     def files(self) -> RuntimeFiles:
         """OCI specs and runtime states that memory holds."""
-        host = self.sources.host  # loads the mounts that paths are made of
+        host = self.namespace_mounts.of(self.host_mnt_ns)  # loads the mounts that paths are made of
         return runtime_files(self.kernel, self.mounts, host, self.processes.living)
 
     @functools.cached_property
@@ -245,11 +245,8 @@ class RamSource:
         """Containers by id, of memory and of the API."""
         rows = self.processes.rows
         inums = {int(ns): row.namespaces["mnt"] for ns, row in zip(self.processes.mnt_ns, rows, strict=True)}
-        roots = {
-            inums[space]: RootFilesystem(layers, self.sources.rootfs.get(space))
-            for space, layers in self.sources.root.items()
-            if space in inums
-        }
+        known = root_filesystems(self.kernel, self.mounts, self.namespace_mounts, self.host_mnt_ns)
+        roots = {inums[space]: root for space, root in known.items() if space in inums}
         torn = sched.incomplete(self.gaps) or self._unplaced()
         containers = build_containers(
             rows,

@@ -168,7 +168,7 @@ class Blob:
         known = self._starts_of.get(kinds)
         if known is None:
             offsets, kind = self._heads
-            rows = np.flatnonzero(np.isin(kind & 0x7F, kinds) & (offsets > 0) & (offsets < len(self._strings)))
+            rows = np.flatnonzero(_among(kind, kinds) & (offsets > 0) & (offsets < len(self._strings)))
             known = self._starts_of[kinds] = rows, self._eights[offsets[rows]]
         return known
 
@@ -182,7 +182,7 @@ class Blob:
         table = self._tables.get(kinds)
         if table is None:
             offsets, kind = self._heads
-            chosen = np.flatnonzero(np.isin(kind & 0x7F, kinds) & (offsets > 0))
+            chosen = np.flatnonzero(_among(kind, kinds) & (offsets > 0))
             table = {}
             for name, number in zip(self._names_at(offsets[chosen]), (chosen + self.first).tolist(), strict=True):
                 table.setdefault(name, number)
@@ -246,6 +246,13 @@ class Blob:
         if end < 0:
             raise BtfError(f"BTF string at offset {offset} of the string section is outside it or too long")
         return self._strings[start:end]
+
+
+def _among(kind: npt.NDArray[np.uint8], kinds: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    """Whether each kind, with its flag, is one of those."""
+    wanted = np.zeros(256, bool)
+    wanted[[number | flag for number in kinds for flag in (0, 0x80)]] = True
+    return wanted[kind]
 
 
 def _check_names(total: int) -> None:

@@ -23,7 +23,7 @@ SAMPLE = ROOT / "samples" / "s-6.12-intruded.raw.zst"
 PODS: dict[str, Any] = json.loads((ROOT / "samples" / "s-6.12-intruded.pods.json").read_text())
 WHOLE: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "cluster" / "pods.json").read_text())
 FILES = [json.loads(file.read_text()) for file in sorted((Path(__file__).parent / "data" / "cluster").glob("*.json"))]
-OF_MEMORY = ("mounts", "processes", "host_mnt_ns", "sources", "files", "statuses", "facts")
+OF_MEMORY = ("mounts", "processes", "host_mnt_ns", "namespace_mounts", "files", "statuses", "facts")
 TABLES = ("pods", "containers", "api_pods", "claims")
 
 

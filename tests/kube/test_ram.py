@@ -26,7 +26,7 @@ def test_nothing_is_read_before_it_is_asked_for(node_of: NodeOf) -> None:
     assert [pod.pod_name for pod in node.pods.values()] == [pod.pod_name for pod in whole.pods.values()]
     read = memory.work
     assert (node.pods is node.pods, node.owners is node.owners, node.mounts is node.mounts) == (True, True, True)
-    assert node.sources.host.tolist() and node.files.specs and node.identities
+    assert node.namespace_mounts.of(node.host_mnt_ns).tolist() and node.files.specs and node.identities
     assert memory.work == read
 
 

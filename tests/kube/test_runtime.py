@@ -14,7 +14,7 @@ from tests.images import case
 
 def test_files_of_every_image(image: str, node_of: Callable[[str], RamSource]) -> None:
     node = node_of(image)
-    files = runtime_files(node.kernel, node.mounts, node.sources.host, node.processes.living)
+    files = runtime_files(node.kernel, node.mounts, node.namespace_mounts.of(node.host_mnt_ns), node.processes.living)
     assert files == node.files
     truth = case(image).raw_truth()
     if "pod" in truth:  # a small image: specs on tmpfs; in some a database that knows ended containers too
