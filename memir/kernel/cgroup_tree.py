@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""include/linux/cgroup-defs.h: every cgroup of every hierarchy, also those without tasks, with limits and use."""
+"""include/linux/cgroup-defs.h: every cgroup of every hierarchy, also those without tasks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,6 @@ from memir.kernel.rows import among
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
-UNKNOWN, NO_LIMIT = -2, -1
-_PAGE = 4096
-_UNLIMITED_PAGES = (1 << 51) - 1  # PAGE_COUNTER_MAX
-_PIDS_MAX = (1 << 22) + 1
-_NO_QUOTA = (1 << 64) - 1  # RUNTIME_INF
 _ONLINE = 1 << 1  # CSS_ONLINE: cleared when it is removed
 _DEPTH, _MOST = 256, 1 << 20
 
@@ -32,9 +27,7 @@ class Cgroups:
     """Cgroups, one row each, parents first. hierarchy: 0 is the unified one. ident: 0 where it cannot be read.
 
     dying: it has been removed; pages that are charged to it keep it. controllers: those that have a state there.
-    numbers: int64 each, UNKNOWN where a controller is not in use there or cannot be read: memory, memory_peak,
-    memory_max, memory_high, swap, swap_max (bytes; NO_LIMIT), oom, oom_kills, memory_max_hits (times), cpu_quota,
-    cpu_period, cpu_throttled_time (ns; NO_LIMIT), cpu_periods, cpu_throttled, pids, pids_max, frozen (0 or 1).
+    memory: address of the struct mem_cgroup that is charged for it, 0 for none.
     """
 
     cgroup: U64
@@ -44,7 +37,7 @@ class Cgroups:
     level: I64
     dying: Bools
     controllers: list[list[str]]
-    numbers: dict[str, I64]
+    memory: U64
 
     def __len__(self) -> int:
         return len(self.cgroup)
@@ -78,7 +71,7 @@ def cgroups(kernel: Kernel, task: U64) -> Cgroups:
         level=kernel.read(every, "cgroup", "level").astype(np.int64),
         dying=(flags & _ONLINE) == 0,
         controllers=_controllers(kernel, every),
-        numbers=_numbers(kernel, every, np.array([of_cgroup.get(value, 0) for value in every.tolist()], np.uint64)),
+        memory=np.array([of_cgroup.get(value, 0) for value in every.tolist()], np.uint64),
     )
 
 
@@ -106,7 +99,7 @@ def _below(kernel: Kernel, top: U64) -> tuple[NDArray[np.int64], U64]:
     return np.concatenate(owners), np.concatenate(states)
 
 
-def _states(kernel: Kernel, cgroup: U64, controller: str) -> U64:
+def states(kernel: Kernel, cgroup: U64, controller: str) -> U64:
     """The controller's state in each cgroup, 0 where it has none."""
     number = (kernel.types.enum("cgroup_subsys_id") or {}).get(f"{controller}_cgrp_id")
     if number is None:
@@ -120,7 +113,7 @@ def _memory(kernel: Kernel, top: U64) -> tuple[U64, U64]:
     """(mem_cgroup, its cgroup) of all: a removed cgroup has let go of its own, which stays below its parent's."""
     if not kernel.types.exists("mem_cgroup"):
         return np.zeros(0, np.uint64), np.zeros(0, np.uint64)
-    first = _states(kernel, top, "memory")
+    first = states(kernel, top, "memory")
     _, state = _below(kernel, first[first != 0])
     return kernel.container(state, "mem_cgroup", "css"), kernel.pointer(state, "cgroup_subsys_state", "cgroup")
 
@@ -133,62 +126,3 @@ def _controllers(kernel: Kernel, cgroup: U64) -> list[list[str]]:
     names = kernel.strings(kernel.pointer(unique, "cgroup_subsys", "name", gap=False), 32)
     texts = [None if name is None else name.decode("ascii", "backslashreplace") for name in names]
     return [[texts[place] or "" for place in row if texts[place]] for row in back.reshape(states.shape).tolist()]
-
-
-def _numbers(kernel: Kernel, cgroup: U64, memory: U64) -> dict[str, I64]:
-    top = kernel.read(cgroup, "cgroup", "level") == 0  # which has no limit, and is not charged
-    memory = np.where(top, np.uint64(0), memory)
-    cpu, pids = (np.where(top, np.uint64(0), _states(kernel, cgroup, name)) for name in ("cpu", "pids"))
-    return {
-        **_of_memory(kernel, memory),
-        **_of_cpu(kernel, kernel.container(cpu, "task_group", "css") if kernel.types.exists("task_group") else cpu * 0),
-        "pids": _value(kernel, pids, "pids_cgroup", "counter.counter"),
-        "pids_max": _value(kernel, pids, "pids_cgroup", "limit.counter", none=_PIDS_MAX),
-        "frozen": _value(kernel, cgroup, "cgroup", "freezer.freeze"),
-    }
-
-
-def _of_memory(kernel: Kernel, memory: U64) -> dict[str, I64]:
-    pages = {
-        "memory": "memory.usage.counter", "memory_peak": "memory.watermark", "memory_max": "memory.max",
-        "memory_high": "memory.high", "swap": "swap.usage.counter", "swap_max": "swap.max",
-    }  # fmt: skip
-    values = {
-        name: _value(kernel, memory, "mem_cgroup", path, none=_UNLIMITED_PAGES, unit=_PAGE)
-        for name, path in pages.items()
-    }
-    names = kernel.types.enum("memcg_memory_event") or {}
-    for name, event in (("oom", "OOM"), ("oom_kills", "OOM_KILL"), ("memory_max_hits", "MAX")):
-        number = names.get(f"MEMCG_{event}")
-        known = number is not None and kernel.types.has("mem_cgroup", "memory_events")
-        where = kernel.embedded(memory, "mem_cgroup", "memory_events") if known else memory * np.uint64(0)
-        raw, ok = kernel.read_bytes(np.where(where != 0, where + np.uint64(8 * (number or 0)), where), 8)
-        kernel.count_unread("mem_cgroup.memory_events", where, ok)
-        values[name] = np.where(ok, raw.view("<i8")[:, 0], UNKNOWN)
-    return values
-
-
-def _of_cpu(kernel: Kernel, group: U64) -> dict[str, I64]:
-    bandwidth = {
-        "cpu_quota": "quota", "cpu_period": "period", "cpu_periods": "nr_periods", "cpu_throttled": "nr_throttled",
-        "cpu_throttled_time": "throttled_time",
-    }  # fmt: skip
-    return {
-        name: _value(kernel, group, "task_group", f"cfs_bandwidth.{path}", none=_NO_QUOTA)
-        for name, path in bandwidth.items()
-    }
-
-
-def _value(
-    kernel: Kernel, objects: U64, struct: str, path: str, *, none: int | None = None, unit: int = 1
-) -> NDArray[Any]:
-    """A number of each object, in units of `unit`; NO_LIMIT where it is `none` or more, UNKNOWN for no object."""
-    if not kernel.types.has(struct, path):
-        return np.full(len(objects), UNKNOWN, np.int64)
-    values, ok = kernel.try_read(objects, struct, path)
-    fine = ok & whole(kernel, objects, kernel.types.size(struct))
-    kernel.count_unread(f"{struct}.{path}", objects, fine)
-    raw = values.astype(np.int64).view(np.uint64)
-    limit = NO_LIMIT if none is not None else UNKNOWN
-    sane = raw < np.uint64(min(none or 1 << 62, 1 << 62))
-    return np.where(~fine, UNKNOWN, np.where(sane, raw.astype(np.int64) * unit, limit))

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from memir.kernel.cgroup_tree import UNKNOWN
+from memir.kernel.cgroup_limits import UNKNOWN, limits
 from memir.kernel.pagetable import I64
 from memir.kube.ram import RamSource
 from memir.tables.frame import Frame
@@ -48,7 +48,8 @@ def read(source: RamSource) -> Frame:
     every = source.cgroup_tree
     groups = (process.cgroups.rows for process in source.processes.rows if process.cgroups is not None)
     inside = Counter((number, path) for rows in groups for number, _, path in rows)
-    numbers = {name: _known(values, 1000 if name in _NANOSECONDS else 1) for name, values in every.numbers.items()}
+    every_number = limits(source.kernel, every)
+    numbers = {name: _known(values, 1000 if name in _NANOSECONDS else 1) for name, values in every_number.items()}
     frozen = numbers.pop("frozen")
     data: dict[str, Any] = {
         "hierarchy": every.hierarchy.tolist(),
