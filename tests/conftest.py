@@ -26,7 +26,9 @@ settings.load_profile("memir")
 
 
 _node = kept(lambda name: node_at(case(name).image))
-_SLOW = re.compile(r"^tests/(volatility|plugins)/")
+_SLOW = re.compile(
+    r"^tests/(volatility/|plugins/|test_hostile_collections\.py|kernel/test_smear\.py|cli/test_hostile_documents\.py)"
+)
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +75,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("--shorter"):
         kept = [item for item in items if item.get_closest_marker("long") is None]
     elif config.getoption("--longer"):
-        # those that run a stock vol for minutes come first: at the end each would run alone
+        # files of minutes come first: at the end each would run alone
         kept = sorted(filter(does_more, items), key=lambda item: not _SLOW.search(item.nodeid))
     else:
         return

@@ -23,7 +23,7 @@ from memir.kube.tornjson import LIMIT, Document, read_object
 
 MIN_DOCUMENT = 256
 """No runtime writes a spec or state this short; what opens again sooner is not one."""
-_ALIKE = 16
+_ALIKE = 16  # documents that begin with the same bytes; what begins so and is none of them is read
 MAX_DOCUMENTS = 200_000
 """A node has a few hundred; memory filled with openings must not hold up the rest."""
 
