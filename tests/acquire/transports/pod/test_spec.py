@@ -68,6 +68,11 @@ def waiting(reason: str) -> dict[str, Any]:
     return {"containerStatuses": [{"state": {"waiting": {"reason": reason, "message": "words"}}}]}
 
 
+def terminated(code: int, reason: str, message: str | None = None) -> dict[str, Any]:
+    end = {"exitCode": code, "reason": reason} | ({} if message is None else {"message": message})
+    return {"phase": "Failed", "containerStatuses": [{"state": {"terminated": end}}]}
+
+
 @pytest.mark.parametrize(
     ("status", "why", "hopeless"),
     [
@@ -81,6 +86,9 @@ def waiting(reason: str) -> dict[str, Any]:
             "no room", False,
         ),
         ({"phase": "Failed", "reason": "OutOfmemory", "message": "full"}, "Failed: OutOfmemory full", True),
+        ({"phase": "Failed"}, "Failed: no reason is given", True),
+        (terminated(128, "StartError", "sh: not found"), "Failed: StartError, exit code 128: sh: not found", True),
+        (terminated(1, "Error"), "Failed: Error, exit code 1", True),
     ],
 )  # fmt: skip
 def test_why_it_does_not_run(status: dict[str, Any], why: str, hopeless: bool) -> None:
