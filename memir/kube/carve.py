@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import mmap
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from memir.gaps import Gaps
@@ -56,7 +55,7 @@ def carve_specs(
     *,
     in_order: bool = False,
     gaps: Gaps | None = None,
-    known: Iterable[bytes] = (),
+    known: Mapping[bytes, Sequence[bytes]] | None = None,
 ) -> Iterator[Carved[OciSpec]]:
     """Find OCI specs in raw memory.
 
@@ -64,13 +63,13 @@ def carve_specs(
     in_order: the chunk is a file's bytes or a process's, in order, so a page's successor is the true one.
         If not, of a document that does not parse only what lies in its first page is given: further on,
         anything may follow. One that parses whole is given as it is; `crossings` says how far to trust it.
-    known: whole documents that were read before: where one of them stands again it is passed over.
+    known: whole documents that were read before (by_start): where one of them stands again it is passed over.
 
     Linear in the chunk whatever it holds; of more than MAX_DOCUMENTS the rest is a gap. Specs found are not
     unique: see `best_by_container`.
     """
     pages = _Pages(base, page_size, in_order, where, gaps)
-    for offset, document, crossings in _documents(chunk, _SPEC, pages, ("env", "mounts"), _by_start(known)):
+    for offset, document, crossings in _documents(chunk, _SPEC, pages, ("env", "mounts"), known or {}):
         spec = spec_of(document, f"{where}{base + offset:#x}")
         if spec is not None:
             yield Carved(offset, document.length, crossings, spec)
@@ -87,10 +86,19 @@ def carve_states(
 ) -> Iterator[Carved[RuntimeState]]:
     """Find runc's state.json in raw memory; as `carve_specs`. (crun's status has no start to look for.)"""
     pages = _Pages(base, page_size, in_order, where, gaps)
-    for offset, document, crossings in _documents(chunk, _STATE, pages, ("labels",)):
+    for offset, document, crossings in _documents(chunk, _STATE, pages, ("labels",), {}):
         state = state_of(document, f"{where}{base + offset:#x}")
         if state is not None:
             yield Carved(offset, document.length, crossings, state)
+
+
+def by_start(texts: Iterable[bytes]) -> dict[bytes, list[bytes]]:
+    """Documents by their first bytes; of those that begin alike only a few, as each is held against what is found."""
+    known: dict[bytes, list[bytes]] = {}
+    for text in texts:
+        if len(text) >= MIN_DOCUMENT and len(alike := known.setdefault(text[:MIN_DOCUMENT], [])) < _ALIKE:
+            alike.append(text)
+    return known
 
 
 def best_by_container(specs: Iterable[OciSpec]) -> dict[str, OciSpec]:
@@ -122,21 +130,12 @@ class _Pages:
     gaps: Gaps | None
 
 
-def _by_start(texts: Iterable[bytes]) -> dict[bytes, list[bytes]]:
-    """Documents by their first bytes; of those that begin alike only a few, as each is held against what is found."""
-    known: dict[bytes, list[bytes]] = {}
-    for text in texts:
-        if len(text) >= MIN_DOCUMENT and len(alike := known.setdefault(text[:MIN_DOCUMENT], [])) < _ALIKE:
-            alike.append(text)
-    return known
-
-
 def _documents(
     chunk: Bytes,
     start: re.Pattern[bytes],
     pages: _Pages,
     part_lists: tuple[str, ...],
-    known: Mapping[bytes, list[bytes]] = MappingProxyType({}),
+    known: Mapping[bytes, Sequence[bytes]],
 ) -> Iterator[tuple[int, Document, int]]:
     view = memoryview(chunk)
     offsets = start.finditer(chunk)
@@ -155,7 +154,7 @@ def _documents(
             if pages.gaps is not None:
                 pages.gaps.add("carved documents", f"{pages.where}{pages.base + offset:#x}", "too many")
             return
-        alike = known.get(bytes(view[offset : offset + MIN_DOCUMENT]), ()) if known else ()
+        alike = known.get(bytes(view[offset : offset + MIN_DOCUMENT]), ())
         if any(view[offset : offset + len(text)] == text for text in alike):
             continue
         document = read_object(view[offset:end], part_lists)

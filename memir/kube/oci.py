@@ -107,11 +107,7 @@ def parse_spec(data: bytes | memoryview, where: str, gaps: Gaps | None = None) -
     where: the file's path if known (the bundle's directory gives the container id), else any text. Returns
     None, with a gap that says why, when nothing of an OCI spec can be read.
     """
-    document = read_object(data, part_lists=("env", "mounts"))
-    if document is None:
-        _gap(gaps, where, "not JSON")
-        return None
-    return spec_of(document, where, gaps)
+    return spec_of(read_object(data, part_lists=("env", "mounts")), where, gaps)
 
 
 def parse_pages(pages: Sequence[bytes | None], where: str, gaps: Gaps | None = None) -> OciSpec | None:
@@ -131,11 +127,8 @@ def parse_pages(pages: Sequence[bytes | None], where: str, gaps: Gaps | None = N
         else:
             runs.append(page)
     first = read_object(runs[0], part_lists=("env", "mounts")) if runs and pages[0] is not None else None
-    if first is not None and (whole or first.complete):
+    if whole or (first is not None and first.complete):
         return spec_of(first, where, gaps)
-    if whole:
-        _gap(gaps, where, "not JSON")
-        return None
     value: dict[str, Any] = dict(first.value) if first else {"ociVersion": "unknown"}
     members: dict[str, Any] = {}
     for run in runs if first is None else runs[1:]:
@@ -167,8 +160,11 @@ def with_sandbox(spec: OciSpec, sandbox: OciSpec) -> OciSpec:
     )
 
 
-def spec_of(document: Document, where: str, gaps: Gaps | None = None) -> OciSpec | None:
-    """The spec in a JSON object; None, with a gap, if it is not one."""
+def spec_of(document: Document | None, where: str, gaps: Gaps | None = None) -> OciSpec | None:
+    """The spec in a JSON object; None, with a gap, if it is not one, or none was read."""
+    if document is None:
+        _gap(gaps, where, "not JSON")
+        return None
     root = document.value
     if not isinstance(root.get("ociVersion"), str):
         _gap(gaps, where, "not an OCI spec")

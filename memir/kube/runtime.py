@@ -22,7 +22,7 @@ from memir.kernel.pagemap import file_pages
 from memir.kernel.pagetable import U64
 from memir.kernel.rows import distinct
 from memir.kube.bolt import read_bolt
-from memir.kube.carve import best_by_container, carve_specs
+from memir.kube.carve import best_by_container, by_start, carve_specs
 from memir.kube.containerd import Registry, registry
 from memir.kube.cri_status import CriStatus, cri_statuses
 from memir.kube.jwt import ServiceAccountToken, decode_token
@@ -170,9 +170,10 @@ def _metadata(kernel: Kernel, mounts: Mounts, dentry: U64) -> tuple[Registry | N
             if not here.whole:
                 kernel.gaps.add("containerd metadata", path, "its tree has holes: containers may be missing")
             known = here if known is None else known.joined(here)
+        read = by_start(known.specs if known is not None else ())
         for start, run in _runs(pages):
-            where, read = f"meta.db:{path}+", known.specs if known is not None else ()
-            carved.extend(each.value for each in carve_specs(run, where, base=start, in_order=True, known=read))
+            specs = carve_specs(run, f"meta.db:{path}+", base=start, in_order=True, known=read)
+            carved.extend(carving.value for carving in specs)
     ids = set(known.containers) if known is not None else set()
     return known, [spec for spec in carved if spec.container_id not in ids]
 

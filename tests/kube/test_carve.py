@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memir.gaps import Gaps
-from memir.kube.carve import Carved, best_by_container, carve_specs, carve_states
+from memir.kube.carve import Carved, best_by_container, by_start, carve_specs, carve_states
 from memir.kube.oci import OciSpec, parse_spec
 from tests.fuzz import cases
 
@@ -144,12 +144,12 @@ def test_what_was_read_before_is_passed_over(carved: list[Carved[OciSpec]]) -> N
     whole = [each for each in carved if each.value.complete]
     texts = [PAGES[each.offset : each.offset + each.length] for each in whole]
     assert len(set(texts)) > 3
-    left = list(carve_specs(PAGES, "paddr ", known=texts[:2]))
+    left = list(carve_specs(PAGES, "paddr ", known=by_start(texts[:2])))
     assert left == [each for each in carved if PAGES[each.offset : each.offset + each.length] not in texts[:2]]
     assert len(left) < len(carved)
     changed = [texts[0] + b" ", texts[0].replace(b"Version", b"version")]
-    assert list(carve_specs(texts[0], "", known=changed)) == list(carve_specs(texts[0], ""))
-    assert list(carve_specs(texts[0], "", known=texts[:1])) == []
+    assert list(carve_specs(texts[0], "", known=by_start(changed))) == list(carve_specs(texts[0], ""))
+    assert list(carve_specs(texts[0], "", known=by_start(texts[:1]))) == []
 
 
 def test_best_by_container() -> None:
