@@ -35,6 +35,7 @@ KINDS = (
 _SHIFT = np.uint64(12)
 _STACK_PAGES = 4  # THREAD_SIZE of x86-64 and of arm64 with 4 KiB pages: 16 KiB
 _MOST_STACK = 64  # pages; with KASAN it is twice as large
+_OLD_TYPE, _OLD_TABLE = 0xF000_0000, 0x400  # PAGE_TYPE_BASE; PG_table of 5.10, a bit that is 0 in such a page
 _TYPED = {"PGTY_large_kmalloc": LARGE, "PGTY_zsmalloc": ZSMALLOC, "PGTY_offline": OFFLINE}
 
 
@@ -132,8 +133,10 @@ def _name_tables(kernel: Kernel, known: Frames, mm: U64, types: U64) -> None:
     typed = values[values >= np.uint64(0x8000_0000)]
     if len(typed):
         which, count = np.unique(typed, return_counts=True)
-        alike = (known.kind == NOT_KNOWN) & (known.pages.use == page.KERNEL) & (types == which[count.argmax()])
-        known.kind[alike] = TABLE
+        alike = types == which[count.argmax()]
+        if not kernel.types.has("page", "memcg_data"):  # before 5.11 (18b2db3b0385) another bit: it is charged
+            alike = types & np.uint64(_OLD_TYPE | _OLD_TABLE) == np.uint64(_OLD_TYPE)
+        known.kind[alike & (known.kind == NOT_KNOWN) & (known.pages.use == page.KERNEL)] = TABLE
 
 
 def _name_stacks(kernel: Kernel, known: Frames, task: U64) -> None:

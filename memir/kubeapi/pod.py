@@ -69,6 +69,14 @@ def container_ids(status: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(name for name in bare if name))
 
 
+def end_of(status: Mapping[str, Any]) -> str:
+    """How a container that has ended did: `StartError, exit code 128: ... not found`; "" of one that has not."""
+    end = _object(_object(status.get("state")).get("terminated"))
+    if not end:
+        return ""
+    return f"{end.get('reason') or 'ended'}, exit code {end.get('exitCode')}: {end.get('message') or ''}".rstrip(": ")
+
+
 def read_log(
     api: Api, namespace: str, name: str, container: str, write: Callable[[bytes], object], *, previous: bool = False
 ) -> bool:

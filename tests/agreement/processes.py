@@ -169,7 +169,12 @@ def pods(image: str, node: RamSource, rows: Rows) -> Iterator[Told]:
     }
     every |= {(pod["pod_uid"],): {"pod_name": pod["pod_name"]} for pod in case(image).labels()["pods"]
               if (pod["pod_uid"],) not in every}  # fmt: skip
-    yield Told("pods", "the runtime", every, {(row["pod_uid"],): row for row in rows("pods")})
+
+    def why(_key: Key, where: str, _truth: Row | None, memir: Row | None) -> str:
+        gone = where == MEMIR_ALONE and memir is not None and memir["removed"]
+        return "of a pod that has been deleted: memory is charged to it still" if gone else ""
+
+    yield Told("pods", "the runtime", every, {(row["pod_uid"],): row for row in rows("pods")}, why)
 
 
 _REGION = ("end", "permissions", "offset", "device", "inode", "path")

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from memir.kernel.vma import VM_EXEC, VM_READ, VM_SHARED, VM_WRITE, mapped_files, vmas
+from memir.kernel.task_mmu import permissions
+from memir.kernel.vma import mapped_files, vmas
 from memir.kube.ram import RamSource
 from tests.images import case
 
@@ -31,18 +32,11 @@ def test_regions_are_those_of_proc(node_of: NodeOf, image: str) -> None:
         if not lines or record["comm"] == "truth" or record["pid"] not in rows:
             continue
         mine = np.flatnonzero(found.owner == rows[record["pid"]])
-        shown = [
-            f"{int(found.start[at]):08x}-{int(found.end[at]):08x} {permissions(int(found.flags[at]))}"
-            for at in mine.tolist()
-        ]
+        columns = (found.start[mine].tolist(), found.end[mine].tolist(), permissions(found.flags[mine]))
+        shown = [f"{start:08x}-{end:08x} {letters}" for start, end, letters in zip(*columns, strict=True)]
         assert shown == [" ".join(line.split()[:2]) for line in lines], record["comm"]
         compared += 1
     assert compared >= 10
-
-
-def permissions(flags: int) -> str:
-    letters = zip("rwx", (VM_READ, VM_WRITE, VM_EXEC), strict=True)
-    return "".join(one if flags & bit else "-" for one, bit in letters) + ("s" if flags & VM_SHARED else "p")
 
 
 def test_no_process_has_no_regions(node_of: NodeOf, image: str) -> None:

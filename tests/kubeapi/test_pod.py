@@ -11,7 +11,7 @@ import pytest
 
 from memir.errors import AccessError, NodeError
 from memir.kubeapi.client import KubeOptions, make_api, open_raw
-from memir.kubeapi.pod import container_ids, containers_of, read_events, read_log, read_node, read_pod
+from memir.kubeapi.pod import container_ids, containers_of, end_of, read_events, read_log, read_node, read_pod
 from tests.acquire.rigs.kube import KubeServer
 
 POD: dict[str, Any] = {
@@ -58,6 +58,13 @@ def test_containers_of_every_kind() -> None:
         ("ephemeral", "debug", []),
     ]  # fmt: skip
     assert list(containers_of({"spec": 3, "status": []})) == []
+
+
+def test_how_a_container_ended() -> None:
+    ended = {"reason": "StartError", "exitCode": 128, "message": "sh: not found"}
+    assert end_of({"state": {"terminated": ended}}) == "StartError, exit code 128: sh: not found"
+    assert end_of({"state": {"terminated": {"exitCode": 0}}}) == "ended, exit code 0"
+    assert [end_of(status) for status in (POD["status"]["containerStatuses"][0], {}, {"state": "odd"})] == ["", "", ""]
 
 
 def test_objects(api: Any, server: KubeServer) -> None:

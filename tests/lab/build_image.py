@@ -55,7 +55,10 @@ MACHINES = {
     "s-6.12-intruded": Machine("6.12", 192, intruded=True),
     "s-7.2-intruded": Machine("7.2", 224, "max", intruded=True),
     "s-6.1-second": Machine("6.1", 192, command_line=f"{_SMALL} no_timer_check", second=True),
+    "s-5.10-recorded": Machine("5.10", 192, recorded=True),
+    "s-6.1-recorded": Machine("6.1", 192, recorded=True),
     "s-6.12-recorded": Machine("6.12", 192, recorded=True),
+    "s-7.2-recorded": Machine("7.2", 224, "max", recorded=True),
     "s-6.1-hidden": Machine("6.1", 192, command_line=f"{_SMALL} no_timer_check", hidden=True),
     "s-6.1-held": Machine("6.1", 192, command_line=f"{_SMALL} no_timer_check", held=True),
     # bigger, with what ended processes leave
@@ -101,34 +104,38 @@ def build(name: str) -> Path:
 
 
 def _boot(name: str, machine: Machine) -> None:
-    with tempfile.TemporaryDirectory(dir=_work()) as folder:
+    with tempfile.TemporaryDirectory(dir=_work()) as temporary:
+        folder = Path(temporary) / "guest"  # laid over the guest's root
+        folder.mkdir()
         spec = {}
         if machine.intruded:
             from tests.lab import scenario
 
-            scenario.write(Path(folder))
-            spec = {"SPEC": folder}
+            scenario.write(folder)
+            spec = {"SPEC": str(folder)}
         if machine.second:
             from tests.lab import second
 
-            second.write(Path(folder))
-            spec = {"SPEC": folder}
+            second.write(folder)
+            spec = {"SPEC": str(folder)}
         if machine.hidden:
             from tests.lab import hidden
 
-            hidden.write(Path(folder), _work() / "k" / machine.kernel)
-            spec = {"SPEC": folder}
+            hidden.write(folder, _work() / "k" / machine.kernel)
+            spec = {"SPEC": str(folder)}
         if machine.held:
             from tests.lab import held
 
-            held.write(Path(folder))
-            spec = {"SPEC": folder, "MODS": " ".join(held.MODULES)}
+            held.write(folder)
+            spec = {"SPEC": str(folder), "MODS": " ".join(held.MODULES)}
         if machine.recorded:
             from tests.lab import recorded
 
-            recorded.write(Path(folder))
-            recorded.packages(_work(), Path(folder))
-            spec = {"SPEC": folder, "PORT": "1", "MODS": " ".join(recorded.MODULES)}
+            recorded.write(folder)
+            recorded.packages(_work(), folder)
+            disk = folder.with_name("disk")
+            recorded.make_disk(_work(), disk)
+            spec = {"SPEC": str(folder), "PORT": "1", "DISK": str(disk), "MODS": " ".join(recorded.MODULES)}
         boot = ("bash", HERE / "boot.sh", name, machine.kernel, str(machine.ram), machine.cpu, machine.command_line)
         _run(*boot, **spec)
 

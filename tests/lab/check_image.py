@@ -25,7 +25,7 @@ from tests.respond.kube_rig import binaries
 TESTS = ("tests/test_truth.py", "tests/test_intruders.py", "tests/hunt/test_owner.py", "tests/kernel/test_vma.py",
          "tests/tables/test_mounts.py", "tests/tables/test_sockets.py", "tests/tables/test_files.py",
          "tests/tables/test_modules.py", "tests/kube/test_addresses.py", "tests/kernel/test_frames_recorded.py",
-         "tests/tables/test_recorded_acts.py", "tests/agreement")  # fmt: skip
+         "tests/tables/test_recorded_acts.py", "tests/tables/test_recorded_large.py", "tests/agreement")  # fmt: skip
 BUILT_BY_RUN = ("s-6.1-intruded", kube_image.NAME)
 
 

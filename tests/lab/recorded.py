@@ -4,11 +4,14 @@
 In one image: an upper layer with whiteouts and opaque directories, NAT by the rules that kube-proxy writes, connections
 that nobody has accepted, a file and a socket in flight, eBPF programs that a container attached to its own cgroup, a
 bash at work, a pod that has been deleted and whose memory is still charged to it. small/acts.c does most of it.
+On a disk with XFS a file that is read ahead in large folios, and programs that run from there; memory in large pages
+(small/large.c).
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -34,10 +37,14 @@ COMMANDS = (
     "export AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
     "for n in 1 2 3; do echo $n; done", "ls -la /var/run/secrets",
 )  # fmt: skip
+NUMBERS = 500_000
+"""Lines of the disk's file: seq 1 NUMBERS."""
 MODULES = (
+    "virtio", "virtio_ring", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci", "virtio_console",
     "overlay", "veth", "nf_defrag_ipv4", "nf_defrag_ipv6", "libcrc32c", "nf_conntrack", "nf_nat", "x_tables",
-    "ip_tables", "iptable_nat", "xt_nat", "xt_MASQUERADE", "xt_comment", "xt_mark", "xt_tcpudp",
+    "ip_tables", "iptable_nat", "xt_nat", "xt_MASQUERADE", "xt_comment", "xt_mark", "xt_tcpudp", "xfs",
 )  # fmt: skip
+_XFS = ("xfsprogs", "libinih1", "liburcu8", "libblkid1", "libuuid1")
 _BUNDLE = "/run/containerd/io.containerd.runtime.v2.task/k8s.io"
 _SNAPSHOTS = "/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots"
 _ALL = "mnt,pid,net,ipc,uts,cgroup"
@@ -126,11 +133,25 @@ def _deletion() -> list[str]:
     ]
 
 
+def _disk() -> list[str]:
+    """The disk's file system: written, forgotten, read again, so that its pages come as read-ahead makes them."""
+    return [
+        "busybox mkdir /data; busybox mount -t xfs /dev/nvme0n1 /data || echo xfs FAILED",
+        f"busybox seq 1 {NUMBERS} >/data/numbers; busybox cp /bin/busybox /bin/large /data/; busybox sync",
+        "echo 3 >/proc/sys/vm/drop_caches; busybox cat /data/numbers >/dev/null",
+        "echo madvise >/sys/kernel/mm/transparent_hugepage/enabled",  # else off on so small a machine
+        "echo always >/sys/kernel/mm/transparent_hugepage/hugepages-64kB/enabled",
+        "svc system.slice/large.service /data/large /data/numbers 9>/dev/ttyS0",
+        "svc system.slice/idle.service /data/busybox sleep 1000000",
+    ]
+
+
 def script() -> str:
     """scenario.sh: pods, then what they do; told() is called by init2 when the rest of the truth has been written."""
     api, web, agent = API.containers[0], WEB.containers[0], AGENT.containers[0]
     lines = [
         "# made by tests/lab/recorded.py",
+        *_disk(),
         *(f"{pod_words(pod)} || echo {pod.name} FAILED" for pod in PODS),
         "busybox sleep 2",
         *_links(),
@@ -171,15 +192,16 @@ def write(folder: Path) -> None:
         (base / name).write_text(text)
     (base / "bin").mkdir()
     (folder / "bin").mkdir()
-    for program, to in (("frames", folder / "bin"), ("acts", folder / "bin")):
-        subprocess.run(["gcc", "-O2", "-static", "-w", "-s", "-o", to / program, HERE / f"{program}.c"], check=True)
+    for program in ("frames", "acts", "large"):
+        binary = folder / "bin" / program
+        subprocess.run(["gcc", "-O2", "-static", "-w", "-s", "-o", binary, HERE / f"{program}.c"], check=True)
     shutil.copy(folder / "bin" / "acts", base / "bin" / "acts")
 
 
 def packages(work: Path, folder: Path) -> None:
     """bash and iptables from Debian's packages, unpacked below `work` and put into the guest; nothing is installed."""
     unpacked = work / "recorded"
-    names = ("bash-static", "iptables", "libxtables12", "libip4tc2", "libip6tc2", "libc6")
+    names = ("bash-static", "iptables", "libxtables12", "libip4tc2", "libip6tc2", "libc6", *_XFS)
     if not (unpacked / "done").is_file():
         debs = unpacked / "debs"
         debs.mkdir(parents=True, exist_ok=True)
@@ -195,3 +217,13 @@ def packages(work: Path, folder: Path) -> None:
     shutil.copy(unpacked / "usr" / "sbin" / "xtables-legacy-multi", lib / "xtables-legacy-multi")
     for name in ("NAT", "DNAT", "MASQUERADE", "comment", "mark", "MARK", "tcp", "udp", "standard"):
         shutil.copy(next(unpacked.rglob(f"libxt_{name}.so")).resolve(), lib / "xtables" / f"libxt_{name}.so")
+
+
+def make_disk(work: Path, disk: Path) -> None:
+    """An empty disk with XFS, made by the packages' own mkfs.xfs."""
+    unpacked = work / "recorded"
+    with disk.open("wb") as stream:
+        stream.truncate(320 << 20)
+    libraries = ":".join(str(unpacked / folder / "x86_64-linux-gnu") for folder in ("lib", "usr/lib"))
+    environment = os.environ | {"LD_LIBRARY_PATH": libraries}
+    subprocess.run([unpacked / "sbin" / "mkfs.xfs", "-q", disk], check=True, env=environment)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""python -m tests.lab.thin RAW OUT TABLE... [text=SYMBOL]: a copy of an image with the pages read for these tables.
+"""python -m tests.lab.thin RAW OUT TABLE... [text=SYMBOL] [file=PATH] [comm=NAME]: a copy with what these tables read.
 
 Every other page is zeros, so that it packs to a fraction: for a sample that a few tests need. Swap spaces and the
-memory of processes with pages there are kept whole. samples/s-6.1-held: processes sockets files vmas inodes.
-samples/s-6.12-recorded: pages vmas sockets conntrack files bpf cgroups pods log inodes. samples/s-6.1-hidden: processes
-threads sockets modules hooks text=__x64_sys_swapoff, so with an eighth of the kernel's text.
+memory of processes with pages there are kept whole, as are files and the memory of processes named.
+samples/s-6.1-held: processes sockets files vmas inodes.
+samples/s-6.12-recorded: pages vmas sockets conntrack files bpf cgroups pods log inodes file=/data/numbers comm=large.
+samples/s-6.1-hidden: processes threads sockets modules hooks text=__x64_sys_swapoff, an eighth of the kernel's text.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from memir.image.layout import Range
 from memir.image.memory import PhysicalMemory
 from memir.image.open import open_image
 from memir.kernel.engine import Kernel
+from memir.kernel.filemap import contents
 from memir.kernel.mm import page_roots
 from memir.kernel.pagemap import cached_pages
+from memir.kernel.rows import spread
 from memir.kernel.swap import BEYOND, swap_of
 from memir.kernel.vma import vmas
 from memir.kube.ram import RamSource
@@ -57,8 +60,29 @@ class Recorded(PhysicalMemory):
         return super().read_partial(pa, size)
 
 
-def _sample_text(memory: Recorded, kernel: Kernel, symbol: str) -> None:
+def _keep_file(node: RamSource, path: str) -> None:
+    """All cached pages of the file of this name."""
+    every = node.inodes
+    row = [number for number, shown in enumerate(every.shown(range(len(every)))) if shown == path]
+    inode = every.inodes.inode[row]
+    mapping = node.kernel.embedded(inode, "inode", "i_data")
+    for content in contents(node.kernel, mapping, every.inodes.size[row]):
+        list(content.chunks(node.kernel))
+
+
+def _keep_memory(node: RamSource, comm: str) -> None:
+    """All that the processes of this name have mapped."""
+    own = [number for number, process in enumerate(node.processes.rows) if process.comm == comm]
+    mm = node.kernel.pointer(node.processes.task[own], "task_struct", "mm")
+    maps = node.kernel.space.user_mappings(page_roots(node.kernel, mm))
+    row, step = spread((maps.size // PAGE).astype(np.int64))
+    node.kernel.memory.gather(maps.pa[row] + step.astype(np.uint64) * np.uint64(PAGE), PAGE)
+
+
+def _sample_text(node: RamSource, symbol: str) -> None:
     """Of the kernel's text keep one page in eight and those around a symbol: it packs badly, and is much alike."""
+    memory, kernel = node.kernel.memory, node.kernel
+    assert isinstance(memory, Recorded)
     first, last, place = (kernel.anchors.image_pa(kernel.symbols[name]) >> 12 for name in ("_stext", "_etext", symbol))
     text = np.arange(first, last)
     memory.pages[text[(text % 8 != 0) & (abs(text - place) > 1)]] = False
@@ -67,8 +91,8 @@ def _sample_text(memory: Recorded, kernel: Kernel, symbol: str) -> None:
 def main() -> None:
     """Write the copy, packed."""
     source, target, given = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
-    words = [word for word in given if word.startswith("text=")]
-    names = [word for word in given if word not in words]
+    names = [word for word in given if "=" not in word]
+    asked = [word.split("=", 1) for word in given if "=" in word]
     memory = open_image(source)
     memory.__class__ = Recorded
     assert isinstance(memory, Recorded)
@@ -90,8 +114,8 @@ def main() -> None:
     kernel.memory.gather(maps.pa[maps.size == PAGE], PAGE)
     file = vmas(kernel, mm[readable > 0]).file
     cached_pages(kernel, np.unique(kernel.pointer(file[file != 0], "file", "f_mapping")))  # where a tmpfs has its own
-    for name in words:
-        _sample_text(memory, kernel, name.removeprefix("text="))
+    for kind, name in asked:
+        {"text": _sample_text, "file": _keep_file, "comm": _keep_memory}[kind](node, name)
     print(f"{int(memory.pages.sum())} pages", flush=True)
     data = np.fromfile(source, np.uint8)
     data.reshape(-1, PAGE)[~memory.pages[: len(data) // PAGE]] = 0

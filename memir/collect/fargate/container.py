@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from memir.errors import NodeError, UsageError
-from memir.kubeapi.pod import container_ids, containers_of
+from memir.kubeapi.pod import container_ids, containers_of, end_of
 
 DEFAULT = "kubectl.kubernetes.io/default-container"
 KEEP = """trap 'exit 0' TERM; trap 'i=0' USR1
@@ -120,8 +120,7 @@ def state_of(document: Mapping[str, Any], name: str) -> tuple[bool, str, bool]:
         if "running" in state:
             return True, "", False
         if "terminated" in state:
-            ended = state["terminated"] or {}
-            return False, f"ended: {ended.get('reason', '')} {ended.get('message', '')}".strip(), True
+            return False, f"ended: {end_of(status)}".removesuffix(": "), True
         waiting = state.get("waiting") or {}
         reason = str(waiting.get("reason", ""))
         hopeless = reason in ("ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError", "ImagePullBackOff",

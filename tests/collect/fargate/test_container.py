@@ -88,7 +88,9 @@ def test_its_state() -> None:
     assert state_of(document, "memir-1") == (False, "", False)
     for state, told in (
         (RUNS, (True, "", False)),
-        ({"terminated": {"reason": "Error", "message": "no sh"}}, (False, "ended: Error no sh", True)),
+        ({"terminated": {"reason": "StartError", "exitCode": 128, "message": "no sh"}},
+         (False, "ended: StartError, exit code 128: no sh", True)),
+        ({"terminated": {}}, (False, "ended", True)),
         ({"waiting": {"reason": "ImagePullBackOff"}}, (False, "ImagePullBackOff", True)),
         ({"waiting": {"reason": "PodInitializing"}}, (False, "PodInitializing", False)),
     ):

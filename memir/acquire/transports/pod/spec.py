@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from memir.acquire.node_files import node_script
+from memir.kubeapi.pod import end_of
 
 APP = "memir-acquire"
 CONTAINER = "memir"
@@ -151,21 +152,12 @@ def phase(pod: Mapping[str, Any]) -> str:
     return str((pod.get("status") or {}).get("phase", ""))
 
 
-def _terminated(status: Mapping[str, Any]) -> list[str]:
-    """How each container that has ended did: `StartError, exit code 128: ... not found`."""
-    ends = [(entry.get("state") or {}).get("terminated") or {} for entry in status.get("containerStatuses") or []]
-    return [
-        f"{end.get('reason') or 'ended'}, exit code {end.get('exitCode')}: {end.get('message') or ''}".rstrip(": ")
-        for end in ends
-        if end
-    ]
-
-
 def trouble(pod: Mapping[str, Any]) -> tuple[str, bool]:
     """Why the pod does not run yet, and whether waiting is of no use; ("", False) while it simply starts."""
     status = pod.get("status") or {}
     if ended(pod):
-        reasons = [f"{status.get('reason') or ''} {status.get('message') or ''}".strip(), *_terminated(status)]
+        of_pod = f"{status.get('reason') or ''} {status.get('message') or ''}".strip()
+        reasons = [of_pod, *map(end_of, status.get("containerStatuses") or [])]
         return f"{status.get('phase')}: {'; '.join(filter(None, reasons)) or 'no reason is given'}", True
     for entry in status.get("containerStatuses") or []:
         waiting = (entry.get("state") or {}).get("waiting") or {}

@@ -7,6 +7,7 @@ import contextlib
 import os
 import shlex
 import socket
+import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -75,7 +76,8 @@ def _open(target: SshTarget, opened: list[paramiko.SSHClient], depth: int) -> pa
     except AccessError as error:
         raise AccessError(f"{user}@{where} {error}") from error
     except (paramiko.SSHException, OSError, EOFError, ValueError) as error:
-        raise ConnectError(f"SSH with {where} failed: {error or 'the connection was closed'}") from error
+        why = _last_words(through) or error or "the connection was closed"
+        raise ConnectError(f"SSH with {where} failed: {why}") from error
     opened.append(client)
     transport = client.get_transport()
     assert transport is not None
@@ -101,6 +103,21 @@ def _way(
         # the user's shell runs it, as ssh has it do
         return paramiko.ProxyCommand(shlex.join([os.environ.get("SHELL") or "/bin/sh", "-c", f"exec {line}"]))
     return _socket(*end, target.timeout)
+
+
+def _last_words(through: Any) -> str:
+    """What a ProxyCommand that has ended wrote last to its standard error, with its exit code; "" of anything else."""
+    process = getattr(through, "process", None)
+    if process is None:
+        return ""
+    try:
+        code = process.wait(1)
+    except subprocess.TimeoutExpired:  # it goes on, so that it is not what failed
+        return ""
+    os.set_blocking(process.stderr.fileno(), False)  # a child of its own may have it open still
+    lines = (process.stderr.read(1 << 16) or b"").decode(errors="replace").split("\n")
+    line = next((line.strip() for line in reversed(lines) if line.strip()), "it wrote nothing to its standard error")
+    return f"ProxyCommand ended with exit code {code}: {line}"
 
 
 def _identities(target: SshTarget, settings: Settings, tokens: Mapping[str, str]) -> Identities:

@@ -100,10 +100,29 @@ def test_ipv6_addresses_and_jump_hosts(plain_sshd: Sshd, home: Path) -> None:
         each.close()
 
 
+RELAY = "bash -c 'exec 3<>/dev/tcp/%h/%p; cat <&3 & exec cat >&3'"
+
+
 def test_a_proxy_command(plain_sshd: Sshd, home: Path) -> None:
     config = home / "config"
-    config.write_text("Host node\n  HostName 127.0.0.1\n  ProxyCommand socat - TCP:%h:%p\n")
+    config.write_text(f"Host node\n  HostName 127.0.0.1\n  ProxyCommand {RELAY}\n")
     client, _ = open_client(target(plain_sshd, host="node", config=config))
     _, out, _ = client.exec_command("id -u")
     assert out.read() == b"0\n"
     client.close()
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("no-such-program %h", "ProxyCommand ended with exit code 127: .*no-such-program: (command )?not found"),
+        ("sh -c 'echo The SSO session has expired >&2; exit 255'",
+         "ProxyCommand ended with exit code 255: The SSO session has expired$"),
+        ("true", "ProxyCommand ended with exit code 0: it wrote nothing to its standard error$"),
+    ],
+)  # fmt: skip
+def test_a_proxy_command_that_fails(plain_sshd: Sshd, home: Path, command: str, told: str) -> None:
+    config = home / "config"
+    config.write_text(f"Host node\n  HostName 127.0.0.1\n  ProxyCommand {command}\n")
+    with pytest.raises(ConnectError, match=f"^SSH with 127.0.0.1 port {plain_sshd.port} failed: {told}"):
+        open_client(target(plain_sshd, host="node", config=config))
