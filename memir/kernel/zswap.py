@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """mm/zswap.c: pages on their way to a swap space, which lie compressed in RAM, and in that space once they had to go.
 
-What they lie in: zsmalloc, or zbud, where a page frame holds two of them and the handle is the address of one. z3fold's
-handles (its pools are gone since 6.15) are not read, which is counted.
+What they lie in: zsmalloc; zbud, where a page frame holds two of them and the handle is the address of one; z3fold.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memir.image.packed_page import ALGORITHMS, unpack
-from memir.kernel import rbtree, xarray, zsmalloc
+from memir.kernel import rbtree, xarray, z3fold, zsmalloc
 from memir.kernel.engine import texts
 from memir.kernel.list import slots
 from memir.kernel.pagetable import I64, U64, Bools
@@ -27,13 +26,14 @@ PAGE = 4096
 _OFFSET = np.uint64((1 << 34) - 1)  # of a swap entry: more than any swap space has
 _MOST_TREES = 1 << 16  # one for each 64 MiB of a swap space
 _NAME = 128  # CRYPTO_MAX_ALG_NAME
-_KINDS = ("zsmalloc", "zbud")
+_ZSMALLOC, _ZBUD, _Z3FOLD = "zsmalloc", "zbud", "z3fold"
 
 
 @dataclass(frozen=True)
 class Entries:
     """Pages of one swap space, by number, ascending. size: bytes packed, 0 for a page of one word repeated, which is
-    the handle. kind: of the pool, algorithm: its compressor; head: bytes before what is packed."""
+    the handle. handle: of zsmalloc, else the address. kind: of the pool, algorithm: its compressor; head: bytes before
+    what is packed."""
 
     number: I64
     handle: U64
@@ -49,7 +49,7 @@ class Zswap:
     def __init__(self, kernel: Kernel, entries: Entries) -> None:
         self._kernel = kernel
         self._entries = entries
-        is_zs = np.array([kind == "zsmalloc" for kind in entries.kind], bool)
+        is_zs = np.array([kind == _ZSMALLOC for kind in entries.kind], bool)
         length = np.where(entries.size > 0, entries.size + entries.head, 0)
         self._objects = zsmalloc.locate(
             kernel, np.where(is_zs, entries.handle, np.uint64(0)), np.where(is_zs, length, 0)
@@ -123,16 +123,23 @@ def zswap(kernel: Kernel, type_: int, pages: int) -> Zswap | None:
         store = kernel.pointer(pool, "zswap_pool", "zpool")
         evictable = kernel.read(store, "zpool", "evictable").astype(np.int64) != 0
         head = np.where(evictable, types.size("zswap_header"), 0)
-    strange = np.array([kind[row] not in _KINDS for row in back.tolist()], bool) & (size > 0)
+    handle = kernel.read(entry, "zswap_entry", "handle").astype(np.uint64)
+    readable = {_ZSMALLOC, _ZBUD}
+    for row in (row for row, name in enumerate(kind) if name == _Z3FOLD):
+        of_module = z3fold.module_types(kernel, _drivers(kernel, pool[row : row + 1]))
+        if of_module is not None:
+            readable.add(_Z3FOLD)
+            own = (back == row) & (size > 0)
+            handle[own] = z3fold.content(kernel, of_module, handle[own])
+    strange = np.array([kind[row] not in readable for row in back.tolist()], bool) & (size > 0)
     for name in sorted({kind[row] for row in back[strange].tolist()}):
         count = int((strange & np.array([kind[row] == name for row in back.tolist()], bool)).sum())
         where = f"type {type_}: {name or 'kind not known'}"
         kernel.gaps.add("zswap", where, "pages in a pool of a kind that is not read", count)
     kept = np.flatnonzero(~strange)
     of = back[kept]
-    handle = kernel.read(entry[kept], "zswap_entry", "handle").astype(np.uint64)
     return Zswap(kernel, Entries(
-        number[kept], handle, size[kept], [kind[row] for row in of.tolist()],
+        number[kept], handle[kept], size[kept], [kind[row] for row in of.tolist()],
         [algorithm[row] or "" for row in of.tolist()], head[of],
     ))  # fmt: skip
 
@@ -165,6 +172,11 @@ def _number(kernel: Kernel, type_: int) -> int:
 def _kinds(kernel: Kernel, pool: U64) -> list[str]:
     """What each pool keeps its pages in."""
     if not kernel.types.has("zswap_pool", "zpool"):  # 6.18 (2ccd9fecd919): zsmalloc alone
-        return ["zsmalloc"] * len(pool)
-    driver = kernel.pointer(kernel.pointer(pool, "zswap_pool", "zpool"), "zpool", "driver")
-    return [name or "" for name in texts(kernel.strings(kernel.pointer(driver, "zpool_driver", "type"), 32))]
+        return [_ZSMALLOC] * len(pool)
+    names = kernel.strings(kernel.pointer(_drivers(kernel, pool), "zpool_driver", "type"), 32)
+    return [name or "" for name in texts(names)]
+
+
+def _drivers(kernel: Kernel, pool: U64) -> U64:
+    """The struct zpool_driver of each pool."""
+    return kernel.pointer(kernel.pointer(pool, "zswap_pool", "zpool"), "zpool", "driver")

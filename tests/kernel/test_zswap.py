@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pages that zswap holds, in zbud and zsmalloc, packed by three compressors, byte for byte as the guest wrote them."""
+"""Pages that zswap holds, in zbud, zsmalloc and z3fold, by three compressors, byte for byte as the guest wrote them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_zswap_has_as_many_pages_as_the_kernel_counts() -> None:
 
 @pytest.mark.parametrize("name", ["lzo", "lz4", "zstd"])
 def test_memory_of_processes_is_what_they_wrote(name: str) -> None:
-    """lzo: zbud, with a header before each; lz4, zstd: zsmalloc. What zswap refuses lies on the device behind it."""
+    """lzo: zbud, with a header before each; lz4: zsmalloc; zstd: z3fold. What zswap refuses lies on the device."""
     kernel, record = node(ZSWAP).kernel, swapped(ZSWAP)[name]
     va = np.uint64(record["address"]) + np.arange(record["pages"], dtype=np.uint64) * np.uint64(4096)
     root = np.repeat(page_roots(kernel, mm_of(kernel, record["pid"], ZSWAP)), len(va))
@@ -61,8 +61,8 @@ def test_hostile_entries_are_gaps() -> None:
     pool = kernel.pointer(entry, "zswap_entry", "pool")
     driver = kernel.pointer(kernel.pointer(pool, "zswap_pool", "zpool"), "zpool", "driver")
     name = int(kernel.space.physical(kernel.pointer(driver, "zpool_driver", "type"))[0][0])
-    other = planted(node(ZSWAP), {name: b"z3fold\0"}).kernel
+    other = planted(node(ZSWAP), {name: b"z9fold\0"}).kernel
     own = zswap(other, space.type, space.pages)
     (gap,) = [gap for gap in other.gaps if gap.kind == "zswap"]
     assert own is not None and len(own) == stored() - gap.count and gap.count > 100
-    assert (gap.where, gap.why) == (f"type {space.type}: z3fold", "pages in a pool of a kind that is not read")
+    assert (gap.where, gap.why) == (f"type {space.type}: z9fold", "pages in a pool of a kind that is not read")
