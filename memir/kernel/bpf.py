@@ -104,6 +104,12 @@ def used_maps(kernel: Kernel, program: U64) -> list[list[int]]:
     return [sorted(filter(None, ids[end - int(size) : end])) for end, size in zip(ends, count.tolist(), strict=True)]
 
 
+def tied_programs(kernel: Kernel, link: U64) -> list[int]:
+    """The program of each link, by address, 0 for none."""
+    programs: list[int] = kernel.pointer(link, "bpf_link", "prog").tolist()
+    return programs
+
+
 def attached_to_cgroups(kernel: Kernel, cgroup: U64) -> list[tuple[int, int, int, str]]:
     """(row of the cgroup, program, link that ties it or 0, how: device, inet_ingress, ...) of what cgroups (v2) have.
 
@@ -150,20 +156,3 @@ def of_files(kernel: Kernel, file: U64) -> list[tuple[int, str, int]]:
         mine = among(operations, [kernel.symbols[name] for name in symbols if name in kernel.symbols])
         rows += [(row, kind, int(private[row])) for row in np.flatnonzero(mine).tolist()]
     return rows
-
-
-def xdp_programs(kernel: Kernel, device: U64) -> list[tuple[int, int]]:
-    """(row of the device, address of the program) of what sees packets before the network stack does (XDP)."""
-    if not kernel.types.has("net_device", "xdp_state"):  # 5.9: 7f0a838254bd
-        return []
-    number = kernel.types.member("net_device", "xdp_state").type.count
-    size = kernel.types.size("bpf_xdp_entity")
-    first = kernel.embedded(device, "net_device", "xdp_state")
-    entity = (first[:, None] + np.arange(number, dtype=np.uint64)[None, :] * np.uint64(size)).ravel()
-    program = kernel.pointer(entity, "bpf_xdp_entity", "prog")
-    # a link holds the program itself (bpf_xdp_link.link is a bpf_link)
-    link = kernel.pointer(entity, "bpf_xdp_entity", "link")
-    if kernel.types.has("bpf_xdp_link", "link"):
-        tied = kernel.pointer(kernel.embedded(link, "bpf_xdp_link", "link"), "bpf_link", "prog")
-        program = np.where(program != 0, program, tied)
-    return [(row // number, int(program[row])) for row in np.flatnonzero(program).tolist()]

@@ -7,10 +7,12 @@ from collections import defaultdict
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from memir.kernel import bpf, timekeeping
 from memir.kernel.fdtable import open_files
 from memir.kernel.pagetable import U64
+from memir.kube.attachments import attachments
 from memir.kube.owner import Owner, OwnerBatch
 from memir.kube.ram import RamSource
 from memir.tables.frame import Frame
@@ -26,7 +28,7 @@ COLUMNS = columns("""
     uid              uint32       of a program: who loaded it
     maps             list<string> of a program: ids of the maps that it uses
     program_id       int64        of a link: the program that it ties
-    attached         list<string> where it is attached: `cgroup device /kubepods.slice/...`, `xdp eth0`; other places are not read
+    attached         list<string> where it is attached: `cgroup device /kubepods.slice/...`, `xdp eth0`, in this form also tc, tcx, netns, socket, kprobe, kprobe_multi, uprobe, tracepoint, raw_tracepoint, fentry, fexit, lsm, iter, perf_event; sockmaps, struct_ops, netkit, actions and other qdiscs of tc are not read
     pids             list<int32>  processes that have it open
     address          uint64       kernel virtual address of it
     source           string       where the row comes from
@@ -37,23 +39,26 @@ _SOURCES = {"program": "struct bpf_prog", "map": "struct bpf_map", "link": "stru
 def read(source: RamSource) -> Frame:
     """Programs, maps and links by id. Owned by the pods that they are attached to, else by who has them open."""
     kernel = source.kernel
-    holders = _holders(source)
-    attached, cgroup_owners = _attachments(source)
+    task, _, file = open_files(kernel, source.file_tasks)
+    holders = _holders(source, task, file)
+    objects = {kind: bpf.objects(kernel, kind) for kind in bpf.KINDS}
+    types = {kind: bpf.types_of(kernel, kind, every.address) for kind, every in objects.items()}
+    typed = {kind: dict(zip(objects[kind].address.tolist(), types[kind], strict=True)) for kind in bpf.KINDS}
+    attached, cgroup_owners = attachments(source, typed["program"], typed["link"], file)
     program_ids: dict[int, int] = {}
     rows: list[dict[str, Any]] = []
     owners: list[list[Owner]] = []
-    for kind in bpf.KINDS:
-        every = bpf.objects(kernel, kind)
+    for kind, every in objects.items():
         address = every.address
         made = _details(source, kind, address)
         if kind == "program":
             program_ids = dict(zip(address.tolist(), every.ident.tolist(), strict=True))
-        ties = kernel.pointer(address, "bpf_link", "prog").tolist() if kind == "link" else [0] * len(every)
-        types, names = bpf.types_of(kernel, kind, address), bpf.names(kernel, kind, address)
+        ties = bpf.tied_programs(kernel, address) if kind == "link" else [0] * len(every)
+        names = bpf.names(kernel, kind, address)
         for row, (place, ident) in enumerate(zip(address.tolist(), every.ident.tolist(), strict=True)):
             pids = sorted(holders.get(place, ()))
             rows.append({
-                "kind": kind, "id": ident, "type": types[row], "name": names[row], "pids": pids, "address": place,
+                "kind": kind, "id": ident, "type": types[kind][row], "name": names[row], "pids": pids, "address": place,
                 "program_id": program_ids.get(ties[row]), "attached": sorted(attached.get(place, ())),
                 "source": _SOURCES[kind], **{name: values[row] for name, values in made.items()},
             })  # fmt: skip
@@ -84,33 +89,13 @@ def _details(source: RamSource, kind: str, address: U64) -> dict[str, list[Any]]
     }
 
 
-def _holders(source: RamSource) -> dict[int, set[int]]:
+def _holders(source: RamSource, task: NDArray[np.int64], file: U64) -> dict[int, set[int]]:
     """By address of an object: processes that have it open."""
-    task, _, file = open_files(source.kernel, source.file_tasks)
     tasks, pid_of = source.file_tasks.tolist(), source.pid_of
     holders: dict[int, set[int]] = defaultdict(set)
     for row, _, address in bpf.of_files(source.kernel, file):
         holders[address].add(pid_of[tasks[int(task[row])]])
     return holders
-
-
-def _attachments(source: RamSource) -> tuple[dict[int, set[str]], dict[int, set[Owner]]]:
-    """By address of a program, or of a link: what it is attached to, and whose cgroups those are."""
-    kernel = source.kernel
-    where: dict[int, set[str]] = defaultdict(set)
-    owners: dict[int, set[Owner]] = defaultdict(set)
-    every = source.cgroup_tree
-    unified = np.flatnonzero(every.hierarchy == 0)  # those of v1 have none, and their lists are not even set up
-    for row, program, link, how in bpf.attached_to_cgroups(kernel, every.cgroup[unified]):
-        path = every.path[int(unified[row])]
-        for address in (program, link) if link else (program,):
-            where[address].add(f"cgroup {how} {path or '?'}")
-            if path is not None:
-                owners[address].add(source.owners.cgroup(path))
-    devices = source.interfaces
-    for row, program in bpf.xdp_programs(kernel, devices.device):
-        where[program].add(f"xdp {devices.name[row] or '?'}")
-    return where, owners
 
 
 TABLE = Table(

@@ -86,6 +86,7 @@ def test_program_that_was_put_there(name: str, node_of: NodeOf) -> None:
     assert bpf.tags(node.kernel, programs.address) == ["0001020304050607"]
     assert bpf.used_maps(node.kernel, programs.address) == [[7]]
     assert bpf.types_of(node.kernel, "map", u64(place + 0x800)) == ["array"]
+    assert bpf.tied_programs(node.kernel, u64(0)) == [0]
     every = cgroups(node.kernel, node.processes.threads.task)
     unified = every.cgroup[every.hierarchy == 0]
     assert bpf.attached_to_cgroups(node.kernel, unified) == [(0, place, 0, ATTACHED[name][0])]
@@ -100,17 +101,6 @@ def test_id_that_is_not_its_own(name: str, node_of: NodeOf) -> None:
     torn = changed(planted(clean), {free_place(clean) + 0x200 + offset(clean, "bpf_prog_aux", "id"): b"\x05"})
     assert len(bpf.objects(torn.kernel, "program")) == 0 and head
     assert [(gap.kind, gap.why) for gap in torn.gaps] == [("BPF programs", "its own id is another")]
-
-
-@pytest.mark.parametrize("name", IMAGES)
-def test_program_of_an_interface(name: str, node_of: NodeOf) -> None:
-    clean = node_of(name)
-    device = clean.interfaces.device
-    assert bpf.xdp_programs(clean.kernel, device) == []
-    size = clean.kernel.types.size("bpf_xdp_entity")
-    place = int(device[1]) + offset(clean, "net_device", "xdp_state") + size
-    node = changed(clean, {place + offset(clean, "bpf_xdp_entity", "prog"): word(free_place(clean))})
-    assert bpf.xdp_programs(node.kernel, device) == [(1, free_place(clean))]
 
 
 def test_open_files(image: str, node_of: NodeOf) -> None:

@@ -73,9 +73,11 @@ def images() -> Path:
 
 
 def folder_of(name: str) -> Path:
-    """Where an image is put. Apart: the one that stays unread, and the whole node, which has tests of its own."""
+    """Where an image is put. Apart: the one that stays unread, and those that have tests of their own."""
     if name == kube_image.NAME:
         return images().with_name("nodes")
+    if MACHINES[name].recorded:
+        return images().with_name("recorded")
     return images().with_name("second") if MACHINES[name].second else images()
 
 

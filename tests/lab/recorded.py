@@ -5,7 +5,7 @@ In one image: an upper layer with whiteouts and opaque directories, NAT by the r
 that nobody has accepted, a file and a socket in flight, eBPF programs that a container attached to its own cgroup, a
 bash at work, a pod that has been deleted and whose memory is still charged to it. small/acts.c does most of it.
 On a disk with XFS a file that is read ahead in large folios, and programs that run from there; memory in large pages
-(small/large.c).
+(small/large.c). BPF programs at every place where one can be (small/attach.c).
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ MODULES = (
     "virtio", "virtio_ring", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci", "virtio_console",
     "overlay", "veth", "nf_defrag_ipv4", "nf_defrag_ipv6", "libcrc32c", "nf_conntrack", "nf_nat", "x_tables",
     "ip_tables", "iptable_nat", "xt_nat", "xt_MASQUERADE", "xt_comment", "xt_mark", "xt_tcpudp", "xfs",
+    "sch_ingress", "cls_bpf",
 )  # fmt: skip
 _XFS = ("xfsprogs", "libinih1", "liburcu8", "libblkid1", "libuuid1")
 _BUNDLE = "/run/containerd/io.containerd.runtime.v2.task/k8s.io"
@@ -137,7 +138,7 @@ def _disk() -> list[str]:
     """The disk's file system: written, forgotten, read again, so that its pages come as read-ahead makes them."""
     return [
         "busybox mkdir /data; busybox mount -t xfs /dev/nvme0n1 /data || echo xfs FAILED",
-        f"busybox seq 1 {NUMBERS} >/data/numbers; busybox cp /bin/busybox /bin/large /data/; busybox sync",
+        f"busybox seq 1 {NUMBERS} >/data/numbers; busybox cp /bin/busybox /bin/large /bin/attach /data/; busybox sync",
         "echo 3 >/proc/sys/vm/drop_caches; busybox cat /data/numbers >/dev/null",
         "echo madvise >/sys/kernel/mm/transparent_hugepage/enabled",  # else off on so small a machine
         "echo always >/sys/kernel/mm/transparent_hugepage/hugepages-64kB/enabled",
@@ -164,6 +165,8 @@ def script() -> str:
         + shlex.join(("/bin/sh", "-c", "; ".join(CHANGES))),
         _act(API, api, "flight", "/tmp/in-flight"), _act(API, api, "bpf", "/sys/fs/cgroup"),
         _act(API, api, "bash", *COMMANDS),
+        "busybox mount -t tracefs tracefs /sys/kernel/tracing",
+        f"svc system.slice/attach.service /data/attach eni{WEB.uid[:11]} 9>/dev/ttyS0",
         *_deletion(),
         f"busybox sleep {len(COMMANDS) + 4}",
         "busybox rm -rf /lib/xtables /lib/xtables-legacy-multi /lib/*.so.*",
@@ -192,7 +195,7 @@ def write(folder: Path) -> None:
         (base / name).write_text(text)
     (base / "bin").mkdir()
     (folder / "bin").mkdir()
-    for program in ("frames", "acts", "large"):
+    for program in ("frames", "acts", "large", "attach"):
         binary = folder / "bin" / program
         subprocess.run(["gcc", "-O2", "-static", "-w", "-s", "-o", binary, HERE / f"{program}.c"], check=True)
     shutil.copy(folder / "bin" / "acts", base / "bin" / "acts")

@@ -100,6 +100,7 @@ static void ids(int next, const char *kind, int open_it) {
 static void attached(const char *folder) {
     int here = open(folder, O_RDONLY | O_DIRECTORY); if (here < 0) return;
     for (int type = 0; type < 50; type++) {
+        if (type == 46 || type == 47) continue; /* tcx: of an interface of that number */
         union bpf_attr a; unsigned found[8]; memset(&a, 0, sizeof a); a.query.target_fd = here; a.query.attach_type = type; a.query.prog_ids = (uintptr_t)found; a.query.prog_cnt = 8;
         if (bpf(BPF_PROG_QUERY, &a)) continue;
         for (unsigned i = 0; i < a.query.prog_cnt; i++) printf("@BPF {\"kind\":\"attached\",\"id\":%u,\"type\":%d,\"cgroup\":\"%s\"}\n", found[i], type, folder + strlen("/sys/fs/cgroup"));

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""BPF programs that watch the kernel: by perf events (kprobe, uprobe, tracepoint), trampolines and raw tracepoints.
+
+kernel/trace/bpf_trace.c, kernel/bpf/syscall.c, include/linux/trace_events.h.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memir.kernel.engine import texts
+from memir.kernel.list import slots
+from memir.kernel.pagetable import U64, Bools
+from memir.kernel.space import u64
+
+if TYPE_CHECKING:
+    from memir.kernel.engine import Kernel
+
+_NAME = 128
+_MOST_SHOWN = 4  # functions of one kprobe_multi link
+_MOST = 1 << 20  # MAX_KPROBE_MULTI_CNT
+_WORDS = {
+    "BPF_TRACE_FENTRY": "fentry", "BPF_TRACE_FEXIT": "fexit", "BPF_TRACE_FSESSION": "fsession",
+    "BPF_MODIFY_RETURN": "modify_return", "BPF_LSM_MAC": "lsm", "BPF_TRACE_RAW_TP": "tp_btf", "BPF_TRACE_ITER": "iter",
+}  # fmt: skip
+"""enum bpf_attach_type, in bpftool's and libbpf's words."""
+
+
+def event_files(kernel: Kernel, file: U64) -> U64:
+    """Those of these struct files that are perf events."""
+    operations = kernel.symbols.get("perf_fops")
+    if operations is None:
+        return file[:0]
+    is_event: Bools = kernel.pointer(file, "file", "f_op", gap=False) == np.uint64(operations)
+    return file[is_event]
+
+
+def link_files(kernel: Kernel, link: U64) -> U64:
+    """The perf events (struct file) that links of the type perf_event hold (5.15: b89fbfbb854c)."""
+    if not len(link) or not kernel.types.has("bpf_perf_link", "perf_file"):
+        return link[:0]
+    return kernel.pointer(kernel.container(link, "bpf_perf_link", "link"), "bpf_perf_link", "perf_file")
+
+
+def event_programs(kernel: Kernel, file: U64) -> list[tuple[int, str]]:
+    """(address of the program, `kprobe do_sys_openat2`, `tracepoint sched_process_exec`, `uprobe`) of perf events."""
+    event = kernel.pointer(file, "file", "private_data", gap=False)
+    program = kernel.pointer(event, "perf_event", "prog", gap=False)
+    event, program = event[program != 0], program[program != 0]
+    kind = texts(kernel.strings(kernel.pointer(kernel.pointer(event, "perf_event", "pmu"), "pmu", "name"), _NAME))
+    call = kernel.pointer(event, "perf_event", "tp_event")
+    # a name, or the tracepoint, which begins with the address of its name
+    named = kernel.pointer(call, "trace_event_call", "name")
+    first = kernel.try_pointers(named)[0]
+    name = texts(kernel.strings(np.where(kernel.space.is_kernel_pointer(first), first, named), _NAME))
+    words = []
+    for of, what, traced in zip(kind, name, (call != 0).tolist(), strict=True):
+        if not traced:
+            words.append(f"perf_event {of or ''}".rstrip())  # most have no name before 6.12
+        else:
+            words.append(of if of == "uprobe" else f"{of or '?'} {what or '?'}")  # a uprobe has no name of its own
+    return list(zip(program.tolist(), words, strict=True))
+
+
+def trampoline_targets(kernel: Kernel, program: U64) -> list[str]:
+    """What a program of a link of the type tracing is tied to: `fentry do_unlinkat`, `lsm bpf_lsm_file_open`, ..."""
+    words = {value: name for name, value in reversed((kernel.types.enum("bpf_attach_type") or {}).items())}
+    kind = kernel.read(program, "bpf_prog", "expected_attach_type").tolist()
+    aux = kernel.pointer(program, "bpf_prog", "aux")
+    names = texts(kernel.strings(kernel.pointer(aux, "bpf_prog_aux", "attach_func_name"), _NAME))
+    return [
+        f"{_WORDS.get(words.get(value, ''), words.get(value, str(value)).removeprefix('BPF_').lower())} {name or '?'}"
+        for value, name in zip(kind, names, strict=True)
+    ]
+
+
+def raw_tracepoints(kernel: Kernel, link: U64) -> list[str]:
+    """`raw_tracepoint sched_switch` of links of that type."""
+    own = kernel.pointer(kernel.container(link, "bpf_raw_tp_link", "link"), "bpf_raw_tp_link", "btp")
+    point = kernel.pointer(own, "bpf_raw_event_map", "tp")
+    names = texts(kernel.strings(kernel.pointer(point, "tracepoint", "name"), _NAME))
+    return [f"raw_tracepoint {name or '?'}" for name in names]
+
+
+def many_functions(kernel: Kernel, link: U64, name_of: Callable[[int], str]) -> list[str]:
+    """`kprobe_multi do_sys_openat2, do_unlinkat and 3 more` of links of that type (5.18: 0dcac2725406)."""
+    if not len(link) or not kernel.types.has("bpf_kprobe_multi_link", "addrs"):
+        return ["kprobe_multi ?"] * len(link)
+    own = kernel.container(link, "bpf_kprobe_multi_link", "link")
+    first = kernel.pointer(own, "bpf_kprobe_multi_link", "addrs")
+    count = kernel.read(own, "bpf_kprobe_multi_link", "cnt").astype(np.int64)
+    targets = []
+    for start, number in zip(first.tolist(), count.tolist(), strict=True):
+        if not start or not 0 < number <= _MOST:
+            kernel.gaps.add("BPF links", f"{start:#x}", "absurd number of functions")
+            targets.append("kprobe_multi ?")
+            continue
+        shown = min(number, _MOST_SHOWN)
+        place = kernel.pointers(slots(kernel, u64(start), u64(shown), 8, "BPF links"))
+        names = ", ".join(name_of(address) for address in place.tolist())
+        targets.append(f"kprobe_multi {names}" + (f" and {number - shown:,} more" if number > shown else ""))
+    return targets

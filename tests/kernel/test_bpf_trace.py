@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""BPF programs that watch the kernel, where a node's loader put them (tests/lab/small/attach.c), and torn links."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from memir.kernel import bpf, bpf_trace
+from memir.kernel.fdtable import open_files
+from memir.kernel.pagetable import U64
+from tests.hunt.hunting import planted
+from tests.kernel.recorded import node
+
+NAME = "s-6.12-recorded"
+
+
+def links(kind: str) -> U64:
+    """Links of a type."""
+    kernel = node(NAME).kernel
+    every = bpf.objects(kernel, "link").address
+    return every[[each == kind for each in bpf.types_of(kernel, "link", every)]]
+
+
+def test_perf_events() -> None:
+    """By the files that are open, and by the link that holds one of them."""
+    kernel = node(NAME).kernel
+    _, _, file = open_files(kernel, node(NAME).file_tasks)
+    events = bpf_trace.event_files(kernel, file)
+    told = bpf_trace.event_programs(kernel, events)
+    names = bpf.names(kernel, "program", np.array([program for program, _ in told], np.uint64))
+    assert dict(zip(names, [words for _, words in told], strict=True)) == {
+        "memir_kprobe": "kprobe vfs_unlink", "memir_uprobe": "uprobe", "memir_point": "tracepoint sched_process_exec",
+        "memir_call": "tracepoint sys_enter_umount", "memir_clock": "perf_event cpu_clock",
+    }  # fmt: skip
+    held = bpf_trace.link_files(kernel, links("perf_event"))
+    assert [words for _, words in bpf_trace.event_programs(kernel, held)] == ["tracepoint sched_process_exec"]
+    assert set(held.tolist()) <= set(events.tolist()) and len(bpf_trace.link_files(kernel, held[:0])) == 0
+
+
+def test_links() -> None:
+    kernel = node(NAME).kernel
+    program = np.array(bpf.tied_programs(kernel, links("tracing")), np.uint64)
+    assert bpf_trace.trampoline_targets(kernel, program) == ["fentry vfs_unlink"]
+    assert bpf_trace.raw_tracepoints(kernel, links("raw_tracepoint")) == ["raw_tracepoint sched_process_fork"]
+    many = links("kprobe_multi")
+    names = {kernel.symbols[name]: name for name in ("vfs_mkdir", "vfs_unlink")}
+    assert bpf_trace.many_functions(kernel, many, names.__getitem__) == ["kprobe_multi vfs_mkdir, vfs_unlink"]
+    assert bpf_trace.many_functions(kernel, many[:0], hex) == []
+
+
+def test_a_link_of_absurdly_many_functions_is_a_gap() -> None:
+    source = node(NAME)
+    own = source.kernel.container(links("kprobe_multi"), "bpf_kprobe_multi_link", "link")
+    place = int(source.kernel.space.physical(source.kernel.embedded(own, "bpf_kprobe_multi_link", "cnt"))[0][0])
+    other = planted(source, {place: b"\xff\xff\xff\xff"})
+    assert bpf_trace.many_functions(other.kernel, links("kprobe_multi"), hex) == ["kprobe_multi ?"]
+    assert [gap.why for gap in other.gaps if gap.kind == "BPF links"] == ["absurd number of functions"]

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * attach INTERFACE: a BPF program at each place where one can be, in the image of tests/lab/recorded.py; waits for ever.
+ * Says `@TOLD {"what":"attached","program":ID,"name":...,"where":...}` on descriptor 9 of each that the kernel took, in
+ * the words of memir's table bpf, then closes it. A kernel that does not know a place is asked and says no. */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/bpf.h>
+#include <linux/btf.h>
+#include <linux/perf_event.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int bpf(int what, union bpf_attr *a) { return syscall(SYS_bpf, what, a, sizeof *a); }
+static int load(int type, int expected, int target, int result, const char *name) {
+    struct bpf_insn code[] = {{.code = 0xb7, .dst_reg = 0, .imm = result}, {.code = 0x95}};
+    union bpf_attr a; memset(&a, 0, sizeof a);
+    a.prog_type = type; a.expected_attach_type = expected; a.attach_btf_id = target; a.insns = (uintptr_t)code; a.insn_cnt = 2;
+    a.license = (uintptr_t)"GPL"; strcpy(a.prog_name, name);
+    return bpf(BPF_PROG_LOAD, &a);
+}
+static void told(int program, const char *how, const char *where, int fine) {
+    union bpf_attr a; struct bpf_prog_info info; memset(&a, 0, sizeof a); memset(&info, 0, sizeof info);
+    a.info.bpf_fd = program; a.info.info = (uintptr_t)&info; a.info.info_len = sizeof info;
+    if (program < 0 || fine < 0 || bpf(BPF_OBJ_GET_INFO_BY_FD, &a)) { dprintf(9, "attach: %s %s: not on this kernel: %s\n", how, where, strerror(errno)); return; }
+    dprintf(9, "@TOLD {\"what\":\"attached\",\"program\":%u,\"name\":\"%s\",\"where\":\"%s%s%s\"}\n", info.id, info.name, how, *where ? " " : "", where);
+}
+static int link_to(int program, int target, int type, int flags, const void *more, size_t size) {
+    union bpf_attr a; memset(&a, 0, sizeof a);
+    a.link_create.prog_fd = program; a.link_create.target_fd = target; a.link_create.attach_type = type; a.link_create.flags = flags;
+    if (more) memcpy((char *)&a + 16, more, size);
+    return bpf(BPF_LINK_CREATE, &a);
+}
+static struct { struct nlmsghdr h; struct tcmsg t; char data[256]; } ask;
+static struct rtattr *put(int type, const void *value, int size) {
+    struct rtattr *r = (void *)((char *)&ask + NLMSG_ALIGN(ask.h.nlmsg_len)); r->rta_type = type; r->rta_len = RTA_LENGTH(size);
+    if (size) memcpy(RTA_DATA(r), value, size); ask.h.nlmsg_len = NLMSG_ALIGN(ask.h.nlmsg_len) + RTA_ALIGN(r->rta_len); return r;
+}
+static void begin(int what, int interface, unsigned parent, unsigned handle, unsigned info) {
+    memset(&ask, 0, sizeof ask); ask.h.nlmsg_len = NLMSG_LENGTH(sizeof ask.t); ask.h.nlmsg_type = what;
+    ask.h.nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK;
+    ask.t.tcm_ifindex = interface; ask.t.tcm_parent = parent; ask.t.tcm_handle = handle; ask.t.tcm_info = info;
+}
+static int answer(void) {
+    int s = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE); char back[1024];
+    if (s < 0 || send(s, &ask, ask.h.nlmsg_len, 0) < 0 || recv(s, back, sizeof back, 0) < 0) return -1;
+    close(s); struct nlmsgerr *e = NLMSG_DATA((struct nlmsghdr *)back); errno = -e->error; return e->error ? -1 : 0;
+}
+static int filter(int interface, unsigned parent, int program, const char *name) {
+    unsigned direct = 1;
+    begin(RTM_NEWTFILTER, interface, parent, 0, 1u << 16 | htons(3)); put(TCA_KIND, "bpf", 4);
+    struct rtattr *nest = put(TCA_OPTIONS, 0, 0); put(6, &program, 4); put(7, name, strlen(name) + 1); put(8, &direct, 4);
+    nest->rta_len = (char *)&ask + ask.h.nlmsg_len - (char *)nest; return answer();
+}
+static long number(const char *path) { char text[32] = {0}; int fd = open(path, O_RDONLY); if (fd < 0 || read(fd, text, 31) < 0) return -1; close(fd); return atol(text); }
+static int event(long type, unsigned long config, unsigned long first, unsigned long second) {
+    struct perf_event_attr p; memset(&p, 0, sizeof p); p.size = sizeof p; p.type = type; p.config = config; p.config1 = first; p.config2 = second;
+    if (type < 0) return -1;
+    if (type == PERF_TYPE_SOFTWARE) p.sample_period = 1000000000;
+    return syscall(SYS_perf_event_open, &p, -1, 0, -1, 0);
+}
+static int set(int perf, int program) { return perf < 0 || ioctl(perf, PERF_EVENT_IOC_SET_BPF, program) ? -1 : 0; }
+static int function(const char *name) { /* its number in the kernel's BTF */
+    int fd = open("/sys/kernel/btf/vmlinux", O_RDONLY), id = 1; struct stat st; if (fd < 0 || fstat(fd, &st)) return -1;
+    char *all = malloc(st.st_size); long size = 0, got;
+    while ((got = read(fd, all + size, st.st_size - size)) > 0) size += got;
+    struct btf_header *h = (void *)all; char *types = all + h->hdr_len + h->type_off, *names = all + h->hdr_len + h->str_off;
+    for (char *at = types; at < types + h->type_len; id++) {
+        struct btf_type *t = (void *)at; unsigned n = BTF_INFO_VLEN(t->info), kind = BTF_INFO_KIND(t->info); at += sizeof *t;
+        if (kind == BTF_KIND_FUNC && !strcmp(names + t->name_off, name)) { free(all); return id; }
+        switch (kind) {
+        case BTF_KIND_INT: case 14: case 17: at += 4; break; /* 14 VAR, 17 DECL_TAG */
+        case BTF_KIND_ARRAY: at += 12; break;
+        case BTF_KIND_STRUCT: case BTF_KIND_UNION: case 15: case 19: at += 12 * n; break; /* 15 DATASEC, 19 ENUM64 */
+        case BTF_KIND_ENUM: case BTF_KIND_FUNC_PROTO: at += 8 * n; break;
+        }
+    }
+    free(all); return -1;
+}
+__attribute__((noinline)) void called(void) { __asm__ volatile("nop"); }
+int main(int argc, char **argv) {
+    const char *name = argv[1]; int interface = if_nametoindex(name), program, fine; char words[128]; union bpf_attr a;
+    struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY}; setrlimit(RLIMIT_MEMLOCK, &all); /* 5.10 charges programs to it */
+    begin(RTM_NEWQDISC, interface, TC_H_CLSACT, TC_H_MAKE(TC_H_CLSACT, 0), 0); put(TCA_KIND, "clsact", 7); answer();
+    program = load(BPF_PROG_TYPE_SCHED_CLS, 0, 0, -1, "memir_tc_in"); told(program, "tc ingress", name, filter(interface, 0xFFFFFFF2, program, "memir"));
+    program = load(BPF_PROG_TYPE_SCHED_CLS, 0, 0, -1, "memir_tc_out"); told(program, "tc egress", name, filter(interface, 0xFFFFFFF3, program, "memir"));
+    program = load(BPF_PROG_TYPE_SCHED_CLS, 0, 0, -1, "memir_tcx"); told(program, "tcx egress", name, link_to(program, interface, 47, 0, 0, 0));
+    program = load(BPF_PROG_TYPE_SCHED_CLS, 0, 0, -1, "memir_tcx_old"); memset(&a, 0, sizeof a);
+    a.target_fd = interface; a.attach_bpf_fd = program; a.attach_type = 46; told(program, "tcx ingress", name, bpf(BPF_PROG_ATTACH, &a));
+    program = load(BPF_PROG_TYPE_XDP, 0, 0, 2, "memir_xdp"); told(program, "xdp", "lo", link_to(program, if_nametoindex("lo"), 37, 2, 0, 0));
+    struct stat st; int net = open("/proc/self/ns/net", O_RDONLY); fstat(net, &st); snprintf(words, sizeof words, "%lu", (unsigned long)st.st_ino);
+    program = load(30, 36, 0, 1, "memir_lookup"); told(program, "netns sk_lookup", words, link_to(program, net, 36, 0, 0, 0));
+    program = load(BPF_PROG_TYPE_FLOW_DISSECTOR, 0, 0, 0, "memir_flow"); memset(&a, 0, sizeof a);
+    a.attach_bpf_fd = program; a.attach_type = BPF_FLOW_DISSECTOR; told(program, "netns flow_dissector", words, bpf(BPF_PROG_ATTACH, &a));
+    int s = socket(AF_INET, SOCK_DGRAM, 0); struct sockaddr_in here = {.sin_family = AF_INET, .sin_port = htons(7999)};
+    bind(s, (void *)&here, sizeof here); fstat(s, &st); snprintf(words, sizeof words, "%lu", (unsigned long)st.st_ino);
+    program = load(BPF_PROG_TYPE_SOCKET_FILTER, 0, 0, 65535, "memir_socket"); told(program, "socket", words, setsockopt(s, SOL_SOCKET, 50, &program, 4));
+    program = load(BPF_PROG_TYPE_KPROBE, 0, 0, 0, "memir_kprobe"); fine = event(number("/sys/bus/event_source/devices/kprobe/type"), 0, (uintptr_t)"vfs_unlink", 0);
+    told(program, "kprobe", "vfs_unlink", set(fine, program));
+    called(); program = load(BPF_PROG_TYPE_KPROBE, 0, 0, 0, "memir_uprobe");
+    fine = event(number("/sys/bus/event_source/devices/uprobe/type"), 0, (uintptr_t)"/data/attach", (uintptr_t)called - 0x400000);
+    told(program, "uprobe", "", set(fine, program));
+    program = load(BPF_PROG_TYPE_TRACEPOINT, 0, 0, 0, "memir_point"); fine = event(PERF_TYPE_TRACEPOINT, number("/sys/kernel/tracing/events/sched/sched_process_exec/id"), 0, 0);
+    told(program, "tracepoint", "sched_process_exec", fine < 0 ? -1 : link_to(program, fine, 41, 0, 0, 0));
+    program = load(BPF_PROG_TYPE_TRACEPOINT, 0, 0, 0, "memir_call"); fine = event(PERF_TYPE_TRACEPOINT, number("/sys/kernel/tracing/events/syscalls/sys_enter_umount/id"), 0, 0);
+    told(program, "tracepoint", "sys_enter_umount", set(fine, program));
+    program = load(BPF_PROG_TYPE_PERF_EVENT, 0, 0, 0, "memir_clock"); told(program, "perf_event", "cpu_clock", set(event(PERF_TYPE_SOFTWARE, 0, 0, 0), program));
+    program = load(BPF_PROG_TYPE_RAW_TRACEPOINT, 0, 0, 0, "memir_raw"); memset(&a, 0, sizeof a);
+    a.raw_tracepoint.name = (uintptr_t)"sched_process_fork"; a.raw_tracepoint.prog_fd = program; told(program, "raw_tracepoint", "sched_process_fork", bpf(BPF_RAW_TRACEPOINT_OPEN, &a));
+    program = load(26, 24, function("vfs_unlink"), 0, "memir_fentry"); memset(&a, 0, sizeof a);
+    a.raw_tracepoint.prog_fd = program; told(program, "fentry", "vfs_unlink", bpf(BPF_RAW_TRACEPOINT_OPEN, &a));
+    const char *both[] = {"vfs_unlink", "vfs_mkdir"}; struct { unsigned flags, count; uint64_t names, places, cookies; } many = {0, 2, (uintptr_t)both};
+    program = load(BPF_PROG_TYPE_KPROBE, 42, 0, 0, "memir_many"); told(program, "kprobe_multi", "vfs_mkdir, vfs_unlink", link_to(program, 0, 42, 0, &many, sizeof many));
+    close(9);
+    for (;;) pause();
+}
