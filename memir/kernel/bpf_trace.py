@@ -103,3 +103,17 @@ def many_functions(kernel: Kernel, link: U64, name_of: Callable[[int], str]) -> 
         names = ", ".join(name_of(address) for address in place.tolist())
         targets.append(f"kprobe_multi {names}" + (f" and {number - shown:,} more" if number > shown else ""))
     return targets
+
+
+def dispatcher_target(kernel: Kernel, name: str, place: int) -> int:
+    """Where a BPF dispatcher's function jumps to by what the kernel keeps of it, 0 for any other function, or where no
+    program is dispatched. place: its address (kernel/bpf/dispatcher.c: bpf_dispatcher_xdp_func)."""
+    keeper = kernel.symbols.get(name.removesuffix("_func"), 0)
+    if not keeper or not name.startswith("bpf_dispatcher_") or not kernel.types.has("bpf_dispatcher", "image_off"):
+        return 0
+    own = u64(keeper)
+    used = kernel.read(own, "bpf_dispatcher", "num_progs")[0]
+    if not used or int(kernel.pointer(own, "bpf_dispatcher", "func")[0]) != place:
+        return 0
+    image = int(kernel.pointer(own, "bpf_dispatcher", "image")[0])
+    return image + int(kernel.read(own, "bpf_dispatcher", "image_off")[0]) if image else 0

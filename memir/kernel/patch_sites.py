@@ -24,6 +24,8 @@ _SIZES = {".retpoline_sites": 6, ".return_sites": 5, ".call_sites": 5, ".ibt_end
 INSTRUCTION = 5  # of jump labels, static calls and ftrace: a jump, a call, or a nop of that length
 TABLES = (("__start___jump_table", "__stop___jump_table", 16), ("__start_static_call_sites",
            "__stop_static_call_sites", 8))  # fmt: skip
+FTRACE_CALLS = ("ftrace_call", "ftrace_regs_call", "ftrace_graph_call")
+"""Where ftrace's own trampolines call who traces, while somebody does."""
 TRAMPOLINES = ("__static_call_text_start", "__static_call_text_end")
 
 
@@ -37,13 +39,16 @@ def patch_sites(vmlinux: Vmlinux, kernel: Kernel, shift: int) -> Iterator[tuple[
     for name, size in _SIZES.items():
         yield _of_size(_places(vmlinux, name, vmlinux.content(name), 4)[0], size)
     paravirt = vmlinux.content(".parainstructions")
-    rows = paravirt[: len(paravirt) // 16 * 16].reshape(-1, 16)  # struct paravirt_patch_site: instr, type, len
+    # struct paravirt_patch_site: instr, type, len; the last one ends without its padding
+    rows = np.append(paravirt, np.zeros(-len(paravirt) % 16, np.uint8)).reshape(-1, 16)
     yield np.ascontiguousarray(rows[:, :8]).view("<i8").reshape(-1).astype(np.int64), rows[:, 9].astype(np.int64)
     for first, last, entry in TABLES:
         start, content = _named(vmlinux, kernel, shift, first, last)
         yield _of_size(_distances(start, content, entry)[0], INSTRUCTION)
     entries = _named(vmlinux, kernel, shift, "__start_mcount_loc", "__stop_mcount_loc")[1]
     yield _of_size(entries[: len(entries) // 8 * 8].view("<i8").astype(np.int64), INSTRUCTION)
+    calls = [kernel.symbols[name] - (1 << 64) - shift for name in FTRACE_CALLS if name in kernel.symbols]
+    yield _of_size(np.array(calls, np.int64), INSTRUCTION)
     start, content = _named(vmlinux, kernel, shift, *TRAMPOLINES)
     yield np.array([start], np.int64), np.array([len(content)], np.int64)
     for name in vmlinux.sections:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from memir.kernel import ftrace, ftrace_entries, idt, kprobes, netfilter, sys_call_table, tracepoint, tty_ldisc, umh
+from memir.kernel.bpf_trace import dispatcher_target
 from memir.kernel.code_address import Code, CodeMap, Hook
 from memir.kernel.engine import texts
 from memir.kernel.reference_image import ImageReference, not_judged
@@ -119,6 +120,8 @@ def _judge(source: RamSource, code: CodeMap, hook: Hook, place: Code) -> Judgeme
         return _judge_text(hook)
     if hook.kind in _TEXT and hook.value:
         return "unexpected", "differs from the kernel's build where the kernel itself writes nothing"
+    if hook.kind == "text" and hook.target and hook.target == dispatcher_target(source.kernel, hook.name, hook.address):
+        return "expected", "BPF's dispatcher, which calls the programs of XDP"
     if hook.kind == "text":
         return "unexpected", "the function begins with another instruction than ftrace leaves there"
     if hook.kind == "interrupt" and place.area == "init" and "early_idt_handler_array" in place.names:

@@ -119,7 +119,13 @@ def untouched(image: str, node: RamSource, rows: Rows) -> Iterator[Told]:
     mine = keyed(((row["kind"], row["name"]), row) for row in rows("hooks") if row["judgement"] == "unexpected")
     yield Told("hooks", "what was done to the node: no kernel was hooked", {}, mine)
     pages = keyed(((row["pid"], row["address"]), row) for row in rows("code_pages"))
-    yield Told("code_pages", "what was done to the node: no code was written into", {}, pages)
+
+    def why(_key: Key, _where: str, _truth: Row | None, memir: Row | None) -> str:
+        shown = memir and (memir["path"], memir["differing"], memir["breakpoints"])
+        probed = shown == ("/data/attach", 1, 1)
+        return "the breakpoint of the uprobe that its loader set (small/attach.c)" if probed else ""
+
+    yield Told("code_pages", "what was done to the node: no code was written into", {}, pages, why)
     loaded = keyed(((row["path"],), row) for row in rows("preloads"))
     yield Told("preloads", "what was done to the node: no such file was made", {}, loaded)
 

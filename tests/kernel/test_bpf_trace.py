@@ -9,6 +9,7 @@ from memir.kernel import bpf, bpf_trace
 from memir.kernel.fdtable import open_files
 from memir.kernel.pagetable import U64
 from tests.hunt.hunting import planted
+from tests.kernel.hooked import word
 from tests.kernel.recorded import node
 
 NAME = "s-6.12-recorded"
@@ -55,3 +56,27 @@ def test_a_link_of_absurdly_many_functions_is_a_gap() -> None:
     other = planted(source, {place: b"\xff\xff\xff\xff"})
     assert bpf_trace.many_functions(other.kernel, links("kprobe_multi"), hex) == ["kprobe_multi ?"]
     assert [gap.why for gap in other.gaps if gap.kind == "BPF links"] == ["absurd number of functions"]
+
+
+def test_dispatcher_of_xdp() -> None:
+    """Its function jumps into the image that the kernel keeps, while it has a program; 5.10's own: tests/agreement."""
+    source = node(NAME)
+    kernel = source.kernel
+    place, keeper = (kernel.symbols[word] for word in ("bpf_dispatcher_xdp_func", "bpf_dispatcher_xdp"))
+
+    def target(name: str, address: int, **members: int) -> int:
+        own = np.array([keeper], np.uint64)
+        patches = {
+            int(kernel.space.physical(kernel.embedded(own, "bpf_dispatcher", member))[0][0]): word(value)[:size]
+            for (member, size), value in zip(
+                (("func", 8), ("num_progs", 4), ("image", 8), ("image_off", 4)), members.values(), strict=True
+            )
+        }
+        return bpf_trace.dispatcher_target(planted(source, patches).kernel, name, address)
+
+    made = {"func": place, "count": 1, "image": 0xFFFF_FFFF_C000_0000, "offset": 0x800}
+    assert target("bpf_dispatcher_xdp_func", place, **made) == 0xFFFF_FFFF_C000_0800
+    assert target("bpf_dispatcher_xdp_func", place + 16, **made) == 0
+    assert target("vfs_unlink", kernel.symbols["vfs_unlink"], **made) == 0
+    assert target("bpf_dispatcher_xdp_func", place, **made | {"count": 0}) == 0
+    assert target("bpf_dispatcher_xdp_func", place, **made | {"image": 0}) == 0

@@ -29,7 +29,16 @@ def sites(node: RamSource, sections: dict[str, tuple[int, bytes]], shift: int = 
     data = elf(sections)
     vmlinux = Vmlinux(KernelFile(Path("vmlinux"), io.BytesIO(data), len(data)))
     every = patch_sites(vmlinux, node.kernel, shift)
-    return {pair for places, sizes in every for pair in zip(places.tolist(), sizes.tolist(), strict=True) if pair[1]}
+    pairs = {pair for places, sizes in every for pair in zip(places.tolist(), sizes.tolist(), strict=True) if pair[1]}
+    return pairs - {(place, 5) for place in ftrace_calls(node, shift)}
+
+
+def ftrace_calls(node: RamSource, shift: int) -> set[int]:
+    """Where ftrace's trampolines call who traces: on every kernel, whatever the tables say."""
+    symbols = node.kernel.symbols
+    names = [name for name in ("ftrace_call", "ftrace_regs_call", "ftrace_graph_call") if name in symbols]
+    assert len(names) >= 2
+    return {symbols[name] - (1 << 64) - shift for name in names}
 
 
 def pointed(place: int, *targets: int, more: bytes = b"") -> bytes:
@@ -55,9 +64,10 @@ def test_alternatives_and_paravirt(name: str, node_of: NodeOf) -> None:
     size, at = node.kernel.types.size("alt_instr"), node.kernel.types.offset("alt_instr", "instrlen")
     entry = bytearray(size)
     entry[:4], entry[at] = struct.pack("<i", BASE + 9 - TABLE), 7
-    paravirt = struct.pack("<qBB6x", BASE + 100, 3, 6)
+    # the last one has no padding behind it
+    paravirt = struct.pack("<qBB6x", BASE + 100, 3, 6) + struct.pack("<qBB2x", BASE + 130, 3, 7)
     tables = {".altinstructions": (TABLE, bytes(entry)), ".parainstructions": (TABLE + 4096, paravirt)}
-    assert sites(node, tables) == {(BASE + 9, 7), (BASE + 100, 6)}
+    assert sites(node, tables) == {(BASE + 9, 7), (BASE + 100, 6), (BASE + 130, 7)}
 
 
 def test_tables_that_symbols_name(node_of: NodeOf) -> None:
@@ -83,8 +93,11 @@ def test_a_real_kernel(node_of: NodeOf) -> None:
     shift = node.kernel.symbols["_text"] - (text.address + (1 << 64))
     counts = [int(((places >= text.address) & (places < text.address + text.size) & (sizes > 0)).sum())
               for places, sizes in patch_sites(vmlinux, node.kernel, shift)]  # fmt: skip
-    alternatives, retpolines, returns, calls, seals, locks, paravirt, jumps, static, entries, trampolines = counts
+    alternatives, retpolines, returns, calls, seals, locks, paravirt, jumps, static, entries = counts[:10]
+    ftrace, trampolines = counts[10:]
     assert min(alternatives, retpolines, returns, locks, paravirt, jumps, static, entries) > 0
+    every = {place for places, _ in patch_sites(vmlinux, node.kernel, shift) for place in places.tolist()}
+    assert ftrace == 0 and ftrace_calls(node, shift) <= every  # they lie in a part that this copy lacks
     assert (calls, seals, trampolines) == (0, 0, 0)  # 6.1 has none, and no trampolines so early in its text
     assert returns == int(np.sum(vmlinux.content(".return_sites").view("<i4") != 0))
 
