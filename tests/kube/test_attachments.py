@@ -4,13 +4,18 @@ said, on every recorded kernel: tests/tables/test_recorded_acts."""
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import numpy as np
+import pytest
 
-from memir.kernel import bpf
+from memir.kernel import bpf, bpf_trace
 from memir.kernel.fdtable import open_files
 from memir.kube.attachments import attachments
+from memir.kube.ram import RamSource
+from memir.tables.table import tables
+from tests.hunt.hunting import planted
 from tests.kernel.recorded import node, records
 
 NAME = "s-6.12-recorded"
@@ -42,3 +47,37 @@ def test_what_has_no_id_is_none() -> None:
     """A socket's classic filter and the like: places lead to programs that are not among those that were given."""
     where, _ = attachments(node(NAME), {1: "sched_cls", 2: "socket_filter", 3: "kprobe"}, {}, asked()["file"])
     assert {word.split(" ")[0] for places in where.values() for word in places} == {"cgroup"}
+
+
+def objects_of(source: RamSource) -> list[int]:
+    """Addresses of what leads to programs: programs, links, perf events, interfaces' lists, network namespaces."""
+    kernel = source.kernel
+    found = [address for kind in ("program", "link") for address in bpf.objects(kernel, kind).address.tolist()]
+    events = bpf_trace.event_files(kernel, open_files(kernel, source.file_tasks)[2])
+    found += kernel.pointer(events, "file", "private_data").tolist()
+    entry = kernel.pointer(source.interfaces.device, "net_device", "tcx_ingress")
+    bundle = kernel.pointer(entry[entry != 0], "bpf_mprog_entry", "parent")
+    small = kernel.pointer(kernel.container(bundle, "tcx_entry", "bundle"), "tcx_entry", "miniq")
+    proto = kernel.pointer(small, "mini_Qdisc", "filter_list")
+    groups = (entry[entry != 0], bundle, small, proto, kernel.pointer(proto, "tcf_proto", "root"))
+    return [*found, *(address for group in groups for address in group.tolist()), *source.net_namespaces[0].tolist()]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_planted_words_name_no_wrong_place(seed: int) -> None:
+    """What a word in the way no longer leads to is left out, or has a ? in its words: never another place."""
+    source, chance = node(NAME), random.Random(seed)
+    objects = objects_of(source)
+    told = {record["program"]: record["where"] for record in records(NAME, "TOLD", "attached")}
+    for _ in range(8):
+        patches = {}
+        for _ in range(chance.choice((1, 3, 10))):
+            place = np.array([chance.choice(objects) + 8 * chance.randrange(64)], np.uint64)
+            pa, there = source.kernel.space.physical(place)
+            other = (chance.choice(objects) + chance.choice((0, 8))).to_bytes(8, "little")
+            if there[0]:
+                patches[int(pa[0])] = chance.choice((bytes(8), b"\xff" * 8, chance.randbytes(8), other))
+        for row in tables()["bpf"].read(planted(source, patches)).rows():
+            if row["kind"] == "program" and row["id"] in told:
+                wrong = [words for words in row["attached"] if words != told[row["id"]]]
+                assert all("?" in words or words == "perf_event" for words in wrong), (patches, wrong)
