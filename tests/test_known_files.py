@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,6 +54,28 @@ def test_a_part_of_it(node: Node, dropper: Path) -> None:
     longest.write_bytes(b"".join(pages) + bytes(range(256)) * 48)
     match = known_files(RamNode(other), [longest])[0]
     assert (match.verdict, match.pages, match.here, match.differing) == ("part", len(pages) + 3, len(pages), 0)
+
+
+def test_holes_of_an_extracted_file_are_not_compared(node: Node, dropper: Path, tmp_path: Path) -> None:
+    """By the manifest beside it; without one, and with one that is damaged, what stands there counts."""
+    data = bytearray(dropper.read_bytes())
+    data[PAGE : 3 * PAGE] = bytes(2 * PAGE)
+    holed = tmp_path / "files" / "pod" / "dropper"
+    holed.parent.mkdir(parents=True)
+    holed.write_bytes(data)
+
+    def verdict() -> tuple[str, int]:
+        (match,) = [match for match in known_files(node, [holed]) if match.path == "/tmp/dropper"]
+        return match.verdict, match.differing
+
+    differing = verdict()[1]
+    assert verdict()[0] == "changed" and differing in (1, 2)
+    manifest = holed.parent.parent / "manifest.json"
+    manifest.write_text(json.dumps({"files": [{"file": "pod/dropper", "holes": [[PAGE, 3 * PAGE]]}]}))
+    assert verdict() == ("part", 0)
+    for damaged in ('{"files": 7}', "{", '{"files": [{"file": "pod/dropper", "holes": [["a"]]}]}'):
+        manifest.write_text(damaged)
+        assert verdict() == ("changed", differing)
 
 
 def test_changed_and_moved(node: Node, dropper: Path) -> None:

@@ -27,6 +27,9 @@ _LISTED = 10
 _FILE = "coalesce(container_path, node_path, path, 'a file without name')"
 _FILE_KEY = "'address = ' || address || ' and inode = ' || inode"
 _DRIFT = "change is not null and noise is null"
+_LOGIN = ("(origin = 'login' or (origin = 'journal' "
+          "and regexp_matches(text, '^Accepted [a-z/-]+ for .+ from .+ port [0-9]+')))")  # fmt: skip
+"""wtmp's and its siblings' records, and what sshd writes when it lets somebody in."""
 _CONTAINER = "coalesce(container_name, kind) || ' of ' || coalesce(image, 'an image not known')"
 EVENTS = (
     Event("process-start", "processes", "start_time",
@@ -47,10 +50,10 @@ EVENTS = (
           f"{same('kind')} || ' and id = ' || id", "Start Time", "kind = 'program'"),
     Event("log", "log", "time", "origin || ': ' || text",
           f"{same('origin')} || ' and ' || {same('path')} || ' and sequence ' || coalesce('= ' || sequence, 'is null')",
-          "Content Time", "text is not null and origin <> 'login'", order="sequence"),
+          "Content Time", f"text is not null and not {_LOGIN}", order="sequence"),
     Event("login", "log", "time", "text",
           f"{same('path')} || ' and ' || {same('text')} || ' and sequence ' || coalesce('= ' || sequence, 'is null')",
-          "Event Time", "text is not null and origin = 'login'"),
+          "Event Time", f"text is not null and {_LOGIN}"),
     Event("connection", "conntrack", "start_time",
           "protocol || ' ' || orig_src || coalesce(':' || orig_src_port, '') || ' to ' || orig_dst "
           "|| coalesce(':' || orig_dst_port, '') || coalesce(', ' || state, '') "

@@ -121,7 +121,12 @@ class _Verbs(TyperGroup):
             near = get_close_matches(args[0], VERBS, 3, 0.5)
             hint = f"do you mean {' or '.join(near)}?" if near else f"there are {', '.join(VERBS)}"
             ctx.fail(f"there is no verb {args[0]!r}: {hint}")
-        return super().resolve_command(ctx, args)
+        from memir.cli.group import check_once
+
+        name, command, words = super().resolve_command(ctx, args)
+        if not hasattr(command, "commands"):  # a group looks at the words of its own verb
+            check_once(ctx, command, words)
+        return name, command, words
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The list of verbs, without importing them."""

@@ -104,9 +104,16 @@ def _time(option: str, text: str | None) -> datetime | None:
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
+_ELSEWHERE = {
+    "audit": "the API", "audit-read": "the API", "session": "the API", "session-end": "the API", "iam-login": "the API",
+    "cloudtrail": "AWS", "guardduty": "AWS", "flow": "AWS",
+}  # fmt: skip
+"""Who wrote down what is about no pod, where that is not the node."""
+
+
 def _lines(rows: Iterable[Sequence[Any]], *, several: bool) -> Iterator[str]:
     for time, kind, text, namespace, pod, container, _source, _key, case in rows:
-        place = "/".join(part for part in (namespace, pod, container) if part) or "the node"
+        place = "/".join(part for part in (namespace, pod, container) if part) or _ELSEWHERE.get(kind, "the node")
         where = f"{case}: {place}" if several else place
         yield f"{time.strftime('%Y-%m-%d %H:%M:%S.%f')[:-3]}  {kind:15}  {where}: {text}"
 

@@ -74,6 +74,9 @@ def extract_container(node: Node, output: Path, name: str) -> ContainerCopy:
     )  # fmt: skip
 
 
+_SHORTEST = 4  # digits of an id that may stand for it
+
+
 def container_named(node: Node, name: str) -> dict[str, Any]:
     """The row of the table containers. UsageError if there is none, or several, which it names."""
     rows = node["containers"].to_arrow().to_pylist()
@@ -81,7 +84,7 @@ def container_named(node: Node, name: str) -> dict[str, Any]:
     several = exact or [
         row
         for row in rows
-        if row["container_name"] == name or (len(name) >= 6 and row["container_id"].startswith(name))
+        if row["container_name"] == name or (len(name) >= _SHORTEST and row["container_id"].startswith(name))
     ]
     if not several:
         raise UsageError(f"there is no container {name}: the table containers has those that there are, by id and name")

@@ -120,6 +120,26 @@ def test_hostile_words_stay_words(folder: Path, tmp_path: Path) -> None:
     assert query(tmp_path / "case", f"select path from log where {event[7]}").rows == [(path,)]
 
 
+def test_who_is_let_in_by_sshd_is_a_login(folder: Path, tmp_path: Path) -> None:
+    """What it writes to the journal; the same words in a container's log, and what looks alike, stay lines of a log."""
+    let_in = "Accepted publickey for root from 10.0.2.2 port 36328 ssh2: ED25519 SHA256:pk++V9gx"
+    lines = [("journal", let_in), ("container", let_in), ("journal", "Accepted connection from 10.0.2.2"),
+             ("journal", f"said {let_in}"), ("login", "login process LOGIN ttyS0")]  # fmt: skip
+    blank = dict.fromkeys(query(folder, "select * from log limit 0").columns)
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    rows = [
+        blank | {"time": start + timedelta(0, number), "origin": origin, "text": text, "sequence": number}
+        for number, (origin, text) in enumerate(lines)
+    ]
+    Case.create(tmp_path / "case").add_tables({"processes": processes(1)}, ANALYSIS, ONE)
+    write_table(pa.Table.from_pylist(rows, Case(folder)["log"].schema), table_path(tmp_path / "case", "log"))
+    told = [row[2] for row in timeline(tmp_path / "case", kinds=("login",)).rows]
+    assert told == [let_in, "login process LOGIN ttyS0"]
+    assert [row[2] for row in timeline(tmp_path / "case", kinds=("log",)).rows] == [
+        f"container: {let_in}", "journal: Accepted connection from 10.0.2.2", f"journal: said {let_in}",
+    ]  # fmt: skip
+
+
 def test_each_kind_has_plasos_word() -> None:
     assert tuple(WORDS) == KINDS
     assert set(WORDS.values()) <= {"Start Time", "End Time", "Creation Time", "Deletion Time", "Content Time",

@@ -83,7 +83,7 @@ def test_logs(memir: Memir, analysed: Path, tmp_path: Path) -> None:
     ran = memir("timeline", analysed, "--logs", log, "--kind", "audit")
     assert (ran.code, ran.err) == (0, "")
     lines = ran.out.splitlines()
-    when = "2026-11-23 22:27:43.020  audit            the node"
+    when = "2026-11-23 22:27:43.020  audit            the API"
     assert lines[0] == f"{when}: alice from 203.0.113.7: create pods , HTTP 200"
     assert lines[-3:] == [
         "Reads of the API are left out: --kind audit-read lists them",

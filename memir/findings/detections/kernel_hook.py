@@ -17,7 +17,8 @@ def _find(look: Look) -> Iterator[Match]:
     for hook in look.ask(_SQL):
         severity: Severity = "critical" if hook["judgement"] == "unexpected" else "low"
         target = hook["symbol"] or (f"{hook['target']:#x}" if hook["target"] else "code that is not known")
-        leads = f"leads to {short(target)}{' of module ' + short(hook['module']) if hook['module'] else ''}"
+        called = "()" if hook["module"] and hook["symbol"] else ""  # a function's name may be any word
+        leads = f"leads to {short(target)}{called}{' of module ' + short(hook['module']) if hook['module'] else ''}"
         if hook["source"] == "--reference" and not hook["target"]:
             leads = "differs from the kernel's build"
         yield Match(
