@@ -12,6 +12,7 @@ from memir.errors import UsageError
 from memir.extract.files import Wanted, chosen, write_files
 from memir.extract.memory import written
 from memir.extract.output import Output, plain, sha256_of
+from memir.extract.whose import SHORTEST
 
 if TYPE_CHECKING:
     from memir.node import Node
@@ -74,9 +75,6 @@ def extract_container(node: Node, output: Path, name: str) -> ContainerCopy:
     )  # fmt: skip
 
 
-_SHORTEST = 4  # digits of an id that may stand for it
-
-
 def container_named(node: Node, name: str) -> dict[str, Any]:
     """The row of the table containers. UsageError if there is none, or several, which it names."""
     rows = node["containers"].to_arrow().to_pylist()
@@ -84,7 +82,7 @@ def container_named(node: Node, name: str) -> dict[str, Any]:
     several = exact or [
         row
         for row in rows
-        if row["container_name"] == name or (len(name) >= _SHORTEST and row["container_id"].startswith(name))
+        if row["container_name"] == name or (len(name) >= SHORTEST and row["container_id"].startswith(name))
     ]
     if not several:
         raise UsageError(f"there is no container {name}: the table containers has those that there are, by id and name")

@@ -16,7 +16,7 @@ from memir.errors import UsageError
 from memir.extract.archive import WHITEOUT, Archives
 from memir.extract.output import Output
 from memir.extract.place import component, relative
-from memir.extract.whose import folder_of, is_of
+from memir.extract.whose import check_names, folder_of, is_of
 from memir.kernel.filemap import Content, contents
 from memir.kube.file_users import files_in_use
 from memir.kube.inodes import KERNEL_OWN
@@ -93,6 +93,7 @@ def extract_files(node: Node, output: Path, wanted: Wanted | None = None, *, tar
     kernel = node.source.kernel  # UsageError for a part of a node, which has none
     rows = chosen(node, wanted or Wanted())
     if not rows:
+        check_names(node, wanted.pod if wanted else (), wanted.container if wanted else ())
         raise UsageError("no file in memory is what was asked for: see the table inodes for those that there are")
     place = Output(output)
     done: list[Extracted] = []

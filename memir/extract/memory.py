@@ -16,7 +16,7 @@ from memir.extract.elf_core import PAGE, Mapped, Segment
 from memir.extract.output import Output
 from memir.extract.place import component
 from memir.extract.space import Region, Space, spaces
-from memir.extract.whose import folder_of, is_of
+from memir.extract.whose import check_names, folder_of, is_of
 from memir.kernel import pt_regs
 from memir.kernel.pagetable import U64
 from memir.kernel.space import u64
@@ -109,6 +109,7 @@ def chosen(node: Node, wanted: WantedMemory) -> list[dict[str, Any]]:
     known = set(_mm_of(node, [row["pid"] for row in kept]))
     having = [row for row in kept if row["pid"] in known]
     if not having:
+        check_names(node, wanted.pod, wanted.container)
         raise UsageError("no process with memory is what was asked for: the table processes has those that there are")
     return having
 
