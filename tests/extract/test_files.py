@@ -91,8 +91,8 @@ def test_holes(tmp_path: Path) -> None:
 def test_errors(node: Node, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"^there is no pod nobody: there are dev/miner-0, "):
         extract_files(node, tmp_path / "none", Wanted(pod=("nobody",)))
-    with pytest.raises(UsageError, match="^no file in memory is what was asked for"):
-        extract_files(node, tmp_path / "none", Wanted(pod=("miner-0",), path=("/nowhere",)))
+    with pytest.raises(UsageError, match=r"^no file in memory is what was asked for"):
+        extract_files(node, tmp_path / "none", Wanted(pod=("miner-0",), path="/nowhere"))
     with pytest.raises(UsageError, match="there is no process 99999"):
         extract_files(node, tmp_path / "none", Wanted(pid=(99999,)))
     assert not (tmp_path / "none").exists()
