@@ -37,7 +37,11 @@ def tcp(kernel: Kernel, net: U64, proto: U64) -> U64:
         first = kernel.pointer(info, "inet_hashinfo", "lhash2")
         count = kernel.read(info, "inet_hashinfo", "lhash2_mask").astype(np.uint64) + np.uint64(1)
     heads.append(slots(kernel, first, count, size, "TCP table") + np.uint64(start))
-    return _sockets(kernel, np.concatenate(heads), "skc_nulls_node", "TCP table")
+    bucket = np.concatenate(heads)
+    word, read = kernel.try_pointers(bucket)
+    # an empty one has a mark (hlist_nulls): zeros are a page that was not captured
+    kernel.count_unread("TCP table", bucket[read], word[read] != 0, "zeros where a bucket was")
+    return _sockets(kernel, bucket, "skc_nulls_node", "TCP table")
 
 
 def udp(kernel: Kernel, net: U64, proto: U64) -> U64:

@@ -10,7 +10,7 @@ import pytest
 from memir.kernel.ftrace_entries import KIND, changed_entries, jump_target, records
 from memir.kernel.space import u64
 from memir.kube.ram import RamSource
-from tests.kernel.hooked import IMAGES, X86, changed, code_of, free_place, kinds
+from tests.kernel.hooked import IMAGES, X86, changed, code_of, free_place, kinds, word
 
 NodeOf = Callable[[str], RamSource]
 
@@ -94,3 +94,19 @@ def test_a_page_of_zeros_is_no_change_up_to_its_last_bytes(node_of: NodeOf) -> N
     start = place // 4096 * 4096
     blank = changed(node, {start: bytes(4096)})
     assert changed_entries(blank.kernel, code_of(blank)) == [] and kinds(blank) == {KIND}
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_a_record_that_leads_to_no_text_is_a_gap(name: str, node_of: NodeOf) -> None:
+    """Damage of a record is no change of the text that it no longer names."""
+    clean = node_of(name)
+    if "ftrace_pages_start" not in clean.kernel.symbols:
+        return
+    page = clean.kernel.pointers(u64(clean.kernel.symbols["ftrace_pages_start"]))
+    record = int(clean.kernel.pointer(page, "ftrace_page", "records")[0])
+    place = record + 5 * clean.kernel.types.size("dyn_ftrace") + clean.kernel.types.offset("dyn_ftrace", "ip")
+    torn = changed(clean, {place: word(clean.kernel.symbols["init_task"])})
+    assert changed_entries(torn.kernel, code_of(torn)) == []
+    assert [(gap.count, gap.why) for gap in torn.gaps if gap.kind == KIND] == [
+        (1, "records of ftrace that lead to no text")
+    ]

@@ -14,6 +14,7 @@ from memir.kernel.space import u64
 from memir.kube.ram import RamSource
 from tests.images import case
 from tests.kernel import held
+from tests.kernel.hooked import changed
 from tests.kernel.host import SMALL
 
 NodeOf = Callable[[str], RamSource]
@@ -48,3 +49,16 @@ def test_ping_sockets() -> None:
     every = ping(kernel)
     inode = sock.inodes(kernel, kernel.pointer(every, "sock", "sk_socket"))
     assert set(kernel.read(inode, "inode", "i_ino").tolist()) == {record["four"], record["six"]}
+
+
+def test_a_bucket_without_its_mark_was_not_captured(node_of: NodeOf) -> None:
+    """An empty bucket of TCP ends with a mark: zeros are no empty table, and who is in it is not known."""
+    clean = node_of("s-6.1-small")
+    net = net_namespace.net_namespaces(clean.kernel, net_namespace.of_tasks(clean.kernel, clean.processes.living))[0]
+    info = clean.kernel.pointer(net, "net", "ipv4.tcp_death_row.hashinfo")[:1]
+    first = int(clean.kernel.pointer(info, "inet_hashinfo", "ehash")[0])
+    known = len(tcp(clean.kernel, net, u64()))
+    assert not [gap for gap in clean.gaps if gap.kind == "TCP table"]
+    torn = changed(clean, {first: bytes(64)})
+    assert len(tcp(torn.kernel, net, u64())) == known
+    assert [(gap.count, gap.why) for gap in torn.gaps if gap.kind == "TCP table"] == [(8, "zeros where a bucket was")]

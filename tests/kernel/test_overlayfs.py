@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from memir.kernel import fs, overlayfs
-from memir.kernel.overlayfs import Layers
+from memir.kernel.overlayfs import Layers, overlay_types
 from memir.kernel.rows import rows_of
 from memir.kube.ram import RamSource
+from tests.hunt.hunting import planted
 from tests.images import case
 
 NodeOf = Callable[[str], RamSource]
@@ -74,3 +75,14 @@ def test_entries_of_files(name: str, node_of: Callable[[str], RamSource]) -> Non
             assert (count, above >= 0) == (0, True)
     nothing = overlayfs.entries(kernel, types, np.zeros(1, np.uint64), np.zeros(1, np.uint64))
     assert (nothing.upper.tolist(), nothing.lower.tolist(), nothing.opaque.tolist()) == ([0], [-1], [False])
+
+
+def test_damaged_types_of_the_module_are_a_gap(node_of: NodeOf) -> None:
+    """A page of its BTF that is zeros: layers are not known, and everything else is read."""
+    clean = node_of("s-6.12-intruded")
+    torn = planted(clean, {0x2BB3000: bytes(4096)})
+    overlays = np.array(sorted(torn.file_owners.overlays), np.uint64)
+    assert len(overlays) and overlay_types(clean.kernel, overlays) is not None
+    assert overlay_types(torn.kernel, overlays) is None
+    assert [gap.why for gap in torn.gaps if gap.kind == "module BTF"] == ["damaged: ovl_inode.vfs_inode"]
+    assert len(torn.inodes) == len(clean.inodes)

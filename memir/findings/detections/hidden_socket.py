@@ -12,7 +12,7 @@ _SQL = """
     select * from sockets where seen_in = 'file' and protocol = 'tcp'
       and family in ('inet', 'inet6') and type = 'stream' and state in ('LISTEN', 'ESTABLISHED') and local_port > 0
 """
-_DOUBT = ("RAM", "socket", "inet", "tcp")
+_DOUBT = ("RAM", "socket", "inet", "TCP", "UDP", "raw table", "ping table")
 
 
 def _find(look: Look) -> Iterator[Match]:
