@@ -49,7 +49,11 @@ def program_code(kernel: Kernel, mm: U64, every: Vmas) -> ProgramCode:
     np.add.at(covered, every.owner, np.where(own & (high > low), high - low, 0).astype(np.int64))
     any_code = np.bincount(every.owner[code], minlength=len(mm)) > 0
     count = np.bincount(every.owner, minlength=len(mm))
-    nameless = np.bincount(every.owner[(every.file != 0) & (mapped == 0)], minlength=len(mm)) > 0
+    # a damaged dentry leads to no inode: whether it is the program's is not known
+    place = np.where(mapped != 0, mapped + np.uint64(kernel.types.offset("dentry", "d_inode")), np.uint64(0))
+    inode, read = kernel.try_pointers(place)
+    named = (mapped != 0) & read & kernel.space.is_kernel_pointer(inode)
+    nameless = np.bincount(every.owner[(every.file != 0) & ~named], minlength=len(mm)) > 0
     known = (count > 0) & (count == kernel.read(mm, "mm_struct", "map_count"))
     known &= (program != 0) & (start > 0) & (start < end) & ~nameless
     every_byte = covered.astype(np.uint64) == end - start

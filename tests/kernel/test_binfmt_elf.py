@@ -5,8 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from memir.kernel.binfmt_elf import MAPPED, NONE, program_code
 from memir.kube.ram import RamSource
+from tests.hunt.hunting import planted
 from tests.injected import member_at, mm_of, pid_of, with_members
 from tests.status import status
 
@@ -47,3 +50,16 @@ def test_bounds_that_are_none(node_of: NodeOf) -> None:
     node = with_members(clean, {(home, "mm_struct", "start_code"): 0})
     mm, every = node.regions
     assert program_code(node.kernel, mm, every).state[mm.tolist().index(home)] is None
+
+
+def test_a_damaged_name_of_a_mapped_file(node_of: NodeOf) -> None:
+    """A dentry that leads to no inode says of nothing which file it is: not known, rather than another file."""
+    clean = node_of("s-6.12-intruded")
+    kernel, (mm, every) = clean.kernel, clean.regions
+    state = program_code(kernel, mm, every).state
+    row = next(row for row, known in enumerate(state) if known == MAPPED)
+    region = int(np.flatnonzero((every.owner == row) & (every.file != 0))[0])
+    path = kernel.pointers(every.file[[region]] + np.uint64(kernel.types.offset("file", "f_path.dentry")))
+    place = int(kernel.space.physical(kernel.embedded(path, "dentry", "d_inode"))[0][0])
+    torn = planted(clean, {place: b"AAAAAAAA"})
+    assert program_code(torn.kernel, *torn.regions).state[row] is None
