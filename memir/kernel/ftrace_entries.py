@@ -50,15 +50,15 @@ def changed_entries(kernel: Kernel, code: CodeMap) -> list[Hook]:
     lost = changed & (share[page] > _TOO_MANY) & (many[page] > 2)
     kernel.gaps.add(KIND, f"{int(place[lost][0]) if lost.any() else 0:#x}", "page of text that holds something else",
                     int(lost.sum()))  # fmt: skip
-    changed &= ~lost
-    astray = np.zeros(len(place), bool)
-    for row in np.flatnonzero(changed).tolist():
-        astray[row] = code.find(int(place[row])).area == "elsewhere"
-    kernel.count_unread(KIND, place[changed], ~astray[changed], "records of ftrace that lead to no text")
+    rows = np.flatnonzero(changed & ~lost)
+    where = [code.find(address) for address in place[rows].tolist()]
+    in_text = np.array([each.area != "elsewhere" for each in where], bool)
+    kernel.count_unread(KIND, place[rows], in_text, "records of ftrace that lead to no text")
     return [
-        Hook("text", code.find(int(place[row])).symbol or f"{int(place[row]):#x}", int(place[row]),
+        Hook("text", each.symbol or f"{int(place[row]):#x}", int(place[row]),
              jump_target(int(place[row]), raw[row].tobytes()))
-        for row in np.flatnonzero(changed & ~astray).tolist()
+        for row, each in zip(rows.tolist(), where, strict=True)
+        if each.area != "elsewhere"
     ]  # fmt: skip
 
 
