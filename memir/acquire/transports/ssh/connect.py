@@ -4,10 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shlex
 import socket
-import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -21,6 +18,7 @@ from memir.acquire.transports.ssh.host_key import HostKeyCheck
 from memir.acquire.transports.ssh.identities import Identities, agent_address, default_files, login
 from memir.acquire.transports.ssh.known_hosts import MAX_FILE, KnownHosts, read_known_hosts
 from memir.acquire.transports.ssh.passphrase import ask_passphrase
+from memir.acquire.transports.ssh.proxy import ProxyCommand
 from memir.errors import AccessError, ConnectError, UsageError
 
 if TYPE_CHECKING:
@@ -69,14 +67,16 @@ def _open(target: SshTarget, opened: list[paramiko.SSHClient], depth: int) -> pa
     where = f"{name} port {port}"
     try:
         client.connect(
-            name, port, username=user, sock=through, timeout=target.timeout, banner_timeout=target.timeout,
+            name, port, username=user, sock=through, banner_timeout=target.timeout,
+            timeout=2 * target.timeout,  # banner and keys; alike, it would end first, with no reason told
             auth_timeout=target.timeout, transport_factory=_fast_transport(check.known.kinds()),
             auth_strategy=strategy,
         )  # fmt: skip
     except AccessError as error:
         raise AccessError(f"{user}@{where} {error}") from error
     except (paramiko.SSHException, OSError, EOFError, ValueError) as error:
-        why = _last_words(through) or error or "the connection was closed"
+        ended = through.last_words() if isinstance(through, ProxyCommand) else ""
+        why = ended or _reason(error, target.timeout)
         raise ConnectError(f"SSH with {where} failed: {why}") from error
     opened.append(client)
     transport = client.get_transport()
@@ -90,8 +90,6 @@ def _way(
     opened: list[paramiko.SSHClient], depth: int,
 ) -> Any:  # fmt: skip
     """What carries the connection: a jump host's channel, a command, a socket. The command line wins."""
-    import paramiko
-
     jump, command = settings.get("proxyjump", "none"), settings.get("proxycommand", "none")
     if target.jump:
         return _through(target, target.jump, end, opened, depth)
@@ -99,25 +97,17 @@ def _way(
         jump = expand(jump, tokens, settings.where["proxyjump"])
         return _through(target, jump, end, opened, depth)
     if command.lower() != "none":
-        line = expand(command, tokens, settings.where["proxycommand"])
-        # the user's shell runs it, as ssh has it do
-        return paramiko.ProxyCommand(shlex.join([os.environ.get("SHELL") or "/bin/sh", "-c", f"exec {line}"]))
+        return ProxyCommand(expand(command, tokens, settings.where["proxycommand"]))
     return _socket(*end, target.timeout)
 
 
-def _last_words(through: Any) -> str:
-    """What a ProxyCommand that has ended wrote last to its standard error, with its exit code; "" of anything else."""
-    process = getattr(through, "process", None)
-    if process is None:
-        return ""
-    try:
-        code = process.wait(1)
-    except subprocess.TimeoutExpired:  # it goes on, so that it is not what failed
-        return ""
-    os.set_blocking(process.stderr.fileno(), False)  # a child of its own may have it open still
-    lines = (process.stderr.read(1 << 16) or b"").decode(errors="replace").split("\n")
-    line = next((line.strip() for line in reversed(lines) if line.strip()), "it wrote nothing to its standard error")
-    return f"ProxyCommand ended with exit code {code}: {line}"
+def _reason(error: Exception, waited: float) -> str:
+    """What went wrong, where paramiko's own words are about its code."""
+    if "protocol banner" in str(error) and isinstance(error.__context__, TimeoutError):
+        return f"no SSH server answered for {waited:g} s"
+    if "protocol banner" in str(error):
+        return "the connection was closed before an SSH server answered"
+    return str(error) or "the connection was closed"
 
 
 def _identities(target: SshTarget, settings: Settings, tokens: Mapping[str, str]) -> Identities:

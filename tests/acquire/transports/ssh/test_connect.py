@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,23 @@ def test_a_jump_host_that_cannot_reach_the_node(small_sshd: Sshd) -> None:
     jump = f"root@127.0.0.1:{small_sshd.port}"
     with pytest.raises(ConnectError, match=r"the jump host 127\.0\.0\.1 cannot reach 127\.0\.0\.1 port \d+"):
         open_client(target(small_sshd, port=free_port(), jump=jump))
+
+
+def _hang_up(server: socket.socket) -> None:
+    server.accept()[0].close()
+
+
+@pytest.mark.parametrize(
+    ("silent", "told"),
+    [(True, "no SSH server answered for 1 s"), (False, "the connection was closed before an SSH server answered")],
+)
+def test_a_port_of_something_else(small_sshd: Sshd, silent: bool, told: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        if not silent:
+            threading.Thread(target=_hang_up, args=(server,), daemon=True).start()
+        with pytest.raises(ConnectError, match=f"^SSH with 127.0.0.1 port {port} failed: {told}$"):
+            open_client(target(small_sshd, port=port, timeout=1.0))
 
 
 def test_who_is_not_let_in(small_sshd: Sshd, tmp_path: Path) -> None:
