@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -90,6 +91,15 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def lengthy(unpacked: Path) -> Path:
+    """The same with 2 GiB of zeros behind it, which no machine hashes before it is told to stop."""
+    path = unpacked.with_name("lengthy.raw")
+    shutil.copyfile(unpacked, path)
+    os.truncate(path, 2 << 30)
+    return path
+
+
 def asked(folder: Path, *words: str) -> tuple[int, Any]:
     """A verb to its end: its exit code, and its JSON document."""
     command = [sys.executable, "-m", "memir", *words, "--json"]
@@ -168,9 +178,9 @@ def test_hunt_keeps_its_hits(unpacked: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("verb", ["info", *(pytest.param(verb, marks=AGAIN) for verb in ("symbols", "run"))])
-def test_verbs_that_keep_nothing_leave_nothing(verb: str, unpacked: Path, tmp_path: Path) -> None:
+def test_verbs_that_keep_nothing_leave_nothing(verb: str, unpacked: Path, lengthy: Path, tmp_path: Path) -> None:
     words = {
-        "info": ["info", str(unpacked), "--sha256"],
+        "info": ["info", str(lengthy), "--sha256"],
         "symbols": ["symbols", str(unpacked), "-o", str(tmp_path / "symbols.json")],
         "run": ["run", "linux.pslist", str(unpacked)],
     }[verb]
