@@ -26,7 +26,8 @@ _EVENTS = {"kprobe", "tracepoint", "perf_event"}
 def attachments(
     source: RamSource, programs: Mapping[int, str | None], links: Mapping[int, str | None], file: U64
 ) -> tuple[dict[int, set[str]], dict[int, set[Owner]]]:
-    """By address of a program, or of a link: what it is attached to, and whose the cgroups among those are.
+    """By address of a program, or of a link: what it is attached to, and whose those of these places are that have an
+    owner: cgroups, sockets, network namespaces of pods and their interfaces, at either end.
 
     programs, links: types by address, of all that have an id: nothing else is taken for one. file: struct files that
     are open somewhere. What no program is for is not looked through.
@@ -42,62 +43,94 @@ def attachments(
             if path is not None:
                 owners[address].add(source.owners.cgroup(path))
     tied = dict(zip(links, bpf.tied_programs(source.kernel, np.fromiter(links, np.uint64, len(links))), strict=True))
-    for link, words in _of_links(source, links):
-        where[link].add(words)
-        where[tied[link]].add(words)
-    for program, words in _of_places(source, set(programs.values()), file):
+    for link, words, whose in _of_links(source, links):
+        for address in (link, tied[link]):
+            where[address].add(words)
+            owners[address].update(whose)
+    for program, words, whose in _of_places(source, set(programs.values()), file):
         if program in programs:
             where[program].add(words)
+            owners[program].update(whose)
     return where, owners
 
 
-def _of_links(source: RamSource, links: Mapping[int, str | None]) -> Iterator[tuple[int, str]]:
-    """(link, words) of those that say themselves what they tie."""
-    kernel = source.kernel
+class _Net:
+    """Interfaces and network namespaces in words, and the pods that they are of."""
+
+    def __init__(self, source: RamSource) -> None:
+        self._source, every = source, source.interfaces
+        net, inum = source.net_namespaces
+        self._space, self._name = inum[every.net].tolist(), every.name
+        self._peer = every.peer.tolist()
+        self.inums = dict(zip(net.tolist(), inum.tolist(), strict=True))
+        self.rows = {device: row for row, device in enumerate(every.device.tolist())}
+        self._host = source.membership.host.get("net", 0)
+
+    def interface(self, row: int | None) -> tuple[str, tuple[Owner, ...]]:
+        """`eth0`, `eth0 in netns 4026532201` where that is not the node's. A veth of the node is its pod's too."""
+        if row is None:
+            return "?", ()
+        space, peer = self._space[row], self._peer[row]
+        name = self._name[row] or "?"
+        own = self.owners(space) or (self.owners(self._space[peer]) if peer >= 0 else ())
+        return (name if space == self._host else f"{name} in netns {space}"), own
+
+    def owners(self, inum: int | None) -> tuple[Owner, ...]:
+        """The pod that has a network namespace; none of the node's, which every pod with hostNetwork has."""
+        uid = self._source.membership.net_of.get(inum or 0) if inum != self._host else None
+        return () if uid is None else (self._source.owners.pod(uid),)
+
+
+def _of_links(source: RamSource, links: Mapping[int, str | None]) -> Iterator[tuple[int, str, tuple[Owner, ...]]]:
+    """(link, words, owners) of those that say themselves what they tie."""
+    kernel, net = source.kernel, _Net(source)
 
     def of_type(name: str) -> U64:
         return np.array([link for link, kind in links.items() if kind == name], np.uint64)
 
     tracing, raw, many = (of_type(name) for name in ("tracing", "raw_tracepoint", "kprobe_multi"))
-    program = np.array(bpf.tied_programs(kernel, tracing), np.uint64)
-    yield from zip(tracing.tolist(), bpf_trace.trampoline_targets(kernel, program), strict=True)
-    yield from zip(raw.tolist(), bpf_trace.raw_tracepoints(kernel, raw), strict=True)
-    names_of = dict(zip(source.interfaces.device.tolist(), source.interfaces.name, strict=True))
     for kind, struct in (("xdp", "bpf_xdp_link"), ("tcx", "tcx_link")):
         own = of_type(kind)
         device, how = bpf_net.link_devices(kernel, own, struct)
-        words = [f"{way} {names_of.get(each) or '?'}" for way, each in zip(how, device.tolist(), strict=True)]
-        yield from zip(own.tolist(), words, strict=True)
-    inum_of = dict(zip(*(column.tolist() for column in source.net_namespaces), strict=True))
+        for link, way, each in zip(own.tolist(), how, device.tolist(), strict=True):
+            name, whose = net.interface(net.rows.get(each))
+            yield link, f"{way} {name}", whose
     own = of_type("netns")
-    net, how = bpf_net.link_namespaces(kernel, own)
-    words = [f"netns {way} {inum_of.get(each) or '?'}" for way, each in zip(how, net.tolist(), strict=True)]
-    yield from zip(own.tolist(), words, strict=True)
-    for link in of_type("perf_event"):
-        for _, event in bpf_trace.event_programs(kernel, bpf_trace.link_files(kernel, link.reshape(1))):
-            yield int(link), event
+    space, how = bpf_net.link_namespaces(kernel, own)
+    for link, way, each in zip(own.tolist(), how, space.tolist(), strict=True):
+        yield link, f"netns {way} {net.inums.get(each) or '?'}", net.owners(net.inums.get(each))
+    program = np.array(bpf.tied_programs(kernel, tracing), np.uint64)
+    words = [*bpf_trace.trampoline_targets(kernel, program), *bpf_trace.raw_tracepoints(kernel, raw)]
     if len(many):
         code = CodeMap(kernel, source.modules)
-        names = bpf_trace.many_functions(kernel, many, lambda address: code.find(address).text or f"{address:#x}")
-        yield from zip(many.tolist(), names, strict=True)
+        words += bpf_trace.many_functions(kernel, many, lambda address: code.find(address).text or f"{address:#x}")
+    of_code = zip([*tracing.tolist(), *raw.tolist(), *many.tolist()], words, strict=True)
+    yield from ((link, function, ()) for link, function in of_code)
+    for link in of_type("perf_event"):
+        for _, event in bpf_trace.event_programs(kernel, bpf_trace.link_files(kernel, link.reshape(1))):
+            yield int(link), event, ()
 
 
-def _of_places(source: RamSource, types: set[str | None], file: U64) -> Iterator[tuple[int, str]]:
-    """(program, words) of what interfaces, network namespaces, sockets and open perf events have."""
-    kernel, devices = source.kernel, source.interfaces
-    for row, program in bpf_net.xdp_programs(kernel, devices.device):
-        yield program, f"xdp {devices.name[row] or '?'}"
+def _of_places(
+    source: RamSource, types: set[str | None], file: U64
+) -> Iterator[tuple[int, str, tuple[Owner, ...]]]:
+    """(program, words, owners) of what interfaces, network namespaces, sockets and open perf events have."""
+    kernel, devices, net = source.kernel, source.interfaces, _Net(source)
+    at_devices = [(row, program, "xdp") for row, program in bpf_net.xdp_programs(kernel, devices.device)]
     if types & _PACKETS:
-        for row, program, how in bpf_net.tc_programs(kernel, devices.device):
-            yield program, f"{how} {devices.name[row] or '?'}"
+        at_devices += bpf_net.tc_programs(kernel, devices.device)
+    for row, program, how in at_devices:
+        name, whose = net.interface(row)
+        yield program, f"{how} {name}", whose
     if types & _NAMESPACES:
-        net, inum = source.net_namespaces
-        for row, program, how in bpf_net.namespace_programs(kernel, net):
-            yield program, f"netns {how} {int(inum[row])}"
+        space, inum = source.net_namespaces
+        for row, program, how in bpf_net.namespace_programs(kernel, space):
+            yield program, f"netns {how} {int(inum[row])}", net.owners(int(inum[row]))
     if "socket_filter" in types:
         rows = source.sockets.rows
         whole = np.flatnonzero(~rows.mini)
         for row, program in bpf_net.socket_programs(kernel, rows.sock[whole]):
-            yield program, f"socket {int(rows.inode[whole[row]])}"
+            yield program, f"socket {int(rows.inode[whole[row]])}", source.socket_owners[whole[row]]
     if types & _EVENTS:
-        yield from bpf_trace.event_programs(kernel, bpf_trace.event_files(kernel, distinct(file)))
+        for program, event in bpf_trace.event_programs(kernel, bpf_trace.event_files(kernel, distinct(file))):
+            yield program, event, ()

@@ -19,17 +19,22 @@ _NEVER = {
     "hooks": [_TEXT],  # but for entries of functions
 }
 """What no version of a table looks at yet: said whatever was read. With a reference the text was compared (_SITES)."""
+_MOST = 4  # names or numbers of what hides
 _WITNESSES = {"module list", "module kset", "module tree", "module scan", "module"}
 
 
 def kernel_line(tables: Mapping[str, Sequence[Row]], gaps: Iterable[Row]) -> str | None:
     """`59 modules, none hidden; no unexpected hook; not checked: ...`; None where neither table was read.
 
-    gaps: of the case, each with its `kind`: what could not be read is named, and what is never compared always.
+    Tasks that hide are those of the findings, which weigh what the image lacks; that none does is not said here. gaps: of
+    the case, each with its `kind`: what could not be read is named, and what is never compared always.
     """
     missing = {gap["kind"] for gap in gaps}
     unchecked = _unread(missing)
     parts = []
+    if hidden := sorted({row["pid"] for row in tables.get("findings", ()) if row["kind"] == "hidden-task"}):
+        some = ", ".join(map(str, hidden[:_MOST])) + (", ..." if len(hidden) > _MOST else "")
+        parts.append(f"{len(hidden)} hidden task{'s' * (len(hidden) != 1)} (pid {some})")
     if "modules" in tables:
         parts.append(_modules(tables["modules"]))
     if "bpf" in tables and "BPF programs" not in missing:
@@ -59,7 +64,7 @@ def _unread(missing: Collection[str]) -> list[str]:
 def _modules(rows: Sequence[Row]) -> str:
     hidden = sorted(row["name"] or "without name" for row in rows if row["hidden"])
     unknown = sum(row["hidden"] is None for row in rows)
-    words = f"{len(hidden)} hidden ({', '.join(hidden[:4])})" if hidden else "none seen to hide"
+    words = f"{len(hidden)} hidden ({', '.join(hidden[:_MOST])})" if hidden else "none seen to hide"
     return f"{len(rows)} module{'s' * (len(rows) != 1)}, {words}" + (f", {unknown} not judged" if unknown else "")
 
 

@@ -37,10 +37,33 @@ def test_words_and_owners() -> None:
     for record in records(NAME, "TOLD", "attached"):
         assert have[record["name"]] == [record["where"]]
     assert len(have) == 18 and {len(places) for places in have.values()} == {1}
-    assert {owner.pod_name for every in owners.values() for owner in every} == {"api-58f6c9d7b4-q8xkz"}
+    whose: dict[str, set[str | None]] = {}
+    for place, every in owners.items():
+        for word in where[place]:
+            whose.setdefault(word.split(" ")[0], set()).update(owner.pod_name for owner in every)
+    api, web = "api-58f6c9d7b4-q8xkz", "web-7d4b9c6f5-abcde"
+    of_node: set[str | None] = {None}
+    assert {word: pods for word, pods in whose.items() if pods} == {
+        "cgroup": {api}, "tc": {web}, "tcx": {web}, "socket": of_node
+    }  # fmt: skip
     assert {word.split(" ")[0] for link in asked()["links"] for word in where[link]} == {
         "cgroup", "xdp", "tcx", "netns", "tracepoint", "raw_tracepoint", "fentry", "kprobe_multi",
     }  # fmt: skip
+
+
+def test_an_interface_inside_a_pod() -> None:
+    """Each pod has an eth0: its namespace is told, and the pod is the owner; at the other end of its veth too."""
+    every, inum = node(NAME).interfaces, node(NAME).net_namespaces[1]
+    outer = every.name.index("eniaaaaaaaa-11")
+    inner = int(every.peer[outer])
+    kernel, space = node(NAME).kernel, int(inum[every.net[inner]])
+    ends = kernel.embedded(every.device[[outer, inner]], "net_device", "tcx_ingress")
+    place, _ = kernel.space.physical(ends)
+    entry = int(kernel.pointers(ends[:1])[0]).to_bytes(8, "little")
+    where, owners = attachments(planted(node(NAME), {int(place[1]): entry}), **asked())
+    (both,) = [address for address, places in where.items() if "tcx ingress eniaaaaaaaa-11" in places]
+    assert where[both] == {"tcx ingress eniaaaaaaaa-11", f"tcx ingress eth0 in netns {space}"}
+    assert {owner.pod_name for owner in owners[both]} == {"web-7d4b9c6f5-abcde"}
 
 
 def test_what_has_no_id_is_none() -> None:

@@ -56,6 +56,17 @@ def test_what_is_wrong_is_named() -> None:
     )
 
 
+def test_hidden_tasks_are_those_of_the_findings() -> None:
+    def of(*pids: int) -> list[dict[str, Any]]:
+        return [{"kind": "hidden-task", "pid": pid} for pid in pids]
+
+    tables = {"modules": [module("a")], "findings": [*of(7, 7), {"kind": "miner", "pid": 8}]}
+    rest = f"1 module, none seen to hide; not checked: {NEVER}"
+    assert kernel_line(tables, []) == f"1 hidden task (pid 7); {rest}"
+    assert kernel_line(tables | {"findings": of(5, 4, 3, 2, 1)}, []) == f"5 hidden tasks (pid 1, 2, 3, 4, ...); {rest}"
+    assert kernel_line({"findings": of(7)}, []) == f"1 hidden task (pid 7); not checked: {NEVER}"
+
+
 def test_not_checked() -> None:
     """What no table looks at yet, and what a gap kept from being looked at."""
     never = "changes of text and read-only data"

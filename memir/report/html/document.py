@@ -133,7 +133,7 @@ def head_of(case: CaseTables, tables: Mapping[str, pa.Table], notes: Mapping[str
         "clock": clock_words(clock),
         "coverage": coverage.text() if coverage else "How much of the node's RAM the image holds is not known",
         "whole": coverage is not None and coverage.whole,
-        "kernel": kernel_line(rows, gaps),
+        "kernel": kernel_line({**rows, "findings": findings}, gaps),
         "clean": [
             {"kind": each.kind, "title": each.title, "how": each.how} for each in able(tables) if each.kind not in kinds
         ],
