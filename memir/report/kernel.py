@@ -26,8 +26,8 @@ _WITNESSES = {"module list", "module kset", "module tree", "module scan", "modul
 def kernel_line(tables: Mapping[str, Sequence[Row]], gaps: Iterable[Row]) -> str | None:
     """`59 modules, none hidden; no unexpected hook; not checked: ...`; None where neither table was read.
 
-    Tasks that hide are those of the findings, which weigh what the image lacks; that none does is not said here. gaps: of
-    the case, each with its `kind`: what could not be read is named, and what is never compared always.
+    Tasks that hide are those of the findings, which weigh what the image lacks; that none does is not said here. gaps:
+    of the case, each with its `kind`: what could not be read is named, and what is never compared always.
     """
     missing = {gap["kind"] for gap in gaps}
     unchecked = _unread(missing)
