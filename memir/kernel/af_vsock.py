@@ -25,6 +25,8 @@ AF_VSOCK = int(socket.AF_VSOCK)
 ANY, LOCAL = 0xFFFF_FFFF, 1  # VMADDR_CID_ANY (VMADDR_PORT_ANY too), VMADDR_CID_LOCAL
 _BUCKETS = 251  # VSOCK_HASH_SIZE; the table of bound ones has one more, of those that are not bound
 _MOST = 1 << 16  # sockets in one bucket: those that are not bound share one
+_MEMBERS = ("local_addr", "remote_addr", "bound_table", "connected_table", "pending_links", "accept_queue")
+_NEEDS = tuple(("vsock_sock", member) for member in _MEMBERS)
 _LIST = TypeRef("struct", 16, "list_head")
 _ADDRESS = TypeRef("struct", 16, "sockaddr_vm")
 
@@ -130,7 +132,7 @@ def _find(kernel: Kernel) -> tuple[int, KernelTypes] | None:
     module = kernel.pointer(operations, "net_proto_family", "owner", gap=False)
     types = kernel.types
     if not types.exists("vsock_sock") and module[0]:
-        types = types_with_module(kernel, module) or types
+        types = types_with_module(kernel, module, _NEEDS) or types
     if not types.exists("vsock_sock"):
         types = types.with_source(_Known(-(-kernel.types.size("sock") // 8) * 8))
     return int(module[0]), types

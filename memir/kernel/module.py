@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,10 +29,12 @@ def read_virtual(kernel: Kernel, address: int, size: int) -> bytes | None:
     return raw.tobytes()[address - first : address - first + size] if ok.all() else None
 
 
-def types_with_module(kernel: Kernel, module: U64) -> KernelTypes | None:
+def types_with_module(kernel: Kernel, module: U64, needs: Sequence[tuple[str, ...]]) -> KernelTypes | None:
     """The kernel's types and those of one module (address of struct module, array of one); None if it carries none.
 
-    A module's types never replace the kernel's own: a split BTF may repeat core types.
+    A module's types never replace the kernel's own: a split BTF may repeat core types. needs: (struct, members) of
+    which every version of the module has one. Types are parsed when they are asked for, so that damage shows there:
+    types that lack one of these are damaged, which is a gap.
     """
     if kernel.anchors.btf is None or not kernel.types.has("module", "btf_data") or not module[0]:
         return None
@@ -48,9 +51,17 @@ def types_with_module(kernel: Kernel, module: U64) -> KernelTypes | None:
             why = "not readable"
             continue
         try:
-            return kernel.types.with_source(btf.parse(data, kernel.anchors.btf))
+            types = kernel.types.with_source(btf.parse(data, kernel.anchors.btf))
+            lacking = [
+                f"{struct}.{' or '.join(members)}"
+                for struct, *members in needs
+                if not any(types.has(struct, member) for member in members)
+            ]
         except BtfError as error:
-            why = str(error)
+            lacking = [str(error)]
+        if not lacking:
+            return types
+        why = f"damaged: {lacking[0]}"
     kernel.gaps.add("module BTF", f"{name!r}", why)
     return None
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from memir.errors import BtfError
 from memir.kernel.blank import whole
 from memir.kernel.module import module_of_filesystem, types_with_module
 from memir.kernel.pagetable import U64, Bools
@@ -24,8 +23,8 @@ _MAX_LAYERS = 512  # OVL_MAX_STACK is 500
 _POINTER = TypeRef("pointer", 8, "pointer")
 _UINT = TypeRef("int", 4, "unsigned int")
 _ULONG = TypeRef("int", 8, "unsigned long")
-_READ = (("ovl_inode", "vfs_inode"), ("ovl_inode", "__upperdentry"), ("ovl_fs", "numlayer"), ("ovl_fs", "layers"),
-         ("ovl_fs", "config"), ("ovl_layer", "mnt"))  # fmt: skip
+_NEEDS = (("ovl_inode", "vfs_inode"), ("ovl_inode", "__upperdentry"), ("ovl_fs", "numlayer"), ("ovl_fs", "layers"),
+          ("ovl_fs", "config"), ("ovl_layer", "mnt"))  # fmt: skip
 _OPAQUE = 1  # OVL_E_OPAQUE, a bit's number
 
 
@@ -71,23 +70,12 @@ def overlay_types(kernel: Kernel, superblock: U64) -> KernelTypes | None:
         return kernel.types
     modules = distinct(module_of_filesystem(kernel, superblock))
     modules = modules[modules != 0]
-    types = types_with_module(kernel, modules[:1]) if len(modules) else None
-    if types is not None and types.exists("ovl_fs"):
-        return types if _sound(kernel, types) else None
+    types = types_with_module(kernel, modules[:1], _NEEDS) if len(modules) else None
+    if types is not None:
+        return types
     if not kernel.types.has("module", "btf_data"):  # module BTF came with 5.11 (36e68442d1af)
         return kernel.types.with_source(_Linux510(kernel.types.size("inode")))
     return None
-
-
-def _sound(kernel: Kernel, types: KernelTypes) -> bool:
-    """Whether a module's types have what is read of them; damaged ones are a gap."""
-    try:
-        lacking = [f"{struct}.{member}" for struct, member in _READ if not types.has(struct, member)]
-    except BtfError as error:
-        lacking = [str(error)]
-    if lacking:
-        kernel.gaps.add("module BTF", "overlay", f"damaged: {lacking[0]}")
-    return not lacking
 
 
 @dataclass(frozen=True)

@@ -25,14 +25,14 @@ _ALONE = np.uint64(1)  # PAGE_HEADLESS
 _BUDDY = np.uint64(3)  # BUDDY_MASK; _SIZE above it
 _SIZE = np.uint64(2)
 _FIRST, _MIDDLE, _LAST = 1, 2, 3
+_NEEDS = (("z3fold_header", "start_middle"),)
 
 
 def module_types(kernel: Kernel, driver: U64) -> KernelTypes | None:
     """Types that include z3fold's, by its struct zpool_driver (an array of one); None where its module tells none."""
     if kernel.types.exists("z3fold_header"):
         return kernel.types
-    types = types_with_module(kernel, kernel.pointer(driver, "zpool_driver", "owner", gap=False))
-    return types if types is not None and types.exists("z3fold_header") else None
+    return types_with_module(kernel, kernel.pointer(driver, "zpool_driver", "owner", gap=False), _NEEDS)
 
 
 def content(kernel: Kernel, types: KernelTypes, handle: U64) -> U64:

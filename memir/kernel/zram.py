@@ -55,6 +55,10 @@ class Slots:
     there: Bools
 
 
+_NEEDS = (("zram", "disk"), ("zram", "table"), ("zram", "comps", "comp"), ("zcomp", "ops", "name"),
+          ("zram_table_entry", "handle"), ("zram_table_entry", "attr.flags", "flags"))  # fmt: skip
+
+
 class Zram:
     """One device. algorithms: names of its compressors by priority, "" for none."""
 
@@ -151,7 +155,7 @@ def device(kernel: Kernel, disk: int) -> Zram | None:
     owner = kernel.pointer(operations, "block_device_operations", "owner", gap=False)
     types: KernelTypes | None = kernel.types
     if not kernel.types.exists("zram_table_entry"):
-        types = types_with_module(kernel, owner) if owner[0] else None
+        types = types_with_module(kernel, owner, _NEEDS) if owner[0] else None
         if types is None and not kernel.types.has("module", "btf_data"):  # module BTF came with 5.11 (36e68442d1af)
             types = kernel.types.with_source(_Linux510())
     if types is None or not types.exists("zram_table_entry") or not types.enum("zram_pageflags"):

@@ -23,6 +23,7 @@ from tests.kernel.host import SMALL, mounts_of
 
 NodeOf = Callable[[str], RamSource]
 U64 = np.ndarray[tuple[int], np.dtype[np.uint64]]
+NEEDS = (("ovl_fs", "config"), ("ovl_inode", "no_such", "__upperdentry"))
 
 
 def by_type(node: RamSource) -> dict[bytes | None, U64]:
@@ -50,7 +51,7 @@ def test_types_of_overlayfs(node_of: NodeOf, name: str) -> None:
     node = node_of(name)
     kernel = node.kernel
     module = module_of_filesystem(kernel, by_type(node)[b"overlay"])
-    types = types_with_module(kernel, module)
+    types = types_with_module(kernel, module, NEEDS)
     size = case(name).raw_truth()["btf"].get("overlay", 0)
     assert (types is not None) == (size > 0)
     if types is None:
@@ -63,11 +64,11 @@ def test_types_of_overlayfs(node_of: NodeOf, name: str) -> None:
 def test_no_module_and_a_size_that_cannot_be(node_of: NodeOf) -> None:
     node = node_of("s-6.1-small")
     kernel = node.kernel
-    assert types_with_module(kernel, u64(0)) is None
+    assert types_with_module(kernel, u64(0), NEEDS) is None
     module = module_of_filesystem(kernel, by_type(node)[b"overlay"])
     pa, _ = kernel.space.physical(kernel.embedded(module, "module", "btf_data_size"))
     huge = patched(kernel.memory, {int(pa[0]): (1 << 31).to_bytes(4, "little")})
-    assert types_with_module(Kernel(damaged(kernel.memory, huge), kernel.anchors), module) is None
+    assert types_with_module(Kernel(damaged(kernel.memory, huge), kernel.anchors), module, NEEDS) is None
 
 
 def test_types_are_searched_for_without_the_list_of_them(node_of: NodeOf) -> None:
@@ -75,12 +76,21 @@ def test_types_are_searched_for_without_the_list_of_them(node_of: NodeOf) -> Non
     node = node_of("s-6.1-small")
     kernel = node.kernel
     module = module_of_filesystem(kernel, by_type(node)[b"overlay"])
-    listed = types_with_module(kernel, module)
+    listed = types_with_module(kernel, module, NEEDS)
     without = [(name, at) for name, at in kernel.symbols.items() if name != "btf_modules"]
     anchors = dataclasses.replace(kernel.anchors, symbols=Symbols.from_pairs(without, "without btf_modules"))
-    searched = types_with_module(Kernel(kernel.memory, anchors), module)
+    searched = types_with_module(Kernel(kernel.memory, anchors), module, NEEDS)
     assert listed is not None and searched is not None
     assert searched.offset("ovl_fs", "config") == listed.offset("ovl_fs", "config") > 0
+
+
+def test_types_that_lack_what_every_version_has_are_a_gap(node_of: NodeOf) -> None:
+    node = node_of("s-6.1-small")
+    own = Kernel(node.kernel.memory, node.kernel.anchors, Gaps())
+    module = module_of_filesystem(own, by_type(node)[b"overlay"])
+    assert types_with_module(own, module, [*NEEDS, ("ovl_fs", "one", "two"), ("no_struct", "member")]) is None
+    (gap,) = [gap for gap in own.gaps if gap.kind == "module BTF"]
+    assert (gap.where, gap.why) == ("b'overlay'", "damaged: ovl_fs.one or two")
 
 
 def test_types_that_are_not_there_are_a_gap(node_of: NodeOf) -> None:
@@ -91,7 +101,7 @@ def test_types_that_are_not_there_are_a_gap(node_of: NodeOf) -> None:
     at, _ = kernel.space.physical(kernel.embedded(module, "module", "btf_data"))
     lie = patched(kernel.memory, {int(at[0]): kernel.symbols["linux_banner"].to_bytes(8, "little")})
     own = Kernel(damaged(kernel.memory, lie), kernel.anchors, Gaps())
-    assert types_with_module(own, module) is None
+    assert types_with_module(own, module, NEEDS) is None
     (gap,) = [gap for gap in own.gaps if gap.kind == "module BTF"]
     assert gap.where == "b'overlay'" and gap.why not in ("", "not found", "not readable")
 
