@@ -49,6 +49,15 @@ class Hierarchies:
         return unified or named or (max(known)[2] if known else None)
 
 
+def kernfs_nodes(kernel: Kernel, cgroup: U64) -> U64:
+    """The kernfs node of each cgroup, 0 where it is not known: a node of sysfs has a path too, which is no cgroup's."""
+    node = kernel.pointer(cgroup, "cgroup", "kn")
+    back, read = kernel.try_read(node, "kernfs_node", "priv")
+    own = ~read | (back == cgroup) | (back == 0)  # 0 once nothing has the cgroup any more (css_release_work_fn)
+    kernel.count_unread("cgroup path", cgroup, own | (node == 0), "its kernfs node is of something else")
+    return np.where(own, node, np.uint64(0))
+
+
 def kernfs_paths(kernel: Kernel, node: U64) -> list[str | None]:
     """Absolute path of each kernfs node; None where a parent or a name cannot be read or the parents loop."""
     # 6.15 (633488947ef6) renamed parent to __parent and made it RCU-protected
@@ -93,7 +102,7 @@ def hierarchies(kernel: Kernel, task: U64) -> list[Hierarchies | None]:
     kernel.count_unread("cgroup root", cgroup, sound)
     owner, cgroup, root = owner[sound], cgroup[sound], root[sound]
     number = kernel.read(root, "cgroup_root", "hierarchy_id").astype(np.int64)
-    kn = kernel.pointer(cgroup, "cgroup", "kn")
+    kn = kernfs_nodes(kernel, cgroup)
     unique_kn, kn_back = np.unique(kn, return_inverse=True)
     paths = kernfs_paths(kernel, unique_kn)
     bad = [index for index, path in zip(unique_kn.tolist(), paths, strict=True) if path is None and index]

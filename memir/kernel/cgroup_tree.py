@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memir.kernel.blank import whole
-from memir.kernel.cgroup import kernfs_paths, roots_of_tasks
+from memir.kernel.cgroup import kernfs_nodes, kernfs_paths, roots_of_tasks
 from memir.kernel.list import list_nodes
 from memir.kernel.pagetable import I64, U64, Bools
 from memir.kernel.rows import among
@@ -58,7 +58,7 @@ def cgroups(kernel: Kernel, task: U64) -> Cgroups:
     kernel.count_unread("cgroup", every, good, "torn")
     every, back = every[good], back[good]
     number = dict(zip(root.tolist(), kernel.read(root, "cgroup_root", "hierarchy_id").tolist(), strict=True))
-    node = kernel.pointer(every, "cgroup", "kn")
+    node = kernfs_nodes(kernel, every)
     paths = kernfs_paths(kernel, node)
     kernel.count_unread("cgroup path", every, np.array([path is not None for path in paths], bool))
     flags = kernel.read(every, "cgroup", "self.flags").astype(np.int64)

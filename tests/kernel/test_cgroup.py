@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from memir.gaps import Gaps
-from memir.kernel.cgroup import Hierarchies, hierarchies, kernfs_paths, roots_of_tasks
+from memir.kernel.cgroup import Hierarchies, hierarchies, kernfs_nodes, kernfs_paths, roots_of_tasks
 from memir.kernel.engine import Kernel
 from memir.kube.ram import RamSource
 from tests.damage import damaged, patched
@@ -105,6 +105,25 @@ def test_tasks_without_cgroups_and_torn_ones(node_of: NodeOf) -> None:
     assert first is not None and first.path() is not None
     assert (second, none) == (None, None)
     assert [(gap.where, gap.count) for gap in own.gaps if gap.kind == "css_set"] == [(f"{int(css_set[1]):#x}", 1)]
+
+
+def test_a_node_of_something_else_is_no_cgroups(node_of: NodeOf) -> None:
+    """kernfs has sysfs's files too, and other cgroups': their paths would place a process elsewhere."""
+    node = node_of("s-6.1-small")
+    kernel, tasks = node.kernel, node.processes.task
+    rows = [next(at for at, row in enumerate(node.processes.rows) if row.args == ["/pause"])]
+    init = kernel.pointer(kernel.pointer(tasks[:1], "task_struct", "cgroups"), "css_set", "dfl_cgrp")
+    cgroup = kernel.pointer(kernel.pointer(tasks[rows], "task_struct", "cgroups"), "css_set", "dfl_cgrp")
+    own = kernel.embedded(cgroup, "cgroup", "kn")
+    other = int(kernel.pointers(kernel.embedded(init, "cgroup", "kn"))[0])
+    assert kernfs_nodes(kernel, np.append(cgroup, init)).tolist() == [*kernel.pointers(own).tolist(), other]
+    pa, _ = kernel.space.physical(own)
+    torn = Kernel(damaged(kernel.memory, patched(kernel.memory, {int(pa[0]): other.to_bytes(8, "little")})),
+                  kernel.anchors, Gaps())  # fmt: skip
+    assert kernfs_nodes(torn, cgroup).tolist() == [0]
+    (only,) = hierarchies(torn, tasks[rows])
+    assert only is not None and only.path() is None
+    assert {(gap.kind, gap.why) for gap in torn.gaps} == {("cgroup path", "its kernfs node is of something else")}
 
 
 def test_roots_are_those_of_proc(image: str, node_of: NodeOf) -> None:

@@ -28,9 +28,11 @@ def _find(look: Look) -> Iterator[Match]:
         if left(row) or not set(kinds) - {"cgroup"} or not row["pod_uid"]:
             continue
         severity, reason = _judge(row, kinds)
+        known = row["cgroup_path"] is not None
+        words = "has stepped onto the node" if known else "has namespaces of the node and of a pod"
         yield Match(
             severity, reason,
-            f"pid {row['pid']} {short(row['comm'])} ({where(row)}) has stepped onto the node: "
+            f"pid {row['pid']} {short(row['comm'])} ({where(row)}) {words}: "
             f"{', '.join(f'{kind}{_HOST}' for kind in kinds)}",
             row,
             (Proof("processes", f"pid = {row['pid']}"), Proof("claims", f"subject = 'process:{row['pid']}'")),
@@ -39,6 +41,8 @@ def _find(look: Look) -> Iterator[Match]:
 
 
 def _judge(row: Row, kinds: list[str]) -> tuple[Severity, str]:
+    if row["cgroup_path"] is None:
+        return "medium", "its cgroup could not be read: it left the pod, or joined the pod's namespaces from the node"
     if row["pod_name"] is None:
         return "medium", "its pod is known by the name of the cgroup alone, which whoever may write cgroups chooses"
     if {"mnt", "pid", "net"} <= set(kinds):
@@ -52,7 +56,7 @@ DETECTION = Detection(
     title="Process of a pod with the node's namespaces",
     how="The cgroup places a process in a pod whose processes have mount, pid, network, IPC or UTS namespaces of their "
     "own, and its are the node's. Critical if mount, pid and network are, else high. What hostPID, hostNetwork and "
-    "hostIPC give to the whole pod does not count.",
+    "hostIPC give to the whole pod does not count. Where the cgroup is not known, medium: who came from where is not.",
     technique="T1611",
     tables=("processes",),
     more=("claims",),
