@@ -182,7 +182,8 @@ def _place(row: dict[str, Any], taken: set[str], *, tar: bool) -> tuple[str, str
         parts = name.split("/")
         name = "/".join("%2E" + part[1:] if part.startswith(WHITEOUT) else part for part in parts)
         name = "." if row["name"] == "/" and layer == "upper" else name
-    name = name if tar and layer == "upper" else f"{layer}/{name}"
+    root = tar and row["name"] == "/" and row["kind"] == "directory"
+    name = name if tar and layer == "upper" else layer if root else f"{layer}/{name}"
     if f"{folder}/{name}" in taken:
         name = f"{name}~{row['device'].replace(':', '-')}-{row['inode']}-{row['address']:x}"
     taken.add(f"{folder}/{name}")

@@ -69,6 +69,15 @@ def test_tar(node: Node, tmp_path: Path) -> None:
         }  # fmt: skip
 
 
+def test_the_top_of_a_layer_is_the_folder_of_its_name_in_a_tar(node: Node, tmp_path: Path) -> None:
+    extract_files(node, tmp_path / "out", Wanted(path="/"), tar=True)
+    with tarfile.open(tmp_path / "out" / "node.tar") as archive:
+        assert {name.partition("~")[0] for name in archive.getnames()} == {
+            "node", "tmpfs", "lower", "other", "node/dev", "tmpfs/run"  # the last two are mounted there
+        }  # fmt: skip
+        assert all(info.isdir() for info in archive)
+
+
 def test_holes(tmp_path: Path) -> None:
     """The deleted miner of the lab's node: 750 of its 1,669 pages; the rest is told, in folder and tar."""
     name = next((name for name in cases() if name.startswith("node-")), None)
