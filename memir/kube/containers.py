@@ -108,7 +108,10 @@ def build_containers(
     for process, identity in zip(processes, identities, strict=True):
         if identity.container_id is None:
             continue
-        rows[identity.container_id].processes += 1
+        row = rows[identity.container_id]
+        row.processes += 1
+        told = [claim.witness for claim in identity.confirming if claim.field == "container_id"]
+        row.sources += [witness for witness in told[:1] if not row.sources]  # no first process, no file: this one alone
         alive[identity.container_id] += process.alive
         if any(claim.witness == "cgroup" and claim.field == "container_id" for claim in identity.confirming):
             claims.add(of_container(identity.container_id), "cgroup_path", process.cgroup_path, "cgroup")

@@ -67,6 +67,12 @@ def test_running_with_a_spec() -> None:
     assert known.claims.resolve(of_container(ID), "pod_uid").witness == "spec"
 
 
+def test_a_container_that_only_a_cgroup_tells_of() -> None:
+    """No file names it, and its one process has the node's namespaces: no first process, and a source still."""
+    found, known = built(RuntimeFiles(), replace(INIT, namespaces=dict(HOST)))
+    assert (known.init, found[ID].init_pid, found[ID].processes, found[ID].sources) == ({}, None, 1, ["cgroup"])
+
+
 def test_user_namespace() -> None:
     found, _ = built(RuntimeFiles({ID: SPEC}), replace(INIT, namespaces={**INIT.namespaces, "user": 66}))
     assert (found[ID].host_users, found[ID].user_ns, found[ID].doubts) == (False, 66, [])

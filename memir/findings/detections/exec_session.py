@@ -20,10 +20,11 @@ def _find(look: Look) -> Iterator[Match]:
     stdin = {row["pid"]: row for row in look.ask(_STDIN)} if look.has("files") else {}
     for row in sessions(look):
         severity, reason = _judge(look, row, stdin.get(row["pid"]))
+        command = short(" ".join(row["args"] or ())) or "its arguments are not known"
         yield Match(
             severity, reason,
             f"pid {row['pid']} {short(row['comm'])} ({where(row)}) was started in the container from outside: "
-            f"{short(' '.join(row['args'] or ()))}",
+            f"{command}",
             row, (Proof("processes", f"pid = {row['pid']}"),), row["exe"],
             check_next=(f"who it was: the audit log's pods/exec of {where(row)} at {row['start_time']}",),
         )  # fmt: skip

@@ -48,3 +48,10 @@ def test_sessions() -> None:
 def test_not_there() -> None:
     """First processes of containers, their children, and the pod that shares the node's pids, too."""
     assert kind(SMALL, KIND) == []
+
+
+def test_arguments_that_are_not_known() -> None:
+    for args in (None, []):
+        rows = after(INTRUDED, KIND, "processes", {"pid": 320}, args=args)
+        (title,) = [row["title"] for row in rows if row["pid"] == 320]
+        assert title.endswith("was started in the container from outside: its arguments are not known")
