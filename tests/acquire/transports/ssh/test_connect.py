@@ -75,7 +75,7 @@ def test_a_port_of_something_else(small_sshd: Sshd, silent: bool, told: str) -> 
         if not silent:
             threading.Thread(target=_hang_up, args=(server,), daemon=True).start()
         with pytest.raises(ConnectError, match=f"^SSH with 127.0.0.1 port {port} failed: {told}$"):
-            open_client(target(small_sshd, port=port, timeout=1.0))
+            open_client(target(small_sshd, port=port, timeout=1.0 if silent else 20.0))
 
 
 def test_who_is_not_let_in(small_sshd: Sshd, tmp_path: Path) -> None:
