@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""BPF programs of the network: at interfaces (XDP, tc, tcx), in network namespaces, at sockets.
+"""BPF programs of the network: at interfaces (XDP, tc, tcx, netkit), in network namespaces, at sockets.
 
-include/net/tcx.h, net/sched/cls_bpf.c, include/linux/bpf-netns.h. Of tc, what lies at an interface's way in and out
-(the qdiscs clsact and ingress); filters of other qdiscs, and actions, are not read.
+include/net/tcx.h, net/sched/cls_bpf.c, drivers/net/netkit.c, include/linux/bpf-netns.h. Of tc, what lies at an
+interface's way in and out (the qdiscs clsact and ingress); filters of other qdiscs are not read. Actions:
+memir.kernel.tc_action.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memir.kernel.list import chain, list_nodes
+from memir.kernel.netdevice import private
+from memir.kernel.netfilter import INET_POINTS
 from memir.kernel.pagetable import U64
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
+_FAMILIES = {2: "ipv4", 10: "ipv6"}  # NFPROTO_IPV4, NFPROTO_IPV6
 _MOST_FILTERS = 1 << 12  # at one interface's way in or out
 # struct cls_bpf_head begins with a list, struct cls_bpf_prog with the program and its place in that list, on every
 # kernel from 4.4 to 7.2; both types are of a module
@@ -58,8 +62,18 @@ def tc_programs(kernel: Kernel, device: U64) -> list[tuple[int, int, str]]:
     return rows
 
 
+def netkit_programs(kernel: Kernel, device: U64) -> list[tuple[int, int, str]]:
+    """(row of the device, address of the program, `netkit primary` or `netkit peer`) of devices of the kind netkit."""
+    if not len(device) or not kernel.types.has("netkit", "active"):
+        return []
+    own = private(kernel, device)
+    first = kernel.read(own, "netkit", "primary") != 0
+    entry = kernel.pointer(own, "netkit", "active")
+    return [(row, program, f"netkit {'primary' if first[row] else 'peer'}") for row, program in _several(kernel, entry)]
+
+
 def link_devices(kernel: Kernel, link: U64, struct: str) -> tuple[U64, list[str]]:
-    """(struct net_device, `xdp`, `tcx ingress` or `tcx egress`) of links of struct bpf_xdp_link or tcx_link."""
+    """(struct net_device, `xdp`, `tcx ingress`, `netkit peer`) of links of bpf_xdp_link, tcx_link, netkit_link."""
     if not len(link) or not kernel.types.has(struct, "dev"):
         return np.zeros(len(link), np.uint64), ["?"] * len(link)
     own = kernel.container(link, struct, "link")
@@ -138,7 +152,28 @@ def namespace_programs(kernel: Kernel, net: U64) -> list[tuple[int, int, str]]:
     return rows
 
 
-def socket_programs(kernel: Kernel, sock: U64) -> list[tuple[int, int]]:
-    """(row of the struct sock, address of the program) of filters that sockets have (SO_ATTACH_BPF)."""
-    program = kernel.pointer(kernel.pointer(sock, "sock", "sk_filter", gap=False), "sk_filter", "prog", gap=False)
-    return [(row, int(program[row])) for row in np.flatnonzero(program).tolist()]
+def link_filters(kernel: Kernel, link: U64) -> tuple[U64, list[str]]:
+    """(struct net, `netfilter ipv4 LOCAL_IN`) of links of the type netfilter (6.4: 84601d6ee68a)."""
+    if not len(link) or not kernel.types.has("bpf_nf_link", "hook_ops"):
+        return np.zeros(len(link), np.uint64), ["netfilter ?"] * len(link)
+    own = kernel.container(link, "bpf_nf_link", "link")
+    family = kernel.read(own, "bpf_nf_link", "hook_ops.pf").tolist()
+    point = kernel.read(own, "bpf_nf_link", "hook_ops.hooknum").tolist()
+    words = [
+        f"netfilter {_FAMILIES.get(of, '?')} {INET_POINTS[place] if place < len(INET_POINTS) else '?'}"
+        for of, place in zip(family, point, strict=True)
+    ]
+    return kernel.pointer(own, "bpf_nf_link", "net"), words
+
+
+def socket_programs(kernel: Kernel, sock: U64) -> list[tuple[int, int, str]]:
+    """(row of the struct sock, address of the program, `socket` or `socket reuseport`) of filters that sockets have
+    (SO_ATTACH_BPF), and of what chooses among those that share a port (SO_ATTACH_REUSEPORT_EBPF)."""
+    filters = kernel.pointer(kernel.pointer(sock, "sock", "sk_filter", gap=False), "sk_filter", "prog", gap=False)
+    shared = kernel.pointer(sock, "sock", "sk_reuseport_cb", gap=False)
+    chooser = kernel.pointer(shared, "sock_reuseport", "prog", gap=False)
+    return [
+        (row, int(program[row]), how)
+        for program, how in ((filters, "socket"), (chooser, "socket reuseport"))
+        for row in np.flatnonzero(program).tolist()
+    ]

@@ -13,6 +13,7 @@ import numpy as np
 
 from memir.kernel.engine import texts
 from memir.kernel.list import slots
+from memir.kernel.mount import Mounts
 from memir.kernel.pagetable import U64, Bools
 from memir.kernel.space import u64
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
 _NAME = 128
+_PATH = 4096
 _MOST_SHOWN = 4  # functions of one kprobe_multi link
 _MOST = 1 << 20  # MAX_KPROBE_MULTI_CNT
 _WORDS = {
@@ -46,7 +48,8 @@ def link_files(kernel: Kernel, link: U64) -> U64:
 
 
 def event_programs(kernel: Kernel, file: U64) -> list[tuple[int, str]]:
-    """(address of the program, `kprobe do_sys_openat2`, `tracepoint sched_process_exec`, `uprobe`) of perf events."""
+    """(address of the program, `kprobe do_sys_openat2`, `tracepoint sched_process_exec`, `uprobe /bin/sh+0x1b20`) of
+    perf events."""
     event = kernel.pointer(file, "file", "private_data", gap=False)
     program = kernel.pointer(event, "perf_event", "prog", gap=False)
     event, program = event[program != 0], program[program != 0]
@@ -56,13 +59,29 @@ def event_programs(kernel: Kernel, file: U64) -> list[tuple[int, str]]:
     named = kernel.pointer(call, "trace_event_call", "name")
     first = kernel.try_pointers(named)[0]
     name = texts(kernel.strings(np.where(kernel.space.is_kernel_pointer(first), first, named), _NAME))
+    in_file = np.array([of == "uprobe" for of in kind], bool) & (call != 0)  # it has no name of its own
+    for row, place in zip(np.flatnonzero(in_file).tolist(), _uprobes(kernel, call[in_file]), strict=True):
+        name[row] = place
     words = []
     for of, what, traced in zip(kind, name, (call != 0).tolist(), strict=True):
         if not traced:
             words.append(f"perf_event {of or ''}".rstrip())  # most have no name before 6.12
         else:
-            words.append(of if of == "uprobe" else f"{of or '?'} {what or '?'}")  # a uprobe has no name of its own
+            words.append(f"{of or '?'} {what or '?'}")
     return list(zip(program.tolist(), words, strict=True))
+
+
+def _uprobes(kernel: Kernel, call: U64) -> list[str]:
+    """`/usr/lib/libssl.so.3+0x2b70`: the file as it was named, and the place in it, of struct trace_event_call."""
+    types = kernel.types
+    if not len(call) or not (types.has("trace_uprobe", "filename") and types.has("trace_probe_event", "probes")):
+        return ["?"] * len(call)
+    event = kernel.container(call, "trace_probe_event", "call")
+    node = kernel.pointer(event, "trace_probe_event", "probes.next")
+    probe = kernel.container(kernel.container(node, "trace_probe", "list"), "trace_uprobe", "tp")
+    names = texts(kernel.strings(kernel.pointer(probe, "trace_uprobe", "filename"), _PATH))
+    places = kernel.read(probe, "trace_uprobe", "offset").tolist()
+    return [f"{name or '?'}+{place:#x}" for name, place in zip(names, places, strict=True)]
 
 
 def trampoline_targets(kernel: Kernel, program: U64) -> list[str]:
@@ -103,6 +122,40 @@ def many_functions(kernel: Kernel, link: U64, name_of: Callable[[int], str]) -> 
         names = ", ".join(name_of(address) for address in place.tolist())
         targets.append(f"kprobe_multi {names}" + (f" and {number - shown:,} more" if number > shown else ""))
     return targets
+
+
+def many_places(kernel: Kernel, link: U64) -> list[str]:
+    """`uprobe_multi /usr/lib/libssl.so.3+0x2b70, +0x2c10 and 3 more` of links of that type (6.6: 89ae89f53d20)."""
+    if not len(link) or not kernel.types.has("bpf_uprobe_multi_link", "uprobes"):
+        return ["uprobe_multi ?"] * len(link)
+    own = kernel.container(link, "bpf_uprobe_multi_link", "link")
+    mount = kernel.container(kernel.pointer(own, "bpf_uprobe_multi_link", "path.mnt"), "mount", "mnt")
+    paths = Mounts(kernel).paths(mount, kernel.pointer(own, "bpf_uprobe_multi_link", "path.dentry"))
+    first = kernel.pointer(own, "bpf_uprobe_multi_link", "uprobes")
+    count = kernel.read(own, "bpf_uprobe_multi_link", "cnt").astype(np.int64)
+    size = kernel.types.size("bpf_uprobe")
+    targets = []
+    for path, start, number in zip(texts(paths), first.tolist(), count.tolist(), strict=True):
+        if not start or not 0 < number <= _MOST:
+            kernel.gaps.add("BPF links", f"{start:#x}", "absurd number of places")
+            targets.append(f"uprobe_multi {path or '?'}")
+            continue
+        shown = min(number, _MOST_SHOWN)
+        place = kernel.read(slots(kernel, u64(start), u64(shown), size, "BPF links"), "bpf_uprobe", "offset").tolist()
+        every = ", ".join(f"+{offset:#x}" for offset in place)
+        more = f" and {number - shown:,} more" if number > shown else ""
+        targets.append(f"uprobe_multi {path or '?'}{every}{more}")
+    return targets
+
+
+def iterators(kernel: Kernel, link: U64) -> list[str]:
+    """`iter task` of links of the type iter: what is listed to who reads the program's file."""
+    if not len(link) or not kernel.types.has("bpf_iter_link", "tinfo"):
+        return ["iter ?"] * len(link)
+    target = kernel.pointer(kernel.container(link, "bpf_iter_link", "link"), "bpf_iter_link", "tinfo")
+    registered = kernel.pointer(target, "bpf_iter_target_info", "reg_info")
+    names = texts(kernel.strings(kernel.pointer(registered, "bpf_iter_reg", "target"), _NAME))
+    return [f"iter {name or '?'}" for name in names]
 
 
 def dispatcher_target(kernel: Kernel, name: str, place: int) -> int:

@@ -25,6 +25,7 @@ FLAGS = {
 STATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up")
 """IF_OPER_*, include/uapi/linux/if.h."""
 _ALIGN = 32  # NETDEV_ALIGN
+_PAIRS = ("veth", "netkit")  # kinds of interfaces that are made in pairs
 _MAC = 6
 _LIMIT = 1 << 16  # interfaces of a namespace: what a list may have at most
 
@@ -33,9 +34,9 @@ _LIMIT = 1 << 16  # interfaces of a namespace: what a list may have at most
 class Devices:
     """Interfaces, by namespace and index; columns of one length.
 
-    net: row of the namespace that was asked about. peer: row of a veth's other end; master: row of the bridge or bond
-    that it is part of; -1 none, or not known. kind: rtnl_link_ops.kind, None for lo and hardware. mac: None where it
-    has none or it is not in the image. mtu: bytes.
+    net: row of the namespace that was asked about. peer: row of a veth's or netkit's other end; master: row of the
+    bridge or bond that it is part of; -1 none, or not known. kind: rtnl_link_ops.kind, None for lo and hardware. mac:
+    None where it has none or it is not in the image. mtu: bytes.
     """
 
     net: I64
@@ -80,7 +81,7 @@ def devices(kernel: Kernel, net: U64) -> Devices:
         kind=[kind or None for kind in kinds],
         mac=_macs(kernel, device),
         state=[STATES[state] if state < len(STATES) else str(state) for state in states],
-        peer=_peers(kernel, device, np.array([kind == "veth" for kind in kinds], bool)),
+        peer=_peers(kernel, device, np.array([kind in _PAIRS for kind in kinds], bool)),
         master=_masters(kernel, device),
         **numbers,
     )
@@ -102,15 +103,19 @@ def _rows(device: U64, wanted: U64) -> I64:
     return np.array([known.get(address, -1) for address in wanted.tolist()], np.int64)
 
 
-def _peers(kernel: Kernel, device: U64, veth: NDArray[np.bool_]) -> I64:
-    """veth_priv.peer is the first word of netdev_priv(), which lies behind the struct: no module's types are needed.
-
-    net_device.priv: 6.11 (a member since); before it is NETDEV_ALIGN-ed. The other end has to name this one in turn.
-    """
+def private(kernel: Kernel, device: U64) -> U64:
+    """netdev_priv() of struct net_device: behind it, NETDEV_ALIGN-ed; since 6.11 a member, priv."""
     types = kernel.types
     aligned = -(-types.size("net_device") // _ALIGN) * _ALIGN
-    own = types.offset("net_device", "priv") if types.has("net_device", "priv") else aligned
-    other = kernel.pointers(np.where(veth, device + np.uint64(own), np.uint64(0)))
+    return device + np.uint64(types.offset("net_device", "priv") if types.has("net_device", "priv") else aligned)
+
+
+def _peers(kernel: Kernel, device: U64, paired: NDArray[np.bool_]) -> I64:
+    """Of a veth or netkit the other end, the first word of what is private to it: no module's types are needed.
+
+    The other end has to name this one in turn.
+    """
+    other = kernel.pointers(np.where(paired, private(kernel, device), np.uint64(0)))
     row = _rows(device, other)
     mutual = (row >= 0) & (row[row] == np.arange(len(row)))
     return np.where(mutual, row, -1)

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
 KIND = "netfilter hooks"
-_INET = ("PRE_ROUTING", "LOCAL_IN", "FORWARD", "LOCAL_OUT", "POST_ROUTING", "INGRESS")
-_FAMILIES = {"ipv4": _INET, "ipv6": _INET, "arp": ("IN", "OUT", "FORWARD"), "bridge": (*_INET[:5], "BROUTING")}
+INET_POINTS = ("PRE_ROUTING", "LOCAL_IN", "FORWARD", "LOCAL_OUT", "POST_ROUTING", "INGRESS")
+_FAMILIES = {
+    "ipv4": INET_POINTS, "ipv6": INET_POINTS, "arp": ("IN", "OUT", "FORWARD"), "bridge": (*INET_POINTS[:5], "BROUTING"),
+}  # fmt: skip
 _MAX_HOOKS = 1024  # MAX_HOOK_COUNT of net/netfilter/core.c
 
 

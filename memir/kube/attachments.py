@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memir.kernel import bpf, bpf_net, bpf_trace
+from memir.kernel import bpf, bpf_maps, bpf_net, bpf_trace, tc_action
 from memir.kernel.code_address import CodeMap
 from memir.kernel.pagetable import U64
 from memir.kernel.rows import distinct
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _PACKETS = {"sched_cls", "sched_act"}
 _NAMESPACES = {"flow_dissector", "sk_lookup"}
+_SOCKETS = {"socket_filter", "sk_reuseport"}
 _EVENTS = {"kprobe", "tracepoint", "perf_event"}
 
 
@@ -44,9 +45,12 @@ def attachments(
                 owners[address].add(source.owners.cgroup(path))
     tied = dict(zip(links, bpf.tied_programs(source.kernel, np.fromiter(links, np.uint64, len(links))), strict=True))
     for link, words, whose in _of_links(source, links):
-        for address in (link, tied[link]):
+        for address in filter(None, (link, tied[link])):
             where[address].add(words)
             owners[address].update(whose)
+    for program, words in _of_maps(source, links):
+        if program in programs or program in links:
+            where[program].add(words)
     for program, words, whose in _of_places(source, set(programs.values()), file):
         if program in programs:
             where[program].add(words)
@@ -73,7 +77,11 @@ class _Net:
         space, peer = self._space[row], self._peer[row]
         name = self._name[row] or "?"
         own = self.owners(space) or (self.owners(self._space[peer]) if peer >= 0 else ())
-        return (name if space == self._host else f"{name} in netns {space}"), own
+        return self.within(name, space), own
+
+    def within(self, words: str, inum: int | None) -> str:
+        """With the namespace, where it is not the node's."""
+        return words if inum == self._host else f"{words} in netns {inum or '?'}"
 
     def owners(self, inum: int | None) -> tuple[Owner, ...]:
         """The pod that has a network namespace; none of the node's, which every pod with hostNetwork has."""
@@ -89,7 +97,8 @@ def _of_links(source: RamSource, links: Mapping[int, str | None]) -> Iterator[tu
         return np.array([link for link, kind in links.items() if kind == name], np.uint64)
 
     tracing, raw, many = (of_type(name) for name in ("tracing", "raw_tracepoint", "kprobe_multi"))
-    for kind, struct in (("xdp", "bpf_xdp_link"), ("tcx", "tcx_link")):
+    places, lists = of_type("uprobe_multi"), of_type("iter")
+    for kind, struct in (("xdp", "bpf_xdp_link"), ("tcx", "tcx_link"), ("netkit", "netkit_link")):
         own = of_type(kind)
         device, how = bpf_net.link_devices(kernel, own, struct)
         for link, way, each in zip(own.tolist(), how, device.tolist(), strict=True):
@@ -99,16 +108,45 @@ def _of_links(source: RamSource, links: Mapping[int, str | None]) -> Iterator[tu
     space, how = bpf_net.link_namespaces(kernel, own)
     for link, way, each in zip(own.tolist(), how, space.tolist(), strict=True):
         yield link, f"netns {way} {net.inums.get(each) or '?'}", net.owners(net.inums.get(each))
+    own = of_type("netfilter")
+    space, how = bpf_net.link_filters(kernel, own)
+    for link, way, each in zip(own.tolist(), how, space.tolist(), strict=True):
+        yield link, net.within(way, net.inums.get(each)), net.owners(net.inums.get(each))
     program = np.array(bpf.tied_programs(kernel, tracing), np.uint64)
     words = [*bpf_trace.trampoline_targets(kernel, program), *bpf_trace.raw_tracepoints(kernel, raw)]
     if len(many):
         code = CodeMap(kernel, source.modules)
         words += bpf_trace.many_functions(kernel, many, lambda address: code.find(address).text or f"{address:#x}")
-    of_code = zip([*tracing.tolist(), *raw.tolist(), *many.tolist()], words, strict=True)
+    words += [*bpf_trace.many_places(kernel, places), *bpf_trace.iterators(kernel, lists)]
+    every = [*tracing.tolist(), *raw.tolist(), *many.tolist(), *places.tolist(), *lists.tolist()]
+    of_code = zip(every, words, strict=True)
     yield from ((link, function, ()) for link, function in of_code)
     for link in of_type("perf_event"):
         for _, event in bpf_trace.event_programs(kernel, bpf_trace.link_files(kernel, link.reshape(1))):
             yield int(link), event, ()
+
+
+def _of_maps(source: RamSource, links: Mapping[int, str | None]) -> Iterator[tuple[int, str]]:
+    """(program or link, words) of what maps hold: of sockets, and of functions in the place of the kernel's own."""
+    kernel = source.kernel
+    maps = bpf.objects(kernel, "map")
+    types = bpf.types_of(kernel, "map", maps.address)
+    of_sockets = {
+        program: f"{how} map {int(maps.ident[row])}"
+        for row, program, how in bpf_maps.socket_map_programs(kernel, maps.address, types)
+    }
+    yield from of_sockets.items()
+    tying = np.array([link for link, kind in links.items() if kind == "sockmap"], np.uint64)
+    for link, program in zip(tying.tolist(), bpf.tied_programs(kernel, tying), strict=True):
+        yield link, of_sockets.get(program, "sockmap ?")
+    own = maps.address[[kind == "struct_ops" for kind in types]]
+    registered = np.array([link for link, kind in links.items() if kind == "struct_ops"], np.uint64)
+    linked = bpf_maps.linked_maps(kernel, registered)
+    for _, program, how in bpf_maps.struct_ops_programs(kernel, own, linked):
+        yield program, how
+    names = dict(zip(own.tolist(), bpf_maps.struct_ops(kernel, own), strict=True))
+    for link, each in zip(registered.tolist(), linked.tolist(), strict=True):
+        yield link, f"struct_ops {names.get(each, '?')}"
 
 
 def _of_places(
@@ -119,18 +157,24 @@ def _of_places(
     at_devices = [(row, program, "xdp") for row, program in bpf_net.xdp_programs(kernel, devices.device)]
     if types & _PACKETS:
         at_devices += bpf_net.tc_programs(kernel, devices.device)
+        kits = np.flatnonzero([kind == "netkit" for kind in devices.kind])
+        own = bpf_net.netkit_programs(kernel, devices.device[kits])
+        at_devices += [(int(kits[row]), program, how) for row, program, how in own]
     for row, program, how in at_devices:
         name, whose = net.interface(row)
         yield program, f"{how} {name}", whose
+    space, inum = source.net_namespaces
+    if "sched_act" in types:
+        for row, program, number in tc_action.action_programs(kernel, space):
+            yield program, net.within(f"tc action {number}", int(inum[row])), net.owners(int(inum[row]))
     if types & _NAMESPACES:
-        space, inum = source.net_namespaces
         for row, program, how in bpf_net.namespace_programs(kernel, space):
             yield program, f"netns {how} {int(inum[row])}", net.owners(int(inum[row]))
-    if "socket_filter" in types:
+    if types & _SOCKETS:
         rows = source.sockets.rows
         whole = np.flatnonzero(~rows.mini)
-        for row, program in bpf_net.socket_programs(kernel, rows.sock[whole]):
-            yield program, f"socket {int(rows.inode[whole[row]])}", source.socket_owners[whole[row]]
+        for row, program, how in bpf_net.socket_programs(kernel, rows.sock[whole]):
+            yield program, f"{how} {int(rows.inode[whole[row]])}", source.socket_owners[whole[row]]
     if types & _EVENTS:
         for program, event in bpf_trace.event_programs(kernel, bpf_trace.event_files(kernel, distinct(file))):
             yield program, event, ()

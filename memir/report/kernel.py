@@ -10,12 +10,13 @@ from typing import Any
 Row = Mapping[str, Any]
 _CHECKS = ("system call table", "interrupt table", "ftrace", "function entries", "kprobes", "tracepoints",
            "netfilter hooks", "terminals", "core_pattern", "modprobe_path", "BPF programs",
-           "BPF attachments", "BPF links", "BPF of network namespaces", "tc filters")  # fmt: skip
+           "BPF attachments", "BPF links", "BPF of network namespaces", "BPF struct_ops", "tc filters",
+           "tc actions")  # fmt: skip
 _TEXT = "changes of text and read-only data"
 _SITES = "text and read-only data where the kernel writes itself, and pages that are not there"
 _OTHER = "text and read-only data where another image of the build differs"
 _NEVER = {
-    "bpf": ["BPF of sockmaps/struct_ops/netkit/tc actions"],
+    "bpf": ["BPF of routes/XDP maps/packet fanout"],
     "hooks": [_TEXT],  # but for entries of functions
 }
 """What no version of a table looks at yet: said whatever was read. With a reference the text was compared (_SITES)."""

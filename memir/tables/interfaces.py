@@ -26,7 +26,7 @@ COLUMNS = columns("""
     ipv4             list<string> IPv4 addresses with the length of their prefix
     ipv6             list<string> IPv6 addresses with the length of their prefix
     master           string       bridge or bond that it is a port of
-    peer_net_ns      uint64       of a veth: network namespace of its other end
+    peer_net_ns      uint64       of a veth or netkit: network namespace of its other end
     peer_index       int32        number of its other end there
     peer_name        string       name of its other end there
     peer_pod_uid     string       pod whose namespace that is: of an interface of the node, which pod it leads to

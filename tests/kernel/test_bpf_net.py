@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from memir.kernel import bpf, bpf_net
+from memir.kernel.netdevice import private
 from memir.kernel.pagetable import U64
 from memir.kube.ram import RamSource
 from tests.hunt.hunting import planted
@@ -77,8 +78,39 @@ def test_namespaces_and_sockets() -> None:
     ]  # fmt: skip
     assert sorted(map(str, names_of([program for _, program, _ in rows]))) == ["memir_flow", "memir_lookup"]
     sockets = node(NAME).sockets.rows
-    ((row, program),) = bpf_net.socket_programs(kernel, sockets.sock)
-    assert (int(sockets.local_port[row]), names_of([program])) == (7999, ["memir_socket"])
+    rows = bpf_net.socket_programs(kernel, sockets.sock)
+    assert [(int(sockets.local_port[row]), how, *names_of([program])) for row, program, how in rows] == [
+        (7999, "socket", "memir_socket"), (7998, "socket reuseport", "memir_reuse")
+    ]  # fmt: skip
+
+
+def test_netkit() -> None:
+    """Each end has its own program, and is the other's peer."""
+    kernel, devices = node(NAME).kernel, node(NAME).interfaces
+    own = np.flatnonzero([kind == "netkit" for kind in devices.kind])
+    assert sorted(map(str, (devices.name[row] for row in own.tolist()))) == ["nk0", "nk1"]
+    assert [devices.peer[row] for row in own.tolist()] == own[::-1].tolist()
+    rows = bpf_net.netkit_programs(kernel, devices.device[own])
+    assert sorted((devices.name[own[row]], how, *names_of([program])) for row, program, how in rows) == [
+        ("nk0", "netkit primary", "memir_netkit"), ("nk1", "netkit peer", "memir_peer")
+    ]  # fmt: skip
+    assert private(kernel, devices.device[own]).tolist() == [
+        int(each) + kernel.types.offset("net_device", "priv") for each in devices.device[own]
+    ]
+    assert bpf_net.netkit_programs(kernel, devices.device[:0]) == []
+
+
+def test_links_of_netfilter() -> None:
+    kernel = node(NAME).kernel
+    net, words = bpf_net.link_filters(kernel, links("netfilter"))
+    inum = dict(zip(*(column.tolist() for column in node(NAME).net_namespaces), strict=True))
+    assert ([inum[each] for each in net.tolist()], words) == ([4026531840], ["netfilter ipv4 LOCAL_IN"])
+    place = kernel.container(links("netfilter"), "bpf_nf_link", "link")
+    where = int(kernel.space.physical(kernel.embedded(place, "bpf_nf_link", "hook_ops.hooknum"))[0][0])
+    assert bpf_net.link_filters(planted(node(NAME), {where: b"\x63\0\0\0"}).kernel, links("netfilter"))[1] == [
+        "netfilter ipv4 ?"
+    ]
+    assert bpf_net.link_filters(kernel, links("netfilter")[:0])[1] == []
 
 
 def test_a_list_of_filters_that_leads_nowhere_is_a_gap() -> None:

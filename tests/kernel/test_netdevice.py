@@ -9,7 +9,7 @@ import numpy as np
 
 from memir.gaps import Gaps
 from memir.kernel.engine import Kernel
-from memir.kernel.netdevice import devices
+from memir.kernel.netdevice import devices, private
 from memir.kernel.space import u64
 from memir.kube.ram import RamSource
 from tests.damage import damaged, patched
@@ -24,6 +24,8 @@ def test_interfaces(image: str, node_of: NodeOf) -> None:
     veth = np.array([kind == "veth" for kind in every.kind])
     assert (every.peer[veth] >= 0).all() and (every.peer[~veth] == -1).all()
     assert every.net[every.peer[veth]].tolist() != every.net[veth].tolist()
+    first_words = node.kernel.pointers(private(node.kernel, every.device[veth]))
+    assert first_words.tolist() == every.device[every.peer[veth]].tolist()
     assert set(every.flags[veth].tolist()) <= {0x1003, 0x1303}
     assert (every.promiscuity == (every.master >= 0)).all()
     assert {every.kind[row] for row in every.master[every.master >= 0].tolist()} <= {"bridge"}

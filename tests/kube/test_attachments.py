@@ -34,9 +34,9 @@ def test_words_and_owners() -> None:
     where, owners = attachments(node(NAME), **asked())
     names = bpf.names(node(NAME).kernel, "program", np.fromiter(asked()["programs"], np.uint64))
     have = {name: sorted(where[place]) for name, place in zip(names, asked()["programs"], strict=True)}
-    for record in records(NAME, "TOLD", "attached"):
-        assert have[record["name"]] == [record["where"]]
-    assert len(have) == 18 and {len(places) for places in have.values()} == {1}
+    told = {record["name"]: [record["where"]] for record in records(NAME, "TOLD", "attached")}
+    assert {name: have[name] for name in told} == told and set(have) - set(told) == {"memir_watch", "memir_link"}
+    assert len(told) == 33 and {len(places) for places in have.values()} == {1}
     whose: dict[str, set[str | None]] = {}
     for place, every in owners.items():
         for word in where[place]:
@@ -47,7 +47,8 @@ def test_words_and_owners() -> None:
         "cgroup": {api}, "tc": {web}, "tcx": {web}, "socket": of_node
     }  # fmt: skip
     assert {word.split(" ")[0] for link in asked()["links"] for word in where[link]} == {
-        "cgroup", "xdp", "tcx", "netns", "tracepoint", "raw_tracepoint", "fentry", "kprobe_multi",
+        "cgroup", "xdp", "tcx", "netns", "tracepoint", "raw_tracepoint", "fentry", "kprobe_multi", "netfilter",
+        "uprobe_multi", "iter", "sockmap", "struct_ops", "netkit",
     }  # fmt: skip
 
 

@@ -43,7 +43,7 @@ MODULES = (
     "virtio", "virtio_ring", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci", "virtio_console",
     "overlay", "veth", "nf_defrag_ipv4", "nf_defrag_ipv6", "libcrc32c", "nf_conntrack", "nf_nat", "x_tables",
     "ip_tables", "iptable_nat", "xt_nat", "xt_MASQUERADE", "xt_comment", "xt_mark", "xt_tcpudp", "xfs",
-    "sch_ingress", "cls_bpf",
+    "sch_ingress", "cls_bpf", "act_bpf",
 )  # fmt: skip
 _XFS = ("xfsprogs", "libinih1", "liburcu8", "libblkid1", "libuuid1")
 _BUNDLE = "/run/containerd/io.containerd.runtime.v2.task/k8s.io"

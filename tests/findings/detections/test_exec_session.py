@@ -51,7 +51,8 @@ def test_not_there() -> None:
 
 
 def test_arguments_that_are_not_known() -> None:
-    for args in (None, []):
+    nothing: list[str] = []
+    for args in (None, nothing):
         rows = after(INTRUDED, KIND, "processes", {"pid": 320}, args=args)
         (title,) = [row["title"] for row in rows if row["pid"] == 320]
         assert title.endswith("was started in the container from outside: its arguments are not known")

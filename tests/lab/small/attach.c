@@ -74,27 +74,105 @@ static int event(long type, unsigned long config, unsigned long first, unsigned 
     return syscall(SYS_perf_event_open, &p, -1, 0, -1, 0);
 }
 static int set(int perf, int program) { return perf < 0 || ioctl(perf, PERF_EVENT_IOC_SET_BPF, program) ? -1 : 0; }
-static int function(const char *name) { /* its number in the kernel's BTF */
-    int fd = open("/sys/kernel/btf/vmlinux", O_RDONLY), id = 1; struct stat st; if (fd < 0 || fstat(fd, &st)) return -1;
-    char *all = malloc(st.st_size); long size = 0, got;
-    while ((got = read(fd, all + size, st.st_size - size)) > 0) size += got;
-    struct btf_header *h = (void *)all; char *types = all + h->hdr_len + h->type_off, *names = all + h->hdr_len + h->str_off;
-    for (char *at = types; at < types + h->type_len; id++) {
-        struct btf_type *t = (void *)at; unsigned n = BTF_INFO_VLEN(t->info), kind = BTF_INFO_KIND(t->info); at += sizeof *t;
-        if (kind == BTF_KIND_FUNC && !strcmp(names + t->name_off, name)) { free(all); return id; }
-        switch (kind) {
+static char *btf, *types, *names; static struct btf_header *head;
+static void read_btf(void) {
+    int fd = open("/sys/kernel/btf/vmlinux", O_RDONLY); struct stat st; long size = 0, got; if (fd < 0 || fstat(fd, &st)) return;
+    btf = malloc(st.st_size); while ((got = read(fd, btf + size, st.st_size - size)) > 0) size += got;
+    head = (void *)btf; types = btf + head->hdr_len + head->type_off; names = btf + head->hdr_len + head->str_off;
+}
+static int number_of(int kind, const char *name, struct btf_type **found) { /* of a type in the kernel's BTF */
+    int id = 1;
+    for (char *at = types; btf && at < types + head->type_len; id++) {
+        struct btf_type *t = (void *)at; unsigned n = BTF_INFO_VLEN(t->info), own = BTF_INFO_KIND(t->info); at += sizeof *t;
+        if (own == kind && !strcmp(names + t->name_off, name)) { if (found) *found = t; return id; }
+        switch (own) {
         case BTF_KIND_INT: case 14: case 17: at += 4; break; /* 14 VAR, 17 DECL_TAG */
         case BTF_KIND_ARRAY: at += 12; break;
         case BTF_KIND_STRUCT: case BTF_KIND_UNION: case 15: case 19: at += 12 * n; break; /* 15 DATASEC, 19 ENUM64 */
         case BTF_KIND_ENUM: case BTF_KIND_FUNC_PROTO: at += 8 * n; break;
         }
     }
-    free(all); return -1;
+    return -1;
+}
+static int function(const char *name) { return number_of(BTF_KIND_FUNC, name, 0); }
+static int member(struct btf_type *t, const char *name, unsigned *offset) { /* its row among the members; offset: bytes */
+    struct btf_member *m = (void *)(t + 1);
+    for (int row = 0; row < BTF_INFO_VLEN(t->info); row++)
+        if (!strcmp(names + m[row].name_off, name)) { *offset = (m[row].offset & 0xFFFFFF) / 8; return row; }
+    return -1;
+}
+static int map_of(int type, unsigned key, unsigned value, unsigned entries, int value_type, int in, int flags, const char *name) {
+    union bpf_attr a; memset(&a, 0, sizeof a); a.map_type = type; a.key_size = key; a.value_size = value; a.max_entries = entries; a.map_flags = flags;
+    strcpy(a.map_name, name); if (value_type) { a.btf_vmlinux_value_type_id = value_type; a.btf_fd = in; }
+    return bpf(BPF_MAP_CREATE, &a);
+}
+static unsigned id_of_map(int map) {
+    union bpf_attr a; memset(&a, 0, sizeof a); struct bpf_map_info info; memset(&info, 0, sizeof info);
+    a.info.bpf_fd = map; a.info.info = (uintptr_t)&info; a.info.info_len = sizeof info; bpf(BPF_OBJ_GET_INFO_BY_FD, &a); return info.id;
+}
+static void sockmaps(void) {
+    struct { int kind, type, attach; const char *name, *how; } all[] = {
+        {15, BPF_PROG_TYPE_SK_MSG, BPF_SK_MSG_VERDICT, "memir_message", "sockmap msg_verdict"}, {15, BPF_PROG_TYPE_SK_SKB, BPF_SK_SKB_STREAM_PARSER, "memir_parser", "sockmap stream_parser"},
+        {18, BPF_PROG_TYPE_SK_SKB, BPF_SK_SKB_STREAM_VERDICT, "memir_verdict", "sockhash stream_verdict"}, {15, BPF_PROG_TYPE_SK_SKB, 38, "memir_skb", "sockmap skb_verdict"}};
+    for (int row = 0; row < 4; row++) {
+        char words[16]; union bpf_attr a; memset(&a, 0, sizeof a); int map = map_of(all[row].kind, 4, 4, 4, 0, 0, 0, "memir_socks"), program = load(all[row].type, all[row].attach == 38 ? 38 : 0, 0, 1, all[row].name);
+        snprintf(words, sizeof words, "map %u", id_of_map(map)); a.target_fd = map; a.attach_bpf_fd = program; a.attach_type = all[row].attach;
+        int fine = row < 3 ? -1 : link_to(program, map, 38, 0, 0, 0); if (fine < 0) fine = bpf(BPF_PROG_ATTACH, &a);
+        told(program, all[row].how, words, fine);
+    }
+}
+static void congestion(const char *called_so, int linked) { /* struct_ops: a way of TCP's to avoid congestion */
+    struct { struct btf_header h; struct btf_type t; unsigned integer; char text[8]; } own = {{0xeB9F, 1, 0, sizeof own.h, 0, 16, 16, 8}, {1, BTF_KIND_INT << 24, {4}}, 32, "\0int"};
+    union bpf_attr a; memset(&a, 0, sizeof a); a.btf = (uintptr_t)&own; a.btf_size = sizeof own; int in = bpf(BPF_BTF_LOAD, &a);
+    struct btf_type *outer, *inner; unsigned data, place; int value = number_of(BTF_KIND_STRUCT, "bpf_struct_ops_tcp_congestion_ops", &outer), ops = number_of(BTF_KIND_STRUCT, "tcp_congestion_ops", &inner);
+    if (in < 0 || value < 0 || ops < 0 || member(outer, "data", &data) < 0) { dprintf(9, "attach: struct_ops: not on this kernel: %s\n", strerror(errno)); return; }
+    int map = map_of(26, 4, outer->size, 1, value, in, linked ? 1 << 13 : 0, called_so); char *bytes = calloc(1, outer->size);
+    const char *each[] = {"ssthresh", "cong_avoid", "undo_cwnd"}; int programs[3], zero = 0; char words[64], called[16];
+    for (int row = 0; row < 3; row++) {
+        int index = member(inner, each[row], &place); snprintf(called, sizeof called, "memir_%s%.7s", linked ? "l" : "", each[row]);
+        programs[row] = load(27, index, ops, 0, called); *(uint64_t *)(bytes + data + place) = programs[row];
+    }
+    member(inner, "name", &place); strcpy(bytes + data + place, called_so);
+    memset(&a, 0, sizeof a); a.map_fd = map; a.key = (uintptr_t)&zero; a.value = (uintptr_t)bytes; int fine = bpf(BPF_MAP_UPDATE_ELEM, &a);
+    if (linked && fine >= 0) fine = link_to(map, 0, 44, 0, 0, 0);
+    for (int row = 0; row < 3; row++) { snprintf(words, sizeof words, "tcp_congestion_ops.%s", each[row]); told(programs[row], "struct_ops", words, fine); }
+}
+static void netkits(void) {
+    memset(&ask, 0, sizeof ask); ask.h.nlmsg_len = NLMSG_LENGTH(sizeof(struct ifinfomsg)); ask.h.nlmsg_type = RTM_NEWLINK; ask.h.nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK;
+    put(3, "nk0", 4); struct rtattr *info = put(18, 0, 0); put(1, "netkit", 6); struct rtattr *data = put(2, 0, 0), *peer = put(1, 0, 0); /* IFLA_NETKIT_PEER_INFO */
+    ask.h.nlmsg_len += sizeof(struct ifinfomsg); put(3, "nk1", 4);
+    peer->rta_len = (char *)&ask + ask.h.nlmsg_len - (char *)peer; data->rta_len = (char *)&ask + ask.h.nlmsg_len - (char *)data; info->rta_len = (char *)&ask + ask.h.nlmsg_len - (char *)info;
+    int fine = answer(), first = if_nametoindex("nk0");
+    int program = load(BPF_PROG_TYPE_SCHED_CLS, 54, 0, -1, "memir_netkit"); told(program, "netkit primary", "nk0", fine < 0 ? -1 : link_to(program, first, 54, 0, 0, 0));
+    program = load(BPF_PROG_TYPE_SCHED_CLS, 55, 0, -1, "memir_peer"); told(program, "netkit peer", "nk1", fine < 0 ? -1 : link_to(program, first, 55, 0, 0, 0));
+}
+static void action(void) { /* of tc, in no filter */
+    memset(&ask, 0, sizeof ask); ask.h.nlmsg_len = NLMSG_LENGTH(sizeof(struct tcamsg)); ask.h.nlmsg_type = RTM_NEWACTION; ask.h.nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK;
+    struct { unsigned index, capab; int action, refcnt, bindcnt; } parameters = {0, 0, -1, 0, 0}; int program = load(BPF_PROG_TYPE_SCHED_ACT, 0, 0, -1, "memir_action");
+    struct rtattr *all = put(1, 0, 0), *first = put(1, 0, 0); put(1, "bpf", 4); struct rtattr *options = put(2, 0, 0);
+    put(2, &parameters, sizeof parameters); put(5, &program, 4); put(6, "memir", 6);
+    struct rtattr *nests[] = {options, first, all}; for (int row = 0; row < 3; row++) nests[row]->rta_len = (char *)&ask + ask.h.nlmsg_len - (char *)nests[row];
+    told(program, "tc action", "1", answer());
+}
+__attribute__((noinline)) void called(void);
+static void more(void) {
+    char words[64]; int program, fine; union bpf_attr a;
+    int s = socket(AF_INET, SOCK_DGRAM, 0), yes = 1; struct sockaddr_in here = {.sin_family = AF_INET, .sin_port = htons(7998)}; struct stat st;
+    setsockopt(s, SOL_SOCKET, SO_REUSEPORT, &yes, 4); bind(s, (void *)&here, sizeof here); fstat(s, &st); snprintf(words, sizeof words, "%lu", (unsigned long)st.st_ino);
+    program = load(BPF_PROG_TYPE_SOCKET_FILTER, 0, 0, 0, "memir_reuse"); told(program, "socket reuseport", words, setsockopt(s, SOL_SOCKET, 52, &program, 4));
+    struct { unsigned pf, hook; int priority; unsigned flags; } filter = {2, 1, -128, 0};
+    program = load(32, 45, 0, 1, "memir_filter"); told(program, "netfilter ipv4", "LOCAL_IN", link_to(program, 0, 45, 0, &filter, sizeof filter));
+    uint64_t offset = (uintptr_t)called - 0x400000; struct { uint64_t path, offsets, counters, cookies; unsigned count, flags, pid; } many = {(uintptr_t)"/data/attach", (uintptr_t)&offset, 0, 0, 1, 0, 0};
+    snprintf(words, sizeof words, "/data/attach+0x%lx", offset);
+    program = load(BPF_PROG_TYPE_KPROBE, 48, 0, 0, "memir_uprobes"); told(program, "uprobe_multi", words, link_to(program, 0, 48, 0, &many, sizeof many));
+    program = load(26, 28, function("bpf_iter_task"), 0, "memir_iter"); told(program, "iter", "task", link_to(program, 0, 28, 0, 0, 0));
+    sockmaps(); congestion("memir_cc", 0); congestion("memir_linked", 1); netkits(); action();
 }
 __attribute__((noinline)) void called(void) { __asm__ volatile("nop"); }
 int main(int argc, char **argv) {
     const char *name = argv[1]; int interface = if_nametoindex(name), program, fine; char words[128]; union bpf_attr a;
     struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY}; setrlimit(RLIMIT_MEMLOCK, &all); /* 5.10 charges programs to it */
+    read_btf();
     begin(RTM_NEWQDISC, interface, TC_H_CLSACT, TC_H_MAKE(TC_H_CLSACT, 0), 0); put(TCA_KIND, "clsact", 7); answer();
     program = load(BPF_PROG_TYPE_SCHED_CLS, 0, 0, -1, "memir_tc_in"); told(program, "tc ingress", name, filter(interface, 0xFFFFFFF2, program, "memir"));
     program = load(BPF_PROG_TYPE_SCHED_CLS, 0, 0, -1, "memir_tc_out"); told(program, "tc egress", name, filter(interface, 0xFFFFFFF3, program, "memir"));
@@ -113,7 +191,7 @@ int main(int argc, char **argv) {
     told(program, "kprobe", "vfs_unlink", set(fine, program));
     called(); program = load(BPF_PROG_TYPE_KPROBE, 0, 0, 0, "memir_uprobe");
     fine = event(number("/sys/bus/event_source/devices/uprobe/type"), 0, (uintptr_t)"/data/attach", (uintptr_t)called - 0x400000);
-    told(program, "uprobe", "", set(fine, program));
+    snprintf(words, sizeof words, "/data/attach+0x%lx", (unsigned long)called - 0x400000); told(program, "uprobe", words, set(fine, program));
     program = load(BPF_PROG_TYPE_TRACEPOINT, 0, 0, 0, "memir_point"); fine = event(PERF_TYPE_TRACEPOINT, number("/sys/kernel/tracing/events/sched/sched_process_exec/id"), 0, 0);
     told(program, "tracepoint", "sched_process_exec", fine < 0 ? -1 : link_to(program, fine, 41, 0, 0, 0));
     program = load(BPF_PROG_TYPE_TRACEPOINT, 0, 0, 0, "memir_call"); fine = event(PERF_TYPE_TRACEPOINT, number("/sys/kernel/tracing/events/syscalls/sys_enter_umount/id"), 0, 0);
@@ -125,6 +203,7 @@ int main(int argc, char **argv) {
     a.raw_tracepoint.prog_fd = program; told(program, "fentry", "vfs_unlink", bpf(BPF_RAW_TRACEPOINT_OPEN, &a));
     const char *both[] = {"vfs_unlink", "vfs_mkdir"}; struct { unsigned flags, count; uint64_t names, places, cookies; } many = {0, 2, (uintptr_t)both};
     program = load(BPF_PROG_TYPE_KPROBE, 42, 0, 0, "memir_many"); told(program, "kprobe_multi", "vfs_mkdir, vfs_unlink", link_to(program, 0, 42, 0, &many, sizeof many));
+    more();
     close(9);
     for (;;) pause();
 }
