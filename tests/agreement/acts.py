@@ -37,10 +37,11 @@ def recorded(name: str) -> Iterator[Told]:
         {tuple(row[word] for word in _ORIG): row for row in live},
     )  # fmt: skip
     objects = [record for record in records(name, "BPF") if record["kind"] != "attached"]
-    words = {"name": "name", "tag": "tag", "uid": "uid", "program_id": "program"}
+    words = {"name": "name", "tag": "tag", "uid": "uid", "program_id": "program"}  # program 0: the link ties a map
     yield Told(
         "bpf", "bpf(2)",
-        {(record["kind"], record["id"]): {mine: record[word] for mine, word in words.items() if word in record}
+        {(record["kind"], record["id"]): {mine: record[word] for mine, word in words.items()
+                                          if word in record and (word != "program" or record[word])}
          for record in objects},
         {(row["kind"], row["id"]): row for row in rows(name, "bpf")},
     )  # fmt: skip
