@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""BPF programs whose place is a map: of sockets (net/core/sock_map.c), and of functions that take the place of the
-kernel's own (kernel/bpf/bpf_struct_ops.c)."""
+"""BPF programs whose place is a map: of sockets (net/core/sock_map.c), of programs (kernel/bpf/arraymap.c, devmap.c,
+cpumap.c), and of functions that take the place of the kernel's own (kernel/bpf/bpf_struct_ops.c)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memir.kernel.engine import texts
-from memir.kernel.list import slots
+from memir.kernel.list import hlist_nodes, slots
 from memir.kernel.pagetable import U64, Bools
 from memir.kernel.rows import among
 
@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 
 _NAME = 128
 _MOST = 512  # functions of one struct
+_OF_PROGRAMS = {
+    "prog_array": ("bpf_array", "ptrs"), "devmap": ("bpf_dtab", "netdev_map"), "cpumap": ("bpf_cpu_map", "cpu_map"),
+    "devmap_hash": ("bpf_dtab", "dev_index_head"),
+}  # fmt: skip
+"""Of each kind of map its struct, and the member that is, or leads to, its table."""
+_ENTRIES = {"bpf_dtab": ("bpf_dtab_netdev", "xdp_prog"), "bpf_cpu_map": ("bpf_cpu_map_entry", "prog")}
 _OF_SOCKETS = {"sockmap": "bpf_stab", "sockhash": "bpf_shtab"}
+HOLD_PROGRAMS = {*_OF_SOCKETS, *_OF_PROGRAMS, "struct_ops"}
+"""Types of maps that programs are in."""
 
 
 def socket_map_programs(kernel: Kernel, address: U64, types: Sequence[str | None]) -> list[tuple[int, int, str]]:
@@ -39,6 +47,34 @@ def socket_map_programs(kernel: Kernel, address: U64, types: Sequence[str | None
             program = kernel.pointer(place, "sk_psock_progs", member)
             how = f"{kind} {words.get(member, member)}"
             rows += [(int(own[row]), int(program[row]), how) for row in np.flatnonzero(program).tolist()]
+    return rows
+
+
+def entry_programs(kernel: Kernel, address: U64, types: Sequence[str | None]) -> list[tuple[int, int, str]]:
+    """(row of the map, address of the program, `prog_array`) of what maps of programs hold: of tail calls, and those
+    that packets meet at the interface or processor that XDP sends them to (devmap, devmap_hash, cpumap)."""
+    rows = []
+    for kind, (struct, place) in _OF_PROGRAMS.items():
+        own = np.flatnonzero([each == kind for each in types])
+        if not len(own) or not kernel.types.has(struct, place):
+            continue
+        map_ = kernel.container(address[own], struct, "map")
+        count = kernel.read(address[own], "bpf_map", "max_entries").astype(np.uint64)
+        if kind == "devmap_hash":
+            count = kernel.read(map_, struct, "n_buckets").astype(np.uint64)
+        first = kernel.embedded(map_, struct, place) if kind == "prog_array" else kernel.pointer(map_, struct, place)
+        slot = [slots(kernel, first[row : row + 1], count[row : row + 1], 8, "BPF maps") for row in range(len(own))]
+        of, every = np.repeat(own, [len(each) for each in slot]), np.concatenate(slot)
+        if kind == "devmap_hash":
+            which, node = hlist_nodes(kernel, every, "BPF maps")
+            entry, of = kernel.container(node, "bpf_dtab_netdev", "index_hlist"), of[which]
+        else:
+            entry = kernel.pointers(every)
+        used = entry != 0
+        of, program = of[used], entry[used]
+        if kind != "prog_array":
+            program = kernel.pointer(program, *_ENTRIES[struct])
+        rows += [(row, each, kind) for row, each in zip(of.tolist(), program.tolist(), strict=True) if each]
     return rows
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
 _FAMILIES = {2: "ipv4", 10: "ipv6"}  # NFPROTO_IPV4, NFPROTO_IPV6
+_FANOUT_EBPF = 7  # PACKET_FANOUT_EBPF
 _MOST_FILTERS = 1 << 12  # at one interface's way in or out
 # struct cls_bpf_head begins with a list, struct cls_bpf_prog with the program and its place in that list, on every
 # kernel from 4.4 to 7.2; both types are of a module
@@ -164,6 +165,16 @@ def link_filters(kernel: Kernel, link: U64) -> tuple[U64, list[str]]:
         for of, place in zip(family, point, strict=True)
     ]
     return kernel.pointer(own, "bpf_nf_link", "net"), words
+
+
+def fanout_programs(kernel: Kernel, sock: U64) -> list[tuple[int, int]]:
+    """(row of the packet socket, address of the program) of what shares packets out among sockets (PACKET_FANOUT)."""
+    if not len(sock) or not kernel.types.has("packet_sock", "fanout"):
+        return []
+    group = kernel.pointer(sock, "packet_sock", "fanout", gap=False)  # a packet_sock begins with its sock
+    by_program = kernel.try_read(group, "packet_fanout", "type")[0] == _FANOUT_EBPF
+    program = kernel.pointer(np.where(by_program, group, np.uint64(0)), "packet_fanout", "bpf_prog")
+    return [(row, int(program[row])) for row in np.flatnonzero(program).tolist()]
 
 
 def socket_programs(kernel: Kernel, sock: U64) -> list[tuple[int, int, str]]:

@@ -138,7 +138,7 @@ def many_places(kernel: Kernel, link: U64) -> list[str]:
     for path, start, number in zip(texts(paths), first.tolist(), count.tolist(), strict=True):
         if not start or not 0 < number <= _MOST:
             kernel.gaps.add("BPF links", f"{start:#x}", "absurd number of places")
-            targets.append(f"uprobe_multi {path or '?'}")
+            targets.append(f"uprobe_multi {path or ''}+?")
             continue
         shown = min(number, _MOST_SHOWN)
         place = kernel.read(slots(kernel, u64(start), u64(shown), size, "BPF links"), "bpf_uprobe", "offset").tolist()

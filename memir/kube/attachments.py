@@ -13,6 +13,7 @@ from memir.kernel import bpf, bpf_maps, bpf_net, bpf_trace, tc_action
 from memir.kernel.code_address import CodeMap
 from memir.kernel.pagetable import U64
 from memir.kernel.rows import distinct
+from memir.kernel.sock import PACKET
 
 if TYPE_CHECKING:
     from memir.kube.owner import Owner
@@ -91,6 +92,8 @@ class _Net:
 
 def _of_links(source: RamSource, links: Mapping[int, str | None]) -> Iterator[tuple[int, str, tuple[Owner, ...]]]:
     """(link, words, owners) of those that say themselves what they tie."""
+    if not links:
+        return
     kernel, net = source.kernel, _Net(source)
 
     def of_type(name: str) -> U64:
@@ -131,11 +134,15 @@ def _of_maps(source: RamSource, links: Mapping[int, str | None]) -> Iterator[tup
     kernel = source.kernel
     maps = bpf.objects(kernel, "map")
     types = bpf.types_of(kernel, "map", maps.address)
+    if not bpf_maps.HOLD_PROGRAMS.intersection(types):
+        return
     of_sockets = {
         program: f"{how} map {int(maps.ident[row])}"
         for row, program, how in bpf_maps.socket_map_programs(kernel, maps.address, types)
     }
     yield from of_sockets.items()
+    for row, program, how in bpf_maps.entry_programs(kernel, maps.address, types):
+        yield program, f"{how} map {int(maps.ident[row])}"
     tying = np.array([link for link, kind in links.items() if kind == "sockmap"], np.uint64)
     for link, program in zip(tying.tolist(), bpf.tied_programs(kernel, tying), strict=True):
         yield link, of_sockets.get(program, "sockmap ?")
@@ -175,6 +182,9 @@ def _of_places(
         whole = np.flatnonzero(~rows.mini)
         for row, program, how in bpf_net.socket_programs(kernel, rows.sock[whole]):
             yield program, f"{how} {int(rows.inode[whole[row]])}", source.socket_owners[whole[row]]
+        packets = whole[rows.family[whole] == PACKET]
+        for row, program in bpf_net.fanout_programs(kernel, rows.sock[packets]):
+            yield program, f"socket fanout {int(rows.inode[packets[row]])}", source.socket_owners[packets[row]]
     if types & _EVENTS:
         for program, event in bpf_trace.event_programs(kernel, bpf_trace.event_files(kernel, distinct(file))):
             yield program, event, ()

@@ -16,7 +16,7 @@ _TEXT = "changes of text and read-only data"
 _SITES = "text and read-only data where the kernel writes itself, and pages that are not there"
 _OTHER = "text and read-only data where another image of the build differs"
 _NEVER = {
-    "bpf": ["BPF of routes/XDP maps/packet fanout"],
+    "bpf": ["BPF of routes/xt_bpf/other qdiscs"],
     "hooks": [_TEXT],  # but for entries of functions
 }
 """What no version of a table looks at yet: said whatever was read. With a reference the text was compared (_SITES)."""

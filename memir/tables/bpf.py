@@ -28,7 +28,7 @@ COLUMNS = columns("""
     uid              uint32       of a program: who loaded it
     maps             list<string> of a program: ids of the maps that it uses
     program_id       int64        of a link: the program that it ties
-    attached         list<string> where it is attached: `cgroup device /kubepods.slice/...`, `xdp eth0` (`xdp eth0 in netns 4026532201` of one that is not the node's), in this form also tc, tcx, netkit, `tc action`, netns, netfilter, socket (`socket reuseport`), sockmap, struct_ops, kprobe, kprobe_multi, uprobe, uprobe_multi (file and offset), tracepoint, raw_tracepoint, fentry, fexit, lsm, iter, perf_event; programs of routes, of XDP maps, of packet fanout and of qdiscs other than clsact and ingress are not read
+    attached         list<string> where it is attached: `cgroup device /kubepods.slice/...`, `xdp eth0` (`xdp eth0 in netns 4026532201` of one that is not the node's), in this form also tc, tcx, netkit, `tc action`, netns, netfilter, socket (`socket reuseport`, `socket fanout`), maps (sockmap, struct_ops, prog_array, devmap, cpumap), kprobe, kprobe_multi, uprobe, uprobe_multi (file and offset), tracepoint, raw_tracepoint, fentry, fexit, lsm, iter, perf_event; programs of routes, of iptables' xt_bpf and of qdiscs other than clsact and ingress are not read
     pids             list<int32>  processes that have it open
     address          uint64       kernel virtual address of it
     source           string       where the row comes from

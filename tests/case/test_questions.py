@@ -113,7 +113,7 @@ def test_dropped_files_are_no_directories_for_scratch(folder: Path) -> None:
 
 
 def test_what_nothing_looked_at_is_said(folder: Path) -> None:
-    never = "BPF of routes/XDP maps/packet fanout, changes of text and read-only data"
+    never = "BPF of routes/xt_bpf/other qdiscs, changes of text and read-only data"
     ran = CliRunner().invoke(app, ["ask", str(folder), "rootkit"])
     assert ran.output.splitlines()[-1] == f"Nothing looked at: {never}."
     document = json.loads(CliRunner().invoke(app, ["ask", str(folder), "rootkit", "--json"]).output)

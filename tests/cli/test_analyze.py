@@ -143,7 +143,7 @@ def test_summary_for_people(memir: Memir, raw_image: Path, analysed_once: tuple[
         assert any(words in line for line in lines)
     assert lines[6] == (
         "Kernel      2 modules, none seen to hide; 0 BPF programs; no unexpected hook; "
-        "not checked: BPF of routes/XDP maps/packet fanout, changes of text and read-only data"
+        "not checked: BPF of routes/xt_bpf/other qdiscs, changes of text and read-only data"
     )
     assert lines[8] == "Findings: 4 high, 1 medium"
     assert "  HIGH  deleted-executable (T1070.004 File Deletion)" in lines

@@ -8,6 +8,7 @@ import numpy as np
 from memir.kernel import bpf, bpf_maps
 from memir.kernel.pagetable import U64
 from tests.hunt.hunting import planted
+from tests.kernel.hooked import word
 from tests.kernel.recorded import node, records
 
 NAME = "s-6.12-recorded"
@@ -45,6 +46,23 @@ def test_maps_of_sockets() -> None:
         each for each in told("sock") if " map " in each[1]
     ]
     assert len(rows) == 4 and bpf_maps.socket_map_programs(node(NAME).kernel, address, ["hash"] * len(address)) == []
+
+
+def test_maps_of_programs() -> None:
+    """Of tail calls, and where XDP sends packets on; a slot that leads nowhere is no program."""
+    kernel = node(NAME).kernel
+    address, types, ident = maps()
+    rows = bpf_maps.entry_programs(kernel, address, types)
+    kinds = ("prog_array", "devmap", "devmap_hash", "cpumap")
+    expected = [each for each in told("") if each[1].startswith(kinds)]
+    assert named([(row, program, f"{how} map {ident[row]}") for row, program, how in rows]) == expected
+    assert len(expected) == 4 and bpf_maps.entry_programs(kernel, address, ["array"] * len(address)) == []
+    own = address[[kind == "devmap" for kind in types]]
+    table = kernel.pointer(kernel.container(own, "bpf_dtab", "map"), "bpf_dtab", "netdev_map")
+    places = kernel.space.physical(table + np.uint64(8) * np.arange(8, dtype=np.uint64))[0].tolist()
+    torn = planted(node(NAME), {place: word(0xFFFF_8000_0000_1000) for place in places})
+    assert {how for *_, how in bpf_maps.entry_programs(torn.kernel, address, types)} == {*kinds} - {"devmap"}
+    assert [gap.count for gap in torn.gaps if gap.kind == "bpf_dtab_netdev.xdp_prog"] == [8]
 
 
 def test_functions_in_the_place_of_the_kernels() -> None:

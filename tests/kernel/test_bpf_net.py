@@ -11,10 +11,11 @@ import pytest
 from memir.kernel import bpf, bpf_net
 from memir.kernel.netdevice import private
 from memir.kernel.pagetable import U64
+from memir.kernel.sock import PACKET
 from memir.kube.ram import RamSource
 from tests.hunt.hunting import planted
 from tests.kernel.hooked import IMAGES, changed, free_place, offset, word
-from tests.kernel.recorded import node
+from tests.kernel.recorded import node, records
 
 NAME = "s-6.12-recorded"
 NodeOf = Callable[[str], RamSource]
@@ -82,6 +83,16 @@ def test_namespaces_and_sockets() -> None:
     assert [(int(sockets.local_port[row]), how, *names_of([program])) for row, program, how in rows] == [
         (7999, "socket", "memir_socket"), (7998, "socket reuseport", "memir_reuse")
     ]  # fmt: skip
+
+
+def test_fanout_of_packet_sockets() -> None:
+    rows = node(NAME).sockets.rows
+    packets = rows.sock[rows.family == PACKET]
+    ((row, program),) = bpf_net.fanout_programs(node(NAME).kernel, packets)
+    assert names_of([program]) == ["memir_fanout"]
+    (told,) = [each["where"] for each in records(NAME, "TOLD", "attached") if each["name"] == "memir_fanout"]
+    assert told == f"socket fanout {int(rows.inode[rows.family == PACKET][row])}"
+    assert bpf_net.fanout_programs(node(NAME).kernel, packets[:0]) == []
 
 
 def test_netkit() -> None:

@@ -170,4 +170,4 @@ def test_memory_of_cgroups(name: str) -> None:
             if abs(have[path][line] - lines[line]) > max(lines[line] // 100, PAGE * 256):
                 wrong[path, line] = (have[path][line], lines[line])
     assert wrong == {}
-    assert sum(lines["anon"] > 0 for lines in told(name).stat.values()) > 8
+    assert sum(lines["anon"] > 0 for lines in told(name).stat.values()) >= 8

@@ -36,7 +36,7 @@ def test_words_and_owners() -> None:
     have = {name: sorted(where[place]) for name, place in zip(names, asked()["programs"], strict=True)}
     told = {record["name"]: [record["where"]] for record in records(NAME, "TOLD", "attached")}
     assert {name: have[name] for name in told} == told and set(have) - set(told) == {"memir_watch", "memir_link"}
-    assert len(told) == 33 and {len(places) for places in have.values()} == {1}
+    assert len(told) == 38 and {len(places) for places in have.values()} == {1}
     whose: dict[str, set[str | None]] = {}
     for place, every in owners.items():
         for word in where[place]:
@@ -74,9 +74,9 @@ def test_what_has_no_id_is_none() -> None:
 
 
 def objects_of(source: RamSource) -> list[int]:
-    """Addresses of what leads to programs: programs, links, perf events, interfaces' lists, network namespaces."""
+    """Addresses of what leads to programs: programs, maps, links, perf events, interfaces' lists, namespaces."""
     kernel = source.kernel
-    found = [address for kind in ("program", "link") for address in bpf.objects(kernel, kind).address.tolist()]
+    found = [address for kind in bpf.KINDS for address in bpf.objects(kernel, kind).address.tolist()]
     events = bpf_trace.event_files(kernel, open_files(kernel, source.file_tasks)[2])
     found += kernel.pointer(events, "file", "private_data").tolist()
     entry = kernel.pointer(source.interfaces.device, "net_device", "tcx_ingress")

@@ -9,7 +9,7 @@ from memir.report.kernel import kernel_line, not_checked
 from memir.tables.hooks import CHECKS
 
 NEVER = "changes of text and read-only data"
-ELSEWHERE = "BPF of routes/XDP maps/packet fanout"
+ELSEWHERE = "BPF of routes/xt_bpf/other qdiscs"
 
 
 def module(name: str | None, hidden: bool | None = False) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def test_not_checked() -> None:
     """What no table looks at yet, and what a gap kept from being looked at."""
     never = "changes of text and read-only data"
     assert not_checked((), ()) == [never]
-    assert not_checked(("bpf", "hooks"), ()) == ["BPF of routes/XDP maps/packet fanout", never]
+    assert not_checked(("bpf", "hooks"), ()) == ["BPF of routes/xt_bpf/other qdiscs", never]
     assert not_checked(("hooks",), {"ftrace", "module list", "args"}) == ["ftrace", "modules by all witnesses", never]
 
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <linux/if_packet.h>
 #include <linux/btf.h>
 #include <linux/perf_event.h>
 #include <linux/pkt_sched.h>
@@ -155,6 +156,24 @@ static void action(void) { /* of tc, in no filter */
     told(program, "tc action", "1", answer());
 }
 __attribute__((noinline)) void called(void);
+static int in_map(int map, unsigned key, const void *value) {
+    union bpf_attr a; memset(&a, 0, sizeof a); a.map_fd = map; a.key = (uintptr_t)&key; a.value = (uintptr_t)value; return bpf(BPF_MAP_UPDATE_ELEM, &a);
+}
+static void entries(void) { /* of maps: programs that others call, or that packets meet on their way on */
+    char words[32]; int program, map; struct { int first, program; } value;
+    map = map_of(BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 8, 0, 0, 0, "memir_calls"); program = load(BPF_PROG_TYPE_TRACEPOINT, 0, 0, 0, "memir_tail"); snprintf(words, sizeof words, "map %u", id_of_map(map));
+    told(program, "prog_array", words, in_map(map, 3, &program));
+    map = map_of(BPF_MAP_TYPE_DEVMAP, 4, 8, 8, 0, 0, 0, "memir_devices"); program = load(BPF_PROG_TYPE_XDP, 33, 0, 2, "memir_device"); snprintf(words, sizeof words, "map %u", id_of_map(map));
+    value.first = if_nametoindex("lo"); value.program = program; told(program, "devmap", words, in_map(map, 1, &value));
+    map = map_of(BPF_MAP_TYPE_DEVMAP_HASH, 4, 8, 8, 0, 0, 0, "memir_by_key"); program = load(BPF_PROG_TYPE_XDP, 33, 0, 2, "memir_hashed"); snprintf(words, sizeof words, "map %u", id_of_map(map));
+    value.program = program; told(program, "devmap_hash", words, in_map(map, 77, &value));
+    map = map_of(BPF_MAP_TYPE_CPUMAP, 4, 8, 8, 0, 0, 0, "memir_cpus"); program = load(BPF_PROG_TYPE_XDP, 35, 0, 2, "memir_cpu"); snprintf(words, sizeof words, "map %u", id_of_map(map));
+    value.first = 64; value.program = program; told(program, "cpumap", words, in_map(map, 1, &value));
+    int s = socket(AF_PACKET, SOCK_RAW, htons(3)), group = 7 << 16 | 77; struct stat st; fstat(s, &st); snprintf(words, sizeof words, "%lu", (unsigned long)st.st_ino);
+    struct sockaddr_ll here = {.sll_family = AF_PACKET, .sll_protocol = htons(3), .sll_ifindex = if_nametoindex("lo")}; bind(s, (void *)&here, sizeof here);
+    program = load(BPF_PROG_TYPE_SOCKET_FILTER, 0, 0, 0, "memir_fanout"); int fine = setsockopt(s, 263, 18, &group, 4); /* SOL_PACKET, PACKET_FANOUT */
+    told(program, "socket fanout", words, fine < 0 ? -1 : setsockopt(s, 263, 22, &program, 4)); /* PACKET_FANOUT_DATA */
+}
 static void more(void) {
     char words[64]; int program, fine; union bpf_attr a;
     int s = socket(AF_INET, SOCK_DGRAM, 0), yes = 1; struct sockaddr_in here = {.sin_family = AF_INET, .sin_port = htons(7998)}; struct stat st;
@@ -166,7 +185,7 @@ static void more(void) {
     snprintf(words, sizeof words, "/data/attach+0x%lx", offset);
     program = load(BPF_PROG_TYPE_KPROBE, 48, 0, 0, "memir_uprobes"); told(program, "uprobe_multi", words, link_to(program, 0, 48, 0, &many, sizeof many));
     program = load(26, 28, function("bpf_iter_task"), 0, "memir_iter"); told(program, "iter", "task", link_to(program, 0, 28, 0, 0, 0));
-    sockmaps(); congestion("memir_cc", 0); congestion("memir_linked", 1); netkits(); action();
+    sockmaps(); congestion("memir_cc", 0); congestion("memir_linked", 1); netkits(); action(); entries();
 }
 __attribute__((noinline)) void called(void) { __asm__ volatile("nop"); }
 int main(int argc, char **argv) {
