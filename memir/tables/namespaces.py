@@ -64,8 +64,8 @@ def _of_threads(source: RamSource) -> list[tuple[int, str, int]]:
     kernel, threads = source.kernel, source.processes.threads
     proxy = kernel.pointer(threads.task, "task_struct", "nsproxy")
     pairs = np.stack((threads.tgid.astype(np.uint64), proxy), 1)[proxy != 0]
-    _, one = np.unique(pairs, axis=0, return_index=True)
-    rows = np.flatnonzero(proxy != 0)[np.sort(one)]
+    _, first = np.unique(pairs, axis=0, return_index=True)
+    rows = np.flatnonzero(proxy != 0)[np.sort(first)]
     own = nsproxy.namespaces(kernel, threads.task[rows], np.zeros(len(rows), np.uint64)).inum
     return [(pid, kind, inum) for kind in nsproxy.KINDS if kind not in ("pid", "user")
             for pid, inum in zip(threads.tgid[rows].tolist(), own[kind].tolist(), strict=True) if inum]  # fmt: skip
