@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from memir.gaps import Gaps
 from memir.image.memory import PhysicalMemory
+from memir.kernel.engine import Kernel
 
 PAGE = 4096
 U64 = NDArray[np.uint64]
@@ -68,3 +70,11 @@ def patched(memory: PhysicalMemory, changes: Mapping[int, bytes]) -> dict[int, b
 
 def by(rows: Iterable[dict[str, Any]], key: str) -> dict[Any, dict[str, Any]]:
     return {row[key]: row for row in rows}
+
+
+def rewritten(kernel: Kernel, words: Mapping[int, bytes]) -> Kernel:
+    """The same kernel in memory that has other bytes at some kernel virtual addresses; its gaps are its own."""
+    places, known = kernel.space.physical(np.array(list(words), np.uint64))
+    assert known.all()
+    changes = dict(zip(places.tolist(), words.values(), strict=True))
+    return Kernel(damaged(kernel.memory, patched(kernel.memory, changes)), kernel.anchors, Gaps())

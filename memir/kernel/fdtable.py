@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from memir.kernel.pagetable import U64
+from memir.kernel.pagetable import U64, Bools
 from memir.kernel.rows import spread
 
 if TYPE_CHECKING:
@@ -36,3 +36,14 @@ def open_files(kernel: Kernel, task: U64) -> tuple[NDArray[np.int64], NDArray[np
     kernel.count_unread("open files", slot, ok)
     used = file != 0
     return owner[used].astype(np.int64), fd[used].astype(np.int64), file[used]
+
+
+def close_on_exec(kernel: Kernel, task: U64, number: NDArray[np.int64]) -> Bools:
+    """Whether exec closes these descriptors, each of the task beside it: the table has that, not the file."""
+    files = kernel.pointer(task, "task_struct", "files")
+    words = kernel.pointer(kernel.pointer(files, "files_struct", "fdt"), "fdtable", "close_on_exec")
+    place = np.where(words != 0, words + np.uint64(8) * (number >> 6).astype(np.uint64), np.uint64(0))
+    word, ok = kernel.try_pointers(place)
+    kernel.count_unread("close-on-exec bits", place, ok)
+    closed: Bools = ok & ((word >> (number & 63).astype(np.uint64)) & np.uint64(1) != 0)
+    return closed

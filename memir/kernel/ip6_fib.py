@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memir.kernel.blank import whole
-from memir.kernel.ip_fib import Routes, address, table_heads
+from memir.kernel.ip_fib import BLACKHOLE, Routes, address, objects, table_heads
 from memir.kernel.list import chain, hlist_nodes
 from memir.kernel.pagetable import I64, U64
 
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
 _INFO = 0x4  # RTN_RTINFO: a node whose leaf is its own; else it is one that lies below it
 _MOST = 1 << 20
-_DEEP = 129  # levels: one a bit of the address
+_DEEP = 259  # levels: one a bit of the destination, and of the source that a route may ask for too
 
 
 def ipv6_routes(kernel: Kernel, net: U64) -> Routes:
     """IPv6 routes of `struct net *` addresses, all tables; the empty entry that each main table begins with is none."""
     if not kernel.types.has("net", "ipv6.fib_table_hash"):
-        return _routes(kernel, np.zeros(0, np.int64), np.zeros(0, np.uint64))  # a kernel without IPv6
+        none = np.zeros(0, np.int64)  # a kernel without IPv6
+        return _routes(kernel, none, np.zeros(0, np.uint64), none)
     row, head = table_heads(kernel, net, "ipv6.fib_table_hash")
     which, node = hlist_nodes(kernel, head, "routing tables", 4096)
     table = kernel.container(node, "fib6_table", "tb6_hlist")
@@ -36,7 +37,8 @@ def ipv6_routes(kernel: Kernel, net: U64) -> Routes:
     good &= kernel.try_read(route, "fib6_info", "fib6_table")[0].astype(np.uint64) == inside
     own = route != empty[space]
     kernel.count_unread("route", route[own], good[own])
-    return _routes(kernel, space[good & own], route[good & own])
+    fine = good & own
+    return _routes(kernel, space[fine], route[fine], part[fine])
 
 
 def _leaves(kernel: Kernel, root: U64) -> tuple[I64, U64]:
@@ -50,8 +52,10 @@ def _leaves(kernel: Kernel, root: U64) -> tuple[I64, U64]:
         own = (flags & _INFO) != 0
         owners.append(owner[own])
         leaves.append(kernel.pointer(node[own], "fib6_node", "leaf"))
-        sides = [kernel.pointer(node, "fib6_node", side) for side in ("left", "right")]
-        below, parent, owner = np.concatenate(sides), np.tile(node, 2), np.tile(owner, 2)
+        # routes for some sources alone are in a tree of their own below the destination (CONFIG_IPV6_SUBTREES)
+        names = [side for side in ("left", "right", "subtree") if kernel.types.has("fib6_node", side)]
+        below = np.concatenate([kernel.pointer(node, "fib6_node", side) for side in names])
+        parent, owner = np.tile(node, len(names)), np.tile(owner, len(names))
         fits = kernel.try_read(below, "fib6_node", "parent")[0].astype(np.uint64) == parent
         kernel.count_unread("routing tree", below, fits)
         fits &= below != 0
@@ -60,15 +64,39 @@ def _leaves(kernel: Kernel, root: U64) -> tuple[I64, U64]:
     return np.concatenate(owners), np.concatenate(leaves)
 
 
-def _routes(kernel: Kernel, space: I64, route: U64) -> Routes:
+def _numbered(kernel: Kernel, route: U64, node: I64) -> I64:
+    """Which way of one route each is: here each is a route of its own, and those of a node with one metric are one."""
+    metric = kernel.read(route, "fib6_info", "fib6_metric").astype(np.int64)
+    single = kernel.read(route, "fib6_info", "fib6_nsiblings") == 0
+    order = np.lexsort((np.arange(len(route)), metric, node))
+    # a route alone is a run of its own
+    begins = np.ones(len(route), bool)
+    begins[1:] = (node[order][1:] != node[order][:-1]) | (metric[order][1:] != metric[order][:-1])
+    begins[1:] |= single[order][1:] | single[order][:-1]
+    place = np.arange(len(route))
+    hop = np.zeros(len(route), np.int64)
+    hop[order] = place - np.maximum.accumulate(np.where(begins, place, 0))
+    return hop
+
+
+def _routes(kernel: Kernel, space: I64, route: U64, node: I64) -> Routes:
+    """node: number of the node of the tree that each lies at."""
     read, types = kernel.read, kernel.types
     if not len(route):
         none, words = np.zeros(0, np.int64), np.zeros(0, np.uint64)
         return Routes(none, words, none, none, [], none, none, none, none, [], [], words)
     shared = kernel.pointer(route, "fib6_info", "nh")  # 5.3: nexthop objects of their own
-    kernel.count_unread("route by a nexthop object", shared, shared == 0)
+    of_object, by_object, reject = objects(kernel, shared)
+    several = np.bincount(of_object, minlength=len(route))
+    again = np.repeat(np.arange(len(route)), np.maximum(several, 1))
+    hop = np.where((several > 0)[again], np.arange(len(again)) - np.searchsorted(again, again),
+                   _numbered(kernel, route, node)[again])  # fmt: skip
+    refused = np.zeros(len(again), bool)
+    refused[(several > 0)[again]] = reject
+    shared, space, route = shared[again], space[again], route[again]
     # fib6_nh lies behind the struct
     way = np.where(shared == 0, route + np.uint64(types.offset("fib6_info", "fib6_nh")), np.uint64(0))
+    way[(several > 0)[again]] = by_object
     way = np.where(whole(kernel, way, types.size("fib6_nh")), way, np.uint64(0))
     raw, _ = kernel.read_bytes(kernel.embedded(route, "fib6_info", "fib6_dst"), 20)
     length = read(route, "fib6_info", "fib6_dst.plen").tolist()
@@ -78,12 +106,12 @@ def _routes(kernel: Kernel, space: I64, route: U64) -> Routes:
     return Routes(
         net=space,
         route=route,
-        hop=np.zeros(len(route), np.int64),
+        hop=hop,
         table=read(kernel.pointer(route, "fib6_info", "fib6_table"), "fib6_table", "tb6_id").astype(np.int64),
         destination=[
             f"{address(socket.AF_INET6, row.tobytes())}/{bits}" for row, bits in zip(raw, length, strict=True)
         ],
-        type=read(route, "fib6_info", "fib6_type").astype(np.int64),
+        type=np.where(refused, BLACKHOLE, read(route, "fib6_info", "fib6_type").astype(np.int64)),
         scope=np.full(len(route), -1),
         protocol=read(route, "fib6_info", "fib6_protocol").astype(np.int64),
         metric=read(route, "fib6_info", "fib6_metric").astype(np.int64),

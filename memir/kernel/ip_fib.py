@@ -11,12 +11,13 @@ import numpy as np
 
 from memir.kernel.blank import whole
 from memir.kernel.list import hlist_nodes
-from memir.kernel.pagetable import I64, U64
+from memir.kernel.pagetable import I64, U64, Bools
 from memir.kernel.rows import spread
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
+BLACKHOLE = 6  # RTN_BLACKHOLE
 _SLOTS = 256  # FIB_TABLE_HASHSZ and FIB6_TABLE_HASHSZ where the kernel knows routing rules
 _FEW = {"ipv4": 2, "ipv6": 1}  # where it does not
 _NEXTHOPS = 1024
@@ -125,12 +126,17 @@ def _routes(kernel: Kernel, net: U64, space: I64, leaf: U64) -> Routes:
     own &= (many >= 0) & (many <= _NEXTHOPS)
     kernel.count_unread("route's way", info, own)
     shared = kernel.pointer(np.where(own, info, np.uint64(0)), "fib_info", "nh")  # 5.3: nexthop objects of their own
-    kernel.count_unread("route by a nexthop object", shared, shared == 0)
-    again = np.repeat(np.arange(len(alias)), np.where(own & (shared == 0), np.maximum(many, 1), 1))
+    of_object, way, reject = objects(kernel, shared)
+    several = np.bincount(of_object, minlength=len(alias))
+    again = np.repeat(np.arange(len(alias)), np.maximum(np.where(shared != 0, several, np.where(own, many, 1)), 1))
     hop = np.arange(len(again)) - np.searchsorted(again, again)
     direct = (own & (shared == 0) & (many > 0))[again]
     place = info[again] + np.uint64(kernel.types.offset("fib_info", "fib_nh"))
     place = np.where(direct, place + hop.astype(np.uint64) * np.uint64(kernel.types.size("fib_nh")), np.uint64(0))
+    by_object = (several > 0)[again]
+    place[by_object] = way
+    refused = np.zeros(len(again), bool)
+    refused[by_object] = reject
     place = np.where(whole(kernel, place, kernel.types.size("fib_nh")), place, np.uint64(0))
     via = read(place, "fib_nh", "nh_common.nhc_gw_family").tolist()
     raw, _ = kernel.read_bytes(kernel.embedded(place, "fib_nh", "nh_common.nhc_gw"), 16, place)
@@ -147,12 +153,39 @@ def _routes(kernel: Kernel, net: U64, space: I64, leaf: U64) -> Routes:
         hop=hop,
         table=read(alias, "fib_alias", "tb_id").astype(np.int64)[again],
         destination=[f"{texts[row]}/{32 - int(short[row])}" for row in again.tolist()],
-        type=read(alias, "fib_alias", "fa_type").astype(np.int64)[again],
+        type=np.where(refused, BLACKHOLE, read(alias, "fib_alias", "fa_type").astype(np.int64)[again]),
         gateway=[address(family, value.tobytes()) for family, value in zip(via, raw, strict=True)],
         preferred=[socket.inet_ntoa(int(value).to_bytes(4, "little")) if value else None for value in source.tolist()],
         device=kernel.pointer(place, "fib_nh", "nh_common.nhc_dev"),
         **numbers,
     )
+
+
+def objects(kernel: Kernel, nexthop: U64) -> tuple[I64, U64, Bools]:
+    """(row of nexthop, struct fib_nh or fib6_nh, whether it refuses) of each way of `struct nexthop *` addresses
+    (include/net/nexthop.h, 5.3); 0 for none. One that is not readable is a gap and gives no row; a group gives several.
+    """
+    asked = np.flatnonzero(nexthop != 0)
+    if not len(asked) or not kernel.types.has("nh_info", "fib_nh"):
+        kernel.count_unread("route by a nexthop object", nexthop, nexthop == 0)
+        return np.zeros(0, np.int64), np.zeros(0, np.uint64), np.zeros(0, bool)
+    group = kernel.try_read(nexthop[asked], "nexthop", "is_group")[0] != 0
+    list_ = kernel.pointer(np.where(group, nexthop[asked], np.uint64(0)), "nexthop", "nh_grp")
+    many = kernel.read(list_, "nh_group", "num_nh").astype(np.int64)
+    kernel.count_unread("nexthop group", list_, many <= _NEXTHOPS)
+    many = np.where(many <= _NEXTHOPS, many, 0)
+    row, number = spread(np.where(group, many, 1))
+    first = kernel.embedded(list_, "nh_group", "nh_entries")[row]
+    entry = first + number.astype(np.uint64) * np.uint64(kernel.types.size("nh_grp_entry"))
+    member = kernel.pointer(np.where(group[row], entry, np.uint64(0)), "nh_grp_entry", "nh")
+    single = np.where(group[row], member, nexthop[asked][row])
+    info = kernel.pointer(single, "nexthop", "nh_info")
+    # its nexthop in turn
+    good = (info != 0) & (kernel.try_read(info, "nh_info", "nh_parent")[0].astype(np.uint64) == single)
+    kernel.count_unread("route by a nexthop object", single, good)
+    info = info[good]
+    refuses: Bools = kernel.read(info, "nh_info", "reject_nh") != 0
+    return asked[row[good]].astype(np.int64), kernel.embedded(info, "nh_info", "fib_nh"), refuses
 
 
 def address(family: int, raw: bytes) -> str | None:

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 
 _FLAGS = (
     (0x01, "nosuid"), (0x02, "nodev"), (0x04, "noexec"), (0x08, "noatime"), (0x10, "nodiratime"), (0x20, "relatime"),
-    (0x80, "nosymfollow"),
+    (0x80, "nosymfollow"), (1 << 40, "idmapped"),
 )  # fmt: skip
+_IDMAPPED = 1 << 40  # no flag of the kernel's: that a mount has a map of its own, which mountinfo shows among them
 _READONLY, _SHARED, _UNBINDABLE = 0x40, 0x1000, 0x2000
 _SB_FLAGS = ((0x10, "sync"), (0x80, "dirsync"), (0x40, "mand"), (1 << 25, "lazytime"))
 _DEPTH = 256
+_ANONYMOUS = 0xEFFF_FFF7  # MNT_NS_ANON_INO (6.18): the number that all of them have; 0 before
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,9 @@ def every_mount(kernel: Kernel, space: U64, superblock: U64) -> tuple[U64, U64, 
     """(mount, its namespace, seen) of all mounts: those of namespaces (unique addresses), and those that the
     superblocks, of which some have to be known, list. A namespace that no task is in is found by the latter alone.
 
-    Mounts that are the kernel's own, and no namespace's ever, are left out; one that has been detached has 0.
+    Mounts that are the kernel's own, and no namespace's ever, are left out; one that has been detached has 0, as has
+    one that was never attached: its tree is a namespace without a number, which a file descriptor keeps
+    (open_tree(OPEN_TREE_CLONE), fsmount).
     """
     owner, mount = namespace_mounts(kernel, space)
     whose = dict(zip(mount.tolist(), space[owner].tolist(), strict=True))
@@ -88,7 +92,10 @@ def every_mount(kernel: Kernel, space: U64, superblock: U64) -> tuple[U64, U64, 
     of = kernel.pointer(other, "mount", "mnt_ns", gap=False)
     known = among(of, space) | (of == 0)
     rest = distinct(of[~known & kernel.space.is_kernel_pointer(of) & (of < np.uint64(0xFFFF_FFFF_FFFF_F000))])
-    real = np.concatenate((space, rest[nsproxy.numbers(kernel, "mnt", rest) != 0], np.zeros(1, np.uint64)))
+    unnamed = _unnamed(kernel, rest)
+    numbered = rest[~among(rest, unnamed)]
+    real = np.concatenate((space, numbered[nsproxy.numbers(kernel, "mnt", numbered) != 0], np.zeros(1, np.uint64)))
+    of = np.where(among(of, unnamed), np.uint64(0), of)
     other, of = other[among(of, real)], of[among(of, real)]
     every = distinct(np.concatenate((mount, other)))
     by_list = dict(zip(other.tolist(), of.tolist(), strict=True))
@@ -97,6 +104,15 @@ def every_mount(kernel: Kernel, space: U64, superblock: U64) -> tuple[U64, U64, 
     kernel.count_unread("mount", every, sound, "torn")
     seen = {"namespace": among(every, mount)[sound], "superblock": among(every, other)[sound]}
     return every[sound], spaces[sound], seen
+
+
+def _unnamed(kernel: Kernel, space: U64) -> U64:
+    """Those of these mount namespaces that have no number (is_anon_ns), and whose root says that it is theirs."""
+    number, ok = kernel.try_read(space, "mnt_namespace", "ns.inum")
+    root = kernel.pointer(space, "mnt_namespace", "root", gap=False)
+    nameless = among(number, (0, _ANONYMOUS))
+    none: U64 = space[ok & nameless & (kernel.pointer(root, "mount", "mnt_ns", gap=False) == space)]
+    return none
 
 
 def _sound(kernel: Kernel, mount: U64) -> Bools:
@@ -120,9 +136,12 @@ def mountinfo(kernel: Kernel, mounts: Mounts, space: U64, root: U64) -> MountInf
     fields = {name: kernel.pointer(mount, "mount", name) for name in ("mnt_parent", "mnt_mountpoint", "mnt_master")}
     parent, master = fields["mnt_parent"], fields["mnt_master"]
     superblock, top = (kernel.pointer(mount, "mount", f"mnt.{name}") for name in ("mnt_sb", "mnt_root"))
+    # the root of a tree that was copied still names where what it is a copy of was mounted
+    point = np.where(parent == mount, top, fields["mnt_mountpoint"])
     root_of = dict(zip(space.tolist(), root.tolist(), strict=True))
     visible = _visible(mount, parent, np.array([root_of.get(value, 0) for value in of.tolist()], np.uint64))
     flags = kernel.read(mount, "mount", "mnt.mnt_flags").astype(np.int64)
+    flags |= np.where(_idmapped(kernel, mount, superblock), _IDMAPPED, 0)
     spaces, back = np.unique(of, return_inverse=True)
     blank = ~whole(kernel, superblock, kernel.types.offset("super_block", "s_root"))
     kinds = [None if bad else kind or None for bad, kind in zip(blank, fs.types_of(kernel, superblock), strict=True)]
@@ -136,7 +155,7 @@ def mountinfo(kernel: Kernel, mounts: Mounts, space: U64, root: U64) -> MountInf
         parent_id=_numbers(kernel, parent, "mnt_id"),
         device=_devices(kernel, superblock, blank),
         root=_roots(kernel, mounts, top, [kind == b"nsfs" for kind in kinds]),
-        mount_point=texts(mounts.paths(parent, fields["mnt_mountpoint"])),
+        mount_point=texts(mounts.paths(parent, point)),
         options=[_words(value, _FLAGS, bool(value & _READONLY)) for value in flags.tolist()],
         propagation=_propagation(kernel, mount, of, master, flags, visible),
         fstype=fstype,
@@ -146,6 +165,27 @@ def mountinfo(kernel: Kernel, mounts: Mounts, space: U64, root: U64) -> MountInf
         visible=visible,
         seen=seen,
     )  # fmt: skip
+
+
+def _idmapped(kernel: Kernel, mount: U64, superblock: U64) -> Bools:
+    """Mounts that show their files as others' (include/linux/mnt_idmapping.h, is_idmapped_mnt)."""
+    none = np.zeros(len(mount), bool)
+    symbols = kernel.symbols
+    if kernel.types.has("vfsmount", "mnt_idmap"):  # 6.2
+        if "nop_mnt_idmap" not in symbols:
+            return none
+        own = kernel.pointer(mount, "mount", "mnt.mnt_idmap", gap=False)
+        plain = [symbols[name] for name in ("nop_mnt_idmap", "invalid_mnt_idmap") if name in symbols]
+    elif kernel.types.has("vfsmount", "mnt_userns"):  # 5.12
+        if "init_user_ns" not in symbols:
+            return none
+        own = kernel.pointer(mount, "mount", "mnt.mnt_userns", gap=False)
+        own = np.where(own == kernel.pointer(superblock, "super_block", "s_user_ns", gap=False), np.uint64(0), own)
+        plain = [symbols["init_user_ns"]]
+    else:
+        return none
+    idmapped: Bools = (own != 0) & ~among(own, np.array(plain, np.uint64))
+    return idmapped
 
 
 def _words(flags: int, names: tuple[tuple[int, str], ...], readonly: bool) -> list[str]:

@@ -24,6 +24,7 @@ FLAGS = {
 """IFF_*, include/uapi/linux/if.h."""
 STATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up")
 """IF_OPER_*, include/uapi/linux/if.h."""
+_START, _DOWN = 0x1, 2  # __LINK_STATE_START, IF_OPER_DOWN
 _ALIGN = 32  # NETDEV_ALIGN
 _PAIRS = ("veth", "netkit")  # kinds of interfaces that are made in pairs
 _MAC = 6
@@ -70,7 +71,9 @@ def devices(kernel: Kernel, net: U64) -> Devices:
     names = texts(kernel.strings(kernel.embedded(device, "net_device", "name"), 16))
     link = kernel.pointer(device, "net_device", "rtnl_link_ops")
     kinds = texts(kernel.strings(kernel.pointer(link, "rtnl_link_ops", "kind"), 32))
-    states = kernel.read(device, "net_device", "operstate").tolist()
+    # one that is not running is down, whatever it says itself (net/core/net-sysfs.c, operstate_show)
+    runs = (kernel.read(device, "net_device", "state").astype(np.int64) & _START) != 0
+    states = np.where(runs, kernel.read(device, "net_device", "operstate"), _DOWN).tolist()
     words = ("mtu", "flags", "promiscuity")
     numbers = {word: kernel.read(device, "net_device", word).astype(np.int64) for word in words}
     return Devices(

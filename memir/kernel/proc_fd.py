@@ -87,6 +87,8 @@ def links(kernel: Kernel, mounts: Mounts, mount: U64, dentry: U64, inode: U64) -
     number, ok = kernel.try_read(inode, "inode", "i_ino")
     ino = np.where(ok & (inode != 0), number.astype(np.int64), -1)
     mode, read = kernel.try_read(inode, "inode", "i_mode")
+    # stat(2) leaves out of a pidfd's mode that it is a regular file (pidfs_getattr)
+    types = np.where(np.array([kind == b"pidfs" for kind in kinds], bool), 0, mode)
     mounts.load(mount)
     paths = mounts.paths(mount, dentry)
     root_of = [known.root if (known := mounts.known.get(address)) else 0 for address in mount.tolist()]
@@ -97,9 +99,11 @@ def links(kernel: Kernel, mounts: Mounts, mount: U64, dentry: U64, inode: U64) -
     for row, (kind, path, entry) in enumerate(zip(kinds, paths, dentry.tolist(), strict=True)):
         named_ino = b"[%d]" % ino[row] if ino[row] >= 0 else None
         match kind:
-            case b"sockfs" | b"pipefs" | b"pidfs":
-                label = {b"sockfs": b"socket:", b"pipefs": b"pipe:", b"pidfs": b"pidfd:"}[kind]
+            case b"sockfs" | b"pipefs":
+                label = {b"sockfs": b"socket:", b"pipefs": b"pipe:"}[kind]
                 text.append(None if named_ino is None else label + named_ino)
+            case b"pidfs":  # 6.9: a file system of their own, which goes on saying what they were before
+                text.append(b"anon_inode:[pidfd]")
             case b"anon_inodefs":
                 name = mounts.dentries.name(entry)
                 text.append(None if name is None else b"anon_inode:" + name)
@@ -116,7 +120,7 @@ def links(kernel: Kernel, mounts: Mounts, mount: U64, dentry: U64, inode: U64) -
     return Links(
         text=[value if fine else None for value, fine in zip(texts(text), good, strict=True)],
         deleted=[value if fine else None for value, fine in zip((gone & ~odd).tolist(), sure, strict=True)],
-        kind=[_KINDS.get(value >> 12) if fine else None for value, fine in zip(mode.tolist(), read, strict=True)],
+        kind=[_KINDS.get(value >> 12) if fine else None for value, fine in zip(types.tolist(), read, strict=True)],
         inode=ino,
         device=[devices[row] if named[row] else None for row in back],
     )

@@ -88,15 +88,16 @@ def socks(kernel: Kernel, sock: U64) -> Socks:
     ip = among(common["family"], (INET, INET6))
     protocol = kernel.read(full, "sock", "sk_protocol").astype(np.int64)
     ends = [_addresses(kernel, sock, common["family"], which) for which in ("rcv_saddr", "daddr")]
-    rx, tx = _queues(kernel, full, protocol, common["state"], ip)
+    kind = kernel.read(full, "sock", "sk_type").astype(np.int64)
+    rx, tx = _queues(kernel, full, protocol, np.where(ip, kind, -1), common["state"])
     return Socks(
         sock=sock,
         net=kernel.pointer(sock, "sock_common", "skc_net.net"),
         socket=held,
         cgroup=_cgroup(kernel, np.where(listener != 0, listener, full)),
         family=common["family"],
-        type=np.where(mini, socket.SOCK_STREAM, kernel.read(full, "sock", "sk_type").astype(np.int64)),
-        protocol=np.where(mini, socket.IPPROTO_TCP, protocol),
+        type=np.where(mini, socket.SOCK_STREAM, kind),
+        protocol=np.where(mini, socket.IPPROTO_TCP, _ether_types(kernel, full, common["family"], protocol)),
         state=np.where(waiting != 0, sub, common["state"]),
         local=ends[0],
         local_port=np.where(ip, common["num"], -1),
@@ -144,10 +145,23 @@ def _addresses(kernel: Kernel, sock: U64, family: I64, which: str) -> list[str |
     return answer
 
 
-def _queues(kernel: Kernel, sock: U64, protocol: I64, state: I64, ip: Bools) -> tuple[I64, I64]:
+def _ether_types(kernel: Kernel, sock: U64, family: I64, protocol: I64) -> I64:
+    """Protocols, of packet sockets what they listen for: sk_protocol is 0 there. -1 where that is not known."""
+    own = np.where(family == PACKET, sock, np.uint64(0))
+    if not kernel.types.has("packet_sock", "num"):  # of a module whose types are not known
+        return np.where(own != 0, -1, protocol)
+    number, ok = kernel.try_read(own, "packet_sock", "num")
+    number = number.astype(np.int64)
+    return np.where(own == 0, protocol, np.where(ok, (number >> 8 & 0xFF) | (number & 0xFF) << 8, -1))
+
+
+def _queues(kernel: Kernel, sock: U64, protocol: I64, kind: I64, state: I64) -> tuple[I64, I64]:
     """(rx, tx) as /proc/net has them: bytes that wait to be read, and that are not acknowledged; for a listener the
-    connections that wait to be accepted. -1 where the page with TCP's own part is not in the image."""
-    is_tcp = ip & (protocol == socket.IPPROTO_TCP) & (sock != 0)
+    connections that wait to be accepted. -1 where the page with TCP's own part is not in the image.
+
+    kind: type of IP's sockets, -1 for others. A raw socket for TCP or UDP is neither's: its struct ends before.
+    """
+    is_tcp = (kind == socket.SOCK_STREAM) & (protocol == socket.IPPROTO_TCP) & (sock != 0)
     torn = is_tcp & ~whole(kernel, np.where(is_tcp, sock, np.uint64(0)), kernel.types.size("tcp_sock"))
     stream = np.where(is_tcp & ~torn, sock, np.uint64(0))
 
@@ -159,7 +173,8 @@ def _queues(kernel: Kernel, sock: U64, protocol: I64, state: I64, ip: Bools) -> 
     tx = (of_tcp("write_seq") - of_tcp("snd_una")) & 0xFFFF_FFFF
     memory = kernel.read(sock, "sock", "sk_backlog.rmem_alloc.counter").astype(np.int64)
     sent = kernel.read(sock, "sock", kernel.first_member("sock", "sk_wmem_alloc.refs.counter")).astype(np.int64) - 1
-    datagram = np.where(ip & among(protocol, (socket.IPPROTO_UDP, 136)), sock, np.uint64(0))
+    is_udp = (kind == socket.SOCK_DGRAM) & among(protocol, (socket.IPPROTO_UDP, 136))
+    datagram = np.where(is_udp, sock, np.uint64(0))
     if kernel.types.has("udp_sock", "forward_deficit"):
         memory -= kernel.read(datagram, "udp_sock", "forward_deficit").astype(np.int64)
     rx = np.where(is_tcp, np.where(state == LISTEN, waiting, rx), memory)

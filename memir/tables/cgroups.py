@@ -18,7 +18,7 @@ COLUMNS = columns("""
     cgroup_id        uint64       its number: inode of its directory, which eBPF programs and kpagecgroup know it by
     level            int32        how deep it lies; 0 is the root, which has no limits
     controllers      list<string> those that have a state of their own there
-    processes        int32        processes in it, without those below it
+    processes        int32        living processes in it, without those below it
     dying            bool         removed, and kept by memory that is still charged to it: what an ended pod left
     frozen           bool         its processes are asked to stand still (cgroup.freeze): a paused container
     memory           int64        bytes charged to it and below; null where the controller is not in use
@@ -46,7 +46,9 @@ _NANOSECONDS = ("cpu_quota", "cpu_period", "cpu_throttled_time")
 def read(source: RamSource) -> Frame:
     """Every cgroup, by hierarchy and path."""
     every = source.cgroup_tree
-    groups = (process.cgroups.rows for process in source.processes.rows if process.cgroups is not None)
+    # as cgroup.procs: a process that has ended is in its cgroup still, until its parent asks for how, and is not listed
+    processes = [process for process in source.processes.rows if process.alive]
+    groups = (process.cgroups.rows for process in processes if process.cgroups is not None)
     inside = Counter((number, path) for rows in groups for number, _, path in rows)
     every_number = limits(source.kernel, every)
     numbers = {name: _known(values, 1000 if name in _NANOSECONDS else 1) for name, values in every_number.items()}

@@ -11,7 +11,7 @@ from memir.checkpoint.rows import file_rows
 from memir.collected import rows as collected
 from memir.kernel import fdtable, proc_fd
 from memir.kernel.mount import mount_of
-from memir.kernel.pagetable import U64
+from memir.kernel.pagetable import I64, U64
 from memir.kube.carried import IN_FLIGHT, IO_URING, Carried
 from memir.kube.ram import RamSource
 from memir.tables.frame import Frame
@@ -20,7 +20,9 @@ from memir.tables.table import Table, columns, frame_of
 if TYPE_CHECKING:
     from memir.checkpoint.source import CheckpointSource
     from memir.collected.source import CollectedSource
+    from memir.kernel.engine import Kernel
 
+_CLOEXEC = 0o2000000  # O_CLOEXEC
 COLUMNS = columns("""
     pid              int32        process that uses the file; in flight: that can receive it, null if none can
     fd               int32        file descriptor; null for what is used without one
@@ -64,7 +66,7 @@ def read(source: RamSource) -> Frame:
         "inode": [value if value >= 0 else None for value in links.inode.tolist()],
         "device": links.device,
         "offset": kernel.read(file, "file", "f_pos").astype(np.int64).tolist() + none,
-        "flags": kernel.read(file, "file", "f_flags").astype(np.int64).tolist() + none,
+        "flags": _flags(kernel, task, fd, file).tolist() + none,
         "deleted": links.deleted,
         "file": file.tolist() + none,
         "source": [*(origin[row] for row in kept.tolist()), *["fs_struct"] * len(here)],
@@ -77,6 +79,13 @@ def read(source: RamSource) -> Frame:
         key=lambda row: (data["pid"][row] or 0, rank[data["use"][row]], data["fd"][row] or 0, data["path"][row] or ""),
     )
     return Frame(data, whose).take(order)
+
+
+def _flags(kernel: Kernel, task: U64, fd: I64, file: U64) -> I64:
+    """Flags of open files, as fdinfo makes them of the file's own and of what belongs to the descriptor."""
+    closed = fdtable.close_on_exec(kernel, np.where(fd >= 0, task, np.uint64(0)), np.maximum(fd, 0))
+    flags: I64 = kernel.read(file, "file", "f_flags").astype(np.int64) & ~_CLOEXEC
+    return flags | np.where(closed, _CLOEXEC, 0)
 
 
 def _of_files(source: RamSource) -> tuple[U64, list[str], Any, U64, list[str]]:
@@ -116,8 +125,9 @@ def _holders(source: RamSource, held: Carried) -> tuple[list[int], U64]:
 
 
 def _places(source: RamSource) -> tuple[U64, list[str], U64, U64]:
-    """(task, use, struct mount, dentry) of working and root directories."""
-    kernel, living = source.kernel, source.processes.living
+    """(task, use, struct mount, dentry) of working and root directories, once a process: threads may have their own."""
+    kernel, living = source.kernel, source.fs_tasks
+    process = np.array([source.pid_of[task] for task in living.tolist()], np.uint64)
     inside = kernel.pointer(living, "task_struct", "fs")
     user = kernel.pointer(living, "task_struct", "mm") != 0
     parts = [
@@ -126,6 +136,10 @@ def _places(source: RamSource) -> tuple[U64, list[str], U64, U64]:
         for name in ("pwd", "root")
     ]  # fmt: skip
     kept = [(mount != 0) & (dentry != 0) & user for mount, dentry in parts]
+    for (mount, dentry), keep in zip(parts, kept, strict=True):
+        rows = np.flatnonzero(keep)
+        _, first = np.unique(np.stack((process, mount, dentry), 1)[rows], axis=0, return_index=True)
+        keep[np.delete(rows, first)] = False
     names = ["cwd"] * int(kept[0].sum()) + ["root"] * int(kept[1].sum())
     mount, dentry = (
         np.concatenate([part[side][keep] for part, keep in zip(parts, kept, strict=True)]) for side in (0, 1)

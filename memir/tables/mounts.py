@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from memir.collected.source import CollectedSource
 
 COLUMNS = columns("""
-    mnt_ns           uint64       mount namespace inum; null for one in none: the kernel's own, or detached (umount -l)
+    mnt_ns           uint64       its mount namespace's inum; null: in none, as the kernel's own and detached ones are
     mount_id         int32        number of the mount, as /proc/PID/mountinfo has it
     parent_id        int32        number of the mount that it is mounted on
     device           string       major:minor of the file system

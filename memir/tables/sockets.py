@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 COLUMNS = columns("""
     net_ns           uint64       network namespace inum
     family           string       inet, inet6, unix, netlink, packet, ...
-    protocol         string       tcp, udp, icmp, mptcp, ...; a number where it has no name; null for unix and vsock
+    protocol         string       tcp, udp, ..., of packet all, ip, arp, ...; a number without a name; null: unix, vsock
     type             string       stream, dgram, raw, seqpacket, ...
     local            string       address (vsock: CID, * any), or the name that a unix socket is bound to (@: abstract)
     local_port       int64        port, host order; of vsock 32 bits
@@ -58,6 +58,7 @@ _STATES = (
 )  # fmt: skip
 _PROTOCOLS = {0: "ip", 1: "icmp", 2: "igmp", 6: "tcp", 17: "udp", 58: "icmpv6", 132: "sctp", 136: "udplite",
               255: "raw", 262: "mptcp"}  # fmt: skip
+_ETHER = {3: "all", 0x800: "ip", 0x806: "arp", 0x86DD: "ipv6"}
 _NETLINK = {0: "route", 4: "sock_diag", 6: "xfrm", 7: "selinux", 9: "audit", 12: "netfilter", 15: "uevent",
             16: "generic"}  # fmt: skip
 
@@ -115,10 +116,10 @@ def _sources(every: Sockets) -> list[str]:
 
 
 def _protocol(family: int, number: int) -> str | None:
-    if family in (sock.UNIX, socket.AF_VSOCK):
+    if family in (sock.UNIX, socket.AF_VSOCK) or number < 0:
         return None
-    names = _NETLINK if family == sock.NETLINK else _PROTOCOLS if family in (sock.INET, sock.INET6) else {}
-    return names.get(number, str(number))
+    of_family = {sock.NETLINK: _NETLINK, sock.PACKET: _ETHER, sock.INET: _PROTOCOLS, sock.INET6: _PROTOCOLS}
+    return of_family.get(family, {}).get(number, str(number))
 
 
 def _states(every: Sockets) -> list[str | None]:

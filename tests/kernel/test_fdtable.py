@@ -8,11 +8,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from memir.kernel.fdtable import MAX_FDS, open_files
+from memir.kernel.fdtable import MAX_FDS, close_on_exec, open_files
 from memir.kernel.mount import mount_of
 from memir.kernel.space import u64
 from memir.kube.ram import RamSource
 from memir.symbols.types import Member
+from tests.damage import rewritten
 from tests.kernel import fake
 from tests.kernel.fake import DIRECT, INT, POINTER, fake_kernel
 from tests.kernel.host import SMALL, records
@@ -68,3 +69,19 @@ def test_absurd_tables_and_tasks_without_files() -> None:
     assert (owner.tolist(), fd.tolist(), file.tolist()) == ([1, 1], [0, 3], [0x111, 0x222])
     assert [(gap.kind, gap.where, gap.count) for gap in kernel.gaps] == [("open files", f"{DIRECT + 0x3300:#x}", 1)]
     assert [len(column) for column in open_files(kernel, np.zeros(0, np.uint64))] == [0, 0, 0]
+
+
+def test_close_on_exec(node_of: NodeOf) -> None:
+    """A bit of the table's for each descriptor, whatever its file says."""
+    node = node_of("s-6.12-intruded")
+    kernel = node.kernel
+    owner, number, _ = open_files(kernel, node.file_tasks)
+    task = node.file_tasks[owner]
+    table = kernel.pointer(kernel.pointer(task, "task_struct", "files"), "files_struct", "fdt")
+    place = int(kernel.pointer(table, "fdtable", "close_on_exec")[0])
+    mine = table == table[0]
+    for word in (0, 0b101, (1 << 64) - 1):
+        made = rewritten(kernel, {place: word.to_bytes(8, "little")})
+        closed = close_on_exec(made, task[mine], number[mine])
+        assert closed.tolist() == [bool(word >> fd & 1) for fd in number[mine].tolist()] and not len(made.gaps)
+    assert close_on_exec(kernel, u64(0), np.zeros(1, np.int64)).tolist() == [False]

@@ -10,11 +10,11 @@ import pytest
 
 from memir.gaps import Gaps
 from memir.kernel.engine import Kernel
-from memir.kernel.ip_fib import Routes, address, ipv4_routes, table_heads
+from memir.kernel.ip_fib import Routes, address, ipv4_routes, objects, table_heads
 from memir.kernel.list import hlist_nodes
 from memir.kernel.space import u64
 from memir.kube.ram import RamSource
-from tests.damage import damaged, patched
+from tests.damage import damaged, patched, rewritten
 
 NodeOf = Callable[[str], RamSource]
 
@@ -59,3 +59,34 @@ def test_no_namespace(node_of: NodeOf) -> None:
     kernel = node_of("s-6.1-small").kernel
     assert len(ipv4_routes(kernel, u64())) == 0
     assert len(table_heads(kernel, u64(0), "ipv4.fib_table_hash")[0]) == 0
+
+
+def test_ways_by_a_nexthop_object(node_of: NodeOf) -> None:
+    """A route that names one has no ways of its own, whatever it counts."""
+    node = node_of("s-6.12-intruded")
+    kernel, net = node.kernel, node.net_namespaces[0]
+    every, types = ipv4_routes(kernel, net), kernel.types
+    victim = int(np.flatnonzero(every.device != 0)[0])
+    info = kernel.pointer(every.route[victim : victim + 1], "fib_alias", "fa_info")
+    at = int(kernel.space.direct[0]) + 0x10_0000  # a page that no structure of this walk lies in
+    inside = at + 0x200
+    words = {
+        int(info[0]) + types.offset("fib_info", "nh"): at.to_bytes(8, "little"),
+        at + types.offset("nexthop", "is_group"): b"\0",
+        at + types.offset("nexthop", "nh_info"): inside.to_bytes(8, "little"),
+        inside + types.offset("nh_info", "nh_parent"): at.to_bytes(8, "little"),
+        inside + types.offset("nh_info", "reject_nh"): b"\0",
+        inside + types.offset("nh_info", "fib_nh.nh_common.nhc_dev"): int(every.device[victim]).to_bytes(8, "little"),
+        inside + types.offset("nh_info", "fib_nh.nh_common.nhc_gw_family"): b"\x02",
+        inside + types.offset("nh_info", "fib_nh.nh_common.nhc_gw"): b"\x0a\x09\x00\x05",
+    }
+    made = rewritten(kernel, words)
+    of, way, refuses = objects(made, u64(0, at))
+    assert (of.tolist(), refuses.tolist()) == ([1], [False])
+    assert way.tolist() == [inside + types.offset("nh_info", "fib_nh")]
+    again = ipv4_routes(made, net)
+    shared = np.isin(kernel.pointer(every.route, "fib_alias", "fa_info"), info)
+    assert [address for address, own in zip(again.gateway, shared.tolist(), strict=True) if own] == [
+        "10.9.0.5"
+    ] * int(shared.sum())
+    assert set(again.device[shared].tolist()) == {int(every.device[victim])} and not len(made.gaps)

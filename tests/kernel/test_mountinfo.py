@@ -14,7 +14,7 @@ from memir.kernel.engine import Kernel
 from memir.kernel.mount import Mounts
 from memir.kernel.mountinfo import every_mount, mountinfo, reader_roots
 from memir.kube.ram import RamSource
-from tests.damage import damaged, patched
+from tests.damage import damaged, patched, rewritten
 from tests.kernel.host import mountinfo as lines_of
 from tests.kernel.host import records
 
@@ -65,3 +65,37 @@ def test_a_mount_of_another_file_system_is_torn(node_of: NodeOf) -> None:
     mount, _, _ = every_mount(torn, space, np.unique(kernel.pointer(root[1:], "mount", "mnt.mnt_sb")))
     assert int(root[0]) not in mount.tolist()
     assert [(gap.kind, gap.why, gap.count) for gap in gaps if gap.kind == "mount"] == [("mount", "torn", 1)]
+
+
+@pytest.mark.parametrize("number", [0, 0xEFFF_FFF7])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_tree_that_was_never_attached(node_of: NodeOf, name: str, number: int) -> None:
+    """Its namespace has no number, and before 6.18 not even the one that all such have: it is in none."""
+    node = node_of(name)
+    kernel = node.kernel
+    space, root = reader_roots(kernel, node.processes.threads.task)
+    begin = np.unique(kernel.pointer(root, "mount", "mnt.mnt_sb"))
+    mount, of, _ = every_mount(kernel, space, begin)
+    victim = int(space[space != node.host_mnt_ns][0])
+    place = victim + kernel.types.offset("mnt_namespace", "ns.inum")
+    torn = rewritten(kernel, {place: number.to_bytes(4, "little")})
+    again, now, seen = every_mount(torn, space[space != victim], begin)
+    assert np.array_equal(again, mount) and (of == victim).any()
+    assert np.array_equal(now, np.where(of == victim, 0, of))
+    assert not seen["namespace"][of == victim].any() and not len(torn.gaps)
+
+
+@pytest.mark.parametrize("name", ["s-6.1-small", "s-6.12-intruded", "s-7.2-small-la57"])
+def test_idmapped(node_of: NodeOf, name: str) -> None:
+    node = node_of(name)
+    kernel = node.kernel
+    space, root = reader_roots(kernel, node.processes.threads.task)
+    info = mountinfo(kernel, Mounts(kernel), space, root)
+    assert not any("idmapped" in (words or []) for words in info.options)
+    member = "mnt.mnt_idmap" if kernel.types.has("vfsmount", "mnt_idmap") else "mnt.mnt_userns"
+    place = int(root[0]) + kernel.types.offset("mount", member)
+    torn = rewritten(kernel, {place: int(root[0]).to_bytes(8, "little")})
+    again = mountinfo(torn, Mounts(torn), space, root)
+    assert [row for row, words in enumerate(again.options) if "idmapped" in (words or [])] == [
+        again.mount.tolist().index(int(root[0]))
+    ]

@@ -12,7 +12,7 @@ from memir.kernel.engine import Kernel
 from memir.kernel.netdevice import devices, private
 from memir.kernel.space import u64
 from memir.kube.ram import RamSource
-from tests.damage import damaged, patched
+from tests.damage import damaged, patched, rewritten
 
 NodeOf = Callable[[str], RamSource]
 
@@ -55,3 +55,13 @@ def test_one_that_is_elsewhere_or_loops(node_of: NodeOf) -> None:
     names, _, gaps = broken(node, device, "dev_list", link)
     assert set(names) <= set(every.name) and "lo" in names
     assert [gap.why for gap in gaps] == ["list loops"]
+
+
+def test_one_that_does_not_run_is_down(node_of: NodeOf) -> None:
+    """As /sys and ip have it, which do not ask for its own word then."""
+    node = node_of("s-6.12-intruded")
+    every = devices(node.kernel, node.net_namespaces[0])
+    victim = every.state.index("up")
+    place = int(every.device[victim]) + node.kernel.types.offset("net_device", "state")
+    torn = devices(rewritten(node.kernel, {place: bytes(8)}), node.net_namespaces[0])
+    assert torn.state == [*every.state[:victim], "down", *every.state[victim + 1 :]]

@@ -11,6 +11,7 @@ from memir.kernel import fdtable
 from memir.kernel.proc_fd import inodes, links, sound, user_paths
 from memir.kernel.space import u64
 from memir.kube.ram import RamSource
+from tests.damage import rewritten
 
 NodeOf = Callable[[str], RamSource]
 
@@ -48,3 +49,21 @@ def _mapped(node: RamSource) -> list[dict[str, object]]:
     from memir.tables.files import TABLE
 
     return [row for row in TABLE.read(node).rows() if row["use"] == "mapped"]
+
+
+def test_a_pidfd_is_shown_as_it_was_before_it_had_a_file_system(node_of: NodeOf) -> None:
+    """6.9 gave them pidfs, whose inodes are regular files; neither readlink nor stat say so."""
+    node = node_of("s-6.12-intruded")
+    kernel = node.kernel
+    _, _, file = fdtable.open_files(kernel, node.file_tasks)
+    mount, dentry = user_paths(kernel, file)
+    inode = inodes(kernel, file, dentry)
+    before = links(kernel, node.mounts, mount, dentry, inode)
+    rows = [row for row, text in enumerate(before.text) if str(text).startswith("socket:[")]
+    kind = kernel.pointer(kernel.pointer(inode[rows[:1]], "inode", "i_sb"), "super_block", "s_type")
+    name = int(kernel.pointer(kind, "file_system_type", "name")[0])
+    made = rewritten(kernel, {name: b"pidfs\0"})
+    after = links(made, node.mounts, mount, dentry, inode)
+    assert {(after.text[row], after.kind[row], after.deleted[row]) for row in rows} == {
+        ("anon_inode:[pidfd]", "anonymous", False)
+    }

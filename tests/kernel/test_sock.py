@@ -10,6 +10,7 @@ import numpy as np
 from memir.kernel import sock
 from memir.kernel.space import u64
 from memir.kube.ram import RamSource
+from tests.damage import rewritten
 from tests.kernel import held
 
 NodeOf = Callable[[str], RamSource]
@@ -56,3 +57,32 @@ def test_the_inode_beside_a_struct_socket() -> None:
     inode = sock.inodes(node.kernel, node.sockets.rows.socket[row : row + 1])
     assert node.kernel.read(inode, "inode", "i_ino").tolist() == [record["four"]]
     assert sock.inodes(node.kernel, u64(0)).tolist() == [0]
+
+
+def test_a_raw_socket_for_tcp_has_no_queues_of_tcp(node_of: NodeOf) -> None:
+    """Its struct ends before those: what lies there is another object's."""
+    node = node_of("s-6.12-intruded")
+    kernel, rows = node.kernel, node.sockets.rows
+    row = np.flatnonzero((rows.protocol == 6) & (rows.type == 1) & ~rows.mini & ~node.sockets.ended)[0]
+    one = rows.sock[row : row + 1]
+    member = {name: int(kernel.embedded(one, struct, name)[0]) for struct, name in
+              (("sock", "sk_type"), ("tcp_sock", "write_seq"), ("tcp_sock", "rcv_nxt"))}  # fmt: skip
+    far = {member["write_seq"]: b"\x11\x22\x33\x44", member["rcv_nxt"]: b"\x11\x22\x33\x44"}
+    assert sock.socks(rewritten(kernel, far), one).tx_queue[0] > 1 << 20
+    raw = sock.socks(rewritten(kernel, far | {member["sk_type"]: b"\x03\x00"}), one)
+    sent = kernel.read(one, "sock", "sk_wmem_alloc.refs.counter").astype(np.int64) - 1
+    got = kernel.read(one, "sock", "sk_backlog.rmem_alloc.counter").astype(np.int64)
+    assert (raw.type.tolist(), raw.protocol.tolist()) == ([3], [6])
+    assert (raw.tx_queue.tolist(), raw.rx_queue.tolist()) == (np.maximum(sent, 0).tolist(), got.tolist())
+
+
+def test_what_a_packet_socket_listens_for(node_of: NodeOf) -> None:
+    """Its sk_protocol is 0 whatever it listens for."""
+    node = node_of("s-6.12-intruded")
+    kernel, rows = node.kernel, node.sockets.rows
+    one = rows.sock[rows.family == sock.UNIX][:1]
+    family, number = (int(kernel.embedded(one, struct, name)[0]) for struct, name in
+                      (("sock_common", "skc_family"), ("packet_sock", "num")))  # fmt: skip
+    for words, shown in ((b"\x00\x03", 3), (b"\x08\x06", 0x806)):
+        made = sock.socks(rewritten(kernel, {family: b"\x11\x00", number: words}), one)
+        assert (made.family.tolist(), made.protocol.tolist()) == ([sock.PACKET], [shown])

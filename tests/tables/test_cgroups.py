@@ -11,6 +11,7 @@ from typing import Any
 
 from memir.kube.ram import RamSource
 from memir.tables.cgroups import TABLE, read
+from tests.damage import rewritten
 from tests.images import case
 
 NodeOf = Callable[[str], RamSource]
@@ -88,3 +89,15 @@ def test_rows_are_in_order(node_of: NodeOf) -> None:
     keys = list(zip(frame["hierarchy"], frame["path"], strict=True))
     assert keys == sorted(keys) and {number for number, _ in keys} == {0, 1, 2, 3, 4}
     assert frame.keys == frame["path"]
+
+
+def test_a_process_that_has_ended_is_not_counted(node_of: NodeOf) -> None:
+    """cgroup.procs does not have it, though /proc/PID/cgroup of a zombie does."""
+    node = node_of("s-6.12-intruded")
+    process = next(row for row in node.processes.rows if row.threads == 1 and not row.kernel_thread and row.alive)
+    assert process.cgroups is not None
+    path = process.cgroups.rows[0][2]
+    place = process.task + node.kernel.types.offset("task_struct", "exit_state")
+    ended = RamSource(rewritten(node.kernel, {place: (32).to_bytes(4, "little")}))  # EXIT_ZOMBIE
+    before, after = ({row["path"]: row["processes"] for row in TABLE.read(source).rows()} for source in (node, ended))
+    assert after == before | {path: before[path] - 1}

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from memir.kube.ram import RamSource
 from memir.tables.files import TABLE, read
+from tests.damage import rewritten
 from tests.images import case
 from tests.kernel import held
 from tests.test_truth import RECORDER, SLEEPER, words
@@ -156,3 +158,19 @@ def test_read_collected_gives_what_its_folder_holds(tmp_path: Path) -> None:
     from tests.collected.made import folder
 
     assert list(read_collected(CollectedSource(folder(tmp_path / "ev")))["use"]) == ["exe", "cwd", "root", "fd"]
+
+
+def test_a_thread_that_stands_elsewhere(node_of: NodeOf) -> None:
+    """unshare(CLONE_FS) gives it a working directory of its own, which is one of its process's too."""
+    node = node_of("s-6.12-intruded")
+    kernel, threads = node.kernel, node.processes.threads
+    before = Counter((row["pid"], row["use"], row["path"]) for row in TABLE.read(node).rows())
+    pids = list(zip(threads.pid.tolist(), threads.tgid.tolist(), strict=True))
+    row = next(row for row, (tid, pid) in enumerate(pids) if tid != pid)
+    fs = kernel.pointer(threads.task[pids.index((1, 1)) :][:1], "task_struct", "fs")
+    place = int(threads.task[row]) + kernel.types.offset("task_struct", "fs")
+    made = RamSource(rewritten(kernel, {place: int(fs[0]).to_bytes(8, "little")}))
+    after = Counter((row["pid"], row["use"], row["path"]) for row in TABLE.read(made).rows())
+    # those of process 1, which is in another mount namespace
+    assert after - before == Counter({(pids[row][1], "cwd", "/"): 1, (pids[row][1], "root", "/"): 1})
+    assert not before - after

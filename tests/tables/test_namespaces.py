@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from memir.kube.ram import RamSource
 from memir.tables.namespaces import COLUMNS, TABLE, read
+from tests.damage import rewritten
 from tests.images import case
 
 NodeOf = Callable[[str], RamSource]
@@ -48,3 +49,28 @@ def test_frame(node_of: NodeOf) -> None:
     shared = [row for row in TABLE.read(node_of("s-6.1-small")).rows() if row["kind"] == "net" and not row["initial"]]
     assert [row["pod_name"] for row in shared if row["pod_name"]] != []
     assert {row["container_id"] for row in shared if len(row["pids"]) > 1} == {None}  # all containers of the pod
+
+
+def test_a_thread_that_went_to_another(node_of: NodeOf) -> None:
+    """setns() moves a thread alone: its process is then in both. What nobody is in any more is listed still."""
+    node = node_of("s-6.12-intruded")
+    kernel, threads = node.kernel, node.processes.threads
+    before = {(row["kind"], row["inum"]): row for row in TABLE.read(node).rows()}
+    host = node.membership.host["net"]
+    pids = threads.tgid.tolist()
+    row = next(row for row, pid in enumerate(pids) if threads.pid[row] != pid)
+    there = next(entry for key, entry in before.items()
+                 if key[0] == "net" and key[1] != host and pids[row] not in entry["pids"])  # fmt: skip
+    whose = there["pids"]
+    proxy = kernel.pointer(threads.task, "task_struct", "nsproxy")
+    member = kernel.types.offset("task_struct", "nsproxy")
+    other = int(proxy[pids.index(whose[0])]).to_bytes(8, "little")
+    moved = rewritten(kernel, {int(threads.task[row]) + member: other})
+    after = {(row["kind"], row["inum"]): row for row in TABLE.read(RamSource(moved)).rows()}
+    assert after["net", there["inum"]]["pids"] == sorted([*whose, pids[row]])
+    assert after.keys() == before.keys()
+    everyone = [number for number, pid in enumerate(pids) if pid in whose]
+    first = int(proxy[pids.index(1)]).to_bytes(8, "little")
+    left = rewritten(kernel, {int(threads.task[number]) + member: first for number in everyone})
+    empty = {(row["kind"], row["inum"]): row for row in TABLE.read(RamSource(left)).rows()}["net", there["inum"]]
+    assert (empty["pids"], empty["source"]) == ([], "struct net")
