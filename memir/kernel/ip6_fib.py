@@ -84,7 +84,7 @@ def _routes(kernel: Kernel, space: I64, route: U64, node: I64) -> Routes:
     read, types = kernel.read, kernel.types
     if not len(route):
         none, words = np.zeros(0, np.int64), np.zeros(0, np.uint64)
-        return Routes(none, words, none, none, [], none, none, none, none, [], [], words)
+        return Routes(none, words, none, none, [], none, none, none, none, [], [], words, [])
     shared = kernel.pointer(route, "fib6_info", "nh")  # 5.3: nexthop objects of their own
     of_object, by_object, reject = objects(kernel, shared)
     several = np.bincount(of_object, minlength=len(route))
@@ -118,4 +118,17 @@ def _routes(kernel: Kernel, space: I64, route: U64, node: I64) -> Routes:
         gateway=[address(kind, row.tobytes()) for kind, row in zip(family, gateway, strict=True)],
         preferred=[address(socket.AF_INET6, row.tobytes()) if row.any() else None for row in source],
         device=kernel.pointer(way, "fib6_nh", "nh_common.nhc_dev"),
+        origin=_origins(kernel, route),
     )
+
+
+def _origins(kernel: Kernel, route: U64) -> list[str | None]:
+    """The network that packets have to come from (`ip -6 route add ... from`), None for all."""
+    if not kernel.types.has("fib6_info", "fib6_src"):
+        return [None] * len(route)
+    raw, _ = kernel.read_bytes(kernel.embedded(route, "fib6_info", "fib6_src"), 16)
+    length = kernel.read(route, "fib6_info", "fib6_src.plen").tolist()
+    return [
+        f"{address(socket.AF_INET6, row.tobytes())}/{bits}" if bits else None
+        for row, bits in zip(raw, length, strict=True)
+    ]

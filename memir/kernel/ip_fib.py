@@ -30,7 +30,8 @@ class Routes:
 
     net: row of the namespace that was asked about. route: fib_alias or fib6_info. hop: number of the way. table, type,
     scope, protocol: numbers of rtnetlink.h; metric: smaller wins; -1 not known. gateway, preferred: None where there is
-    none, or it is not known. device: struct net_device.
+    none, or it is not known. origin: the network that a packet has to come from, None for all. device: struct
+    net_device.
     """
 
     net: I64
@@ -45,6 +46,7 @@ class Routes:
     gateway: list[str | None]
     preferred: list[str | None]
     device: U64
+    origin: list[str | None]
 
     def __len__(self) -> int:
         return len(self.route)
@@ -157,6 +159,7 @@ def _routes(kernel: Kernel, net: U64, space: I64, leaf: U64) -> Routes:
         gateway=[address(family, value.tobytes()) for family, value in zip(via, raw, strict=True)],
         preferred=[socket.inet_ntoa(int(value).to_bytes(4, "little")) if value else None for value in source.tolist()],
         device=kernel.pointer(place, "fib_nh", "nh_common.nhc_dev"),
+        origin=[None] * len(again),
         **numbers,
     )
 

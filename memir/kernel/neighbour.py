@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from memir.kernel.blank import whole
 from memir.kernel.ip_fib import address
 from memir.kernel.list import chain, hlist_nodes
+from memir.kernel.netdevice import link_addresses
 from memir.kernel.pagetable import U64
 from memir.kernel.rows import among, distinct
 
@@ -97,17 +98,16 @@ def neighbours(kernel: Kernel, device: U64) -> Neighbours:
 def _fields(kernel: Kernel, entry: U64, device: U64, table: U64) -> Neighbours:
     family = kernel.read(table, "neigh_table", "family").astype(np.int64)
     key, ok = kernel.read_bytes(kernel.embedded(entry, "neighbour", "primary_key"), 16)
-    hardware, _ = kernel.read_bytes(kernel.embedded(entry, "neighbour", "ha"), 6)
     state = kernel.read(entry, "neighbour", "nud_state").astype(np.int64)
-    length = kernel.read(device, "net_device", "addr_len").astype(np.int64)
-    known = ((state & _VALID) != 0) & (length == hardware.shape[1])
+    valid = (state & _VALID) != 0
+    hardware = np.where(valid, kernel.embedded(entry, "neighbour", "ha"), np.uint64(0))
     kinds = zip(family.tolist(), key, ok, strict=True)
     return Neighbours(
         neighbour=entry,
         device=device,
         family=family,
         address=[address(kind, raw.tobytes()) if fine else None for kind, raw, fine in kinds],
-        mac=[raw.tobytes().hex(":") if fine else None for raw, fine in zip(hardware, known, strict=True)],
+        mac=link_addresses(kernel, device, hardware),
         state=state,
         flags=kernel.read(entry, "neighbour", "flags").astype(np.int64),
     )

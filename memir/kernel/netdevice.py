@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from memir.kernel.blank import whole
 from memir.kernel.engine import texts
 from memir.kernel.list import list_nodes
 from memir.kernel.pagetable import I64, U64
+from memir.kernel.rows import among, distinct
 
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
@@ -27,7 +29,8 @@ STATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant
 _START, _DOWN = 0x1, 2  # __LINK_STATE_START, IF_OPER_DOWN
 _ALIGN = 32  # NETDEV_ALIGN
 _PAIRS = ("veth", "netkit")  # kinds of interfaces that are made in pairs
-_MAC = 6
+_MAX_ADDRESS = 32  # MAX_ADDR_LEN
+_FOUR, _SIX = (768, 776, 778), (769, 823)  # ARPHRD_TUNNEL, SIT, IPGRE; TUNNEL6, IP6GRE: the ends of tunnels in IP
 _LIMIT = 1 << 16  # interfaces of a namespace: what a list may have at most
 
 
@@ -36,8 +39,8 @@ class Devices:
     """Interfaces, by namespace and index; columns of one length.
 
     net: row of the namespace that was asked about. peer: row of a veth's or netkit's other end; master: row of the
-    bridge or bond that it is part of; -1 none, or not known. kind: rtnl_link_ops.kind, None for lo and hardware. mac:
-    None where it has none or it is not in the image. mtu: bytes.
+    bridge or bond that it is part of; -1 none, or not known. kind: rtnl_link_ops.kind, None for lo and hardware. mac,
+    tunnel_remote: None where it has none or it is not in the image. mtu: bytes.
     """
 
     net: I64
@@ -46,6 +49,7 @@ class Devices:
     name: list[str | None]
     kind: list[str | None]
     mac: list[str | None]
+    tunnel_remote: list[str | None]
     mtu: I64
     state: list[str | None]
     flags: I64
@@ -83,6 +87,7 @@ def devices(kernel: Kernel, net: U64) -> Devices:
         name=[name or None for name in names],
         kind=[kind or None for kind in kinds],
         mac=_macs(kernel, device),
+        tunnel_remote=_remotes(kernel, device),
         state=[STATES[state] if state < len(STATES) else str(state) for state in states],
         peer=_peers(kernel, device, np.array([kind in _PAIRS for kind in kinds], bool)),
         master=_masters(kernel, device),
@@ -90,14 +95,41 @@ def devices(kernel: Kernel, net: U64) -> Devices:
     )
 
 
-def _macs(kernel: Kernel, device: U64) -> list[str | None]:
-    length = kernel.read(device, "net_device", "addr_len")
-    address = np.where(length == _MAC, kernel.pointer(device, "net_device", "dev_addr"), np.uint64(0))
-    raw, _ = kernel.read_bytes(address, _MAC)
+def link_addresses(kernel: Kernel, device: U64, address: U64) -> list[str | None]:
+    """Addresses of the link layer, each as long as its device's: `02:42:0a:00:01:65`, of a tunnel in IP `10.9.0.1`, as
+    ip(8) has them. None where the device has none, or where it is not in the image, which is a gap."""
+    length = kernel.read(device, "net_device", "addr_len").astype(np.int64)
+    length = np.where(length <= _MAX_ADDRESS, length, 0)
+    kind = kernel.read(device, "net_device", "type").tolist()
+    place = np.where(length > 0, address, np.uint64(0))
     # zeros are the loopback's address; those of a page that was never read are none
-    good = whole(kernel, address, _MAC)
-    kernel.count_unread("hardware address", address, good)
-    return [row.tobytes().hex(":") if fine else None for row, fine in zip(raw, good, strict=True)]
+    good = np.zeros(len(place), bool)
+    for size in distinct(length.astype(np.uint64)).tolist():
+        rows = np.flatnonzero(length == size)
+        good[rows] = whole(kernel, place[rows], max(size, 1))
+    kernel.count_unread("hardware address", place, good)
+    raw, _ = kernel.read_bytes(np.where(good, place, np.uint64(0)), _MAX_ADDRESS)
+    return [
+        _link_text(of, row[:size].tobytes()) if fine else None
+        for of, row, size, fine in zip(kind, raw, length.tolist(), (good & (place != 0)).tolist(), strict=True)
+    ]
+
+
+def _link_text(kind: int, raw: bytes) -> str:
+    if (kind in _FOUR and len(raw) == 4) or (kind in _SIX and len(raw) == 16):
+        return socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw)
+    return raw.hex(":")
+
+
+def _macs(kernel: Kernel, device: U64) -> list[str | None]:
+    return link_addresses(kernel, device, kernel.pointer(device, "net_device", "dev_addr"))
+
+
+def _remotes(kernel: Kernel, device: U64) -> list[str | None]:
+    """Of tunnels in IP the other end, which is their broadcast address; None for all others, and where it is open."""
+    tunnel = among(kernel.read(device, "net_device", "type"), (*_FOUR, *_SIX))
+    place = np.where(tunnel, kernel.embedded(device, "net_device", "broadcast"), np.uint64(0))
+    return [None if end in ("0.0.0.0", "::") else end for end in link_addresses(kernel, device, place)]
 
 
 def _rows(device: U64, wanted: U64) -> I64:

@@ -18,7 +18,8 @@ COLUMNS = columns("""
     index            int32        number of the interface in its namespace
     name             string       lo, eth0, eni..., cni0, ...
     kind             string       veth, bridge, vlan, ...; null for lo and for hardware
-    mac              string       hardware address; zeros for lo
+    mac              string       hardware address; zeros for lo; of a tunnel in IP (gre, ipip, sit, ...) its own end
+    tunnel_remote    string       of a tunnel in IP its other end; null where it is open, and for all others
     mtu              uint32       largest packet that it takes, bytes
     state            string       unknown, notpresent, down, lowerlayerdown, testing, dormant, up (unknown: lo's)
     flags            list<string> up, broadcast, loopback, promisc, multicast, ..., as /sys/class/net has them
@@ -53,6 +54,7 @@ def read(source: RamSource) -> Frame:
         "name": every.name,
         "kind": every.kind,
         "mac": every.mac,
+        "tunnel_remote": every.tunnel_remote,
         "mtu": every.mtu,
         "state": every.state,
         "flags": [[name for bit, name in FLAGS.items() if value & bit] for value in every.flags.tolist()],

@@ -25,6 +25,7 @@ COLUMNS = columns("""
     scope            string       universe, site, link, host; null for IPv6, which has none
     metric           int64        of two routes to one destination the smaller wins
     preferred        string       source address that it gives to what has none
+    from_network     string       IPv6: addresses that a packet has to come from for this route; null: all
     hop              int32        number of the way, of routes that have several
     route            uint64       kernel virtual address of struct fib_alias or fib6_info
     source           string       where the row comes from
@@ -33,8 +34,9 @@ _TABLES = {253: "default", 254: "main", 255: "local"}
 _TYPES = (None, "unicast", "local", "broadcast", "anycast", "multicast", "blackhole", "unreachable", "prohibit",
           "throw", "nat")  # fmt: skip
 _PROTOCOLS = {
-    0: "unspec", 1: "redirect", 2: "kernel", 3: "boot", 4: "static", 8: "gated", 9: "ra", 11: "zebra", 12: "bird",
-    16: "dhcp", 18: "keepalived", 186: "bgp", 187: "isis", 188: "ospf", 189: "rip", 192: "eigrp",
+    0: "unspec", 1: "redirect", 2: "kernel", 3: "boot", 4: "static", 8: "gated", 9: "ra", 10: "mrt", 11: "zebra",
+    12: "bird", 13: "dnrouted", 14: "xorp", 15: "ntk", 16: "dhcp", 18: "keepalived", 42: "babel", 99: "openr",
+    186: "bgp", 187: "isis", 188: "ospf", 189: "rip", 192: "eigrp",
 }  # fmt: skip
 _SCOPES = {0: "universe", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
 
@@ -64,6 +66,7 @@ def _rows(family: str, every: Routes, space: list[int], names: dict[int, str | N
         "scope": [None if value < 0 else _SCOPES.get(value, str(value)) for value in every.scope.tolist()],
         "metric": [None if value < 0 else value for value in every.metric.tolist()],
         "preferred": every.preferred,
+        "from_network": every.origin,
         "hop": every.hop.tolist(),
         "route": every.route.tolist(),
     }

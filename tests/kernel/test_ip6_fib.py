@@ -61,7 +61,13 @@ def test_routes_for_some_sources_alone(node_of: NodeOf) -> None:
     own = np.flatnonzero(left != 0)[0]
     subtree = int(kernel.embedded(root, "fib6_node", "subtree")[own])
     moved = rewritten(kernel, {int(place[own]): bytes(8), subtree: int(left[own]).to_bytes(8, "little")})
-    assert sorted(ipv6_routes(moved, net).route.tolist()) == sorted(ipv6_routes(kernel, net).route.tolist())
+    every = ipv6_routes(kernel, net)
+    assert sorted(ipv6_routes(moved, net).route.tolist()) == sorted(every.route.tolist())
+    assert set(every.origin) == {None}
+    source = int(kernel.embedded(every.route[:1], "fib6_info", "fib6_src")[0])
+    prefix = int(kernel.embedded(every.route[:1], "fib6_info", "fib6_src.plen")[0])
+    other = rewritten(kernel, {source: bytes.fromhex("20010db80001") + bytes(10), prefix: (64).to_bytes(4, "little")})
+    assert ipv6_routes(other, net).origin == ["2001:db8:1::/64", *every.origin[1:]]
 
 
 def test_several_ways_are_numbered(node_of: NodeOf) -> None:

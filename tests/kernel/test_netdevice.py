@@ -9,7 +9,7 @@ import numpy as np
 
 from memir.gaps import Gaps
 from memir.kernel.engine import Kernel
-from memir.kernel.netdevice import devices, private
+from memir.kernel.netdevice import devices, link_addresses, private
 from memir.kernel.space import u64
 from memir.kube.ram import RamSource
 from tests.damage import damaged, patched, rewritten
@@ -65,3 +65,31 @@ def test_one_that_does_not_run_is_down(node_of: NodeOf) -> None:
     place = int(every.device[victim]) + node.kernel.types.offset("net_device", "state")
     torn = devices(rewritten(node.kernel, {place: bytes(8)}), node.net_namespaces[0])
     assert torn.state == [*every.state[:victim], "down", *every.state[victim + 1 :]]
+
+
+def test_ends_of_tunnels_are_addresses_of_ip(node_of: NodeOf) -> None:
+    """An interface made a tunnel: as long as its type's, both ends as ip(8) writes them. Against ip(8) on a node with
+    gre, ipip, sit, vti and ip6tnl it was held by hand."""
+    node = node_of("s-6.12-intruded")
+    kernel, net = node.kernel, node.net_namespaces[0]
+    every = devices(kernel, net)
+    assert set(every.tunnel_remote) == {None}
+    row = every.name.index("eniaaaaaaaa-11")
+    device, types = int(every.device[row]), kernel.types
+    own = int(kernel.pointer(every.device[row : row + 1], "net_device", "dev_addr")[0])
+
+    def made(kind: int, near: bytes, far: bytes) -> tuple[str | None, str | None]:
+        other = devices(rewritten(kernel, {
+            device + types.offset("net_device", "type"): kind.to_bytes(2, "little"),
+            device + types.offset("net_device", "addr_len"): bytes([len(near)]),
+            own: near, device + types.offset("net_device", "broadcast"): far,
+        }), net)  # fmt: skip
+        return other.mac[row], other.tunnel_remote[row]
+
+    assert made(778, bytes((10, 9, 0, 1)), bytes((10, 9, 0, 9))) == ("10.9.0.1", "10.9.0.9")
+    assert made(776, bytes((10, 9, 0, 1)), bytes(4)) == ("10.9.0.1", None)
+    assert made(769, b"\x20\x01" + bytes(13) + b"\x01", b"\x20\x01" + bytes(13) + b"\x09") == ("2001::1", "2001::9")
+    assert made(1, bytes(range(1, 7)), b"\xff" * 6) == ("01:02:03:04:05:06", None)
+    assert made(32, bytes(range(1, 21)), b"\xff" * 20)[0] == bytes(range(1, 21)).hex(":")
+    assert made(65534, b"", b"") == (None, None)
+    assert link_addresses(kernel, every.device[row : row + 1], every.device[:1] * np.uint64(0)) == [None]
