@@ -34,9 +34,10 @@ def net_namespaces(kernel: Kernel, known: U64) -> tuple[U64, U64]:
 
 
 def initial(kernel: Kernel, net: U64, inum: U64) -> int:
-    """Number of the node's own network namespace by where it lies: init_net is in the kernel's image; 0: not met."""
-    low, high = kernel.space.image
-    own = inum[(net >= np.uint64(low)) & (net < np.uint64(high))]
+    """Number of the node's own network namespace by where it lies: init_net is in the kernel's image, all others in the
+    direct map; 0: not met. Where the image ends is not known of a kernel that has no names for its data."""
+    low, high = kernel.space.direct
+    own = inum[(net < np.uint64(low)) | (net >= np.uint64(high))]
     return int(own[0]) if len(own) == 1 else 0
 
 

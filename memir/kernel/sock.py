@@ -191,13 +191,14 @@ def ended(kernel: Kernel, proto: U64) -> U64:
     remain until the slot is used anew. No list says that a slot is free.
     """
     proto = distinct(proto[proto != 0])
+    # several have one cache: MPTCP and sockmaps put protos of their own in the place of TCP's
     cache = kernel.pointer(proto, "proto", "slab")
-    proto, cache = proto[cache != 0], cache[cache != 0]
+    cache = distinct(cache[cache != 0])
     if not len(cache):
         return np.zeros(0, np.uint64)
-    row, every = slab.slots(kernel, cache)
+    _, every = slab.slots(kernel, cache)
     count, ok = kernel.try_read(every, "sock_common", "skc_refcnt.refs.counter")
-    same = kernel.try_read(every, "sock_common", "skc_prot")[0].astype(np.uint64) == proto[row]
+    same = among(kernel.try_read(every, "sock_common", "skc_prot")[0].astype(np.uint64), proto)
     family = kernel.try_read(every, "sock_common", "skc_family")[0]
     end4 = kernel.try_read(every, "sock_common", "skc_daddr")[0] != 0
     gone: U64 = distinct(every[ok & (count == 0) & same & end4 & among(family, (INET, INET6))])

@@ -14,6 +14,9 @@ from memir.kube.ram import RamSource
 def test_processors(node_of: Callable[[str], RamSource], image: str) -> None:
     kernel = node_of(image).kernel
     offsets = cpu_offsets(kernel)
+    if "__per_cpu_offset" not in kernel.symbols:  # a kernel that has no names for its data
+        assert image == "arm64-6.1-small-n1" and not len(offsets)
+        return
     assert 1 <= len(offsets) <= MAX_CPUS
     assert len(np.unique(offsets)) == len(offsets)  # every processor has an area of its own
     assert len(offsets) == 2  # as the images' machines have
@@ -22,6 +25,9 @@ def test_processors(node_of: Callable[[str], RamSource], image: str) -> None:
 def test_sums_are_the_total_and_all_parts(node_of: Callable[[str], RamSource], image: str) -> None:
     node = node_of(image)
     kernel = node.kernel
+    if "vm_committed_as" not in kernel.symbols:
+        assert image == "arm64-6.1-small-n1"
+        return
     vm_committed = kernel.symbols["vm_committed_as"]
     total, ok = sums(kernel, np.array([vm_committed, 0], np.uint64))
     assert ok.tolist() == [True, False] and int(total[1]) == 0

@@ -27,6 +27,25 @@ def test_fields(node_of: NodeOf, image: str) -> None:
     assert {rows.remote[row] for row in listening} == {"0.0.0.0"}  # any address
 
 
+def test_a_slot_given_back_where_several_protocols_share_a_cache(node_of: NodeOf) -> None:
+    """MPTCP has a struct proto of its own for TCP's sockets, in TCP's cache: the lowest hid the others' sockets."""
+    node = node_of("s-6.12-intruded")
+    kernel, rows = node.kernel, node.sockets.rows
+    connected = (rows.family == sock.INET) & (rows.protocol == 6) & ~rows.mini & (rows.remote_port > 0)
+    one = rows.sock[connected][:1]
+    proto = kernel.pointer(one, "sock_common", "skc_prot")
+    cache = int(kernel.pointer(proto, "proto", "slab")[0])
+    other = kernel.symbols["_text"]  # below TCP's own
+    assert other < int(proto[0])
+    place = int(kernel.embedded(one, "sock_common", "skc_refcnt.refs.counter")[0])
+    shared = other + kernel.types.offset("proto", "slab")
+    dead = rewritten(kernel, {place: bytes(4), shared: cache.to_bytes(8, "little")})
+    assert sock.ended(kernel, proto).tolist() == []
+    for protos in (proto, u64(int(proto[0]), other), u64(other, int(proto[0]))):
+        assert sock.ended(dead, protos).tolist() == one.tolist()
+    assert sock.ended(dead, u64(other)).tolist() == []
+
+
 def test_what_is_no_socket(node_of: NodeOf, image: str) -> None:
     node = node_of(image)
     kernel, rows = node.kernel, node.sockets.rows

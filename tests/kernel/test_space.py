@@ -27,6 +27,9 @@ def test_u64() -> None:
 
 def test_the_kernels_banner_is_read_through_the_image(node_of: NodeOf, image: str) -> None:
     kernel = node_of(image).kernel
+    if "linux_banner" not in kernel.symbols:  # a kernel that has no names for its data
+        assert image == "arm64-6.1-small-n1"
+        return
     pa, known = kernel.space.physical(u64(kernel.symbols["linux_banner"]))
     assert known.tolist() == [True]
     assert bytes(kernel.memory.read(int(pa[0]), 14)) == b"Linux version "

@@ -55,7 +55,8 @@ def test_nothing_unexpected_on_clean_kernels(image: str, node_of: NodeOf) -> Non
     assert {(row["kind"], row["judgement"]) for row in rows} == {("netfilter", "expected")}
     lacking = "sys_call_table" not in node.kernel.symbols
     unchecked = {
-        "system call table", "ftrace", "kprobes", "tracepoints", "terminals", "core_pattern", "modprobe_path"
+        "system call table", "ftrace", "function entries", "kprobes", "tracepoints", "terminals", "core_pattern",
+        "modprobe_path",
     }  # fmt: skip
     assert kinds(node) & set(CHECKS) == (unchecked if lacking else set())
     assert [row["name"] for row in rows if row["symbol"] is None] == []
