@@ -64,7 +64,8 @@ def test_ended_connections(node_of: NodeOf, image: str) -> None:
     live = found.rows.sock[(np.array(found.table) == "tcp") & ~found.rows.mini]
     dead = sock.ended(kernel, np.unique(kernel.pointer(live, "sock_common", "skc_prot")))
     assert not np.isin(dead, live).any()
-    assert len(dead) == int(found.ended.sum()) == (10 if image.startswith("node-") else len(dead))
+    assert len(dead) == int(found.ended.sum()) == (10 if image == "node-6.1" else len(dead))
+    assert len(dead) > 0 or not image.startswith("node-")  # a Kubernetes node has some, and protocols of MPTCP's
     assert (sock.source_ports(kernel, dead) > 0).all()
     assert sock.ended(kernel, u64(0)).tolist() == []
 

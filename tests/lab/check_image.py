@@ -23,9 +23,10 @@ from tests.respond.kube_rig import binaries
 
 # what compares with what the guest told of itself
 TESTS = ("tests/test_truth.py", "tests/test_intruders.py", "tests/hunt/test_owner.py", "tests/kernel/test_vma.py",
-         "tests/tables/test_mounts.py", "tests/tables/test_sockets.py", "tests/tables/test_files.py",
-         "tests/tables/test_modules.py", "tests/kube/test_addresses.py", "tests/kernel/test_frames_recorded.py",
-         "tests/tables/test_recorded_acts.py", "tests/tables/test_recorded_large.py", "tests/agreement")  # fmt: skip
+         "tests/kernel/test_sock.py", "tests/kernel/test_sockfs.py", "tests/tables/test_mounts.py",
+         "tests/tables/test_sockets.py", "tests/tables/test_files.py", "tests/tables/test_modules.py",
+         "tests/kube/test_addresses.py", "tests/kernel/test_frames_recorded.py", "tests/tables/test_recorded_acts.py",
+         "tests/tables/test_recorded_large.py", "tests/agreement")  # fmt: skip
 BUILT_BY_RUN = ("s-6.1-intruded", kube_image.NAME)
 
 
