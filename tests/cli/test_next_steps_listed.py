@@ -53,6 +53,7 @@ NO_ADVICE = (
     "sudo -n", "id -u", "address type name", "vol ", "--", "Match", "privileged: true", "name soft hard",
     "python -m memir.tables.reference", "python -m memir.findings.reference",
     "place of the process", "with NAME as", "witness=", "timestamp[", "ipv4 LOCAL_IN", "cgroup device /", "xdp eth0",
+    "socket reuseport", "socket fanout", "tc action",
 )  # fmt: skip
 """What stands in backquotes and is not for the reader to type: what was run on a node, forms, options."""
 PROGRAMS = tuple(
