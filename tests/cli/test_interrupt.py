@@ -34,7 +34,11 @@ SLOW = """rule quick { strings: $a = "agent-x9z2k" condition: $a }
 rule slow { condition: (for all i in (0..filesize) : (uint8(i) < 256 and uint8(i) + 1 > 0)) and filesize < 0 }
 """
 AGAIN = pytest.mark.long("the same interruption of another verb")
-HEED = "import signal; signal.signal(2, signal.default_int_handler); from memir.cli.main import main; main()"
+HEED = """import faulthandler, signal
+faulthandler.register(signal.SIGUSR1)
+signal.signal(2, signal.default_int_handler)
+from memir.cli.main import main; main()
+"""
 
 
 def interrupted(words: list[str], cwd: Path, when: Callable[[str, int], bool]) -> tuple[int, str, str]:
@@ -57,6 +61,11 @@ def interrupted(words: list[str], cwd: Path, when: Callable[[str, int], bool]) -
             if not sent and when(screen, process.pid):
                 process.send_signal(signal.SIGINT)
                 sent = True
+        else:
+            process.send_signal(signal.SIGUSR1)  # where each thread is
+            while select.select([outer], [], [], 2)[0]:
+                screen += os.read(outer, 65536).decode("utf-8", "replace")
+            pytest.fail(f"it has not ended 300 s after it began: {screen}")
         out, _ = process.communicate(timeout=60)
     finally:
         process.kill()
