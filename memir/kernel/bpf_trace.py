@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _NAME = 128
 _PATH = 4096
-_MOST_SHOWN = 4  # functions of one kprobe_multi link
+_MOST_SHOWN = 4  # functions or places of one link
 _MOST = 1 << 20  # MAX_KPROBE_MULTI_CNT
 _WORDS = {
     "BPF_TRACE_FENTRY": "fentry", "BPF_TRACE_FEXIT": "fexit", "BPF_TRACE_FSESSION": "fsession",
@@ -113,14 +113,9 @@ def many_functions(kernel: Kernel, link: U64, name_of: Callable[[int], str]) -> 
     count = kernel.read(own, "bpf_kprobe_multi_link", "cnt").astype(np.int64)
     targets = []
     for start, number in zip(first.tolist(), count.tolist(), strict=True):
-        if not start or not 0 < number <= _MOST:
-            kernel.gaps.add("BPF links", f"{start:#x}", "absurd number of functions")
-            targets.append("kprobe_multi ?")
-            continue
-        shown = min(number, _MOST_SHOWN)
-        place = kernel.pointers(slots(kernel, u64(start), u64(shown), 8, "BPF links"))
-        names = ", ".join(name_of(address) for address in place.tolist())
-        targets.append(f"kprobe_multi {names}" + (f" and {number - shown:,} more" if number > shown else ""))
+        element, more = _first_ones(kernel, start, number, 8, "functions")
+        names = ", ".join(name_of(address) for address in kernel.pointers(element).tolist())
+        targets.append(f"kprobe_multi {names or '?'}{more}")
     return targets
 
 
@@ -136,16 +131,21 @@ def many_places(kernel: Kernel, link: U64) -> list[str]:
     size = kernel.types.size("bpf_uprobe")
     targets = []
     for path, start, number in zip(texts(paths), first.tolist(), count.tolist(), strict=True):
-        if not start or not 0 < number <= _MOST:
-            kernel.gaps.add("BPF links", f"{start:#x}", "absurd number of places")
-            targets.append(f"uprobe_multi {path or ''}+?")
-            continue
-        shown = min(number, _MOST_SHOWN)
-        place = kernel.read(slots(kernel, u64(start), u64(shown), size, "BPF links"), "bpf_uprobe", "offset").tolist()
-        every = ", ".join(f"+{offset:#x}" for offset in place)
-        more = f" and {number - shown:,} more" if number > shown else ""
-        targets.append(f"uprobe_multi {path or '?'}{every}{more}")
+        element, more = _first_ones(kernel, start, number, size, "places")
+        every = ", ".join(f"+{offset:#x}" for offset in kernel.read(element, "bpf_uprobe", "offset").tolist())
+        targets.append(f"uprobe_multi {path or '?'}{every or '+?'}{more}")
     return targets
+
+
+def _first_ones(kernel: Kernel, start: int, number: int, size: int, what: str) -> tuple[U64, str]:
+    """(addresses of the elements of a link's array that are shown, ` and 3 more`); none, and a gap, where it has an
+    absurd number of them."""
+    if not start or not 0 < number <= _MOST:
+        kernel.gaps.add("BPF links", f"{start:#x}", f"absurd number of {what}")
+        return np.zeros(0, np.uint64), ""
+    shown = min(number, _MOST_SHOWN)
+    more = f" and {number - shown:,} more" if number > shown else ""
+    return slots(kernel, u64(start), u64(shown), size, "BPF links"), more
 
 
 def iterators(kernel: Kernel, link: U64) -> list[str]:

@@ -19,11 +19,11 @@ from memir.kernel.rows import among, distinct, rows_of
 if TYPE_CHECKING:
     from memir.kernel.engine import Kernel
 
+_IDMAPPED = 1 << 40  # no flag of the kernel's: that a mount has a map of its own, which mountinfo shows among them
 _FLAGS = (
     (0x01, "nosuid"), (0x02, "nodev"), (0x04, "noexec"), (0x08, "noatime"), (0x10, "nodiratime"), (0x20, "relatime"),
-    (0x80, "nosymfollow"), (1 << 40, "idmapped"),
+    (0x80, "nosymfollow"), (_IDMAPPED, "idmapped"),
 )  # fmt: skip
-_IDMAPPED = 1 << 40  # no flag of the kernel's: that a mount has a map of its own, which mountinfo shows among them
 _READONLY, _SHARED, _UNBINDABLE = 0x40, 0x1000, 0x2000
 _SB_FLAGS = ((0x10, "sync"), (0x80, "dirsync"), (0x40, "mand"), (1 << 25, "lazytime"))
 _DEPTH = 256

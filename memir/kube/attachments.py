@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +16,7 @@ from memir.kernel.rows import distinct
 from memir.kernel.sock import PACKET
 
 if TYPE_CHECKING:
+    from memir.kernel.engine import Kernel
     from memir.kube.owner import Owner
     from memir.kube.ram import RamSource
 
@@ -26,14 +27,18 @@ _EVENTS = {"kprobe", "tracepoint", "perf_event"}
 
 
 def attachments(
-    source: RamSource, programs: Mapping[int, str | None], links: Mapping[int, str | None], file: U64
+    source: RamSource, objects: Mapping[str, bpf.Objects], types: Mapping[str, Sequence[str | None]], file: U64
 ) -> tuple[dict[int, set[str]], dict[int, set[Owner]]]:
     """By address of a program, or of a link: what it is attached to, and whose those of these places are that have an
     owner: cgroups, sockets, network namespaces of pods and their interfaces, at either end.
 
-    programs, links: types by address, of all that have an id: nothing else is taken for one. file: struct files that
+    objects, types: by kind (bpf.KINDS), of all that have an id: nothing else is taken for one. file: struct files that
     are open somewhere. What no program is for is not looked through.
     """
+    programs, links = (
+        dict(zip(objects[kind].address.tolist(), types[kind], strict=True)) for kind in ("program", "link")
+    )
+    net = _Net(source)
     where: dict[int, set[str]] = defaultdict(set)
     owners: dict[int, set[Owner]] = defaultdict(set)
     every = source.cgroup_tree
@@ -45,14 +50,14 @@ def attachments(
             if path is not None:
                 owners[address].add(source.owners.cgroup(path))
     tied = dict(zip(links, bpf.tied_programs(source.kernel, np.fromiter(links, np.uint64, len(links))), strict=True))
-    for link, words, whose in _of_links(source, links):
+    for link, words, whose in _of_links(source, net, links):
         for address in filter(None, (link, tied[link])):
             where[address].add(words)
             owners[address].update(whose)
-    for program, words in _of_maps(source, links):
+    for program, words in _of_maps(source.kernel, objects["map"], types["map"], links):
         if program in programs or program in links:
             where[program].add(words)
-    for program, words, whose in _of_places(source, set(programs.values()), file):
+    for program, words, whose in _of_places(source, net, set(programs.values()), file):
         if program in programs:
             where[program].add(words)
             owners[program].update(whose)
@@ -90,11 +95,13 @@ class _Net:
         return () if uid is None else (self._source.owners.pod(uid),)
 
 
-def _of_links(source: RamSource, links: Mapping[int, str | None]) -> Iterator[tuple[int, str, tuple[Owner, ...]]]:
+def _of_links(
+    source: RamSource, net: _Net, links: Mapping[int, str | None]
+) -> Iterator[tuple[int, str, tuple[Owner, ...]]]:
     """(link, words, owners) of those that say themselves what they tie."""
     if not links:
         return
-    kernel, net = source.kernel, _Net(source)
+    kernel = source.kernel
 
     def of_type(name: str) -> U64:
         return np.array([link for link, kind in links.items() if kind == name], np.uint64)
@@ -129,11 +136,10 @@ def _of_links(source: RamSource, links: Mapping[int, str | None]) -> Iterator[tu
             yield int(link), event, ()
 
 
-def _of_maps(source: RamSource, links: Mapping[int, str | None]) -> Iterator[tuple[int, str]]:
+def _of_maps(
+    kernel: Kernel, maps: bpf.Objects, types: Sequence[str | None], links: Mapping[int, str | None]
+) -> Iterator[tuple[int, str]]:
     """(program or link, words) of what maps hold: of sockets, and of functions in the place of the kernel's own."""
-    kernel = source.kernel
-    maps = bpf.objects(kernel, "map")
-    types = bpf.types_of(kernel, "map", maps.address)
     if not bpf_maps.HOLD_PROGRAMS.intersection(types):
         return
     of_sockets = {
@@ -157,10 +163,10 @@ def _of_maps(source: RamSource, links: Mapping[int, str | None]) -> Iterator[tup
 
 
 def _of_places(
-    source: RamSource, types: set[str | None], file: U64
+    source: RamSource, net: _Net, types: set[str | None], file: U64
 ) -> Iterator[tuple[int, str, tuple[Owner, ...]]]:
     """(program, words, owners) of what interfaces, network namespaces, sockets and open perf events have."""
-    kernel, devices, net = source.kernel, source.interfaces, _Net(source)
+    kernel, devices = source.kernel, source.interfaces
     at_devices = [(row, program, "xdp") for row, program in bpf_net.xdp_programs(kernel, devices.device)]
     if types & _PACKETS:
         at_devices += bpf_net.tc_programs(kernel, devices.device)

@@ -170,14 +170,10 @@ class RamSource:
     @functools.cached_property
     def file_tasks(self) -> U64:
         """One living task for each table of open files that a process has (threads may have unshared theirs)."""
-        return self._one_for_each("files")
+        return self.one_for_each("files")
 
-    @functools.cached_property
-    def fs_tasks(self) -> U64:
-        """One living task for each pair of working and root directory that a process has, in the same way."""
-        return self._one_for_each("fs")
-
-    def _one_for_each(self, member: str) -> U64:
+    def one_for_each(self, member: str) -> U64:
+        """One living task for each structure (member of task_struct) that a process or a thread of it has."""
         threads = self.processes.threads
         table = self.kernel.pointer(threads.task, "task_struct", member)
         pairs = np.stack((threads.tgid.astype(np.uint64), table), 1)[table != 0]

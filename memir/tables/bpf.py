@@ -43,8 +43,7 @@ def read(source: RamSource) -> Frame:
     holders = _holders(source, task, file)
     objects = {kind: bpf.objects(kernel, kind) for kind in bpf.KINDS}
     types = {kind: bpf.types_of(kernel, kind, every.address) for kind, every in objects.items()}
-    typed = {kind: dict(zip(objects[kind].address.tolist(), types[kind], strict=True)) for kind in bpf.KINDS}
-    attached, cgroup_owners = attachments(source, typed["program"], typed["link"], file)
+    attached, place_owners = attachments(source, objects, types, file)
     program_ids: dict[int, int] = {}
     rows: list[dict[str, Any]] = []
     owners: list[list[Owner]] = []
@@ -63,7 +62,7 @@ def read(source: RamSource) -> Frame:
                 "source": _SOURCES[kind], **{name: values[row] for name, values in made.items()},
             })  # fmt: skip
             people = {owner for pid in pids if (owner := source.owners.process(pid)) is not None}
-            owners.append(list(cgroup_owners.get(place) or people))
+            owners.append(list(place_owners.get(place) or people))
     names_of = [column.name for column in COLUMNS]
     owned = OwnerBatch.of_lists(owners).columns()
     return Frame(

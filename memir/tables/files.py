@@ -126,7 +126,7 @@ def _holders(source: RamSource, held: Carried) -> tuple[list[int], U64]:
 
 def _places(source: RamSource) -> tuple[U64, list[str], U64, U64]:
     """(task, use, struct mount, dentry) of working and root directories, once a process: threads may have their own."""
-    kernel, living = source.kernel, source.fs_tasks
+    kernel, living = source.kernel, source.one_for_each("fs")
     process = np.array([source.pid_of[task] for task in living.tolist()], np.uint64)
     inside = kernel.pointer(living, "task_struct", "fs")
     user = kernel.pointer(living, "task_struct", "mm") != 0

@@ -61,14 +61,11 @@ def read(source: RamSource) -> Frame:
 def _of_threads(source: RamSource) -> list[tuple[int, str, int]]:
     """(process, kind, number) of namespaces that threads went to by themselves (unshare, setns): container runtimes and
     plugins for networks do so. All but that of users, which a process of several threads cannot change, and of pids."""
-    kernel, threads = source.kernel, source.processes.threads
-    proxy = kernel.pointer(threads.task, "task_struct", "nsproxy")
-    pairs = np.stack((threads.tgid.astype(np.uint64), proxy), 1)[proxy != 0]
-    _, first = np.unique(pairs, axis=0, return_index=True)
-    rows = np.flatnonzero(proxy != 0)[np.sort(first)]
-    own = nsproxy.namespaces(kernel, threads.task[rows], np.zeros(len(rows), np.uint64)).inum
+    task = source.one_for_each("nsproxy")
+    pids = [source.pid_of[each] for each in task.tolist()]
+    own = nsproxy.namespaces(source.kernel, task, np.zeros(len(task), np.uint64)).inum
     return [(pid, kind, inum) for kind in nsproxy.KINDS if kind not in ("pid", "user")
-            for pid, inum in zip(threads.tgid[rows].tolist(), own[kind].tolist(), strict=True) if inum]  # fmt: skip
+            for pid, inum in zip(pids, own[kind].tolist(), strict=True) if inum]  # fmt: skip
 
 
 TABLE = Table(

@@ -22,18 +22,18 @@ NAME = "s-6.12-recorded"
 
 
 def asked() -> dict[str, Any]:
-    """Programs and links by their types, and open files."""
+    """Programs, maps and links with their types, and open files."""
     kernel = node(NAME).kernel
-    every = {kind: bpf.objects(kernel, kind).address for kind in ("program", "link")}
-    types = {kind: bpf.types_of(kernel, kind, place) for kind, place in every.items()}
-    typed = {kind: dict(zip(place.tolist(), types[kind], strict=True)) for kind, place in every.items()}
-    return {"programs": typed["program"], "links": typed["link"], "file": open_files(kernel, node(NAME).file_tasks)[2]}
+    every = {kind: bpf.objects(kernel, kind) for kind in bpf.KINDS}
+    types = {kind: bpf.types_of(kernel, kind, objects.address) for kind, objects in every.items()}
+    return {"objects": every, "types": types, "file": open_files(kernel, node(NAME).file_tasks)[2]}
 
 
 def test_words_and_owners() -> None:
     where, owners = attachments(node(NAME), **asked())
-    names = bpf.names(node(NAME).kernel, "program", np.fromiter(asked()["programs"], np.uint64))
-    have = {name: sorted(where[place]) for name, place in zip(names, asked()["programs"], strict=True)}
+    programs, links = (asked()["objects"][kind].address for kind in ("program", "link"))
+    names = bpf.names(node(NAME).kernel, "program", programs)
+    have = {name: sorted(where[place]) for name, place in zip(names, programs.tolist(), strict=True)}
     told = {record["name"]: [record["where"]] for record in records(NAME, "TOLD", "attached")}
     assert {name: have[name] for name in told} == told and set(have) - set(told) == {"memir_watch", "memir_link"}
     assert len(told) == 38 and {len(places) for places in have.values()} == {1}
@@ -46,7 +46,7 @@ def test_words_and_owners() -> None:
     assert {word: pods for word, pods in whose.items() if pods} == {
         "cgroup": {api}, "tc": {web}, "tcx": {web}, "socket": of_node
     }  # fmt: skip
-    assert {word.split(" ")[0] for link in asked()["links"] for word in where[link]} == {
+    assert {word.split(" ")[0] for link in links.tolist() for word in where[link]} == {
         "cgroup", "xdp", "tcx", "netns", "tracepoint", "raw_tracepoint", "fentry", "kprobe_multi", "netfilter",
         "uprobe_multi", "iter", "sockmap", "struct_ops", "netkit",
     }  # fmt: skip
@@ -69,7 +69,12 @@ def test_an_interface_inside_a_pod() -> None:
 
 def test_what_has_no_id_is_none() -> None:
     """A socket's classic filter and the like: places lead to programs that are not among those that were given."""
-    where, _ = attachments(node(NAME), {1: "sched_cls", 2: "socket_filter", 3: "kprobe"}, {}, asked()["file"])
+    every = asked()
+    some, none = np.arange(1, 4), np.zeros(0, np.int64)
+    every["objects"] |= {"program": bpf.Objects(some.astype(np.uint64), some),
+                         "link": bpf.Objects(none.astype(np.uint64), none)}  # fmt: skip
+    every["types"] |= {"program": ["sched_cls", "socket_filter", "kprobe"], "link": []}
+    where, _ = attachments(node(NAME), **every)
     assert {word.split(" ")[0] for places in where.values() for word in places} == {"cgroup"}
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import select
-import shlex
 import subprocess
 import threading
 
@@ -27,7 +26,6 @@ class ProxyCommand:
     def __init__(self, line: str) -> None:
         # the user's shell runs it, as ssh has it do
         words = [os.environ.get("SHELL") or "/bin/sh", "-c", f"exec {line}"]
-        self.name = shlex.join(words)
         self._process = subprocess.Popen(
             words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
         )
